@@ -1,0 +1,112 @@
+"""The frozen records a component is made of: signature, directives, front matter, one reading.
+
+Nothing here reads, parses or decides. Paths are ids (POSIX, below a root), times are integers in
+nanoseconds handed in by the doors, and a file that could not be used is a Reading with an error.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from promptd.errors import ComponentError
+
+RACY_WINDOW_NS = 2_000_000_000  # git's racily-clean rule with FAT's 2 s time stamps as the worst case
+
+
+class Signature(NamedTuple):
+    """What stat says of a file; equal signatures mean an unchanged file unless it is racy."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    def is_racy_at(self, read_at_ns: int) -> bool:
+        """True if a later write could still leave this very signature behind."""
+        newest = max(self.mtime_ns, self.ctime_ns)
+        return abs(read_at_ns - newest) < RACY_WINDOW_NS or self.ctime_ns > read_at_ns
+
+
+class Place(NamedTuple):
+    """Where a file is looked for: the index of a root and an id below it."""
+
+    root: int
+    id: str
+
+
+Base = Literal["root", "file", "root-then-file"]
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One place in a body that pulls another component in.
+
+    `start`/`end` are code-point offsets into the file's text (whole line when `is_alone`).
+    `target` is the written path without `?`, `&` and `#section`. `is_tentative`: literal text unless
+    the file exists. `is_soft`: an edge in the graph that is never expanded.
+    """
+
+    dialect: str
+    target: str
+    start: int
+    end: int
+    line: int
+    section: str | None = None
+    base: Base = "root"
+    is_alone: bool = False
+    is_optional: bool = False
+    is_reference: bool = False
+    is_tentative: bool = False
+    is_soft: bool = False
+    is_prepended: bool = False  # stands in front matter: its text goes before the body
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable declared in front matter; `line` is 1-based in the file."""
+
+    name: str
+    default: str | None = None
+    required: bool = False
+    description: str = ""
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """Something wrong in a file that does not stop it from being used; `line` is 1-based."""
+
+    kind: str
+    message: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What parsing one file's text gives. `body_start` is where the body begins in the text."""
+
+    body_start: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    variables: tuple[Variable, ...] = ()
+    arguments: tuple[str, ...] = ()
+    directives: tuple[Directive, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at one place: absent (no signature), unusable (error), or text with its parse."""
+
+    place: Place
+    signature: Signature | None = None
+    read_at_ns: int = 0
+    digest: str = ""
+    text: str | None = None
+    parsed: Parsed | None = None
+    error: ComponentError | None = None
+
+    @property
+    def is_absent(self) -> bool:
+        """True if nothing was found at the place."""
+        return self.signature is None and self.error is None
