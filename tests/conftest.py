@@ -1,0 +1,77 @@
+"""What every test stands on: an event loop that may not be blocked, a written library, a patient question.
+
+Nothing here knows a room of promptd. `asyncio_debug`, the time limit and "warnings are errors" are set
+in pyproject.toml. A test never sleeps: it waits for an event, moves a manual clock, or asks `until`.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster
+
+POLL_S = 0.005
+PATIENCE_S = 10.0
+
+# Calls of promptd that may block the loop, each with its reason. Anything else is a bug.
+MAY_BLOCK = (
+    # DESIGN §4: a reply is validated by a stat sweep in the loop, 2 µs a dependency; slow file systems
+    # move to a thread by measurement.
+    "os.stat",
+    "os.path.islink",
+    "os.path.abspath",
+    "os.path.samestat",
+)
+
+
+@pytest.fixture(autouse=True)
+def _loop_must_not_block(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail an async test in which code of promptd blocks the event loop."""
+    if request.node.get_closest_marker("asyncio") is None:
+        yield
+        return
+    watchdog = BlockBuster("promptd")
+    watchdog.activate()
+    for name in MAY_BLOCK:
+        watchdog.functions[name].deactivate()
+    try:
+        yield
+    finally:
+        watchdog.deactivate()
+
+
+Library = Callable[[Mapping[str, str | bytes]], Path]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """Return a function that writes `{id: text}` below one temporary root and returns the root."""
+    root = tmp_path / "library"
+
+    def write(files: Mapping[str, str | bytes]) -> Path:
+        root.mkdir(exist_ok=True)
+        for name, text in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return root
+
+    return write
+
+
+Until = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+@pytest.fixture
+def until() -> Until:
+    """Return an async function that waits until a condition is truthy, or fails after PATIENCE_S."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, f"still not true after {PATIENCE_S} s: {condition}"
+            await asyncio.sleep(POLL_S)
+
+    return wait
