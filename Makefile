@@ -1,0 +1,60 @@
+# promptd: every chore by one name. `make help` lists them.
+#
+# The virtual environment is made once, and again when pyproject.toml or the interpreter changes. Nothing but
+# the package index is asked for over the network, and nothing outside this directory is written.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up$(subst /,-,$(PYTHON))
+PYTEST_ARGS ?=
+COVERAGE ?= --cov
+TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.PHONY: help setup demo check format test test-all units clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the virtual environment (PYTHON=… picks the interpreter)
+
+$(STAMP): pyproject.toml .ci/setup
+	@.ci/setup "$(PYTHON)" "$(VENV)"
+	@touch "$@"
+
+demo: $(STAMP) ## the daemon at work on the library shipped inside the package
+	@$(BIN)/promptd demo
+
+check: $(STAMP) ## the gate: format, lint, types, import rules
+	@echo "== ruff format" && $(BIN)/ruff format --check .
+	@echo "== ruff check" && $(BIN)/ruff check .
+	@echo "== mypy --strict" && $(BIN)/mypy --strict promptd
+	@echo "== import rules" && $(BIN)/lint-imports --cache-dir .cache/imports
+
+format: $(STAMP) ## rewrite the sources as the gate wants them
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+test: $(STAMP) ## all tests, with branch coverage (PYTEST_ARGS=… for a part)
+	@echo "== tests on $$($(BIN)/python --version)"
+	@mkdir -p .cache/coverage
+	@$(BIN)/python -m pytest $(COVERAGE) $(PYTEST_ARGS)
+
+test-all: ## the tests under every supported interpreter found on this machine
+	@.ci/test-all $(TEST_ALL_PYTHONS)
+
+units: ## verify and score the systemd units
+	@.ci/units
+
+clean: ## remove environments, caches and build output
+	@rm -rf .venv .cache build dist .coverage* .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
