@@ -32,11 +32,13 @@ class FileMode(int):
         return mode
 
 
-def _says(description: str, **bounds: Any) -> Meta:
-    return Meta(description=description, **bounds)
+def _says(description: str, unit: str = "", **bounds: Any) -> Meta:
+    return Meta(description=description, extra={"unit": unit}, **bounds)
 
 
 Text = Annotated[str, Meta(min_length=1)]
+PathText = Annotated[str, Meta(pattern=r"\A[^\x00]*\Z", extra={"expects": "a path"})]
+Suffix = Annotated[str, Meta(pattern=r"\A\.[^/\x00]+\Z", extra={"expects": 'an ending such as ".md"'})]
 Dialect = Literal["include", "component", "front-matter", "at-import"]
 DIALECTS: tuple[Dialect, ...] = ("include", "component", "front-matter", "at-import")
 
@@ -49,25 +51,29 @@ class RootConfig(_Section, frozen=True):
     """A library directory; several are searched in the order written."""
 
     path: Annotated[
-        str,
+        PathText,
         _says("directory; `~` is expanded, a relative one starts at this file's directory", min_length=1),
     ]
     dialects: Annotated[tuple[Dialect, ...], _says("ways of writing a directive that are read here")] = (
         DIALECTS
     )
     arguments_base: Annotated[
-        int, _says("number of the first argument: `$0` (Claude Code) or `$1` (Codex)", ge=0, le=1)
+        int, _says("the first argument is `$0` (Claude Code) or `$1` (Codex)", "number", ge=0, le=1)
     ] = 0
 
 
 class LibraryConfig(_Section, frozen=True):
     """What belongs to the library and how its directives are read."""
 
-    suffixes: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^\.[^/]+$")], ...], _says("endings of component files")
-    ] = (".md", ".markdown", ".mdc", ".txt", ".prompt")
+    suffixes: Annotated[tuple[Suffix, ...], _says("endings of component files")] = (
+        ".md",
+        ".markdown",
+        ".mdc",
+        ".txt",
+        ".prompt",
+    )
     ignore: Annotated[
-        tuple[Text, ...], _says("names of files and directories that are passed over (shell patterns)")
+        tuple[Text, ...], _says("names of files and directories that are passed over, as shell patterns")
     ] = (
         *(".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"),
         *("*~", "*.swp", "*.swx", ".#*", "..*", "*.tmp"),
@@ -81,34 +87,38 @@ class LibraryConfig(_Section, frozen=True):
         _says("shell commands in components, never run: keep as text, or replace by a notice"),
     ] = "keep"
     once: Annotated[bool, _says("include each component once in a prompt, at its first place")] = False
-    max_depth: Annotated[int, _says("longest chain of includes, in files", ge=1, le=500)] = 64
+    max_depth: Annotated[int, _says("longest chain of includes", "files", ge=1, le=500)] = 64
     max_import_hops: Annotated[
-        int, _says("longest chain of `@` imports, in files (Claude Code stops at 4)", ge=1, le=500)
+        int, _says("longest chain of `@` imports; Claude Code stops at 4", "files", ge=1, le=500)
     ] = 4
     aliases: Annotated[
         dict[Text, str],
-        _says('written prefix to a place in the library: "" is its root; a path must lie inside a root'),
+        _says('written prefixes and their places in the library ("" is its root): { "~/x" = "shared/x" }'),
     ] = field(default_factory=dict)
-    variables: Annotated[dict[Text, str], _says("values for `{name}` wherever a request gives none")] = field(
-        default_factory=dict
-    )
+    variables: Annotated[
+        dict[Text, str], _says('values for `{name}` where a request gives none: { company = "ACME" }')
+    ] = field(default_factory=dict)
     prompts: Annotated[
         tuple[Text, ...],
         _says("ids that are asked for by name, so that `promptd check` does not call them unused"),
     ] = ("commands/**", "agents/**", "prompts/**", "skills/**")
     max_component_bytes: Annotated[int, _says("largest component file", ge=1, le=256 * MIB)] = MIB
     max_prompt_bytes: Annotated[int, _says("largest assembled prompt", ge=1, le=1024 * MIB)] = 16 * MIB
-    max_files: Annotated[int, _says("most files in all roots together", ge=1, le=10_000_000)] = 200_000
+    max_files: Annotated[int, _says("most files in all roots together", "files", ge=1, le=10_000_000)] = (
+        200_000
+    )
 
 
 class CacheConfig(_Section, frozen=True):
     """What is kept in memory."""
 
-    entries: Annotated[int, _says("most components held", ge=1, le=10_000_000)] = 200
-    bytes: Annotated[int, _says("most bytes of components held", ge=0, le=1 << 40)] = 150_000_000
-    prompt_entries: Annotated[int, _says("most assembled prompts held", ge=0, le=10_000_000)] = 500
+    entries: Annotated[int, _says("most components held", "components", ge=1, le=10_000_000)] = 200
+    bytes: Annotated[int, _says("most bytes of components held", "bytes", ge=0, le=1 << 40)] = 150_000_000
+    prompt_entries: Annotated[int, _says("most assembled prompts held", "prompts", ge=0, le=10_000_000)] = 500
     prompt_bytes: Annotated[int, _says("most bytes of assembled prompts held", ge=0, le=1 << 40)] = 64_000_000
-    hot_set: Annotated[int, _says("components kept pinned and pre-loaded", ge=0, le=1_000_000)] = 50
+    hot_set: Annotated[
+        int, _says("components kept pinned and pre-loaded", "components", ge=0, le=1_000_000)
+    ] = 50
     hot_half_life_s: Annotated[
         float, _says("time after which a use counts half for the hot set", gt=0, le=31_536_000)
     ] = 86_400.0
@@ -117,8 +127,8 @@ class CacheConfig(_Section, frozen=True):
 class LoadingConfig(_Section, frozen=True):
     """How components are read; the number of workers follows the measured latency of reads."""
 
-    min_workers: Annotated[int, _says("fewest threads that read", ge=1, le=256)] = 1
-    max_workers: Annotated[int, _says("most threads that read", ge=1, le=256)] = 8
+    min_workers: Annotated[int, _says("fewest threads that read", "threads", ge=1, le=256)] = 1
+    max_workers: Annotated[int, _says("most threads that read", "threads", ge=1, le=256)] = 8
 
 
 class WatchConfig(_Section, frozen=True):
@@ -139,22 +149,26 @@ class ServeConfig(_Section, frozen=True):
     """The socket and its limits."""
 
     socket: Annotated[
-        str,
+        PathText,
         _says(
             'path of the socket; "" is $XDG_RUNTIME_DIR/promptd/promptd.sock, or /run/promptd/promptd.sock'
         ),
     ] = ""
-    socket_mode: Annotated[FileMode, _says("permission bits of the socket, octal text")] = FileMode(0o600)
+    socket_mode: Annotated[FileMode, _says("permission bits of the socket as octal text")] = FileMode(0o600)
     allow_uids: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=4_294_967_294)], ...],
         _says("user ids that may connect, besides the daemon's own and root"),
     ] = ()
-    max_connections: Annotated[int, _says("most connections at once", ge=1, le=65_536)] = 256
-    max_connections_per_uid: Annotated[int, _says("most connections of one user", ge=1, le=65_536)] = 64
-    max_in_flight: Annotated[int, _says("most unanswered requests of one connection", ge=1, le=65_536)] = 32
+    max_connections: Annotated[int, _says("most connections at once", "connections", ge=1, le=65_536)] = 256
+    max_connections_per_uid: Annotated[
+        int, _says("most connections of one user", "connections", ge=1, le=65_536)
+    ] = 64
+    max_in_flight: Annotated[
+        int, _says("most unanswered requests of one connection", "requests", ge=1, le=65_536)
+    ] = 32
     max_request_bytes: Annotated[int, _says("longest request line", ge=1024, le=256 * MIB)] = MIB
     max_reply_bytes: Annotated[int, _says("longest reply line", ge=1024, le=1024 * MIB)] = 16 * MIB
-    max_json_depth: Annotated[int, _says("deepest nesting of a request, in brackets", ge=4, le=512)] = 64
+    max_json_depth: Annotated[int, _says("deepest nesting of a request", "brackets", ge=4, le=512)] = 64
     first_byte_s: Annotated[
         float, _says("a new connection must send something within this time", gt=0, le=86_400)
     ] = 5.0
@@ -186,7 +200,7 @@ class StateConfig(_Section, frozen=True):
     """Where the daemon keeps what outlives it: use counts and the health snapshot."""
 
     directory: Annotated[
-        str,
+        PathText,
         _says('directory; "" is $STATE_DIRECTORY, else $XDG_STATE_HOME/promptd, else ~/.local/state/promptd'),
     ] = ""
 

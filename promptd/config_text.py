@@ -1,0 +1,181 @@
+"""The configuration as text: what a key expects in words, where it stands in a file.
+
+Pure functions over config_schema and TOML text. Nothing here opens a file or decides which value wins
+(config.py does). A key's path is a tuple (`("roots", 0, "path")`), written `roots[0].path` for people.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from promptd.config_schema import SECTIONS
+
+KeyPath = tuple[str | int, ...]
+
+_UNITS = {"_bytes": "bytes", "_ms": "milliseconds", "_s": "seconds", "_tokens": "tokens"}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: `path` such as `cache.entries` (`roots[].path` in a root), what it expects, its default."""
+
+    path: str
+    type: str
+    default: Any
+    doc: str
+    unit: str = ""
+    is_required: bool = False
+
+    @property
+    def section(self) -> str:
+        """`cache` of `cache.entries`, `roots` of `roots[].path`."""
+        return self.path.partition(".")[0].removesuffix("[]")
+
+    @property
+    def name(self) -> str:
+        """`entries` of `cache.entries`."""
+        return self.path.rpartition(".")[2]
+
+
+def schema() -> list[Key]:
+    """Every key in the order of config.example.toml; defaults are as TOML writes them."""
+    return [
+        _key(f"{section}[]" if section == "roots" else section, field)
+        for section in SECTIONS
+        for field in fields_of(section).values()
+    ]
+
+
+def fields_of(section: str) -> dict[str, inspect.Field]:
+    """The keys of one section, in order, with their types as msgspec describes them."""
+    struct = inspect.type_info(SECTIONS[section])
+    assert isinstance(struct, inspect.StructType)
+    return {field.encode_name: field for field in struct.fields}
+
+
+def _key(section: str, field: inspect.Field) -> Key:
+    meta = field.type
+    assert isinstance(meta, inspect.Metadata), f"{section}.{field.name} has no description"
+    suffix = re.search(r"_[a-z]+$", field.name)
+    is_number = isinstance(bare(meta), inspect.IntType | inspect.FloatType)
+    unit = (meta.extra or {}).get("unit") or (_UNITS.get(suffix[0], "") if suffix and is_number else "")
+    return Key(
+        path=f"{section}.{field.name}",
+        type=expectation(meta),
+        default=_default(field),
+        doc=(meta.extra_json_schema or {})["description"],
+        unit=unit,
+        is_required=field.required,
+    )
+
+
+def _default(field: inspect.Field) -> Any:
+    if field.required:
+        return None
+    value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return msgspec.to_builtins(value, enc_hook=str)
+
+
+def bare(kind: inspect.Type) -> inspect.Type:
+    """The type below its descriptions."""
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return kind
+
+
+def expectation(kind: inspect.Type) -> str:
+    """What a value of this type must be, as the end of a sentence: `a whole number from 1 to 64`."""
+    while isinstance(kind, inspect.Metadata):
+        if said := (kind.extra or {}).get("expects"):
+            return str(said)
+        kind = kind.type
+    return next((say(kind) for type_, say in _EXPECTATIONS if isinstance(kind, type_)), "a table")
+
+
+def expectation_at(path: KeyPath) -> str:
+    """What the value at a known key's path must be; a path may go on into a list or a table."""
+    if len(path) < 2 or (path[0] == "roots" and len(path) == 2):
+        return "a list of tables, [[roots]]" if path == ("roots",) else "a table"
+    names = [part for part in path if not isinstance(part, int)]
+    kind: inspect.Type = fields_of(str(path[0]))[str(names[1])].type
+    is_below = len(path) > (3 if path[0] == "roots" else 2)
+    match bare(kind):
+        case inspect.VarTupleType(item_type=item) if is_below:
+            return expectation(item)
+        case inspect.DictType(value_type=item) if is_below:
+            return expectation(item)
+    return expectation(kind)
+
+
+def _range(kind: inspect.IntType | inspect.FloatType) -> str:
+    low = f"above {kind.gt:g}" if kind.gt is not None else f"from {kind.ge or 0}"
+    return f"{low} to {kind.le}"
+
+
+# How each type is said; the most general come last.
+_EXPECTATIONS: tuple[tuple[type[inspect.Type], Callable[[Any], str]], ...] = (
+    (inspect.IntType, lambda kind: f"a whole number {_range(kind)}"),
+    (inspect.FloatType, lambda kind: f"a number {_range(kind)}"),
+    (inspect.StrType, lambda kind: "text, not empty" if kind.min_length else "text"),
+    (inspect.BoolType, lambda kind: "true or false"),
+    (inspect.LiteralType, lambda kind: "one of " + ", ".join(f'"{value}"' for value in kind.values)),
+    (inspect.VarTupleType, lambda kind: f"a list, each {expectation(kind.item_type)}"),
+    (inspect.DictType, lambda kind: f"a table, each value {expectation(kind.value_type)}"),
+    (inspect.CustomType, lambda kind: 'octal text such as "0600"'),
+)
+
+
+# -- paths ----------------------------------------------------------------------------------------
+
+
+def spelled(path: KeyPath) -> str:
+    """`("roots", 0, "path")` as `roots[0].path`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def nearest(path: KeyPath) -> str | None:
+    """The right spelling nearest to an unknown key: of its section first, then the same name elsewhere."""
+    known = [re.sub(r"\[\]", "", key.path) for key in schema()] + list(SECTIONS)
+    written = ".".join(str(part) for part in path if not isinstance(part, int))
+    section, _, name = written.rpartition(".")
+    siblings = [key for key in known if key.rpartition(".")[0] == section]
+    close = difflib.get_close_matches(written, siblings, 1)
+    elsewhere = [key for key in known if key.rpartition(".")[2] == name]
+    return next(iter(close + elsewhere + difflib.get_close_matches(written, known, 1)), None)
+
+
+_PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)")
+_KEY = rf"(?:{_PART.pattern.replace('(', '(?:')})"
+_DOTTED = rf"({_KEY}(?:\s*\.\s*{_KEY})*)"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*{_DOTTED}\s*\]")
+_ASSIGNMENT = re.compile(rf"\s*{_DOTTED}\s*=")
+
+
+def line_of(text: str, path: KeyPath) -> int | None:
+    """The 1-based line of TOML `text` where `path`, or the nearest thing around it, is written."""
+    around = [(len(place), -line) for place, line in _places(text) if path[: len(place)] == place]
+    return -max(around)[1] if around else None
+
+
+def _places(text: str) -> Iterator[tuple[KeyPath, int]]:
+    prefix: KeyPath = ()
+    tables: Counter[KeyPath] = Counter()
+    for number, line in enumerate(text.split("\n"), 1):
+        if header := _HEADER.match(line):
+            prefix = _parts(header[2])
+            if header[1] == "[[":
+                tables[prefix] += 1
+                prefix = (*prefix, tables[prefix] - 1)
+            yield prefix, number
+        elif assignment := _ASSIGNMENT.match(line):
+            yield (*prefix, *_parts(assignment[1])), number
+
+
+def _parts(dotted: str) -> KeyPath:
+    return tuple(part[0] or part[1] or part[2] for part in _PART.findall(dotted))

@@ -1,0 +1,76 @@
+"""The configuration written as TOML: what is in effect, and the example with every key explained.
+
+Pure functions from records to text. Reading is config.py's; the sentences come from config_schema.
+"""
+
+import json
+import textwrap
+from typing import Any
+
+import msgspec
+
+from promptd.config_schema import SECTIONS, Config
+from promptd.config_text import Key, schema
+
+_COMMENT_WIDTH = 108  # with "# " in front: the line length of this project
+
+
+def render(config: Config) -> str:
+    """The whole configuration as TOML that reads back equal."""
+    data = msgspec.to_builtins(config, enc_hook=str)
+    roots = [("[[roots]]", root) for root in data.pop("roots")]
+    tables = [*roots, *((f"[{name}]", section) for name, section in data.items())]
+    return "\n".join(_table(header, keys) for header, keys in tables)
+
+
+def _table(header: str, keys: dict[str, Any]) -> str:
+    return "".join(f"{line}\n" for line in (header, *(f"{name} = {_value(keys[name])}" for name in keys)))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_value(name)} = {_value(item)}" for name, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    # A JSON scalar is a TOML one, but for DEL, which TOML wants escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+# -- the example ----------------------------------------------------------------------------------
+
+_PREAMBLE = """\
+# promptd: every key with its default. Nothing here is needed: `promptd serve DIR` works without a file.
+#
+# What wins: a flag, then the environment (PROMPTD_CACHE_ENTRIES=500), then this file, then the default.
+# A key that is not listed here, a wrong type or a value out of bounds is an error that names the line.
+# `promptd config check` reads this file; `promptd config show` prints what is in effect.
+"""
+
+
+def example() -> str:
+    """The text of config.example.toml: every section and key with its sentence, unit, bounds and default."""
+    return _PREAMBLE + "".join(_example_section(section) for section in SECTIONS)
+
+
+def _example_section(section: str) -> str:
+    is_list = section == "roots"  # there is no default root, so this section is a comment
+    header = f"[[{section}]]" if is_list else f"[{section}]"
+    doc = " ".join((SECTIONS[section].__doc__ or "").split())
+    keys = [key for key in schema() if key.section == section]
+    lines = [header, *(line for key in keys for line in _example_key(key))]
+    return "".join(
+        f"{line}\n" for line in ("", f"## {doc}", *(f"# {line}" if is_list else line for line in lines))
+    )
+
+
+def _example_key(key: Key) -> list[str]:
+    value = "/srv/prompts" if key.is_required else key.default
+    comment = textwrap.wrap(f"{key.doc}{_limits(key)}", _COMMENT_WIDTH, break_on_hyphens=False)
+    return [*(f"# {line}" for line in comment), f"{key.name} = {_value(value)}"]
+
+
+def _limits(key: Key) -> str:
+    if key.unit:
+        return f" [{key.unit}; {key.type.removeprefix('a whole number ').removeprefix('a number ')}]"
+    return f" [{key.type}]" if "one of" in key.type else ""
