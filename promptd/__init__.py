@@ -1,0 +1,24 @@
+"""promptd keeps a library of prompt components hot and assembles prompts, fresh and counted exactly.
+
+`Engine` opens a library in this process, `Client` and `AsyncClient` ask a daemon. They are loaded when
+first named, so that a client does not pay for the engine.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["AsyncClient", "Client", "Engine", "__version__"]
+
+if TYPE_CHECKING:
+    from promptd.client import AsyncClient, Client
+    from promptd.embedded import Engine
+
+_HOMES = {"Engine": "promptd.embedded", "Client": "promptd.client", "AsyncClient": "promptd.client"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'promptd' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,149 @@
+"""An LRU cache bounded by entries and by bytes, with pins.
+
+Semantically a dict that may lose entries: a `get` returns the value last put under the key or nothing.
+Our own and not cachetools': that bounds one dimension and knows neither pins nor statistics, and the two
+hundred lines around it would have outweighed these (docs/decisions). Pins keep the hot set from being
+evicted by a sweep through cold entries; at most half of either bound may be pinned, so that there is
+always room to work.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatistics:
+    """Counts since the start; `size_bytes` and `entries` are of now."""
+
+    hits: int
+    misses: int
+    evictions: int
+    invalidations: int
+    preloads: int
+    entries: int
+    pinned: int
+    size_bytes: int
+    max_entries: int
+    max_bytes: int
+
+    @property
+    def hit_ratio(self) -> float | None:
+        """Hits over look-ups, or None before the first."""
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else None
+
+
+class _Held(NamedTuple, Generic[Value]):
+    value: Value
+    size_bytes: int
+
+
+class Cache(Generic[Key, Value]):
+    """Bounded by `max_entries` and `max_bytes`; sizes are what the caller says they are."""
+
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        self.max_entries = max_entries
+        self.max_bytes = max_bytes
+        self._held: OrderedDict[Key, _Held[Value]] = OrderedDict()  # least recently used first
+        self._pins: frozenset[Key] = frozenset()
+        self._size_bytes = 0
+        self._hits = self._misses = self._evictions = self._invalidations = self._preloads = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"<Cache {len(self._held)}/{self.max_entries} entries, {self._size_bytes}/{self.max_bytes} bytes>"
+        )
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._held
+
+    def get(self, key: Key) -> Value | None:
+        """The value, counted as a use, or None."""
+        held = self._held.get(key)
+        if held is None:
+            self._misses += 1
+            return None
+        self._hits += 1
+        self._held.move_to_end(key)
+        return held.value
+
+    def peek(self, key: Key) -> Value | None:
+        """The value without counting a use, or None."""
+        held = self._held.get(key)
+        return None if held is None else held.value
+
+    def put(self, key: Key, value: Value, size_bytes: int, *, preload: bool = False) -> None:
+        """Hold a value; one larger than the whole cache is not held, and evicts nothing."""
+        self._remove(key)
+        if size_bytes > self.max_bytes or self.max_entries < 1:
+            return
+        self._held[key] = _Held(value, size_bytes)
+        self._size_bytes += size_bytes
+        self._preloads += preload
+        if len(self._held) > self.max_entries or self._size_bytes > self.max_bytes:
+            self._evict(key)
+
+    def discard(self, key: Key) -> bool:
+        """Forget a value that is no longer true; True if it was held."""
+        removed = self._remove(key)
+        self._invalidations += removed
+        return removed
+
+    def pin(self, keys: Iterable[Key]) -> frozenset[Key]:
+        """Make these, hottest first, the pinned keys (held or to come); returns those that fit."""
+        room_entries, room_bytes = self.max_entries // 2, self.max_bytes // 2
+        pinned: list[Key] = []
+        for key in keys:
+            held = self._held.get(key)
+            size_bytes = held.size_bytes if held else 0
+            if room_entries < 1 or size_bytes > room_bytes:
+                break
+            room_entries -= 1
+            room_bytes -= size_bytes
+            pinned.append(key)
+        self._pins = frozenset(pinned)
+        return self._pins
+
+    def items(self) -> list[tuple[Key, Value]]:
+        """What is held, least recently used first, without counting a use."""
+        return [(key, held.value) for key, held in self._held.items()]
+
+    def statistics(self) -> CacheStatistics:
+        """A frozen record of all counts."""
+        return CacheStatistics(
+            self._hits,
+            self._misses,
+            self._evictions,
+            self._invalidations,
+            self._preloads,
+            len(self._held),
+            sum(key in self._held for key in self._pins),
+            self._size_bytes,
+            self.max_entries,
+            self.max_bytes,
+        )
+
+    def _remove(self, key: Key) -> bool:
+        held = self._held.pop(key, None)
+        if held is None:
+            return False
+        self._size_bytes -= held.size_bytes
+        return True
+
+    def _evict(self, newest: Key) -> None:
+        """Evict least recently used entries until both bounds hold: unpinned first, then any."""
+        for spare_pins in (True, False):
+            for key in list(self._held):
+                if len(self._held) <= self.max_entries and self._size_bytes <= self.max_bytes:
+                    return
+                if key != newest and not (spare_pins and key in self._pins):
+                    self._remove(key)
+                    self._evictions += 1

@@ -1,0 +1,85 @@
+"""The hot set: which components are used most, by counts that decay.
+
+A use counts 1 and loses half of its weight every half-life, so last week's favourite gives way to
+today's. Stored as the weight at one reference time (the exponential-decay trick of forward decay, Cormode
+et al. 2009): a use adds 2^((now - start) / half-life), and nothing has to be aged. Seeded from the number
+of dependents while there are no uses yet. The clock is an argument.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+REBASE_HALF_LIVES = 512.0  # 2^512 is far inside a double's range
+
+
+@dataclass(frozen=True, slots=True)
+class HotSetStatistics:
+    """How many ids have a weight, and the size of the set."""
+
+    tracked: int
+    size: int
+
+
+class HotSet:
+    """Weights per id; `size` is how many of the heaviest are hot."""
+
+    def __init__(self, size: int, half_life_s: float, now_s: float) -> None:
+        self.size = size
+        self.half_life_s = half_life_s
+        self._start_s = now_s
+        self._weights: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<HotSet {len(self._weights)} ids, size {self.size}>"
+
+    def use(self, ids: Iterable[str], now_s: float, times: int = 1) -> None:
+        """Count `times` uses of each id at a time."""
+        age = (now_s - self._start_s) / self.half_life_s
+        if age > REBASE_HALF_LIVES:
+            self._rebase(now_s)
+            age = 0.0
+        gain = times * 2.0 ** max(age, 0.0)
+        for id in ids:
+            self._weights[id] = self._weights.get(id, 0.0) + gain
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Drop ids that no longer exist."""
+        for id in ids:
+            self._weights.pop(id, None)
+
+    def hottest(self, seeds: Mapping[str, int]) -> list[str]:
+        """The `size` hottest ids, hottest first; `seeds` (id -> dependents) fill what uses leave free.
+
+        Only ids in `seeds` are considered: it names everything that exists. Ties go by id.
+        """
+        used = [id for id in self._weights if id in seeds]
+        ranked = sorted(used, key=lambda id: (-self._weights[id], id))[: self.size]
+        if len(ranked) < self.size:
+            rest = sorted(
+                (id for id in seeds if seeds[id] and id not in self._weights), key=lambda id: (-seeds[id], id)
+            )
+            ranked += rest[: self.size - len(ranked)]
+        return ranked
+
+    def weights(self, now_s: float) -> dict[str, float]:
+        """Weight of each id as of now, for keeping: see `restore`."""
+        scale = 2.0 ** (-(now_s - self._start_s) / self.half_life_s)
+        return {
+            id: round(weight * scale, 6)
+            for id, weight in sorted(self._weights.items())
+            if weight * scale > 1e-6
+        }
+
+    def restore(self, weights: Mapping[str, float], age_s: float) -> None:
+        """Take back weights that were kept `age_s` seconds ago."""
+        scale = 2.0 ** (-max(age_s, 0.0) / self.half_life_s)
+        for id, weight in weights.items():
+            self._weights[id] = self._weights.get(id, 0.0) + weight * scale
+
+    def statistics(self) -> HotSetStatistics:
+        """Counts."""
+        return HotSetStatistics(len(self._weights), self.size)
+
+    def _rebase(self, now_s: float) -> None:
+        self._weights = self.weights(now_s)
+        self._start_s = now_s

@@ -1,0 +1,344 @@
+"""The state: every component we know, how its directives resolve, and the graph between them.
+
+One owner, one way in: `apply` takes readings (looks at places on disk) and returns a Delta that says
+what became different. A reading with an unchanged digest touches nothing downstream (backdating), and a
+new, changed or removed component re-links only those that wrote its name: cost follows what a change
+touches, not what exists. No I/O and no clock here; `files` looks, `keeper` decides when.
+
+A place is a root and an id. Where several roots hold the same id the first root's file is the component
+and the others wait in `_shadowed`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from promptd.engine.component import Directive, Parsed, Place, Reading, Signature
+from promptd.engine.graph import Graph
+from promptd.engine.resolve import Names, Refused, matches
+from promptd.errors import ComponentError
+
+EMPTY = Parsed()
+
+
+class Component:
+    """One file of the library as last read. Mutated by `Library` alone; prompts remember its digest."""
+
+    __slots__ = ("digest", "error", "id", "is_racy", "links", "parsed", "read_at_ns", "root", "signature")
+
+    def __init__(self, reading: Reading) -> None:
+        self.id = reading.place.id
+        self.root = reading.place.root
+        self.links: tuple[Link, ...] = ()
+        self.take(reading)
+
+    def __repr__(self) -> str:
+        return f"<Component {self.id} {self.digest[:8]}{' ' + self.error.type if self.error else ''}>"
+
+    def take(self, reading: Reading) -> None:
+        """Replace what is known by a newer reading of the same place."""
+        self.signature: Signature | None = reading.signature
+        self.read_at_ns = reading.read_at_ns
+        self.is_racy = reading.signature is None or reading.signature.is_racy_at(reading.read_at_ns)
+        self.digest = reading.digest
+        self.parsed = reading.parsed or EMPTY
+        self.error: ComponentError | None = reading.error
+
+    def confirm(self, signature: Signature, read_at_ns: int) -> None:
+        """The same bytes were read again at `read_at_ns`: the signature may have aged into proof."""
+        self.signature = signature
+        self.read_at_ns = read_at_ns
+        self.is_racy = signature.is_racy_at(read_at_ns)
+
+    @property
+    def place(self) -> Place:
+        """Where the file is."""
+        return Place(self.root, self.id)
+
+    @property
+    def description(self) -> str:
+        """`description:` of its front matter on one line, or ""."""
+        return " ".join(str(self.parsed.metadata.get("description") or "").split())
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One directive and what it resolves to: a target id, or the reason there is none.
+
+    `absent` are the ids that were looked for before the target was found: negative facts.
+    """
+
+    directive: Directive
+    target: str | None = None
+    absent: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def is_hard(self) -> bool:
+        """True if the target's text is pulled in here."""
+        return self.target is not None and not (self.directive.is_soft or self.directive.is_reference)
+
+    @property
+    def is_dangling(self) -> bool:
+        """True if this is a directive whose target is missing though it should not be."""
+        directive = self.directive
+        return self.target is None and not (
+            directive.is_tentative or directive.is_optional or directive.is_soft
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a name means: an id or a reason why not; `absent` ids were looked for in vain."""
+
+    id: str | None
+    absent: tuple[str, ...] = ()
+    reason: str = ""
+    matches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one batch of readings changed. `affected` adds everything that depends on it."""
+
+    revision: int
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    relinked: tuple[str, ...] = ()
+    affected: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryStatistics:
+    """Counts of components, of those with errors, of dangling directives, and the revision."""
+
+    components: int
+    errors: int
+    edges: int
+    dangling: int
+    cyclic: int
+    revision: int
+
+
+@dataclass
+class _Batch:
+    added: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    removed: dict[str, Component] = field(default_factory=dict)
+
+    def add(self, component: Component) -> None:
+        before = self.removed.pop(component.id, None)
+        if before is None:
+            self.added.add(component.id)
+        else:  # gone and back within one batch: a change
+            component.links = before.links
+            self.changed.add(component.id)
+
+    def remove(self, component: Component) -> None:
+        self.changed.discard(component.id)
+        if component.id in self.added:
+            self.added.discard(component.id)
+        else:
+            self.removed[component.id] = component
+
+
+class Library:
+    """Components, resolutions and graph, changed by batches of readings."""
+
+    def __init__(self, names: Names, roots: int = 1) -> None:
+        self.names = names
+        self.roots = roots
+        self.revision = 0
+        self.graph = Graph()
+        self._components: dict[str, Component] = {}
+        self._shadowed: dict[Place, Reading] = {}
+        self._wanted: dict[str, set[str]] = {}  # an id looked for in vain -> who looked
+
+    def __repr__(self) -> str:
+        return f"<Library {len(self._components)} components, revision {self.revision}>"
+
+    def __len__(self) -> int:
+        return len(self._components)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._components
+
+    # -- questions ----------------------------------------------------------------------------
+
+    def get(self, id: str) -> Component | None:
+        """The component of this id, or None."""
+        return self._components.get(id)
+
+    def held(self) -> Iterator[tuple[Place, Signature | None]]:
+        """Every place we hold a reading of, with its signature, or None if that proves nothing yet."""
+        for component in self._components.values():
+            yield component.place, None if component.is_racy else component.signature
+        for place, reading in self._shadowed.items():
+            yield place, reading.signature
+
+    def ids(self, globs: Sequence[str] = ("**",)) -> list[str]:
+        """Sorted ids of the components that fit; files outside the suffixes only once referred to."""
+        return sorted(id for id in self._components if self.is_listed(id) and matches(id, globs))
+
+    def is_listed(self, id: str) -> bool:
+        """True for files with a component suffix, and for others that some component pulls in."""
+        return self.names.is_discovered(id.rpartition("/")[2]) or bool(self.graph.dependents(id))
+
+    def wanted(self) -> Iterator[Place]:
+        """Places that directives look for in vain: files that no listing shows may stand there."""
+        for id in self._wanted:
+            yield from (Place(root, id) for root in range(self.roots))
+
+    def resolve(self, name: str) -> Resolution:
+        """What a name in a request means."""
+        return self._first(self.names.candidates(name))
+
+    def link(self, directive: Directive, from_id: str) -> Link:
+        """What a directive in a component means."""
+        found = self._first(self.names.candidates_of(directive, from_id))
+        return Link(directive, found.id, found.absent, found.reason)
+
+    def _first(self, groups: "list[tuple[str, ...]] | Refused") -> Resolution:
+        if isinstance(groups, Refused):
+            return Resolution(None, (), groups.reason)
+        absent: list[str] = []
+        for group in groups:
+            present = tuple(id for id in group if id in self._components)
+            absent += [id for id in group if id not in self._components]
+            if len(present) == 1:
+                return Resolution(present[0], tuple(absent))
+            if present:
+                return Resolution(None, tuple(absent), f"is ambiguous: {', '.join(present)}", present)
+        return Resolution(None, tuple(absent), "does not exist")
+
+    def statistics(self) -> LibraryStatistics:
+        """Counts; walks all components, so for the monitor and not for the hot path."""
+        components = self._components.values()
+        return LibraryStatistics(
+            components=len(self._components),
+            errors=sum(component.error is not None for component in components),
+            edges=self.graph.statistics().edges,
+            dangling=sum(link.is_dangling for component in components for link in component.links),
+            cyclic=self.graph.statistics().cyclic,
+            revision=self.revision,
+        )
+
+    # -- the one way in -----------------------------------------------------------------------
+
+    def apply(self, readings: Iterable[Reading]) -> Delta:
+        """Take a batch of readings; returns what became different (falsy if nothing did)."""
+        batch = _Batch()
+        for reading in readings:
+            self._take(reading, batch)
+        relinked = self._relink(batch)
+        touched = batch.added | batch.changed | batch.removed.keys()
+        if not touched:
+            return Delta(self.revision)
+        self.revision += 1
+        return Delta(
+            self.revision,
+            tuple(sorted(batch.added)),
+            tuple(sorted(batch.changed)),
+            tuple(sorted(batch.removed)),
+            tuple(sorted(relinked)),
+            frozenset(self.graph.affected(touched | relinked)),
+        )
+
+    def _take(self, reading: Reading, batch: _Batch) -> None:
+        held = self._components.get(reading.place.id)
+        if held is not None and held.root < reading.place.root:
+            self._shadow(reading)
+        elif reading.is_absent:
+            self._drop(reading.place, held, batch)
+        elif held is None:
+            self._components[reading.place.id] = component = Component(reading)
+            batch.add(component)
+        else:
+            if held.root > reading.place.root:
+                self._shadowed[held.place] = _as_reading(held)
+            self._replace(held, reading, batch)
+
+    def _shadow(self, reading: Reading) -> None:
+        if reading.is_absent:
+            self._shadowed.pop(reading.place, None)
+        else:
+            self._shadowed[reading.place] = reading
+
+    def _drop(self, place: Place, held: Component | None, batch: _Batch) -> None:
+        if held is None or held.root != place.root:
+            return
+        below = sorted(other for other in self._shadowed if other.id == place.id) if self._shadowed else []
+        if below:
+            self._replace(held, self._shadowed.pop(below[0]), batch)
+            return
+        batch.remove(self._components.pop(place.id))
+        held.digest = ""  # whoever still holds this record must not take it for current
+
+    def _replace(self, held: Component, reading: Reading, batch: _Batch) -> None:
+        same = held.digest == reading.digest and _kind(held.error) == _kind(reading.error)
+        if same and held.root == reading.place.root:
+            parsed = held.parsed  # backdating: same bytes, so the old parse and links stand
+            held.take(reading)
+            held.parsed = parsed
+            return
+        held.root = reading.place.root
+        held.take(reading)
+        if held.id not in batch.added:
+            batch.changed.add(held.id)
+
+    def _relink(self, batch: _Batch) -> set[str]:
+        """Resolve again whatever the batch may have changed; returns those whose links changed."""
+        relink = {user for id in batch.added for user in self._wanted.get(id, ())}
+        for id, component in batch.removed.items():
+            relink.update(self.graph.dependents(id))
+            self._unwant(id, component.links)
+            self.graph.remove(id)
+        relink |= batch.added | batch.changed
+        relinked = {id for id in sorted(relink) if id in self._components and self._link_all(id)}
+        self.graph.settle(relink | batch.removed.keys())
+        return relinked
+
+    def _link_all(self, id: str) -> bool:
+        component = self._components[id]
+        links = tuple(self.link(directive, id) for directive in component.parsed.directives)
+        if links == component.links and id in self.graph:
+            return False
+        self._unwant(id, component.links)
+        for link in links:
+            for absent in link.absent:
+                self._wanted.setdefault(absent, set()).add(id)
+        component.links = links
+        edges: dict[str, bool] = {}
+        for link in links:
+            if link.target is not None:
+                edges[link.target] = edges.get(link.target, False) or link.is_hard
+        self.graph.replace(id, edges)
+        return True
+
+    def _unwant(self, id: str, links: Iterable[Link]) -> None:
+        for link in links:
+            for absent in link.absent:
+                seekers = self._wanted.get(absent)
+                if seekers is not None:
+                    seekers.discard(id)
+                    if not seekers:
+                        del self._wanted[absent]
+
+
+def _kind(error: ComponentError | None) -> str:
+    return "" if error is None else f"{error.type}: {error.message}"
+
+
+def _as_reading(component: Component) -> Reading:
+    return Reading(
+        component.place,
+        component.signature,
+        component.read_at_ns,
+        component.digest,
+        None,
+        component.parsed,
+        component.error,
+    )

@@ -1,0 +1,127 @@
+"""What is asked for and what is answered: the request, the prompt, its manifest.
+
+The records are what the wire shows, and the keys of the prompt cache. Token counts and digests are put
+in by `prompt_of`; the functions that count and hash are handed in.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from promptd.engine.assemble import Draft, Note, Skeleton
+from promptd.engine.component import Place
+from promptd.engine.fill import Filled
+from promptd.engine.frontmatter import as_text
+from promptd.engine.library import Component
+from promptd.errors import InvalidParams
+
+MAX_NAMES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt asked for. `variables` are sorted pairs, so equal requests are equal keys."""
+
+    names: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
+    arguments: str | None = None
+
+
+def request_of(
+    names: tuple[str, ...], variables: Mapping[str, Any] | None = None, arguments: str | None = None
+) -> Request:
+    """Build a request; scalars become text. Raises InvalidParams for anything a prompt cannot hold."""
+    if not names or len(names) > MAX_NAMES:
+        raise InvalidParams(f"ask for 1 to {MAX_NAMES} components, not {len(names)}")
+    pairs = tuple(sorted((name, _value(name, value)) for name, value in (variables or {}).items()))
+    return Request(names, pairs, arguments)
+
+
+def _value(name: str, value: Any) -> str:
+    if not isinstance(value, (str, int, float, bool)):
+        raise InvalidParams(f"variables.{name}: expected text, a number or a boolean", variable=name)
+    return as_text(value)
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One piece of a prompt. `span` is [start, end) in code points, `tokens` those of that span."""
+
+    id: str
+    digest: str
+    tokens: int
+    span: tuple[int, int]
+    reason: str
+    chain: tuple[str, ...]
+    line: int | None = None
+    target: str | None = None
+
+
+class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something left out, shortened or doubtful: where it is written and the chain that led there."""
+
+    kind: str
+    message: str
+    id: str = ""
+    line: int = 0
+    target: str = ""
+    chain: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an answer rests on: components at a digest, and places that were empty.
+
+    `files` holds (component, digest, path); `absent` holds paths and places.
+    """
+
+    files: tuple[tuple[Component, str, str], ...]
+    absent: tuple[tuple[str, Place], ...]
+
+
+@dataclass(slots=True)
+class Prompt:
+    """An assembled prompt. `encoded` is kept by whoever sends it; `uses` counts since last folded."""
+
+    request: Request
+    name: str
+    text: str
+    tokens: int
+    encoding: str
+    digest: str
+    etag: str
+    manifest: tuple[Entry, ...]
+    warnings: tuple[Warning, ...]
+    metadata: Mapping[str, Any]
+    facts: Facts
+    is_consistent: bool = True
+    encoded: bytes | None = None
+    uses: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Prompt {self.name} {self.tokens} tokens {self.digest[:8]}>"
+
+    @property
+    def size_bytes(self) -> int:
+        """What it costs to keep: text twice (as text and encoded) and about 300 bytes an entry."""
+        return 2 * len(self.text.encode(errors="replace")) + 300 * len(self.manifest) + 1000
+
+
+def entries(skeleton: Skeleton, filled: Filled, count: Callable[[str], int]) -> tuple[Entry, ...]:
+    """The manifest: one entry for each piece, in the order it was met."""
+    return tuple(_entry(draft, filled, count) for draft in skeleton.drafts)
+
+
+def _entry(draft: Draft, filled: Filled, count: Callable[[str], int]) -> Entry:
+    start, end = filled.offsets[draft.first], filled.offsets[draft.last]
+    tokens = count(filled.text[start:end]) if end > start else 0
+    return Entry(
+        draft.id, draft.digest, tokens, (start, end), draft.reason, draft.chain, draft.line, draft.target
+    )
+
+
+def warnings(*notes: Note) -> tuple[Warning, ...]:
+    """Notes as they are shown, each once."""
+    shown = (Warning(note.kind, note.message, note.id, note.line, note.target, note.chain) for note in notes)
+    return tuple(dict.fromkeys(shown))

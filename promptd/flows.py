@@ -1,0 +1,188 @@
+"""What takes several steps, written once: generators that yield what must be done in the world.
+
+A flow decides and yields commands (read these places, scan the roots); a driver does them, in this
+thread (`run`, the embedded engine) or off the event loop (`drive`, the daemon), and sends the outcome
+back in. So the daemon, `--no-daemon` and the embedded engine run the very same decisions.
+"""
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from promptd.engine.component import Place, Reading
+from promptd.engine.library import Delta
+from promptd.engine.plan import Plan, plan
+from promptd.engine.request import Prompt, Request
+from promptd.engine.resolve import nearest
+from promptd.errors import UnknownComponent
+from promptd.files import Listing, Sweep
+from promptd.keeper import Attempt, Keeper, Needs
+from promptd.loading import Progress
+
+Result = TypeVar("Result")
+MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the listing
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read and parse these places; the outcome is a list of readings. `filled` were not empty before."""
+
+    places: tuple[Place, ...]
+    filled: frozenset[Place] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """List all roots; the outcome is a Listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """Find which of these places hold something; the outcome is a list of places."""
+
+    places: tuple[Place, ...]
+
+
+Command = Read | Scan | Exists
+Flow = Generator[Command, Any, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a reconcile found to differ from what was held."""
+
+    added: int
+    changed: int
+    removed: int
+    revision: int
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A plan whose facts hold, and the first member's text if it was asked for."""
+
+    plan: Plan
+    text: str
+
+
+# -- flows ------------------------------------------------------------------------------------
+
+
+def assemble(keeper: Keeper, request: Request, sweep: Sweep) -> Flow[Prompt]:
+    """Assemble a prompt; reads what is stale or missing, phase by phase, until every fact holds."""
+    attempt = Attempt(request)
+    try:
+        while isinstance(step := keeper.attempt(attempt, sweep), Needs):
+            yield from read(keeper, step.places, attempt)
+            sweep = Sweep(keeper.files)  # the second collect: everything is looked at again after reading
+    except UnknownComponent as error:
+        raise (yield from _with_nearest(keeper, error)) from None
+    return step
+
+
+def closure(keeper: Keeper, name: str, sweep: Sweep, *, with_text: bool = False) -> Flow[Closure]:
+    """Plan a name with its facts made true, without assembling it. Raises if there is no such name."""
+    attempt = Attempt(Request((name,)))
+    while True:
+        found = plan(keeper.library, (name,))
+        needed = keeper.stale(keeper.facts(found), attempt, sweep)
+        if not needed and with_text and found.ids:
+            needed = keeper.without_text(found.members[:1], attempt)
+        if not needed:
+            break
+        attempt.reads.update(needed)
+        yield from read(keeper, tuple(needed), attempt)
+        sweep = Sweep(keeper.files)
+    if isinstance(found.refusal, UnknownComponent):
+        raise (yield from _with_nearest(keeper, found.refusal))
+    if not found.ids and found.refusal is not None:
+        raise found.refusal
+    text = keeper.text_of(found.members[0], attempt) if with_text else None
+    return Closure(found, text or "")
+
+
+def read(keeper: Keeper, places: tuple[Place, ...], attempt: Attempt | None = None) -> Flow[Delta]:
+    """Read places and apply what they hold; a request's attempt keeps the texts it caused to be read."""
+    filled = frozenset(place for place in places if keeper.is_filled(place))
+    readings: list[Reading] = yield Read(places, filled)
+    if attempt is not None:
+        attempt.take(readings)
+    return keeper.apply(readings)
+
+
+def _with_nearest(keeper: Keeper, error: UnknownComponent) -> Flow[UnknownComponent]:
+    """The error with the nearest names that exist; lists the roots if that has not happened yet."""
+    if keeper.is_complete:
+        ids = keeper.library.ids()
+    else:
+        listing: Listing = yield Scan()
+        ids = [place.id for place in listing.found]
+    near = nearest(str(error.details["name"]), ids)
+    meant = f"; did you mean {', '.join(near)}?" if near else "; `promptd list` shows all names"
+    return UnknownComponent(f"{error.message}{meant}", name=error.details["name"], nearest=near)
+
+
+def reconcile(keeper: Keeper) -> Flow[Reconciled]:
+    """Scan all roots and read whatever differs from what is held; then what directives alone reach."""
+    listing: Listing = yield Scan()
+    deltas = [(yield from read(keeper, tuple(keeper.differences(listing))))]
+    for _ in range(MAX_ADOPTION_PHASES):
+        unlisted: list[Place] = yield Exists(tuple(keeper.library.wanted()))
+        if not unlisted:
+            break
+        deltas.append((yield from read(keeper, tuple(unlisted))))
+    keeper.note_listing(listing)
+    counts = (
+        {id for delta in deltas for id in getattr(delta, what)} for what in ("added", "changed", "removed")
+    )
+    added, changed, removed = (len(ids) for ids in counts)
+    return Reconciled(added, changed, removed, keeper.library.revision)
+
+
+def warm(keeper: Keeper) -> Flow[int]:
+    """Pin the hot set and read what of it is not in the cache; returns how many were read."""
+    places = tuple(keeper.pin_hot())
+    if places:
+        yield from read(keeper, places)
+    return len(places)
+
+
+# -- drivers ----------------------------------------------------------------------------------
+
+
+def perform(keeper: Keeper, command: Command, progress: Progress | None = None) -> Any:
+    """Do one command in this thread."""
+    match command:
+        case Read(places, filled):
+            return keeper.loader.load_now(places, filled, progress)
+        case Scan():
+            return keeper.files.scan()
+        case Exists(places):
+            return keeper.files.exists(places)
+
+
+def run(keeper: Keeper, flow: Flow[Result], progress: Progress | None = None) -> Result:
+    """Drive a flow to its end in this thread."""
+    outcome: Any = None
+    while True:
+        try:
+            command = flow.send(outcome)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        outcome = perform(keeper, command, progress)
+
+
+async def drive(keeper: Keeper, flow: Flow[Result], command: Command | None = None) -> Result:
+    """Drive a flow to its end with its commands in threads; `command` if it has been started already."""
+    outcome: Any = None
+    while True:
+        try:
+            command = command or flow.send(outcome)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        outcome = await asyncio.to_thread(perform, keeper, command)
+        command = None

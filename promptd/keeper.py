@@ -1,0 +1,371 @@
+"""The keeper: one library, its caches and its doors, and the decisions of a request and of a change.
+
+Two straight paths. A request: `attempt` answers from what is held if every fact it rests on still holds
+in this sweep, else says which places must be read first. A change: `apply` takes readings into the
+library, forgets what they made untrue, and tells the observers. Both are plain functions: whoever drives
+them (the daemon's loop, the embedded engine) does the waiting in between. There is one writer and no
+lock: call everything here from one thread.
+
+Freshness (DESIGN.md §4): an answer is given only when the signature of every component in it, and the
+emptiness of every place looked at in vain, has been checked after the request arrived. Components whose
+signature proves nothing yet (racily clean) are hashed again.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from promptd.config import Config
+from promptd.engine import request as records
+from promptd.engine.assemble import Rules, Skeleton, expand
+from promptd.engine.cache import Cache, CacheStatistics
+from promptd.engine.component import Place, Reading
+from promptd.engine.fill import fill
+from promptd.engine.hotset import HotSet
+from promptd.engine.library import Component, Delta, Library
+from promptd.engine.plan import Plan, plan
+from promptd.engine.request import Facts, Prompt, Request
+from promptd.engine.resolve import Names, Refused
+from promptd.engine.tokens.segments import Segments
+from promptd.errors import OverBudget, PromptTooLarge
+from promptd.files import Files, Listing, Sweep
+from promptd.loading import Loader, Workers
+from promptd.tokenizer import Tokenizer
+
+MAX_READS_A_REQUEST = 3  # a file that changes faster than we can read it is answered as inconsistent
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """These places must be read, and the readings applied, before the request can be answered."""
+
+    places: tuple[Place, ...]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request on its way: what it asks, how often each place was read for it, and what was read.
+
+    The texts are kept here as well as in the cache, so that a prompt larger than the cache still comes
+    together.
+    """
+
+    request: Request
+    reads: Counter[Place] = field(default_factory=Counter)
+    readings: dict[str, Reading] = field(default_factory=dict)
+    is_consistent: bool = True
+
+    def take(self, readings: Iterable[Reading]) -> None:
+        """Keep the texts of readings made for this request."""
+        self.readings |= {reading.place.id: reading for reading in readings if reading.text is not None}
+
+    def exhausted(self, place: Place) -> bool:
+        """True if a place was read so often that its next change is no longer waited out."""
+        return self.reads[place] >= MAX_READS_A_REQUEST
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Statistics of the three caches."""
+
+    components: CacheStatistics
+    prompts: CacheStatistics
+    skeletons: CacheStatistics
+
+
+@dataclass(slots=True)
+class _Outline:
+    """A skeleton with the facts it rests on."""
+
+    skeleton: Skeleton
+    facts: Facts
+    name: str
+    metadata: Mapping[str, object]
+
+
+class Keeper:
+    """Holds one library hot and true."""
+
+    def __init__(self, config: Config, tokenizer: Tokenizer, *, instance: str, now_s: float) -> None:
+        self.config = config
+        self.instance = instance
+        self.tokenizer = tokenizer
+        names = Names(config.library.suffixes, config.library.aliases, config.library.ignore)
+        roots = [root.path for root in config.roots]
+        self.files = Files(
+            roots, names, max_bytes=config.library.max_component_bytes, max_files=config.library.max_files
+        )
+        workers = Workers(config.loading.min_workers, config.loading.max_workers)
+        self.loader = Loader(self.files, [root.dialects for root in config.roots], workers)
+        self.library = Library(names, len(roots))
+        self.segments = Segments(tokenizer.count_many, is_additive=tokenizer.is_additive)
+        self.rules = _rules(config)
+        cache = config.cache
+        self.texts: Cache[str, str] = Cache(cache.entries, cache.bytes)
+        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes)
+        self._outlines: Cache[tuple[str, ...], _Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
+        self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
+        self.observers: list[Callable[[Delta], None]] = []
+        self.problems: tuple[str, ...] = ()
+        self.directories: tuple[str, ...] = tuple(self.files.roots)
+        self.is_complete = False  # True once a whole scan has been applied
+
+    def __repr__(self) -> str:
+        return f"<Keeper {self.library!r} {self.instance}>"
+
+    @property
+    def clock(self) -> str:
+        """`c:<instance>:<revision>`: what the library looked like, in one word."""
+        return f"c:{self.instance}:{self.library.revision}"
+
+    # -- a request ----------------------------------------------------------------------------
+
+    def current(self, request: Request, sweep: Sweep) -> Prompt | None:
+        """The cached prompt if every fact it rests on holds in this sweep, else None."""
+        prompt = self.prompts.get(request)
+        if prompt is None or not self.holds(prompt.facts, sweep):
+            return None
+        prompt.uses += 1
+        return prompt
+
+    def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs:
+        """Answer, or say what to read first. Raises the PromptdError that is the answer."""
+        outline = self._outline(attempt, sweep)
+        return outline if isinstance(outline, Needs) else self._finish(attempt, outline)
+
+    def _outline(self, attempt: Attempt, sweep: Sweep) -> _Outline | Needs:
+        names = attempt.request.names
+        held = self._outlines.get(names)
+        if held is not None and self.holds(held.facts, sweep):
+            return held
+        found = plan(self.library, names)
+        facts = self.facts(found)
+        needed = self.stale(facts, attempt, sweep)
+        if not needed and found.refusal is None:
+            needed = self.without_text(found.members, attempt)
+        if needed:
+            attempt.reads.update(needed)
+            return Needs(tuple(needed))
+        if found.refusal is not None:
+            raise found.refusal
+        return self._expand(attempt, found, facts)
+
+    def without_text(self, members: Iterable[Component], attempt: Attempt) -> list[Place]:
+        """The places of usable components whose text is at hand neither in the cache nor in the attempt."""
+        return [member.place for member in members if self.text_of(member, attempt) is None]
+
+    def text_of(self, member: Component, attempt: Attempt) -> str | None:
+        """A component's text as of its digest; "" for one that cannot be used."""
+        if member.error is not None:
+            return ""
+        reading = attempt.readings.get(member.id)
+        if reading is not None and reading.digest == member.digest:
+            return reading.text
+        return self.texts.get(member.id)
+
+    def is_filled(self, place: Place) -> bool:
+        """True if the file was last seen with something in it."""
+        held = self.library.get(place.id)
+        return held is not None and held.signature is not None and held.signature.size > 0
+
+    def _expand(self, attempt: Attempt, found: Plan, facts: Facts) -> _Outline:
+        names = attempt.request.names
+        texts = {member.id: self.text_of(member, attempt) or "" for member in found.members}
+        skeleton = expand(found, texts, self.rules, self.segments.count)
+        metadata = found.members[0].parsed.metadata
+        outline = _Outline(skeleton, facts, found.ids[0] if len(names) == 1 else "", metadata)
+        size_bytes = sum(map(len, texts.values())) + 400 * len(skeleton.parts)
+        self._outlines.put(names, outline, size_bytes)
+        return outline
+
+    def _finish(self, attempt: Attempt, outline: _Outline) -> Prompt:
+        request = attempt.request
+        filled = fill(outline.skeleton, dict(request.variables), request.arguments, self.rules)
+        tokens = self.segments.count(filled.text)
+        self._check_size(filled.text, tokens)
+        notes = records.warnings(*outline.skeleton.notes, *filled.notes)
+        manifest = records.entries(outline.skeleton, filled, self.segments.count)
+        digest = hashlib.sha256(filled.text.encode()).hexdigest()
+        seen = hashlib.sha256(msgspec.json.encode((digest, manifest, notes)))
+        prompt = Prompt(
+            request=request,
+            name=outline.name,
+            text=filled.text,
+            tokens=tokens,
+            encoding=self.tokenizer.name,
+            digest=digest,
+            etag=seen.hexdigest()[:32],
+            manifest=manifest,
+            warnings=notes,
+            metadata=outline.metadata,
+            facts=outline.facts,
+            is_consistent=attempt.is_consistent,
+            uses=1,
+        )
+        if attempt.is_consistent:
+            self.prompts.put(request, prompt, prompt.size_bytes)
+        return prompt
+
+    def _check_size(self, text: str, tokens: int) -> None:
+        limit = self.config.tokens.max_context_tokens
+        if tokens > limit:
+            raise OverBudget(
+                f"the prompt has {tokens} tokens, more than tokens.max_context_tokens ({limit});"
+                " include less or raise it",
+                tokens=tokens,
+                limit=limit,
+            )
+        max_bytes = self.config.library.max_prompt_bytes
+        if len(text) > max_bytes or len(text.encode()) > max_bytes:
+            raise PromptTooLarge(
+                f"the prompt exceeds {max_bytes} bytes (library.max_prompt_bytes)", limit=max_bytes
+            )
+
+    # -- facts --------------------------------------------------------------------------------
+
+    def facts(self, found: Plan) -> Facts:
+        """The facts a plan rests on, with the paths to check them by."""
+        path = self.files.path
+        files = tuple((member, member.digest, path(member.place)) for member in found.members)
+        return Facts(files, tuple((path(place), place) for place in found.absent))
+
+    def holds(self, facts: Facts, sweep: Sweep) -> bool:
+        """True if nothing in the facts has changed on disk since it was read. About 2 µs a fact."""
+        signature = sweep.signature
+        for component, digest, path in facts.files:
+            if component.digest != digest or signature(path) != component.signature:
+                return False
+            if component.is_racy and not self._confirm(component, sweep):
+                return False
+        return all(signature(path) is None for path, _ in facts.absent)
+
+    def _confirm(self, component: Component, sweep: Sweep) -> bool:
+        """Hash a racily clean component again; one that is unchanged is taken as read just now."""
+        look = sweep.look(component.place)
+        if look.digest != component.digest or (look.error is None) != (component.error is None):
+            return False
+        if look.signature is not None:
+            component.confirm(look.signature, look.read_at_ns)
+        return True
+
+    def stale(self, facts: Facts, attempt: Attempt, sweep: Sweep) -> list[Place]:
+        """The places whose facts no longer hold and that are still worth reading again."""
+        stale = [
+            component.place
+            for component, _, path in facts.files
+            if not self._is_fresh(component, path, sweep)
+        ]
+        stale += [place for path, place in facts.absent if sweep.signature(path) is not None]
+        if any(attempt.exhausted(place) for place in stale):
+            attempt.is_consistent = False
+        return [place for place in dict.fromkeys(stale) if not attempt.exhausted(place)]
+
+    def _is_fresh(self, component: Component, path: str, sweep: Sweep) -> bool:
+        if sweep.signature(path) != component.signature:
+            return False
+        return not component.is_racy or self._confirm(component, sweep)
+
+    # -- a change -----------------------------------------------------------------------------
+
+    def apply(self, readings: Iterable[Reading]) -> Delta:
+        """Take readings in, forget what they made untrue, tell the observers of a change."""
+        readings = list(readings)
+        delta = self.library.apply(readings)
+        for id in (*delta.changed, *delta.removed):
+            self.texts.discard(id)
+        for reading in readings:
+            self._keep_text(reading)
+        if delta:
+            self._forget(delta)
+            for observer in self.observers:
+                observer(delta)
+        return delta
+
+    def _keep_text(self, reading: Reading) -> None:
+        component = self.library.get(reading.place.id)
+        if component is None or reading.text is None or component.digest != reading.digest:
+            return
+        if component.id not in self.texts:
+            self.texts.put(component.id, reading.text, len(reading.text.encode()) + 64)
+
+    def _forget(self, delta: Delta) -> None:
+        """Drop the prompts that contain something affected; others are byte-stable and stay."""
+        for request, prompt in self.prompts.items():
+            if not self._stands(prompt.facts):
+                self.prompts.discard(request)
+        for names, outline in self._outlines.items():
+            if not self._stands(outline.facts):
+                self._outlines.discard(names)
+        self.hot.forget(delta.removed)
+
+    @staticmethod
+    def _stands(facts: Facts) -> bool:
+        return all(component.digest == digest for component, digest, _ in facts.files)
+
+    def places_of(self, names: Iterable[str]) -> list[Place]:
+        """Every place a name may mean, for reading what is asked for before anything is known."""
+        places: list[Place] = []
+        for name in names:
+            groups = self.library.names.candidates(name)
+            if not isinstance(groups, Refused):
+                places += [
+                    Place(root, id) for group in groups for id in group for root in range(self.library.roots)
+                ]
+        return places
+
+    def differences(self, listing: Listing) -> list[Place]:
+        """The places a scan shows to differ from what is held: what a reconcile has to read."""
+        held = dict(self.library.held())
+        found = listing.found
+        differing = [
+            place for place, signature in found.items() if place not in held or held[place] != signature
+        ]
+        unlisted = [place for place in held if place not in found]
+        return [*differing, *unlisted]
+
+    def note_listing(self, listing: Listing) -> None:
+        """Remember what a scan saw besides files: directories to watch and problems to report."""
+        self.directories = listing.directories
+        self.problems = listing.problems
+        self.is_complete = True
+
+    # -- the hot set --------------------------------------------------------------------------
+
+    def fold_uses(self, now_s: float) -> None:
+        """Count the uses of prompts since the last call towards their components."""
+        for _, prompt in self.prompts.items():
+            if prompt.uses:
+                self.hot.use((component.id for component, _, _ in prompt.facts.files), now_s, prompt.uses)
+                prompt.uses = 0
+
+    def pin_hot(self) -> list[Place]:
+        """Pin the hot set; returns the places of those that are not in the cache."""
+        seeds = {id: len(self.library.graph.dependents(id)) for id in self.library.ids()}
+        pinned = self.texts.pin(self.hot.hottest(seeds))
+        hot = (self.library.get(id) for id in sorted(pinned) if id not in self.texts)
+        return [component.place for component in hot if component is not None and component.error is None]
+
+    def statistics(self) -> Caches:
+        """Statistics of the caches; library, loader and segments have their own."""
+        return Caches(self.texts.statistics(), self.prompts.statistics(), self._outlines.statistics())
+
+    def close(self) -> None:
+        """End the loader's threads."""
+        self.loader.close()
+
+
+def _rules(config: Config) -> Rules:
+    library = config.library
+    return Rules(
+        missing=library.missing,
+        shell=library.shell,
+        once=library.once,
+        max_depth=library.max_depth,
+        max_import_hops=library.max_import_hops,
+        max_chars=library.max_prompt_bytes,
+        variables=dict(library.variables),
+        arguments_base=tuple(root.arguments_base for root in config.roots),
+    )

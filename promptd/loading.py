@@ -1,0 +1,151 @@
+"""Loading: many places are looked at and parsed at once, off the event loop, by as many threads as help.
+
+Threads make reads from the page cache slower (they queue for the interpreter lock) and reads with latency
+faster by their number (FACTS.md). So the share of time spent waiting is measured and the number of workers
+follows it, between configured bounds. One place that fails is a Reading with an error; a phase never
+fails. Nothing here changes state: readings are returned, the keeper applies them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from promptd.engine.component import Place, Reading
+from promptd.engine.parse import parse
+from promptd.errors import ParseError
+from promptd.files import Files, Look
+
+SMOOTHING = 0.2  # weight of the newest look in the running means: about the last ten count
+SLOW_READ_S = 0.001  # a page-cache read takes 0.02 ms, a network one 0.5 ms and more: below, one worker
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStatistics:
+    """Looks made, phases, errors, seconds in all, workers in use, and running mean times a look."""
+
+    looks: int
+    phases: int
+    errors: int
+    seconds: float
+    workers: int
+    mean_read_ms: float
+    mean_parse_ms: float
+
+
+class Workers:
+    """How many threads to use: a pure rule fed with measured times.
+
+    While one worker waits for a read others can parse, so 1 + wait / work workers keep a core busy.
+    """
+
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self.minimum = minimum
+        self.maximum = max(minimum, maximum)
+        self.read_s = 0.0
+        self.work_s = 0.0005
+
+    def __repr__(self) -> str:
+        return f"<Workers {self.count} of {self.minimum}-{self.maximum}>"
+
+    def observe(self, read_s: float, work_s: float) -> None:
+        """Take one look's seconds of reading and of parsing into the running means."""
+        self.read_s += SMOOTHING * (read_s - self.read_s)
+        self.work_s += SMOOTHING * (work_s - self.work_s)
+
+    @property
+    def count(self) -> int:
+        """Workers for the next phase."""
+        if self.read_s < SLOW_READ_S:
+            return self.minimum
+        helpful = 1 + round(self.read_s / max(self.work_s, 1e-6))
+        return max(self.minimum, min(self.maximum, helpful))
+
+
+class Loader:
+    """Looks at places and parses what is there, in the calling thread or in a pool."""
+
+    def __init__(self, files: Files, dialects: Sequence[Sequence[str]], workers: Workers) -> None:
+        self.files = files
+        self.workers = workers
+        self._dialects = [tuple(names) for names in dialects]
+        self._pool: ThreadPoolExecutor | None = None
+        self._looks = self._phases = self._errors = 0
+        self._seconds = self._parse_s = self._read_s = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Loader {self._looks} looks, {self.workers!r}>"
+
+    def read(self, place: Place, *, was_filled: bool = False) -> Reading:
+        """Look at one place and parse it. Never raises."""
+        look = self.files.look(place, was_filled=was_filled)
+        started = time.perf_counter()
+        reading = self._parsed(look)
+        work_s = time.perf_counter() - started
+        self.workers.observe(look.seconds, work_s)
+        self._looks += 1
+        self._errors += reading.error is not None
+        self._read_s += look.seconds
+        self._parse_s += work_s
+        return reading
+
+    def _parsed(self, look: Look) -> Reading:
+        parsed, error = None, look.error
+        if look.text is not None:
+            try:
+                parsed = parse(look.text, self._dialects[look.place.root])
+            except Exception as problem:
+                error = ParseError(f"{look.place.id} could not be parsed: {problem!r}", id=look.place.id)
+        text = look.text if parsed is not None else None
+        return Reading(look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error)
+
+    def load_now(
+        self, places: Collection[Place], filled: Collection[Place] = (), progress: Progress | None = None
+    ) -> list[Reading]:
+        """Read a phase and wait for it: in this thread, or in a pool where waiting dominates."""
+        started = time.perf_counter()
+        ordered, readings = list(places), list[Reading]()
+        while len(readings) < len(ordered):
+            workers = self.workers.count
+            batch = ordered[len(readings) : len(readings) + 16 * workers]
+            readings += self._batch(batch, filled, workers)
+            if progress is not None:
+                progress(len(readings), len(ordered))
+        self._phases += 1
+        self._seconds += time.perf_counter() - started
+        return readings
+
+    def _batch(self, batch: Sequence[Place], filled: Collection[Place], workers: int) -> list[Reading]:
+        if workers <= 1 or len(batch) <= 1:
+            return [self.read(place, was_filled=place in filled) for place in batch]
+        return list(self._threads().map(lambda place: self.read(place, was_filled=place in filled), batch))
+
+    async def load(self, places: Collection[Place], filled: Collection[Place] = ()) -> list[Reading]:
+        """The same off the event loop."""
+        return await asyncio.to_thread(self.load_now, places, filled)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.workers.maximum, thread_name_prefix="promptd-load")
+        return self._pool
+
+    def close(self) -> None:
+        """End the pool's threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def statistics(self) -> LoadStatistics:
+        """A frozen record of counts and times."""
+        looks = max(self._looks, 1)
+        return LoadStatistics(
+            self._looks,
+            self._phases,
+            self._errors,
+            round(self._seconds, 6),
+            self.workers.count,
+            round(1000 * self._read_s / looks, 4),
+            round(1000 * self._parse_s / looks, 4),
+        )
