@@ -290,7 +290,7 @@ METHODS: dict[str, Method] = {
             "get",
             NameParams,
             "One component as it is on disk.",
-            "id, digest, text, body, metadata, tokens (of the body), size_bytes, requires, diagnostics, clock",
+            "id, digest, text, body, metadata, tokens (of body), size_bytes, requires, diagnostics, clock",
             (*_NAME_ERRORS, *_FILE_ERRORS),
             _get,
         ),
@@ -329,7 +329,7 @@ METHODS: dict[str, Method] = {
         Method(
             "check",
             Params,
-            "What is wrong with the library: dangling references, cycles, unusable files; and what is unused.",
+            "What is wrong with the library: dangling references, cycles, unusable files, unused ones.",
             "roots, components, edges, directives, dangling, cycles, unused, errors, warnings, ok, clock",
             (),
             _check,

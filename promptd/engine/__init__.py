@@ -1,0 +1,1 @@
+"""The pure engine: components, graph, plans, assembly. No clock, no files, no sockets, no loop."""

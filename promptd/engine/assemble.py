@@ -40,10 +40,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for a value: the written text stands if there is none.
+    r"""A place for a value: the written text stands if there is none.
 
     `kind` "variable": `name`, with an inline `default`; "argument": `name` is "" for all, an index in
-    digits, or a declared name; "escape": `raw` is `\\$1`, which loses its backslash when arguments are
+    digits, or a declared name; "escape": `raw` is `\$1`, which loses its backslash when arguments are
     given.
     """
 

@@ -8,6 +8,7 @@ only as fresh as its facts.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from promptd.engine.component import Place
 from promptd.engine.library import Component, Library, Resolution
@@ -104,7 +105,7 @@ def cycle_error(library: Library, chain: Sequence[str]) -> CycleError:
 def with_lines(library: Library, chain: Sequence[str]) -> list[str]:
     """Each id of a chain with the line of the directive that leads to the next."""
     shown = []
-    for source, target in zip(chain, chain[1:], strict=False):
+    for source, target in pairwise(chain):
         component = library.get(source)
         links = component.links if component else ()
         line = next((link.directive.line for link in links if link.target == target and link.is_hard), 0)

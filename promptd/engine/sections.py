@@ -7,6 +7,7 @@ heading text or by the slug GitHub makes of it, with `-1`, `-2`, … for repeate
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 
@@ -35,7 +36,7 @@ def _headings(body: str) -> list[tuple[int, int, str, str]]:
     tokens = _PARSER.parse(body)
     found: list[tuple[int, int, str, str]] = []
     taken: dict[str, int] = {}
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open" and token.map:
             base = slug(inline.content)
             again = taken.get(base, 0)

@@ -1,9 +1,9 @@
-"""`@path`, `@./x.md`, `@~/…`, `@$HOME/…`: Claude Code's imports, resolved from the including file.
+r"""`@path`, `@./x.md`, `@~/…`, `@$HOME/…`: Claude Code's imports, resolved from the including file.
 
 Most `@words` in real files are no imports (decorators, npm scopes, handles, `@media`), so a word counts
 only at the start of a line or after white space or list punctuation, and only if it looks like a path
 (`./ ../ / ~/ $HOME/`, or a last segment with an extension). Any other word is tentative: an import only
-if the file exists. `{…}`, `<…>` or a glob in it means literal. `\\ ` escapes a space.
+if the file exists. `{…}`, `<…>` or a glob in it means literal. `\ ` escapes a space.
 """
 
 import re
