@@ -38,6 +38,9 @@ from promptd.tokenizer import Tokenizer
 MAX_READS_A_REQUEST = 3  # a file that changes faster than we can read it is answered as inconsistent
 
 
+Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the prompts it made untrue
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """These places must be read, and the readings applied, before the request can be answered."""
@@ -108,7 +111,7 @@ class Keeper:
         self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self._outlines: Cache[tuple[str, ...], _Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
-        self.observers: list[Callable[[Delta], None]] = []
+        self.observers: list[Observer] = []
         self.problems: tuple[str, ...] = ()
         self.directories: tuple[str, ...] = tuple(self.files.roots)
         self.is_complete = False  # True once a whole scan has been applied
@@ -279,9 +282,9 @@ class Keeper:
         for reading in readings:
             self._keep_text(reading)
         if delta:
-            self._forget(delta)
+            dropped = self._forget(delta)
             for observer in self.observers:
-                observer(delta)
+                observer(delta, dropped)
         return delta
 
     def _keep_text(self, reading: Reading) -> None:
@@ -291,19 +294,22 @@ class Keeper:
         if component.id not in self.texts:
             self.texts.put(component.id, reading.text, len(reading.text.encode()) + 64)
 
-    def _forget(self, delta: Delta) -> None:
+    def _forget(self, delta: Delta) -> tuple[Request, ...]:
         """Drop the prompts that contain something affected; others are byte-stable and stay."""
+        dropped = []
         for request, prompt in self.prompts.items():
-            if not self._stands(prompt.facts):
+            if not self._stands(prompt.facts, delta):
                 self.prompts.discard(request)
+                dropped.append(request)
         for names, outline in self._outlines.items():
-            if not self._stands(outline.facts):
+            if not self._stands(outline.facts, delta):
                 self._outlines.discard(names)
         self.hot.forget(delta.removed)
+        return tuple(dropped)
 
     @staticmethod
-    def _stands(facts: Facts) -> bool:
-        return all(component.digest == digest for component, digest, _ in facts.files)
+    def _stands(facts: Facts, delta: Delta) -> bool:
+        return not any(component.id in delta.affected for component, _, _ in facts.files)
 
     def places_of(self, names: Iterable[str]) -> list[Place]:
         """Every place a name may mean, for reading what is asked for before anything is known."""
