@@ -38,7 +38,7 @@ check: $(STAMP) ## the gate: format, lint, types, import rules
 	@echo "== ruff format" && $(BIN)/ruff format --check .
 	@echo "== ruff check" && $(BIN)/ruff check .
 	@echo "== mypy --strict" && $(BIN)/mypy --strict promptd
-	@echo "== import rules" && $(BIN)/lint-imports --cache-dir .cache/imports
+	@echo "== import rules" && $(BIN)/lint-imports --no-logo --cache-dir .cache/imports
 
 format: $(STAMP) ## rewrite the sources as the gate wants them
 	@$(BIN)/ruff check --fix-only .
