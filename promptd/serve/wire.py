@@ -1,0 +1,202 @@
+"""The wire as a pure automaton: bytes in, events out; values in, bytes out.
+
+Newline-delimited JSON-RPC 2.0. A Decoder is fed whatever the socket gave and answers with Calls and
+Refusals; the encode functions splice bodies that are JSON already. There is no socket, clock or loop here
+and nothing here ever raises for what a peer sent.
+
+How it is fast: a request seen before is recognised by the raw bytes of its parameters. `_recognise` decodes
+only the outermost object, looks the parameters up among those vetted earlier, and proves by arithmetic that
+the line holds nothing besides. Every other line goes to strict.py, which reads it whole and names what is
+wrong with it.
+"""
+
+from typing import Any
+
+import msgspec
+
+from promptd.errors import FrameTooLarge, MalformedFrame, PromptdError
+from promptd.serve import strict
+from promptd.serve.frames import (
+    HEAD_BYTES,
+    NULL,
+    UNREADABLE,
+    Call,
+    Event,
+    Refusal,
+    is_id,
+    read_frame,
+    salvage_id,
+)
+
+__all__ = [
+    "Call",
+    "Decoder",
+    "Event",
+    "Refusal",
+    "encode_error",
+    "encode_notification",
+    "encode_result",
+    "result_head",
+]
+
+RESULT_TAIL = b"}\n"
+
+_BARE_BYTES = len(b'{"jsonrpc":"2.0","id":,"method":"","params":}')
+_SPACED_START = b'{"jsonrpc": "2.0", "id": '  # as Python's json.dumps writes it
+_SPACED_EXTRA_BYTES = 7  # its four colons and three commas
+# Bounds of the memory behind the fast path: 1,024 of 4 KiB are 4 MiB at most, shared by all connections.
+_VETTED_ENTRIES = 1024
+_VETTED_MAX_BYTES = 4096
+
+
+class Decoder:
+    """Turns the bytes of one connection into Calls and Refusals, whatever the chunks they come in.
+
+    `vetted` is a memory of parameters found good, to be shared by the connections of one listener (all of
+    which must have the same `max_depth`).
+    """
+
+    __slots__ = ("_is_discarding", "_max_depth", "_max_line_bytes", "_partial", "_vetted", "lines")
+
+    def __init__(
+        self, max_line_bytes: int = 1_048_576, max_depth: int = 64, vetted: dict[bytes, bytes] | None = None
+    ) -> None:
+        self._max_line_bytes = max_line_bytes
+        self._max_depth = max_depth
+        self._vetted = {} if vetted is None else vetted
+        self._partial = bytearray()
+        self._is_discarding = False
+        self.lines = 0  # completed lines: tells a slow sender of one line from a busy one of many
+
+    def __repr__(self) -> str:
+        state = "discarding" if self._is_discarding else f"{len(self._partial)} bytes of a line"
+        return f"<Decoder {self.lines} lines, {state}>"
+
+    @property
+    def is_mid_line(self) -> bool:
+        """True if a line was begun and its end has not come yet."""
+        return self._is_discarding or bool(self._partial)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that `data` completes, in order. Never raises."""
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if lines and (self._partial or self._is_discarding):
+            lines[0] = self._complete(lines[0])
+        self.lines += len(lines)
+        events = [event for event in map(self._read, lines) if event is not None]
+        if rest:
+            events += self._keep(rest)
+        return events
+
+    def end(self) -> list[Event]:
+        """The peer sends no more: a line without its end is refused, for it may have been cut short."""
+        is_cut = bool(self._partial)
+        self._partial.clear()
+        error = MalformedFrame("the connection ended inside a line: end each request with a newline")
+        return [Refusal(NULL, error)] if is_cut else []
+
+    def _complete(self, tail: bytes) -> bytes:
+        """The line whose last bytes are `tail`; empty if the line was refused before its end came."""
+        line = b"" if self._is_discarding else bytes(self._partial + tail)
+        self._partial = bytearray()
+        self._is_discarding = False
+        return line
+
+    def _keep(self, rest: bytes) -> list[Event]:
+        """Hold the beginning of a line, or refuse it as soon as it is too long."""
+        if self._is_discarding:
+            return []
+        self._partial += rest
+        if len(self._partial) <= self._max_line_bytes:
+            return []
+        refusal = self._too_large(bytes(self._partial[:HEAD_BYTES]))
+        self._partial = bytearray()
+        self._is_discarding = True
+        return [refusal]
+
+    def _too_large(self, line: bytes) -> Refusal:
+        limit = self._max_line_bytes
+        error = FrameTooLarge(f"the request line is longer than {limit} bytes", max_request_bytes=limit)
+        head = line[: min(limit, HEAD_BYTES)]  # the same bytes however the line was cut into chunks
+        return Refusal(salvage_id(head), error)
+
+    def _read(self, line: bytes) -> Event | None:
+        if len(line) > self._max_line_bytes:
+            return self._too_large(line)
+        call = self._recognise(line)
+        if call is not None:
+            return call
+        return None if not line or line.isspace() else self._read_strictly(line)
+
+    def _recognise(self, line: bytes) -> Call | None:
+        """The Call, if the line is plainly written and its parameters were vetted before.
+
+        Plainly written: each of the four members once and nothing else, which is so when their lengths
+        and the least punctuation add up to the line's, or when json.dumps' spaces are the only difference
+        (the start rules out a further member in those 7 bytes: the least, `"":1,`, needs 5 of 4 left).
+        """
+        try:
+            frame = read_frame(line)
+        except UNREADABLE:
+            return None
+        params = self._vetted.get(bytes(frame.params))
+        if params is None:
+            return None
+        identity = bytes(frame.id)
+        extra = len(line) - _BARE_BYTES - len(identity) - len(frame.method) - len(params)
+        if extra and not (extra == _SPACED_EXTRA_BYTES and line.startswith(_SPACED_START)):
+            return None
+        return Call(identity, frame.method, params) if is_id(identity) and identity.isascii() else None
+
+    def _read_strictly(self, line: bytes) -> Event:
+        event = strict.read(line, self._max_depth)
+        if isinstance(event, Call) and 0 < len(event.params) <= _VETTED_MAX_BYTES:
+            if len(self._vetted) >= _VETTED_ENTRIES:
+                self._vetted.clear()
+            self._vetted[event.params] = event.params
+        return event
+
+
+def result_head(identity: bytes) -> bytes:
+    """What stands before the body of a result; RESULT_TAIL stands after it."""
+    return b'{"jsonrpc":"2.0","id":' + identity + b',"result":'
+
+
+def encode_result(identity: bytes, body: bytes) -> bytes:
+    """One reply line around a body that is JSON already."""
+    return b'{"jsonrpc":"2.0","id":' + identity + b',"result":' + body + RESULT_TAIL
+
+
+def encode_notification(method: str, params: bytes) -> bytes:
+    """One notification line around parameters that are JSON already."""
+    return b'{"jsonrpc":"2.0","method":' + msgspec.json.encode(method) + b',"params":' + params + RESULT_TAIL
+
+
+def encode_error(identity: bytes, error: PromptdError) -> bytes:
+    """One error line: code, message, and the error's details beside its type in `data`. Never raises."""
+    shape = {
+        "code": error.code,
+        "message": error.message,
+        "data": {**error.details, "type": error.type},
+    }
+    return b'{"jsonrpc":"2.0","id":' + identity + b',"error":' + _encode_any(shape) + RESULT_TAIL
+
+
+def _encode_any(value: Any) -> bytes:
+    """JSON of whatever stands in an error's details; what JSON cannot hold is shown as text."""
+    try:
+        return msgspec.json.encode(value, enc_hook=str)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        return msgspec.json.encode(_legible(value, 8))
+
+
+def _legible(value: Any, depth: int) -> Any:
+    """The value with lone surrogates (undecodable file names have them) shown as `?`."""
+    if depth and isinstance(value, dict):
+        return {_legible(str(key), 1): _legible(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list | tuple):
+        return [_legible(item, depth - 1) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value).encode(errors="replace").decode()
