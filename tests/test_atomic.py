@@ -131,7 +131,7 @@ def test_readers_never_see_part_of_a_file(tmp_path: Path) -> None:
 
 
 def test_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
-    """A writer killed while writing: the target is a whole version, and the leftover is cleared away later."""
+    """A writer killed while writing: the target is a whole version, and the leftover is cleared later."""
     target = tmp_path / "health.json"
     script = (
         "import pathlib, sys; from promptd.atomic import write_atomic\n"

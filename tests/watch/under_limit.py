@@ -1,0 +1,32 @@
+"""Run by test_watcher_real in a user namespace whose inotify limit is small: prints what the watcher says."""
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from promptd.watch.watcher import Timing, Watcher
+
+ROOT = Path(sys.argv[1])
+
+
+def directories() -> list[str]:
+    """The root and everything below it."""
+    return [str(ROOT), *(str(path) for path in sorted(ROOT.rglob("*")) if path.is_dir())]
+
+
+async def main() -> None:
+    """Enter, hear of a file at the top, add directories, hear of one more file, print two statistics."""
+    async with Watcher([str(ROOT)], directories, lambda _: False, Timing(step_ms=5, settle_ms=10)) as watcher:
+        before = asdict(watcher.statistics())
+        for number in range(2):
+            (ROOT / f"new{number}").mkdir()
+            (ROOT / f"{number}.md").write_text("x")
+            async with asyncio.timeout(10):
+                while not (await anext(watcher)).covers(f"{ROOT}/{number}.md"):
+                    pass
+        print(json.dumps([before, asdict(watcher.statistics())]))  # noqa: T201 (its answer)
+
+
+asyncio.run(main())
