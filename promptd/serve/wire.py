@@ -92,7 +92,8 @@ class Decoder:
     def end(self) -> list[Event]:
         """The peer sends no more: a line without its end is refused, for it may have been cut short."""
         is_cut = bool(self._partial)
-        self._partial.clear()
+        self._partial = bytearray()
+        self._is_discarding = False
         error = MalformedFrame("the connection ended inside a line: end each request with a newline")
         return [Refusal(NULL, error)] if is_cut else []
 

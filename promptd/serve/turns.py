@@ -1,0 +1,84 @@
+"""Turns: everything that arrived in one turn of the event loop is answered together.
+
+Connections say `ready` when they hold calls and `dirty` when they hold unsent bytes; once a turn the calls
+of all of them become one batch for the handler (so that they share one validation sweep, DESIGN §4) and
+each dirty connection writes once. No task, no await: `call_soon` is all it needs of the loop.
+"""
+
+import asyncio
+from typing import Protocol
+
+from promptd.errors import Internal
+from promptd.serve.frames import Call
+from promptd.serve.peer import Handler, Peer
+
+
+class Seat(Protocol):
+    """What a turn asks of a connection."""
+
+    def take(self, batch: list[tuple[Peer, Call]]) -> None:
+        """Move calls into the batch, as many as may be in flight."""
+
+    def flush(self) -> None:
+        """Write what is unsent."""
+
+
+class Turns:
+    """One for each listener; used from its event loop only."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
+        self._loop = loop
+        self._handler = handler
+        self._ready: list[Seat] = []
+        self._dirty: list[Seat] = []
+        self._is_scheduled = False
+
+    def __repr__(self) -> str:
+        return f"<Turns {len(self._ready)} ready, {len(self._dirty)} dirty>"
+
+    def ready(self, seat: Seat) -> None:
+        """The connection holds calls; to be said once until they are taken."""
+        self._ready.append(seat)
+        self._schedule()
+
+    def dirty(self, seat: Seat) -> None:
+        """The connection holds unsent bytes; to be said once until they are flushed."""
+        self._dirty.append(seat)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        # Stays "scheduled" throughout: what becomes dirty below is flushed below, without another turn.
+        try:
+            self._turn()
+        finally:
+            self._is_scheduled = False
+            if self._ready or self._dirty:
+                self._schedule()
+
+    def _turn(self) -> None:
+        ready, self._ready = self._ready, []
+        batch: list[tuple[Peer, Call]] = []
+        for seat in ready:
+            seat.take(batch)
+        if batch:
+            self._hand_over(batch)
+        dirty, self._dirty = self._dirty, []
+        for seat in dirty:
+            seat.flush()
+
+    def _hand_over(self, batch: list[tuple[Peer, Call]]) -> None:
+        """Let the handler answer; a handler that raises costs this batch an error and nothing more."""
+        try:
+            self._handler.turn(batch)
+        except Exception as error:
+            self._loop.call_exception_handler(
+                {"message": f"the handler failed on a batch of {len(batch)}", "exception": error}
+            )
+            for peer, call in batch:
+                if not call.is_answered:
+                    peer.fail(call, Internal("unforeseen error; the daemon's log has more"))
