@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import structlog
 from watchfiles._rust_notify import RustNotify
 
+from promptd import log
 from promptd.watch.changes import Batch, Coalescer, Sighting
 from promptd.watch.lookout import Lookout, MakeNotifier, Notifier
 from promptd.watch.scope import Scope
@@ -32,7 +32,7 @@ FORGET_AFTER_S = 60.0  # a watcher that lived this long starts again with the sh
 
 Mode = Literal["off", "inotify", "degraded: watch limit", "scan"]
 
-log = structlog.get_logger("promptd.watch")
+_log = log.get_logger("promptd.watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class Watcher:
         self._restarts += 1
         self._last_error = f"{type(error).__name__}: {error}"
         self._lookout.close()
-        log.warning("watcher failed, trying again", error=self._last_error, pause_s=pause_s)
+        _log.warning("watcher failed, trying again", error=self._last_error, pause_s=pause_s)
         self._step = asyncio.create_task(self._open(pause_s))
 
     def _mode(self) -> Mode:
