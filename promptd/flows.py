@@ -6,7 +6,7 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -56,6 +56,7 @@ class Reconciled:
     changed: int
     removed: int
     revision: int
+    ids: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
@@ -129,18 +130,29 @@ def _with_nearest(keeper: Keeper, error: UnknownComponent) -> Flow[UnknownCompon
 def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     """Scan all roots and read whatever differs from what is held; then what directives alone reach."""
     listing: Listing = yield Scan()
-    deltas = [(yield from read(keeper, tuple(keeper.differences(listing))))]
-    for _ in range(MAX_ADOPTION_PHASES):
-        unlisted: list[Place] = yield Exists(tuple(keeper.library.wanted()))
-        if not unlisted:
-            break
-        deltas.append((yield from read(keeper, tuple(unlisted))))
+    changes = yield from _take_in(keeper, keeper.differences(listing))
     keeper.note_listing(listing)
-    counts = (
-        {id for delta in deltas for id in getattr(delta, what)} for what in ("added", "changed", "removed")
-    )
-    added, changed, removed = (len(ids) for ids in counts)
-    return Reconciled(added, changed, removed, keeper.library.revision)
+    return changes
+
+
+def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
+    """Read what a watcher pointed at, as far as it can be a component."""
+    places = (keeper.files.place(path) for path in sorted(paths))
+    relevant = [place for place in places if place is not None and keeper.library.is_relevant(place.id)]
+    return (yield from _take_in(keeper, relevant))
+
+
+def _take_in(keeper: Keeper, places: Sequence[Place]) -> Flow[Reconciled]:
+    """Read places, then whatever directives reach that no listing shows, phase by phase."""
+    deltas: list[Delta] = []
+    for _ in range(MAX_ADOPTION_PHASES):
+        if places:
+            deltas.append((yield from read(keeper, tuple(places))))
+        places = yield Exists(tuple(keeper.library.wanted()))
+        if not places:
+            break
+    sets = [{id for delta in deltas for id in getattr(delta, what)} for what in ("added", "changed", "removed")]
+    return Reconciled(*map(len, sets), keeper.library.revision, frozenset[str]().union(*sets))
 
 
 def warm(keeper: Keeper) -> Flow[int]:

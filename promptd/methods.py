@@ -257,8 +257,9 @@ def _check(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any
     return shown | {"clock": keeper.clock}
 
 
-def _reconcile(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[flows.Reconciled]:
-    return (yield from flows.reconcile(keeper))
+def _reconcile(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
+    found = yield from flows.reconcile(keeper)
+    return {"added": found.added, "changed": found.changed, "removed": found.removed, "clock": keeper.clock}
 
 
 _NAME_ERRORS = (errors.UnknownComponent, errors.AmbiguousName, errors.OutsideRoot)
@@ -362,7 +363,7 @@ METHODS: dict[str, Method] = {
             "reconcile",
             Params,
             "Compare everything held with the disk now.",
-            "added, changed, removed (counts of components), revision",
+            "added, changed, removed (counts of components), clock",
             (),
             _reconcile,
         ),

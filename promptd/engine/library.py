@@ -192,6 +192,12 @@ class Library:
         for id in self._wanted:
             yield from (Place(root, id) for root in range(self.roots))
 
+    def is_relevant(self, id: str) -> bool:
+        """True if a file of this id is, or might now be, a component: what an event is worth a read for."""
+        if id in self._components or id in self._wanted:
+            return True
+        return self.names.is_discovered(id.rpartition("/")[2]) and not self.names.is_ignored(id)
+
     def resolve(self, name: str) -> Resolution:
         """What a name in a request means."""
         return self._first(self.names.candidates(name))
