@@ -41,6 +41,7 @@ class Acceptor:
         """Accept no more; what is queued stays queued with the kernel."""
         for listening in self._listening:
             self._loop.remove_reader(listening)
+        self._listening = ()
         for pause in self._pauses.values():
             pause.cancel()
         self._pauses.clear()

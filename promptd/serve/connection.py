@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
         """Move calls into the batch, as many as may be in flight; answer refused lines."""
         self._is_ready = False
         room = min(self._limits.max_calls_a_turn, self._limits.max_in_flight - self.in_flight)
-        for _ in range(min(room, len(self._backlog))):
+        for _ in range(0 if self._is_congested else min(room, len(self._backlog))):
             event = self._backlog.popleft()
             if isinstance(event, Refusal):
                 self._refuse(event)

@@ -18,6 +18,7 @@ from promptd.serve.binding import Binding
 from promptd.serve.connection import Connection, House
 from promptd.serve.frames import NULL
 from promptd.serve.peer import Handler, Limits, ListenerStatistics, Tally
+from promptd.serve.turned_away import TurnedAway
 from promptd.serve.turns import Turns
 from promptd.serve.wire import encode_error
 
@@ -46,6 +47,7 @@ class Listener:
         self._admission = Admission(self._limits, {0, os.geteuid(), *allow_uids})
         self._tally = Tally()
         self._connections: set[Connection] = set()
+        self._turned_away = TurnedAway()
         self._openings: set[asyncio.Task[None]] = set()
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -86,7 +88,7 @@ class Listener:
             self._end()
 
     def sweep(self) -> None:
-        """Look at every connection's times once; called by a timer while there are connections."""
+        """Look at every connection's times once; a timer does so while there are connections."""
         now_s = self._clock()
         for connection in list(self._connections):
             connection.sweep(now_s)
@@ -115,18 +117,19 @@ class Listener:
         pid, uid = credentials_of(accepted)
         refusal = self._admission.enter(uid)
         if refusal is not None:
-            with contextlib.suppress(OSError):  # gone already: nobody to tell
-                accepted.send(encode_error(NULL, refusal))
-            accepted.close()
-            return
+            self._turned_away.tell(accepted, encode_error(NULL, refusal))
+        else:
+            self._welcome(accepted, pid, uid)
+        if self._sweeping is None:
+            self._sweep_later()
+
+    def _welcome(self, accepted: socket.socket, pid: int, uid: int) -> None:
         connection = Connection(self._house, pid, uid, self._clock())
         self._connections.add(connection)
         self._is_empty.clear()
         opening = self._loop.create_task(self._open(connection, accepted))
         self._openings.add(opening)
         opening.add_done_callback(self._openings.discard)
-        if self._sweeping is None:
-            self._sweep_later()
 
     async def _open(self, connection: Connection, accepted: socket.socket) -> None:
         try:
@@ -141,7 +144,8 @@ class Listener:
     def _sweep_now(self) -> None:
         self._sweeping = None
         self.sweep()
-        if self._connections:
+        self._turned_away.sweep()
+        if self._connections or self._turned_away:
             self._sweep_later()
 
     # -- going ------------------------------------------------------------------------------------
@@ -172,6 +176,7 @@ class Listener:
 
     def _end(self) -> None:
         self._each(Connection.abort)
+        self._turned_away.clear()
         if self._sweeping is not None:
             self._sweeping.cancel()
         for binding in self._bindings:

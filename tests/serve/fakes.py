@@ -4,6 +4,7 @@ Beside each stands a real one in test_listener.py, where the same behaviour is s
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -150,3 +151,42 @@ class Table:
         connection, transport = Connection(self.house, 1234, 1000, now_s), RecordingTransport()
         connection.connection_made(cast(asyncio.BaseTransport, transport))
         return connection, transport
+
+
+class Dialogue:
+    """One client: lines out, lines in."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def say(self, data: bytes) -> None:
+        """Send without waiting."""
+        self.writer.write(data)
+
+    async def hear(self) -> dict[str, Any]:
+        """The next line."""
+        line = await self.reader.readuntil(b"\n")
+        heard: dict[str, Any] = json.loads(line)
+        return heard
+
+    async def ask(self, data: bytes) -> dict[str, Any]:
+        """Send, and the next line."""
+        self.say(data)
+        return await self.hear()
+
+    async def rest(self) -> bytes:
+        """Everything until the daemon closes; a reset after the last byte is an end too."""
+        data = bytearray()
+        try:
+            while chunk := await self.reader.read(1 << 20):
+                data += chunk
+        except ConnectionResetError:
+            pass
+        return bytes(data)
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
