@@ -9,7 +9,6 @@ is taken over by a reload, which builds a new keeper beside the old one and exch
 
 import asyncio
 import os
-import platform
 import signal
 import sys
 import time
@@ -17,7 +16,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from promptd import __version__, flows, log, methods
+from promptd import __version__, flows, log
 from promptd import config as configuration
 from promptd.config import Config
 from promptd.errors import AlreadyRunning, ConfigError, PromptdError
@@ -25,28 +24,16 @@ from promptd.keeper import Keeper
 from promptd.monitor.sampler import Sampler
 from promptd.monitor.snapshot import About, Snapshots
 from promptd.serve.binding import adopt, bind
-from promptd.serve.handler import Handler, Service
+from promptd.serve.handler import Handler
 from promptd.serve.listener import Listener
-from promptd.serve.peer import Limits
 from promptd.serve.subscriptions import Subscriptions
+from promptd.services import limits_of, services_of, sources_of
 from promptd.systemd import Notifier, listen_fds, watchdog_interval_s
 from promptd.tokenizer import Tokenizer
 from promptd.upkeep import Upkeep
-from promptd.watch.watcher import Timing, Watcher
 
 EX_OK, EX_ALREADY_RUNNING, EX_CONFIG = 0, 75, 78  # sysexits.h
 RESTART_SECTIONS = ("serve", "state")
-LIMIT_KEYS = (
-    "max_connections",
-    "max_connections_per_uid",
-    "max_in_flight",
-    "max_request_bytes",
-    "max_reply_bytes",
-    "max_json_depth",
-    "first_byte_s",
-    "frame_s",
-    "stall_s",
-)
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
 
 _log = log.get_logger("promptd.daemon")
@@ -66,22 +53,19 @@ class Daemon:
         self._load = load
         self._reloading = asyncio.Lock()
         self._hang_ups = 0
-        self._filled = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._generation = 0
         self.state = Path(configuration.state_directory(config, environment))
         self.keeper = self._keeper(config)
         self.subscriptions = Subscriptions(self.keeper, self.spawn)
-        self.handler = Handler(self.keeper, self._services(), self.spawn, self._unforeseen)
+        self.handler = Handler(self.keeper, services_of(self), self.spawn, self._unforeseen)
         self.handler.on_closed.append(self.subscriptions.forget)
         self.upkeep = Upkeep(self.keeper, self.state, self.spawn)
-        self._watching: asyncio.Task[None] | None = None
-        self.watcher: Watcher | None = None
         self.listener: Listener | None = None
         self.addresses: tuple[str, ...] = ()
         about = About(version=__version__, pid=os.getpid())
         self.snapshots = Snapshots(
-            self.state, Sampler(self.sources()), about, interval_s=config.monitor.snapshot_s
+            self.state, Sampler(sources_of(self)), about, interval_s=config.monitor.snapshot_s
         )
 
     def __repr__(self) -> str:
@@ -91,13 +75,26 @@ class Daemon:
         """Run something beside the rest; kept so that stopping can wait for it or cancel it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
         return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._unforeseen(problem, "")
+
+    def _unforeseen(self, problem: BaseException, method: str) -> None:
+        _log.error("unforeseen error", method=method, exc_info=problem)
 
     def _keeper(self, config: Config) -> Keeper:
         self._generation += 1
         instance = f"{os.getpid():x}-{time.time_ns():x}-{self._generation}"
         return Keeper(config, Tokenizer(config.tokens.encoding), instance=instance, now_s=time.time())
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the process began to start."""
+        return round(time.monotonic() - self.started_s, 3)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -144,21 +141,17 @@ class Daemon:
         except OSError as problem:  # only use counts and the snapshot suffer, and say so themselves
             _log.warning("no state directory", path=self.state, error=str(problem))
         self.upkeep.restore()
-        await self._watch()
+        await self.upkeep.watch(self.config.watch)
         await self._fill(self.keeper)
         self._observe(self.keeper)
-        self._filled.set()
+        self.upkeep.begin()
 
     async def _fill(self, keeper: Keeper) -> None:
         """Read the whole library and warm what is hot, while the vocabulary loads beside it."""
-        async with asyncio.TaskGroup() as both:
-            both.create_task(asyncio.to_thread(keeper.tokenizer.load))
-            both.create_task(self._read(keeper))
-
-    @staticmethod
-    async def _read(keeper: Keeper) -> None:
+        vocabulary = asyncio.create_task(asyncio.to_thread(keeper.tokenizer.load))
         await flows.drive(keeper, flows.reconcile(keeper))
         await flows.drive(keeper, flows.warm(keeper))
+        await vocabulary
 
     def _observe(self, keeper: Keeper) -> None:
         keeper.observers += [self.upkeep.changed, self.subscriptions.changed]
@@ -193,38 +186,6 @@ class Daemon:
         self.keeper.close()
         self.notifier.close()
         _log.info("stopped")
-
-    # -- watching -----------------------------------------------------------------------------
-
-    async def _watch(self) -> None:
-        """(Re)start the watcher; returns when its watches are in place."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-        self._watching = self.watcher = None
-        self.upkeep.is_watching = self.config.watch.enabled
-        if self.config.watch.enabled:
-            in_place = asyncio.Event()
-            self._watching = self.spawn(self._watch_on(in_place))
-            await in_place.wait()
-
-    async def _watch_on(self, in_place: asyncio.Event) -> None:
-        watch = self.config.watch
-        timing = Timing(step_ms=watch.step_ms, settle_ms=watch.settle_ms, max_settle_ms=watch.max_settle_ms)
-        files = self.keeper.files
-        watcher = Watcher(files.roots, lambda: files.scan().directories, self._is_ignored, timing)
-        async with watcher:
-            self.watcher = watcher
-            in_place.set()
-            await self._filled.wait()
-            await self.upkeep.follow(watcher)
-
-    def _is_ignored(self, path: str) -> bool:
-        """Ignored names are nobody's business, but `..data` is how Kubernetes swaps a whole volume."""
-        place = self.keeper.files.place(path)
-        if place is None or place.id.rpartition("/")[2].startswith(".."):
-            return False
-        return self.keeper.library.names.is_ignored(place.id)
 
     # -- reload -------------------------------------------------------------------------------
 
@@ -274,7 +235,7 @@ class Daemon:
         self.config = config
         log.configure(config.log.format, config.log.level)
         if any(key == "roots" or key.startswith(("watch.", "library.")) for key in changed):
-            await self._watch()
+            await self.upkeep.watch(self.config.watch)
 
     def _exchange(self, keeper: Keeper) -> None:
         old = self.keeper
@@ -305,77 +266,6 @@ class Daemon:
             return (await reader.readline()).startswith(b"{")
         finally:
             writer.close()
-
-    # -- services -----------------------------------------------------------------------------
-
-    def _services(self) -> dict[str, Service]:
-        return {
-            "subscribe": self.subscriptions.subscribe,
-            "unsubscribe": self.subscriptions.unsubscribe,
-            "statistics": lambda _peer, _params: self.statistics(),
-            "health": lambda _peer, _params: self.snapshots.take(),
-            "reload": lambda _peer, _params: self.reload(),
-            "ping": lambda _peer, _params: {"pong": True, "pid": os.getpid(), "uptime_s": self.uptime_s},
-            "version": lambda _peer, _params: _version(),
-            "describe": lambda _peer, _params: methods.describe(self._limits_shown()),
-        }
-
-    def _limits_shown(self) -> dict[str, int | float]:
-        limits = limits_of(self.config)
-        return {key: getattr(limits, key) for key in LIMIT_KEYS}
-
-    @property
-    def uptime_s(self) -> float:
-        """Seconds since the process began to start."""
-        return round(time.monotonic() - self.started_s, 3)
-
-    def statistics(self) -> dict[str, Any]:
-        """What every room counts, by room."""
-        return {name: source() for name, source in self.sources().items()}
-
-    def sources(self) -> dict[str, Callable[[], Any]]:
-        """Where the monitor pulls its figures from."""
-        return {
-            "library": self._of_keeper(lambda keeper: keeper.library.statistics),
-            "cache": self._of_keeper(lambda keeper: keeper.statistics),
-            "graph": self._of_keeper(lambda keeper: keeper.library.graph.statistics),
-            "loader": self._of_keeper(lambda keeper: keeper.loader.statistics),
-            "tokens": self._of_keeper(lambda keeper: keeper.segments.statistics),
-            "hot_set": self._of_keeper(lambda keeper: keeper.hot.statistics),
-            "watcher": lambda: self.watcher.statistics() if self.watcher else {"mode": "off"},
-            "upkeep": self.upkeep.statistics,
-            "requests": self.handler.statistics,
-            "connections": lambda: self.listener.statistics() if self.listener else None,
-            "subscriptions": self.subscriptions.statistics,
-            "log": log.statistics,
-            "problems": self._problems,
-        }
-
-    def _of_keeper(self, room: Callable[[Keeper], Callable[[], Any]]) -> Callable[[], Any]:
-        """A source in whichever keeper is in force when it is asked: a reload exchanges it."""
-        return lambda: room(self.keeper)()  # noqa: PLW0108 - asked anew each time
-
-    def _problems(self) -> list[str]:
-        """What an operator should look at, one sentence each."""
-        return [*([self.config_error] if self.config_error else []), *self.keeper.problems]
-
-    def _unforeseen(self, problem: BaseException, method: str) -> None:
-        _log.error("unforeseen error", method=method, exc_info=problem)
-
-
-def _version() -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "protocol": methods.PROTOCOL,
-        "python": platform.python_version(),
-        "pid": os.getpid(),
-    }
-
-
-def limits_of(config: Config) -> Limits:
-    """The listener's limits as configured."""
-    serve = config.serve
-    return Limits(**{name: getattr(serve, name) for name in LIMIT_KEYS})
 
 
 def run(load: Load, environment: Mapping[str, str] = os.environ) -> int:

@@ -8,7 +8,7 @@ loop survives any one failure: it is logged, counted and tried again.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import msgspec
 
 from promptd import flows, log
 from promptd.atomic import write_atomic
+from promptd.config.schema import WatchConfig
 from promptd.engine.library import Delta
 from promptd.engine.request import Request
 from promptd.errors import PromptdError
@@ -24,11 +25,13 @@ from promptd.files import Sweep
 from promptd.keeper import Keeper
 from promptd.stats import Distribution, Histogram
 from promptd.watch.changes import Batch
+from promptd.watch.watcher import Timing, Watcher, WatcherStatistics
 
 MAX_REWARMED = 256  # prompts assembled again after one change; the rest wait for their next request
 EXPLAINED_S = 2.0  # a change younger than this may still be on its way through the watcher
 HOT_SCHEMA = 1
 
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 _log = log.get_logger("promptd.upkeep")
 
 
@@ -53,13 +56,13 @@ class _HotFile(msgspec.Struct):
 class Upkeep:
     """The loops around one keeper; `keeper` may be exchanged by a reload."""
 
-    def __init__(
-        self, keeper: Keeper, state: Path | None, spawn: Callable[[Coroutine[Any, Any, None]], object]
-    ) -> None:
+    def __init__(self, keeper: Keeper, state: Path | None, spawn: Spawn) -> None:
         self.keeper = keeper
-        self.is_watching = False
         self._state = state
         self._spawn = spawn
+        self._watching: asyncio.Task[None] | None = None
+        self._watcher: Watcher | None = None
+        self._is_filled = asyncio.Event()
         self._due: dict[Request, None] = {}
         self._is_warming = False
         self._changed_at_s: float | None = None
@@ -69,12 +72,46 @@ class Upkeep:
     def __repr__(self) -> str:
         return f"<Upkeep {self._batches} batches, {self._rewarmed} re-warmed>"
 
-    # -- loops --------------------------------------------------------------------------------
+    # -- watching -----------------------------------------------------------------------------
 
-    async def follow(self, batches: AsyncIterator[Batch]) -> None:
-        """Apply the watcher's batches, one after the other."""
-        async for batch in batches:
-            await self._survive("batch", self._apply(batch))
+    async def watch(self, watch: WatchConfig) -> None:
+        """(Re)start watching the keeper's roots; returns when the watches are in place."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        self._watching = self._watcher = None
+        if watch.enabled:
+            in_place = asyncio.Event()
+            self._watching = self._spawn(self._follow(watch, in_place))
+            await in_place.wait()
+
+    def begin(self) -> None:
+        """The library has been read: apply batches from now on."""
+        self._is_filled.set()
+
+    async def _follow(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
+        timing = Timing(step_ms=watch.step_ms, settle_ms=watch.settle_ms, max_settle_ms=watch.max_settle_ms)
+        files = self.keeper.files
+        watcher = Watcher(files.roots, lambda: files.scan().directories, self._is_ignored, timing)
+        async with watcher:
+            self._watcher = watcher
+            in_place.set()
+            await self._is_filled.wait()
+            async for batch in watcher:
+                await self._survive("batch", self._apply(batch))
+
+    def _is_ignored(self, path: str) -> bool:
+        """Ignored names are nobody's business, but `..data` is how Kubernetes swaps a whole volume."""
+        place = self.keeper.files.place(path)
+        if place is None or place.id.rpartition("/")[2].startswith(".."):
+            return False
+        return self.keeper.library.names.is_ignored(place.id)
+
+    def watcher_statistics(self) -> WatcherStatistics | dict[str, str]:
+        """The watcher's record; its mode alone if there is none."""
+        return self._watcher.statistics() if self._watcher else {"mode": "off"}
+
+    # -- loops --------------------------------------------------------------------------------
 
     async def reconcile_every(self, interval_s: float) -> None:
         """Compare with the disk on a timer."""
@@ -125,7 +162,7 @@ class Upkeep:
         found = await flows.drive(self.keeper, flows.reconcile(self.keeper))
         self._reconciles += 1
         if found and found.revision != known:
-            missed = self._unexplained(found, before) if self.is_watching else 0
+            missed = self._unexplained(found, before) if self._watcher else 0
             self._missed += missed
             _log.info(
                 "reconcile", added=found.added, changed=found.changed, removed=found.removed, missed=missed

@@ -8,9 +8,10 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd import config, config_text
+from promptd import config
 from promptd.config import Config, FileMode
-from promptd.config_schema import DIALECTS, LibraryConfig, RootConfig
+from promptd.config import text as config_text
+from promptd.config.schema import DIALECTS, LibraryConfig, RootConfig
 from promptd.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"

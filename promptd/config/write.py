@@ -1,6 +1,6 @@
 """The configuration written as TOML: what is in effect, and the example with every key explained.
 
-Pure functions from records to text. Reading is config.py's; the sentences come from config_schema.
+Pure functions from records to text. Reading is the package's own; the sentences come from the schema.
 """
 
 import json
@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from promptd.config_schema import SECTIONS, Config
-from promptd.config_text import Key, schema
+from promptd.config.schema import SECTIONS, Config
+from promptd.config.text import Key, schema
 
 _COMMENT_WIDTH = 108  # with "# " in front: the line length of this project
 

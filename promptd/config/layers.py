@@ -16,9 +16,9 @@ import msgspec
 import tomli
 from msgspec import inspect
 
-from promptd import config_text
-from promptd.config_schema import SECTIONS, Config, FileMode
-from promptd.config_text import KeyPath
+from promptd.config import text as config_text
+from promptd.config.schema import SECTIONS, Config, FileMode
+from promptd.config.text import KeyPath
 from promptd.errors import ConfigError
 
 _PREFIX = "PROMPTD_"

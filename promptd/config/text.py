@@ -1,6 +1,6 @@
 """The configuration as text: what a key expects in words, where it stands in a file.
 
-Pure functions over config_schema and TOML text. Nothing here opens a file or decides which value wins
+Pure functions over the schema and TOML text. Nothing here opens a file or decides which value wins
 (config.py does). A key's path is a tuple (`("roots", 0, "path")`), written `roots[0].path` for people.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from promptd.config_schema import SECTIONS
+from promptd.config.schema import SECTIONS
 
 KeyPath = tuple[str | int, ...]
 

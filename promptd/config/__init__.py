@@ -2,8 +2,8 @@
 
 Each of the three is a Layer that is checked alone, so that an error names where it came from (the line,
 the variable); then they are laid over one another: flag, environment, file, default. Rules that span
-keys and where the socket and the state lie are here; types and bounds are in config_schema, sources in
-config_layers. One file is read and nothing else is touched: no directory is looked at or created.
+keys and where the socket and the state lie are here; types and bounds are in schema, sources in
+layers. One file is read and nothing else is touched: no directory is looked at or created.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from promptd.config_layers import (
+from promptd.config.layers import (
     Layer,
     absolute,
     check,
@@ -25,9 +25,9 @@ from promptd.config_layers import (
     lay_over,
     with_absolute_paths,
 )
-from promptd.config_schema import Config, FileMode, LibraryConfig
-from promptd.config_text import Key, KeyPath, schema
-from promptd.config_write import example, render
+from promptd.config.schema import Config, FileMode, LibraryConfig
+from promptd.config.text import Key, KeyPath, schema
+from promptd.config.write import example, render
 from promptd.errors import ConfigError
 
 __all__ = [

@@ -1,0 +1,109 @@
+"""What only a running daemon can say: who it is, how it is, what it counts, what it was told to change.
+
+Two tables, both of callables and both asked anew each time, since a reload exchanges the keeper: the
+services that answer the wire's methods without a flow, and the sources the monitor pulls its figures from.
+Nothing is decided here.
+"""
+
+import os
+import platform
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from promptd import __version__, log, methods
+from promptd.config import Config
+from promptd.keeper import Keeper
+from promptd.monitor.snapshot import Snapshots
+from promptd.serve.handler import Handler, Service
+from promptd.serve.listener import Listener
+from promptd.serve.peer import Limits
+from promptd.serve.subscriptions import Subscriptions
+from promptd.upkeep import Upkeep
+
+LIMIT_KEYS = (
+    "max_connections",
+    "max_connections_per_uid",
+    "max_in_flight",
+    "max_request_bytes",
+    "max_reply_bytes",
+    "max_json_depth",
+    "first_byte_s",
+    "frame_s",
+    "stall_s",
+)
+
+
+class Rooms(Protocol):
+    """The parts of a daemon that have something to say."""
+
+    config: Config
+    config_error: str
+    keeper: Keeper
+    handler: Handler
+    subscriptions: Subscriptions
+    upkeep: Upkeep
+    snapshots: Snapshots
+    listener: Listener | None
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the process began to start."""
+
+    async def reload(self) -> dict[str, Any]:
+        """Take over the configuration as it is now."""
+
+
+def services_of(rooms: Rooms) -> dict[str, Service]:
+    """The answers to the methods that `methods.METHODS` has no flow for, by name."""
+    return {
+        "subscribe": lambda peer, params: rooms.subscriptions.subscribe(peer, params),
+        "unsubscribe": lambda peer, params: rooms.subscriptions.unsubscribe(peer, params),
+        "statistics": lambda _peer, _params: statistics_of(rooms),
+        "health": lambda _peer, _params: rooms.snapshots.take(),
+        "reload": lambda _peer, _params: rooms.reload(),
+        "ping": lambda _peer, _params: {"pong": True, "pid": os.getpid(), "uptime_s": rooms.uptime_s},
+        "version": lambda _peer, _params: _version(),
+        "describe": lambda _peer, _params: methods.describe(_shown(limits_of(rooms.config))),
+    }
+
+
+def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
+    """Where the monitor pulls its figures from: a frozen record a room."""
+    return {
+        "library": lambda: rooms.keeper.library.statistics(),
+        "cache": lambda: rooms.keeper.statistics(),
+        "graph": lambda: rooms.keeper.library.graph.statistics(),
+        "loader": lambda: rooms.keeper.loader.statistics(),
+        "tokens": lambda: rooms.keeper.segments.statistics(),
+        "hot_set": lambda: rooms.keeper.hot.statistics(),
+        "watcher": lambda: rooms.upkeep.watcher_statistics(),
+        "upkeep": lambda: rooms.upkeep.statistics(),
+        "requests": lambda: rooms.handler.statistics(),
+        "connections": lambda: rooms.listener.statistics() if rooms.listener else None,
+        "subscriptions": lambda: rooms.subscriptions.statistics(),
+        "log": log.statistics,
+        "problems": lambda: [*([rooms.config_error] if rooms.config_error else []), *rooms.keeper.problems],
+    }
+
+
+def statistics_of(rooms: Rooms) -> dict[str, Any]:
+    """What every room counts right now, by room."""
+    return {name: source() for name, source in sources_of(rooms).items()}
+
+
+def _version() -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "protocol": methods.PROTOCOL,
+        "python": platform.python_version(),
+        "pid": os.getpid(),
+    }
+
+
+def limits_of(config: Config) -> Limits:
+    """The listener's limits as configured."""
+    return Limits(**{key: getattr(config.serve, key) for key in LIMIT_KEYS})
+
+
+def _shown(limits: Limits) -> dict[str, int | float]:
+    return {key: getattr(limits, key) for key in LIMIT_KEYS}
