@@ -7,10 +7,11 @@ directory that appeared while this went on shows in the second list, and another
 is handed out after all that, so whoever rescans the directories it names misses nothing: what happened
 before the rescan is found by it, what happens after is seen by the new notifier.
 
-Nothing is mended here. Errors travel to watcher.py, which closes the lookout and opens it again.
+Nothing is mended here. An error closes the lookout and travels to watcher.py, which opens it again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 from typing import Protocol
@@ -94,18 +95,19 @@ class Lookout:
             OSError, RuntimeError: the operating system or watchfiles refused.
         """
         self.close()
-        return self._rebuild() | Sighting(full=True, seen_s=self._clock())
+        with self._closing_on_error():
+            return self._rebuild() | Sighting(full=True, seen_s=self._clock())
 
     def look(self) -> Sighting:
         """Wait for events; empty if they concern nobody or `stop` was called.
 
         Raises:
-            OSError, RuntimeError: the notifier has failed and must not be used again.
+            OSError, RuntimeError: the notifier has failed, and the lookout is closed.
         """
         assert self._notifier is not None
-        changes = self._notifier.watch(self._debounce_ms, self._step_ms, 0, self._stop)
-        seen = self._sort(changes)
-        return seen | self._rebuild() if seen.directories else seen
+        with self._closing_on_error():
+            seen = self._sort(self._notifier.watch(self._debounce_ms, self._step_ms, 0, self._stop))
+            return seen | self._rebuild() if seen.directories else seen
 
     def stop(self) -> None:
         """End a running `look` within one step; called from any thread."""
@@ -118,6 +120,14 @@ class Lookout:
         self._notifier = self._scope = None
         self.watched = self.unwatched = 0
         self.is_limited = False
+
+    @contextmanager
+    def _closing_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def _sort(self, changes: set[tuple[int, str]] | str) -> Sighting:
         if isinstance(changes, str) or self._scope is None:

@@ -22,10 +22,11 @@ from watchfiles._rust_notify import RustNotify
 
 from promptd import log
 from promptd.watch.changes import Batch, Coalescer, Sighting
-from promptd.watch.lookout import Lookout, MakeNotifier, Notifier
+from promptd.watch.lookout import Lookout, MakeNotifier, Stop
 from promptd.watch.scope import Scope
 
 CLOSE_S = 0.08  # a look ends within one step; a survey of a huge tree is not waited for
+RELEASE_S = 0.25  # the kernel takes microseconds, a thread on a busy machine longer
 FIRST_PAUSE_S = 0.05  # an odd file name is over at once
 LONGEST_PAUSE_S = 30.0  # the reconcile interval: by then a scan has found everything anyway
 FORGET_AFTER_S = 60.0  # a watcher that lived this long starts again with the shortest pause
@@ -71,13 +72,57 @@ class WatcherStatistics:
     last_event_age_s: float | None
 
 
-def watch_directories(paths: Sequence[str]) -> Notifier:
-    """Watch the directories themselves, not what is below them.
+class Inotify:
+    """RustNotify on the directories themselves, not on what is below them; gone when it says so.
 
     Permission errors are not ignored: with `ignore_permission_denied` watchfiles 1.3 swallows every error
-    at the start, a used-up watch limit among them.
+    at the start, a used-up watch limit among them. The instance is closed by a thread of watchfiles a moment
+    after `close`, or after a constructor that failed; its watches count against the limit until then, so
+    both wait for it. Blocking: used in the watcher's thread only.
     """
-    return RustNotify(list(paths), False, False, 0, False, False)
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        before = inotify_instances()
+        try:
+            self._notify = RustNotify(list(paths), False, False, 0, False, False)
+        except OSError:
+            await_instances(before)
+            raise
+
+    def watch(
+        self, debounce_ms: int, step_ms: int, timeout_ms: int, stop_event: Stop | None
+    ) -> set[tuple[int, str]] | str:
+        """As RustNotify.watch."""
+        return self._notify.watch(debounce_ms, step_ms, timeout_ms, stop_event)
+
+    def close(self) -> None:
+        """Free the watches."""
+        before = inotify_instances()
+        self._notify.close()
+        await_instances(before - 1)
+
+
+def inotify_instances() -> int:
+    """How many this process has open; 0 where /proc does not say."""
+    try:
+        with os.scandir("/proc/self/fd") as descriptors:
+            return sum(_is_inotify(descriptor.path) for descriptor in descriptors)
+    except OSError:
+        return 0
+
+
+def await_instances(most: int) -> None:
+    """Wait until there are at most so many, RELEASE_S at the longest."""
+    deadline_s = time.monotonic() + RELEASE_S
+    while inotify_instances() > most and time.monotonic() < deadline_s:
+        time.sleep(0.001)
+
+
+def _is_inotify(descriptor: str) -> bool:
+    try:
+        return os.readlink(descriptor) == "anon_inode:inotify"
+    except OSError:
+        return False
 
 
 class Backoff:
@@ -114,7 +159,7 @@ class Watcher:
         is_ignored: Callable[[str], bool],
         timing: Timing | None = None,
         *,
-        make_notifier: MakeNotifier = watch_directories,
+        make_notifier: MakeNotifier = Inotify,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
@@ -236,7 +281,6 @@ class Watcher:
         pause_s = self._backoff.next_s()
         self._restarts += 1
         self._last_error = f"{type(error).__name__}: {error}"
-        self._lookout.close()
         _log.warning("watcher failed, trying again", error=self._last_error, pause_s=pause_s)
         self._step = asyncio.create_task(self._open(pause_s))
 

@@ -176,8 +176,8 @@ def test_an_error_while_draining_closes_the_old_notifier() -> None:
     with pytest.raises(RuntimeError, match="decode"):
         lookout.look()
     assert old.is_closed
-    lookout.close()
     assert notifiers.last.is_closed
+    assert not lookout.is_open
 
 
 def test_stop_ends_a_look() -> None:

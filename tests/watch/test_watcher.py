@@ -3,15 +3,28 @@
 import asyncio
 import gc
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from promptd.watch.changes import Batch
-from promptd.watch.watcher import FIRST_PAUSE_S, FORGET_AFTER_S, LONGEST_PAUSE_S, Backoff, Timing, Watcher
+from promptd.watch.watcher import (
+    FIRST_PAUSE_S,
+    FORGET_AFTER_S,
+    LONGEST_PAUSE_S,
+    RELEASE_S,
+    Backoff,
+    Inotify,
+    Timing,
+    Watcher,
+    await_instances,
+    inotify_instances,
+)
 from tests.watch.fakes import FakeNotifiers, ManualClock
 
 QUICK = Timing(step_ms=1, settle_ms=2, max_settle_ms=50)
@@ -233,6 +246,28 @@ def test_pauses_start_afresh_after_a_long_life() -> None:
     assert pauses[-1] == LONGEST_PAUSE_S
     clock.advance(FORGET_AFTER_S + 1)
     assert backoff.next_s() == FIRST_PAUSE_S
+
+
+def test_without_proc_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where /proc does not tell of inotify instances, closing one does not wait."""
+
+    def refuse(_: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert inotify_instances() == 0
+    started_s = time.monotonic()
+    await_instances(0)
+    assert time.monotonic() - started_s < RELEASE_S
+
+
+def test_an_instance_of_somebody_else_is_not_waited_for_long(tmp_path: Path) -> None:
+    """The wait for a closed instance is bounded."""
+    theirs = Inotify([str(tmp_path)])
+    started_s = time.monotonic()
+    await_instances(0)
+    assert RELEASE_S <= time.monotonic() - started_s < 20 * RELEASE_S
+    theirs.close()
 
 
 async def test_repr_tells_the_state() -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from promptd.watch.changes import Batch
 from promptd.watch.lookout import Notifier
-from promptd.watch.watcher import Timing, Watcher, watch_directories
+from promptd.watch.watcher import Inotify, Timing, Watcher
 from tests.watch.fakes import AsNobody
 
 DEADLINE_S = 10.0
@@ -336,7 +336,7 @@ async def test_an_unreadable_directory_blinds_only_itself(as_nobody: AsNobody) -
 
     def make(paths: Sequence[str]) -> Notifier:
         with as_nobody:
-            return watch_directories(paths)
+            return Inotify(paths)
 
     def survey() -> Sequence[str]:
         readable = (root / "m").stat().st_mode & 0o777
