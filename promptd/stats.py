@@ -55,6 +55,7 @@ class Distribution:
     maximum: int
     p50: int
     p90: int
+    p95: int
     p99: int
     p999: int
 
@@ -132,7 +133,7 @@ class Histogram:
             self._total,
             self._minimum if self._count else 0,
             self._maximum,
-            *self._percentiles(50, 90, 99, 99.9),
+            *self._percentiles(50, 90, 95, 99, 99.9),
         )
 
 

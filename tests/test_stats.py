@@ -80,8 +80,8 @@ def test_nothing_and_nonsense_are_harmless() -> None:
     """An empty histogram answers 0; a clock that stepped back counts as 0."""
     empty = Histogram()
     assert empty.percentile(99) == 0
-    assert empty.statistics() == Distribution(0, 0, 0, 0, 0, 0, 0, 0)
-    assert histogram_of([-5]).statistics() == Distribution(1, 0, 0, 0, 0, 0, 0, 0)
+    assert empty.statistics() == Distribution(0, 0, 0, 0, 0, 0, 0, 0, 0)
+    assert histogram_of([-5]).statistics() == Distribution(1, 0, 0, 0, 0, 0, 0, 0, 0)
     assert len(histogram_of([1, 2])) == 2
     assert "p99 2" in repr(histogram_of([1, 2]))
 
