@@ -1,0 +1,112 @@
+"""An asyncio subscription: an iterator over the changes of one prompt, on the connection of its client.
+
+It outlives the connection: whoever iterates when it has ended subscribes anew, with patience, and is told as
+one change what changed meanwhile.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from promptd.client.async_link import AsyncLink, Changes
+from promptd.client.protocol import decode_as
+from promptd.client.questions import Question
+from promptd.client.replies import Changed, Subscribed
+from promptd.errors import PromptdError, Unavailable
+
+Exchange = Callable[[str, Mapping[str, Any]], Awaitable[tuple[bytes, AsyncLink]]]
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to reach a daemon that is being restarted
+
+
+class AsyncSubscription(AsyncIterator[Changed]):
+    """Changes of one prompt, as an iterator that waits for the next one; made by AsyncClient.subscribe.
+
+    It begins when it is awaited, entered or first iterated over, and raises the error of a prompt that
+    cannot be assembled then.
+    `digest` is that of the prompt as last told (None while it cannot be assembled). When the daemon is
+    restarted the subscription is made again, which is tried for the client's `timeout_s`; if the prompt
+    changed meanwhile that is told as one change.
+    """
+
+    def __init__(self, exchange: Exchange, question: Question[Subscribed], timeout_s: float) -> None:
+        self.id = 0
+        self.name = ""
+        self.digest: str | None = None
+        self._exchange = exchange
+        self._question = question
+        self._timeout_s = timeout_s
+        self._link: AsyncLink | None = None
+        self._changes = Changes()
+        self._is_ended = False
+
+    def __repr__(self) -> str:
+        return f"<AsyncSubscription to {self.name}{' (ended)' if self._is_ended else ''}>"
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self.__aenter__().__await__()
+
+    async def __aenter__(self) -> Self:
+        if self._link is None and not self._is_ended:
+            await self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.unsubscribe()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Changed:
+        await self
+        while not self._is_ended:
+            change = await self._changes.get()
+            if change is None and not self._is_ended:
+                change = await self._renew()
+            if change is not None:
+                self.digest = change.digest
+                return change
+        raise StopAsyncIteration
+
+    async def _begin(self) -> Subscribed:
+        body, link = await self._exchange(self._question.method, self._question.params)
+        made = decode_as(Subscribed, body)
+        self._link, self._changes = link, link.route(made.subscription)
+        self.id, self.name, self.digest = made.subscription, made.name, made.digest
+        return made
+
+    async def unsubscribe(self) -> None:
+        """End the subscription, and the iteration over it."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        self._changes.put_nowait(None)
+        if self._link is None or self._link.is_broken:
+            return
+        self._link.unroute(self.id)
+        with contextlib.suppress(PromptdError):  # the daemon, and the subscription with it, is gone
+            await self._exchange("unsubscribe", {"subscription": self.id})
+
+    async def _renew(self) -> Changed | None:
+        """Subscribe anew after a restart; what changed meanwhile is one change."""
+        previous = self.digest
+        made = await self._begin_patiently()
+        if made.digest == previous:
+            return None
+        return Changed(made.subscription, made.digest, previous, made.clock, made.name)
+
+    async def _begin_patiently(self) -> Subscribed:
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._timeout_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._begin()
+            except Unavailable:
+                if self._is_ended or loop.time() + pause_s > deadline_s:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

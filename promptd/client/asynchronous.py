@@ -1,0 +1,179 @@
+"""The asyncio client: any number of questions at once over one connection, which is made again when it ends.
+
+A question whose connection ended before any byte of an answer is asked once more over a new one.
+Subscriptions share the connection (async_subscription.py). No tasks of its own; used from one event loop.
+"""
+
+import asyncio
+import itertools
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from promptd.client import questions
+from promptd.client.async_link import AsyncLink, connect
+from promptd.client.async_subscription import AsyncSubscription
+from promptd.client.discovery import discover
+from promptd.client.protocol import Broken, decode_as, encode_request, hung_up, too_slow
+from promptd.client.questions import Names, Question, Variables
+from promptd.client.replies import Assembled
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Asks the daemon on a Unix socket; connects at the first question.
+
+    >>> async with AsyncClient() as client:
+    ...     prompt = await client.assemble("commands/review", variables={"language": "Python"})
+    ...     print(prompt.tokens, prompt.text)
+
+    Every method raises the leaf of promptd.errors that the daemon answered with, and Unavailable if none
+    answers within `timeout_s` seconds.
+    """
+
+    def __init__(self, socket: str | os.PathLike[str] | None = None, timeout_s: float = 30.0) -> None:
+        self.path = discover(socket, os.environ)
+        self.timeout_s = timeout_s
+        self._ids = itertools.count(1)
+        self._link: AsyncLink | None = None
+        self._connecting = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        is_connected = self._link is not None and not self._link.is_broken
+        return f"<AsyncClient of {self.path}, {'connected' if is_connected else 'not connected'}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    # -- questions --------------------------------------------------------------------------------
+
+    async def assemble(
+        self,
+        name: Names,
+        variables: Variables | None = None,
+        arguments: str | None = None,
+        *,
+        strategy: str | None = None,
+        budget: int | None = None,
+        etag: str | None = None,
+    ) -> Assembled:
+        """Assemble one component, or several in order. With the `etag` of an answer you hold, an unchanged
+        prompt is answered with `unchanged` and without its text.
+        """
+        return await self._ask(
+            questions.assemble(name, variables, arguments, strategy=strategy, budget=budget, etag=etag)
+        )
+
+    async def get(self, name: str) -> dict[str, Any]:
+        """One component as it is on disk."""
+        return await self._ask(questions.plain("get", name=name))
+
+    async def list(self, glob: str = "**") -> dict[str, Any]:
+        """The components whose id fits a glob."""
+        return await self._ask(questions.plain("list", glob=glob))
+
+    async def dependencies(self, name: str, depth: int | None = None) -> dict[str, Any]:
+        """What a component needs, directly and indirectly."""
+        return await self._ask(questions.plain("dependencies", name=name, depth=depth))
+
+    async def dependents(self, name: str, depth: int | None = None) -> dict[str, Any]:
+        """What needs a component, directly and indirectly."""
+        return await self._ask(questions.plain("dependents", name=name, depth=depth))
+
+    async def graph(self, name: str | None = None) -> dict[str, Any]:
+        """The dependency graph, whole or below one component."""
+        return await self._ask(questions.plain("graph", name=name))
+
+    async def check(self) -> dict[str, Any]:
+        """What is wrong with the library."""
+        return await self._ask(questions.plain("check"))
+
+    async def statistics(self) -> dict[str, Any]:
+        """Counts and times of everything in the daemon."""
+        return await self._ask(questions.plain("statistics"))
+
+    async def health(self) -> dict[str, Any]:
+        """The health snapshot as of now."""
+        return await self._ask(questions.plain("health"))
+
+    async def reload(self) -> dict[str, Any]:
+        """Have the configuration read again, and wait until it is in force."""
+        return await self._ask(questions.plain("reload"))
+
+    async def reconcile(self) -> dict[str, Any]:
+        """Have everything held compared with the disk now."""
+        return await self._ask(questions.plain("reconcile"))
+
+    async def ping(self) -> dict[str, Any]:
+        """Is anyone there: `pong`, `pid`, `uptime_s`."""
+        return await self._ask(questions.plain("ping"))
+
+    async def version(self) -> dict[str, Any]:
+        """Versions of the daemon and of its protocol."""
+        return await self._ask(questions.plain("version"))
+
+    async def describe(self) -> dict[str, Any]:
+        """Methods, errors and limits, for programs."""
+        return await self._ask(questions.plain("describe"))
+
+    def subscribe(
+        self, name: Names, variables: Variables | None = None, arguments: str | None = None
+    ) -> AsyncSubscription:
+        """Be told when the digest of a prompt changes: iterate over what comes back.
+
+        >>> async with client.subscribe("commands/review") as changes:
+        ...     async for change in changes:
+        ...         print(change.digest)
+        """
+        question = questions.subscribe(name, variables, arguments)
+        return AsyncSubscription(self.exchange, question, self.timeout_s)
+
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> bytes:
+        """Any method: its result object as the daemon encoded it."""
+        body, _ = await self.exchange(method, params)
+        return body
+
+    # -- the connection -----------------------------------------------------------------------------
+
+    async def exchange(self, method: str, params: Mapping[str, Any] | None) -> tuple[bytes, AsyncLink]:
+        """A result, and the connection it came over."""
+        identity = next(self._ids)
+        line = encode_request(identity, method, params)
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                try:
+                    return await self._send(identity, line)
+                except Broken as broken:
+                    if not broken.is_clean:
+                        raise
+                return await self._send(identity, line)
+        except Broken:
+            raise hung_up(self.path) from None
+        except TimeoutError:
+            raise too_slow(self.path, self.timeout_s) from None
+
+    async def _ask(self, question: Question[T]) -> T:
+        return decode_as(question.kind, await self.call(question.method, question.params))
+
+    async def _send(self, identity: int, line: bytes) -> tuple[bytes, AsyncLink]:
+        link = await self._connected()
+        return (await link.exchange(identity, line)).body(), link
+
+    async def _connected(self) -> AsyncLink:
+        async with self._connecting:
+            if self._link is None or self._link.is_broken:
+                self._link = await connect(self.path)
+            return self._link

@@ -1,0 +1,189 @@
+"""The blocking client: one connection, one question at a time, safe to share between threads.
+
+If the daemon was restarted since the last question, the client notices when it asks the next one, connects
+again and asks once more (every question may be asked twice without harm). Subscriptions have connections of
+their own (subscription.py), so that waiting for one keeps nobody from asking.
+"""
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from promptd.client import questions
+from promptd.client.discovery import discover
+from promptd.client.link import Link
+from promptd.client.protocol import Broken, decode_as, encode_request, hung_up
+from promptd.client.questions import Names, Question, Variables
+from promptd.client.replies import Assembled
+from promptd.client.subscription import Subscription
+
+T = TypeVar("T")
+
+
+class Client:
+    """Asks the daemon on a Unix socket; connects at the first question.
+
+    >>> with Client() as client:
+    ...     prompt = client.assemble("commands/review", variables={"language": "Python"})
+    ...     print(prompt.tokens, prompt.text)
+
+    Every method raises the leaf of promptd.errors that the daemon answered with, and Unavailable if none
+    answers within `timeout_s` seconds.
+    """
+
+    def __init__(self, socket: str | os.PathLike[str] | None = None, timeout_s: float = 30.0) -> None:
+        self.path = discover(socket, os.environ)
+        self.timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._link: Link | None = None
+        self._owner_pid = 0
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.path}, {'connected' if self._link else 'not connected'}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        with self._lock:
+            self._drop()
+
+    # -- questions --------------------------------------------------------------------------------
+
+    def assemble(
+        self,
+        name: Names,
+        variables: Variables | None = None,
+        arguments: str | None = None,
+        *,
+        strategy: str | None = None,
+        budget: int | None = None,
+        etag: str | None = None,
+    ) -> Assembled:
+        """Assemble one component, or several in order. With the `etag` of an answer you hold, an unchanged
+        prompt is answered with `unchanged` and without its text.
+        """
+        return self._ask(
+            questions.assemble(name, variables, arguments, strategy=strategy, budget=budget, etag=etag)
+        )
+
+    def get(self, name: str) -> dict[str, Any]:
+        """One component as it is on disk."""
+        return self._ask(questions.plain("get", name=name))
+
+    def list(self, glob: str = "**") -> dict[str, Any]:
+        """The components whose id fits a glob."""
+        return self._ask(questions.plain("list", glob=glob))
+
+    def dependencies(self, name: str, depth: int | None = None) -> dict[str, Any]:
+        """What a component needs, directly and indirectly."""
+        return self._ask(questions.plain("dependencies", name=name, depth=depth))
+
+    def dependents(self, name: str, depth: int | None = None) -> dict[str, Any]:
+        """What needs a component, directly and indirectly."""
+        return self._ask(questions.plain("dependents", name=name, depth=depth))
+
+    def graph(self, name: str | None = None) -> dict[str, Any]:
+        """The dependency graph, whole or below one component."""
+        return self._ask(questions.plain("graph", name=name))
+
+    def check(self) -> dict[str, Any]:
+        """What is wrong with the library."""
+        return self._ask(questions.plain("check"))
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts and times of everything in the daemon."""
+        return self._ask(questions.plain("statistics"))
+
+    def health(self) -> dict[str, Any]:
+        """The health snapshot as of now."""
+        return self._ask(questions.plain("health"))
+
+    def reload(self) -> dict[str, Any]:
+        """Have the configuration read again, and wait until it is in force."""
+        return self._ask(questions.plain("reload"))
+
+    def reconcile(self) -> dict[str, Any]:
+        """Have everything held compared with the disk now."""
+        return self._ask(questions.plain("reconcile"))
+
+    def ping(self) -> dict[str, Any]:
+        """Is anyone there: `pong`, `pid`, `uptime_s`."""
+        return self._ask(questions.plain("ping"))
+
+    def version(self) -> dict[str, Any]:
+        """Versions of the daemon and of its protocol."""
+        return self._ask(questions.plain("version"))
+
+    def describe(self) -> dict[str, Any]:
+        """Methods, errors and limits, for programs."""
+        return self._ask(questions.plain("describe"))
+
+    def subscribe(
+        self, name: Names, variables: Variables | None = None, arguments: str | None = None
+    ) -> Subscription:
+        """Be told when the digest of a prompt changes: iterate over what comes back.
+
+        >>> with client.subscribe("commands/review") as changes:
+        ...     for change in changes:
+        ...         print(change.digest)
+        """
+        return Subscription(self.path, questions.subscribe(name, variables, arguments), self.timeout_s)
+
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> bytes:
+        """Any method: its result object as the daemon encoded it."""
+        with self._lock:
+            identity = next(self._ids)
+            line = encode_request(identity, method, params)
+            try:
+                return self._exchange(line, identity)
+            except Broken as broken:
+                if not broken.is_clean:
+                    raise hung_up(self.path) from None
+            try:
+                return self._exchange(line, identity)
+            except Broken:
+                raise hung_up(self.path) from None
+
+    # -- the connection -----------------------------------------------------------------------------
+
+    def _ask(self, question: Question[T]) -> T:
+        return decode_as(question.kind, self.call(question.method, question.params))
+
+    def _exchange(self, line: bytes, identity: int) -> bytes:
+        """Send and wait. Whatever goes wrong, the connection is not used again: an answer may still come."""
+        link = self._connected()
+        deadline_s = time.monotonic() + self.timeout_s
+        try:
+            link.send(line, deadline_s)
+            reply = link.reply(identity, deadline_s)
+        except BaseException:
+            self._drop()
+            raise
+        if reply.id is None:  # refused as a whole: the daemon closes the connection
+            self._drop()
+        return reply.body()
+
+    def _connected(self) -> Link:
+        if self._link is not None and self._owner_pid != os.getpid():
+            self._drop()  # inherited over a fork: it belongs to the parent
+        if self._link is None:
+            self._link = Link(self.path, self.timeout_s)
+            self._owner_pid = os.getpid()
+        return self._link
+
+    def _drop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
