@@ -20,7 +20,7 @@ TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo check format test test-all units clean
+.PHONY: help setup demo check format test test-all docs units clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test: $(STAMP) ## all tests, with branch coverage (PYTEST_ARGS=… for a part)
 
 test-all: ## the tests under every supported interpreter found on this machine
 	@.ci/test-all $(TEST_ALL_PYTHONS)
+
+docs: $(STAMP) ## write docs/protocol.md from what the daemon says of itself
+	@$(BIN)/python -m promptd.cli.protocol_page docs/protocol.md
 
 units: ## verify and score the systemd units
 	@.ci/units

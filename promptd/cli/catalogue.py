@@ -1,0 +1,115 @@
+"""`list` and `deps`: what the library holds and what pulls in what.
+
+On a terminal a list is a table; in a pipe it is one id a line, so that it can be fed to other
+programs. `--json` is the daemon's result as it is.
+"""
+
+import sys
+from typing import Any
+
+import click
+
+from promptd.cli import output
+from promptd.cli.completion import complete_component
+from promptd.cli.source import Where, ask, decode, json_option, source_options
+
+
+@click.command(
+    "list",
+    epilog="""\b
+Examples:
+  promptd list
+  promptd list 'commands/**'
+  promptd list 'commands/**' | xargs -n1 promptd assemble --json | jq -r '"\\(.tokens) \\(.name)"'""",
+)
+@click.argument("glob", required=False)
+@json_option
+@source_options
+def list_components(glob: str | None, as_json: bool, where: Where) -> None:
+    """List the components that GLOB matches (default: all).
+
+    A table on a terminal, one id a line in a pipe. `*` stays inside a directory, `**` does not.
+    """
+    result = ask(where, "list", {"glob": glob} if glob else {})
+    if as_json:
+        output.emit_line(result)
+        return
+    components = decode(result)["components"]
+    if output.is_terminal(sys.stdout):
+        output.draw(_table(components))
+    else:
+        output.emit("".join(f"{each['id']}\n" for each in components).encode())
+
+
+def _table(components: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("component", overflow="fold")
+    for heading in ("bytes", "requires", "dependents"):
+        table.add_column(heading, justify="right")
+    table.add_column("description", no_wrap=True)
+    for each in components:
+        counts = (f"{each[key]:,}" for key in ("size_bytes", "requires", "dependents"))
+        table.add_row(Text(each["id"]), *counts, _about(each))
+    return table
+
+
+def _about(component: dict[str, Any]) -> Any:
+    """What is wrong with a component, or what it is for."""
+    from rich.text import Text
+
+    if component.get("error"):
+        return Text(component["error"], "red")
+    return Text(component.get("description") or "", "dim")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  promptd deps commands/review-change --tree
+  promptd deps components/reporting/report-format --reverse"""
+)
+@click.argument("name", shell_complete=complete_component)
+@click.option("--reverse", is_flag=True, help="What depends on it, in place of what it depends on.")
+@click.option("--tree", is_flag=True, help="Draw the tree with the line of each directive.")
+@click.option("--depth", type=click.IntRange(min=1), help="Look no deeper than this many steps.")
+@json_option
+@source_options
+def deps(name: str, reverse: bool, tree: bool, depth: int | None, as_json: bool, where: Where) -> None:
+    """List what a component pulls in, directly or through others."""
+    params = {"name": name} | ({"depth": depth} if depth else {})
+    result = ask(where, "dependents" if reverse else "dependencies", params)
+    if as_json:
+        output.emit_line(result)
+        return
+    reply = decode(result)
+    if tree:
+        output.draw(_tree(reply["tree"]))
+    else:
+        output.emit("".join(f"{each}\n" for each in reply["ids"] if each != reply["name"]).encode())
+
+
+def _tree(node: dict[str, Any]) -> Any:
+    """The tree of a reply as rich draws it; iterative, because a library may be deep."""
+    from rich.tree import Tree
+
+    top = Tree(_label(node), guide_style="dim")
+    todo = [(top, node)]
+    while todo:
+        branch, parent = todo.pop()
+        todo += [(branch.add(_label(child)), child) for child in parent.get("children", ())]
+    return top
+
+
+def _label(node: dict[str, Any]) -> Any:
+    from rich.text import Text
+
+    label = Text(node["id"])
+    marks = [node["kind"]] if node.get("kind", "includes") != "includes" else []
+    marks += [mark for mark in ("cycle", "truncated") if node.get(mark)]
+    label.append("".join(f" [{mark}]" for mark in marks), "yellow")
+    if node.get("line"):
+        label.append(f"  line {node['line']}", "dim")
+    return label

@@ -1,0 +1,144 @@
+"""`check`: everything in a library that somebody should mend, with file and line first.
+
+The daemon (or the engine in this process) finds; this module only shows. A line that begins with
+`path:line:` is what editors jump to, so paths are written as the user wrote the directory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from promptd.cli import output
+from promptd.cli.exits import Exit
+from promptd.cli.source import Where, ask, decode, source_options
+from promptd.errors import Unavailable
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  promptd check prompts
+  promptd check prompts --config promptd.toml    with its aliases and policies
+  promptd check                                  what the running daemon holds
+  promptd check prompts --json | jq -r '.dangling[] | "\\(.id):\\(.line) \\(.target)"'
+
+Exits 1 when an include is dangling, a cycle was found, or a component cannot be used."""
+)
+@click.argument("directory", required=False, metavar="[DIR]", type=click.Path(exists=True, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@source_options
+@click.pass_context
+def check(ctx: click.Context, directory: str | None, as_json: bool, where: Where) -> None:
+    """Find dangling includes, cycles, and broken or unused components.
+
+    DIR (or --library, or the roots of --config) is read in this process; otherwise the daemon is asked.
+    """
+    if directory:
+        where = replace(where, library=(directory, *where.library))
+    elif not where.is_in_process and not where.socket and _config_names_roots(where):
+        where = replace(where, no_daemon=True)
+    result = _ask_or_explain(where)
+    report = decode(result)
+    if as_json:
+        output.emit_line(result)
+    else:
+        output.emit("".join(f"{line}\n" for line in lines(report, where.library)).encode())
+    ctx.exit(Exit.OK if is_clean(report) else Exit.FINDINGS)
+
+
+def _config_names_roots(where: Where) -> bool:
+    return bool(where.config_path) and bool(where.configuration().roots)
+
+
+def _ask_or_explain(where: Where) -> bytes:
+    try:
+        return ask(where, "check")
+    except Unavailable as error:
+        raise Unavailable(f"{error.message} To check a directory without one: promptd check DIR") from error
+
+
+def is_clean(report: dict[str, Any]) -> bool:
+    """True if there is nothing that must be mended; unused components are not a fault."""
+    return not (report["dangling"] or report["cycles"] or report["errors"])
+
+
+def lines(report: dict[str, Any], written: tuple[str, ...] = ()) -> Iterator[str]:
+    """The report for people: groups with a heading each, a summary last.
+
+    Args:
+        report: the result of the wire's `check`.
+        written: library directories as the user wrote them; the daemon's roots where empty.
+    """
+    places = _Places(tuple(written) or tuple(_root_path(root) for root in report.get("roots", ())))
+    for heading, entries in _groups(report, places):
+        if entries:
+            yield f"{heading} ({len(entries)})"
+            yield from entries
+            yield ""
+    yield _summary(report)
+
+
+def _root_path(root: Any) -> str:
+    return root["path"] if isinstance(root, dict) else str(root)
+
+
+class _Places:
+    """Turns an id and a line into what an editor can open."""
+
+    def __init__(self, roots: tuple[str, ...]) -> None:
+        self._roots = roots
+
+    def path(self, component: str) -> str:
+        """`components/a.md` → `prompts/components/a.md`, in the first root that has it."""
+        candidates = [str(Path(root) / component) for root in self._roots]
+        if len(candidates) < 2:
+            return candidates[0] if candidates else component
+        return next((each for each in candidates if Path(each).exists()), component)
+
+    def at(self, entry: dict[str, Any]) -> str:
+        """`path:line: `, `path: ` where there is no line, nothing where it concerns no component."""
+        parts = [self.path(entry["id"]) if entry["id"] else "", str(entry.get("line") or "")]
+        place = ":".join(part for part in parts if part)
+        return f"{place}: " if place else ""
+
+    def link(self, link: str) -> str:
+        """One link of a cycle, `a.md:3` or `a.md`, as `path:3`."""
+        component, colon, line = link.rpartition(":")
+        return f"{self.path(component)}:{line}" if colon and line.isdigit() else self.path(link)
+
+
+def _groups(report: dict[str, Any], places: _Places) -> Iterator[tuple[str, list[str]]]:
+    yield "Dangling includes", [_dangling(each, places) for each in report["dangling"]]
+    yield "Cycles", [_cycle(chain, places) for chain in report["cycles"]]
+    yield "Unusable components", [places.at(each) + each["message"] for each in report["errors"]]
+    yield "Warnings", [places.at(each) + each["message"] for each in report["warnings"]]
+    yield "Unused", [places.path(each) for each in report["unused"]]
+
+
+def _dangling(entry: dict[str, Any], places: _Places) -> str:
+    reason = entry.get("reason") or "missing"
+    return f"{places.at(entry)}{entry['target']} ({reason})"
+
+
+def _cycle(chain: list[str], places: _Places) -> str:
+    return f"{places.link(chain[0])}: " + " → ".join(chain)
+
+
+def _summary(report: dict[str, Any]) -> str:
+    size = f"{report['components']:,} components, {report['edges']:,} edges"
+    parts = [
+        _count(len(report["dangling"]), "dangling include"),
+        _count(len(report["cycles"]), "cycle"),
+        _count(len(report["errors"]), "unusable component"),
+        _count(len(report["warnings"]), "warning"),
+        f"{len(report['unused']):,} unused",
+    ]
+    verdict = "Nothing to mend" if is_clean(report) else "To mend"
+    return f"{verdict}. {size}: {', '.join(parts)}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

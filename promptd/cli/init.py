@@ -1,0 +1,49 @@
+"""`init`: a small library that works at once, copied from the package; existing files are never touched."""
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+
+from promptd.cli import output
+
+
+@click.command(epilog="\b\nExamples:\n  promptd init prompts\n  promptd serve --config prompts/promptd.toml")
+@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+def init(directory: Path) -> None:
+    """Make a small working library and its promptd.toml in DIR.
+
+    Files that are there already are kept as they are.
+    """
+    try:
+        written, kept = copy_starter(directory)
+    except OSError as error:
+        raise click.FileError(str(error.filename or directory), error.strerror) from error
+    for path in written:
+        output.emit_line(f"wrote {path}")
+    for path in kept:
+        output.emit_line(f"kept  {path}")
+    output.note(f"\nTry it:  promptd assemble --library {directory} commands/hello --var name=Ada")
+
+
+def copy_starter(directory: Path) -> tuple[list[Path], list[Path]]:
+    """Copy the starter library to `directory`: the files written, and those kept because they existed."""
+    written: list[Path] = []
+    kept: list[Path] = []
+    with as_file(files("promptd.demo") / "starter") as starter:
+        for source in sorted(path for path in starter.rglob("*") if path.is_file()):
+            target = directory / source.relative_to(starter)
+            (written if _copy_new(source, target) else kept).append(target)
+    return written, kept
+
+
+def _copy_new(source: Path, target: Path) -> bool:
+    """Copy unless something is at `target`; exclusive creation, so nothing is lost in a race either."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with source.open("rb") as data, target.open("xb") as copy:
+            shutil.copyfileobj(data, copy)
+    except FileExistsError:
+        return False
+    return True

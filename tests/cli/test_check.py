@@ -1,0 +1,124 @@
+"""`check` for people, for programs, and whom it asks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptd.cli.check import is_clean, lines
+from tests.cli.conftest import FakeDaemon, Run
+
+CLEAN: dict[str, Any] = {
+    "components": 1200,
+    "edges": 1,
+    "directives": 1,
+    "dangling": [],
+    "cycles": [],
+    "unused": ["notes.md"],
+    "errors": [],
+    "warnings": [],
+    "roots": ["/lib"],
+    "ok": True,
+}
+BROKEN: dict[str, Any] = CLEAN | {
+    "dangling": [{"id": "a.md", "line": 3, "target": "gone.md", "reason": "no such file"}],
+    "cycles": [["b.md:3", "c.md:7", "b.md"]],
+    "errors": [{"id": "d.md", "type": "promptd.EncodingError", "message": "not UTF-8 at byte 7"}],
+    "warnings": [
+        {"kind": "front-matter", "id": "e.md", "line": 2, "message": "not a mapping"},
+        {"kind": "scan", "id": "", "line": 0, "message": "cannot list locked/"},
+    ],
+    "ok": False,
+}
+
+
+def test_the_report_leads_with_places() -> None:
+    """Every finding begins with path and line as editors read them; groups have counts; a summary ends it."""
+    assert list(lines(BROKEN)) == [
+        "Dangling includes (1)",
+        "/lib/a.md:3: gone.md (no such file)",
+        "",
+        "Cycles (1)",
+        "/lib/b.md:3: b.md:3 → c.md:7 → b.md",
+        "",
+        "Unusable components (1)",
+        "/lib/d.md: not UTF-8 at byte 7",
+        "",
+        "Warnings (2)",
+        "/lib/e.md:2: not a mapping",
+        "cannot list locked/",
+        "",
+        "Unused (1)",
+        "/lib/notes.md",
+        "",
+        "To mend. 1,200 components, 1 edges: 1 dangling include, 1 cycle, 1 unusable component, "
+        "2 warnings, 1 unused.",
+    ]
+
+
+def test_a_clean_report_is_short() -> None:
+    """Without findings there is only what is unused and the summary; unused is no fault."""
+    *_, last = lines(CLEAN | {"unused": []})
+    assert last.startswith("Nothing to mend. 1,200 components")
+    assert is_clean(CLEAN)
+    assert not any(is_clean(CLEAN | {key: BROKEN[key]}) for key in ("dangling", "cycles", "errors"))
+
+
+def test_paths_are_written_as_the_user_wrote_them(tmp_path: Path) -> None:
+    """With several roots each finding is shown in the first root that has the file."""
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "a.md").touch()
+    written = (str(tmp_path / "one"), str(tmp_path / "two"))
+    assert f"{tmp_path}/two/a.md:3: gone.md (no such file)" in list(lines(BROKEN, written))
+    assert "d.md: not UTF-8 at byte 7" in list(lines(BROKEN, written)), "in no root: the id as it is"
+
+
+def test_without_a_directory_the_daemon_is_asked(daemon: FakeDaemon, run: Run) -> None:
+    """Exit 0 when clean, 1 when there is something to mend; `--json` is one object either way."""
+    daemon.answers["check"] = CLEAN
+    assert run("check").code == 0
+    daemon.answers["check"] = BROKEN
+    code, out, err = run("check", "--json")
+    assert (code, err) == (1, "")
+    assert json.loads(out) == BROKEN
+    assert out.count(b"\n") == 1
+
+
+def test_without_a_directory_or_a_daemon_the_error_says_both_ways(run: Run) -> None:
+    """69, naming `promptd check DIR`."""
+    code, out, err = run("check")
+    assert (code, out) == (69, b"")
+    assert "promptd check DIR" in err
+
+
+FILES = {
+    "commands/go.md": "<include>components/a.md</include>\n\n<include>components/gone.md</include>\n",
+    "components/a.md": "text\n",
+    "components/loop.md": "<include>components/loop.md</include>\n",
+}
+
+
+@pytest.mark.parametrize("by_config", [False, True])
+def test_a_directory_is_read_without_a_daemon(by_config: bool, run: Run, library: Any) -> None:
+    """The dangling include is named with file and line, by DIR and by the roots of --config alike."""
+    root = library(FILES)
+    config = root / "promptd.toml"
+    config.write_text('[[roots]]\npath = "."\n')
+    code, out, err = run("check", "--config", config) if by_config else run("check", root)
+    assert (code, err) == (1, "")
+    assert f"{root}/commands/go.md:3: components/gone.md" in out.decode()
+    report = json.loads(run("check", root, "--json").out)
+    assert (report["components"], report["edges"]) == (3, 2)
+    assert [(each["id"], each["line"], each["target"]) for each in report["dangling"]] == [
+        ("commands/go.md", 3, "components/gone.md")
+    ]
+    assert report["cycles"] == [["components/loop.md:1", "components/loop.md"]]
+
+
+def test_aliases_of_the_configuration_apply(run: Run, library: Any) -> None:
+    """A directory checked with --config uses the aliases in it."""
+    root = library({"commands/a.md": "@~/team/b.md\n", "components/b.md": "b\n"})
+    config = root / "promptd.toml"
+    config.write_text('[library.aliases]\n"~/team" = "components"\n')
+    assert run("check", root, "--config", config).code == 0

@@ -1,0 +1,78 @@
+"""`assemble` and `get`: what goes to stdout, what goes to stderr, what is asked."""
+
+import json
+from typing import Any
+
+import pytest
+
+from promptd.cli.prompts import warning_line
+from promptd.errors import UnsupportedOption
+from tests.cli.conftest import FakeDaemon, Run
+
+REPLY: dict[str, Any] = {"text": "line one\nno newline at the end: ä", "tokens": 9, "warnings": []}
+WARNING = {"kind": "missing", "message": "b.md does not exist", "id": "a.md", "line": 3, "chain": ["a.md:3"]}
+
+
+def test_the_prompt_and_nothing_else(daemon: FakeDaemon, run: Run) -> None:
+    """Stdout holds exactly the bytes of the prompt, without an added newline."""
+    daemon.answers["assemble"] = REPLY
+    assert run("assemble", "a") == (0, "line one\nno newline at the end: ä".encode(), "")
+
+
+def test_warnings_go_to_stderr(daemon: FakeDaemon, run: Run) -> None:
+    """A missing include is reported with its place, and stdout stays the prompt."""
+    daemon.answers["assemble"] = REPLY | {"warnings": [WARNING]}
+    code, out, err = run("assemble", "a")
+    assert (code, out.decode()) == (0, REPLY["text"])
+    assert err == "promptd: warning: a.md:3: b.md does not exist\n"
+
+
+def test_json_is_the_result_as_it_was_sent(daemon: FakeDaemon, run: Run) -> None:
+    """`--json` prints the very bytes of the result, unknown fields included, as one line."""
+    daemon.answers["assemble"] = REPLY | {"later": [1.50, {"z": 1, "a": 2}]}
+    code, out, _ = run("assemble", "a", "--json")
+    assert code == 0
+    assert out == json.dumps(daemon.answers["assemble"]).encode() + b"\n"
+
+
+def test_options_become_parameters(daemon: FakeDaemon, run: Run) -> None:
+    """Variables, arguments, strategy and budget are passed on; what was not given is not sent."""
+    daemon.answers["assemble"] = REPLY
+    run("assemble", "a", "--var", "x=1", "--var", "y=a=b", "--var", "empty=", "--args", "one two")
+    run("assemble", "a", "b", "--strategy", "conservative", "--budget", "800")
+    assert daemon.requests == [
+        ("assemble", {"name": "a", "variables": {"x": "1", "y": "a=b", "empty": ""}, "arguments": "one two"}),
+        ("assemble", {"components": ["a", "b"], "strategy": "conservative", "budget": 800}),
+    ]
+
+
+def test_what_the_daemon_cannot_do_is_an_error(daemon: FakeDaemon, run: Run) -> None:
+    """A strategy the daemon does not know is refused, never ignored."""
+    daemon.answers["assemble"] = UnsupportedOption("strategy is not supported yet", option="strategy")
+    code, out, err = run("assemble", "a", "--strategy", "x")
+    assert (code, out) == (64, b"")
+    assert "strategy is not supported yet" in err
+
+
+def test_get_prints_the_file(daemon: FakeDaemon, run: Run) -> None:
+    """`get` prints the text of the file, and its diagnostics on stderr."""
+    diagnostic = {"kind": "front-matter", "message": "not a mapping", "line": 2}
+    daemon.answers["get"] = {"id": "a.md", "text": "---\nx\n---\n", "diagnostics": [diagnostic]}
+    code, out, err = run("get", "a")
+    assert (code, out) == (0, b"---\nx\n---\n")
+    assert err == "promptd: warning: a.md:2: not a mapping\n"
+    assert json.loads(run("get", "a", "--json").out) == daemon.answers["get"]
+
+
+@pytest.mark.parametrize(
+    ("warning", "line"),
+    [
+        ({"message": "gone", "id": "a.md", "line": 3}, "a.md:3: gone"),
+        ({"message": "gone", "id": "a.md", "line": None}, "a.md: gone"),
+        ({"message": "changed while it was read", "id": ""}, "changed while it was read"),
+        ({"message": "a.md:3: gone", "id": "a.md", "line": 3}, "a.md:3: gone"),
+    ],
+)
+def test_a_warning_names_its_place_once(warning: dict[str, Any], line: str) -> None:
+    """The place stands before the message, unless the message names it itself."""
+    assert warning_line(warning) == line
