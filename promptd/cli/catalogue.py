@@ -45,11 +45,11 @@ def _table(components: list[dict[str, Any]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("component", overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("component", no_wrap=True)
     for heading in ("bytes", "requires", "dependents"):
-        table.add_column(heading, justify="right")
-    table.add_column("description", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("description", no_wrap=True, ratio=1)  # what is left of the line
     for each in components:
         counts = (f"{each[key]:,}" for key in ("size_bytes", "requires", "dependents"))
         table.add_row(Text(each["id"]), *counts, _about(each))

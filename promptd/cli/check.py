@@ -34,13 +34,12 @@ Exits 1 when an include is dangling, a cycle was found, or a component cannot be
 def check(ctx: click.Context, directory: str | None, as_json: bool, where: Where) -> None:
     """Find dangling includes, cycles, and broken or unused components.
 
-    DIR (or --library, or the roots of --config) is read in this process; otherwise the daemon is asked.
+    DIR (or --library) is read in this process. Without one the daemon is asked, and where none is
+    running the roots of --config are read.
     """
     if directory:
         where = replace(where, library=(directory, *where.library))
-    elif not where.is_in_process and not where.socket and _config_names_roots(where):
-        where = replace(where, no_daemon=True)
-    result = _ask_or_explain(where)
+    result = _ask_daemon_first(where)
     report = decode(result)
     if as_json:
         output.emit_line(result)
@@ -49,15 +48,13 @@ def check(ctx: click.Context, directory: str | None, as_json: bool, where: Where
     ctx.exit(Exit.OK if is_clean(report) else Exit.FINDINGS)
 
 
-def _config_names_roots(where: Where) -> bool:
-    return bool(where.config_path) and bool(where.configuration().roots)
-
-
-def _ask_or_explain(where: Where) -> bytes:
+def _ask_daemon_first(where: Where) -> bytes:
     try:
         return ask(where, "check")
     except Unavailable as error:
-        raise Unavailable(f"{error.message} To check a directory without one: promptd check DIR") from error
+        if where.config_path and not where.socket and where.configuration().roots:
+            return ask(replace(where, no_daemon=True), "check")
+        raise Unavailable(f"{error.message}; to check a directory without one: promptd check DIR") from error
 
 
 def is_clean(report: dict[str, Any]) -> bool:
@@ -128,7 +125,7 @@ def _cycle(chain: list[str], places: _Places) -> str:
 
 
 def _summary(report: dict[str, Any]) -> str:
-    size = f"{report['components']:,} components, {report['edges']:,} edges"
+    size = f"{_count(report['components'], 'component')}, {_count(report['edges'], 'edge')}"
     parts = [
         _count(len(report["dangling"]), "dangling include"),
         _count(len(report["cycles"]), "cycle"),

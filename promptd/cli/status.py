@@ -72,7 +72,8 @@ def _facts(group: dict[str, Any]) -> Iterator[str]:
 def _distribution(key: str, value: dict[str, Any]) -> Iterator[str]:
     """Of a distribution its median and its tail."""
     name, _, unit = key.rpartition("_")
-    yield " and ".join(fact(f"{name} {each}_{unit}", value[each]) for each in ("p50", "p99"))
+    yield fact(f"{name} p50_{unit}", value["p50"])
+    yield fact(f"p99_{unit}", value["p99"])
 
 
 def fact(key: str, value: Any) -> str:

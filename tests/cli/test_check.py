@@ -52,7 +52,7 @@ def test_the_report_leads_with_places() -> None:
         "Unused (1)",
         "/lib/notes.md",
         "",
-        "To mend. 1,200 components, 1 edges: 1 dangling include, 1 cycle, 1 unusable component, "
+        "To mend. 1,200 components, 1 edge: 1 dangling include, 1 cycle, 1 unusable component, "
         "2 warnings, 1 unused.",
     ]
 
@@ -83,6 +83,16 @@ def test_without_a_directory_the_daemon_is_asked(daemon: FakeDaemon, run: Run) -
     assert (code, err) == (1, "")
     assert json.loads(out) == BROKEN
     assert out.count(b"\n") == 1
+
+
+def test_a_running_daemon_goes_before_the_roots_of_a_configuration(
+    daemon: FakeDaemon, run: Run, tmp_path: Path
+) -> None:
+    """With --config and no DIR the daemon that is running is asked."""
+    config = tmp_path / "promptd.toml"
+    config.write_text('[[roots]]\npath = "."\n')
+    daemon.answers["check"] = BROKEN
+    assert run("check", "--config", config).code == 1
 
 
 def test_without_a_directory_or_a_daemon_the_error_says_both_ways(run: Run) -> None:

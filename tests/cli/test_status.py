@@ -37,7 +37,7 @@ def test_the_page_shows_every_group_of_numbers(daemon: FakeDaemon, run: Run) -> 
         "",
         "cache       entries 1,234, names a, b",
         "cache hits  total 5",
-        "requests    latency p50 0.5 ms and latency p99 2.25 ms",
+        "requests    latency p50 0.5 ms, p99 2.25 ms",
         "process     rss 100.0 MiB",
     ]
     assert json.loads(run("status", "--json").out) == {
