@@ -23,6 +23,7 @@ class AsyncLink(asyncio.Protocol):
     def __init__(self, path: str) -> None:
         self.path = path
         self.is_broken = False
+        self._failure: PromptdError | None = None
         self._transport: asyncio.Transport
         self._held = bytearray()
         self._waiting: dict[int, asyncio.Future[Line]] = {}
@@ -36,9 +37,13 @@ class AsyncLink(asyncio.Protocol):
         )
 
     async def exchange(self, identity: int, request: bytes) -> Line:
-        """Send a request and wait for its answer. Raises Broken if the connection ends first."""
+        """Send a request and wait for its answer.
+
+        Raises Broken if the connection ends first, or what the daemon said of the connection as a whole,
+        which may have come before anything was asked.
+        """
         if self.is_broken:
-            raise Broken(is_clean=True)
+            raise self._failure or Broken(is_clean=True)
         answer: asyncio.Future[Line] = asyncio.get_running_loop().create_future()
         self._waiting[identity] = answer
         self._transport.write(request)
@@ -113,6 +118,7 @@ class AsyncLink(asyncio.Protocol):
 
     def _fail(self, error: PromptdError) -> None:
         self._end_waits(error)
+        self._failure = error
         self.is_broken = True
         self._transport.close()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from promptd import errors
@@ -269,6 +269,9 @@ def test_a_decoder_can_be_looked_at() -> None:
 
 # -- laws ---------------------------------------------------------------------------------------
 
+# A busy machine is no fault of a law's.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -300,6 +303,7 @@ lines = st.one_of(
 )
 
 
+@unhurried
 @given(st.lists(lines, max_size=8), st.data())
 def test_any_chunking_gives_the_same_events(parts: list[bytes], data: st.DataObject) -> None:
     """The same bytes are the same events, however they are cut, oversized lines included."""
@@ -313,6 +317,7 @@ def test_any_chunking_gives_the_same_events(parts: list[bytes], data: st.DataObj
     assert told(events) == expected
 
 
+@unhurried
 @given(lines)
 def test_recognising_changes_nothing(line: bytes) -> None:
     """A line gives the same event at first sight, when its parameters are known, and read strictly."""
@@ -323,7 +328,7 @@ def test_recognising_changes_nothing(line: bytes) -> None:
     assert first == second == told([strict.read(line, 64)])
 
 
-@settings(max_examples=300)
+@settings(unhurried, max_examples=300)
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]":,\\u0d8e1n ').map(lambda t: t.encode()))
 def test_hostile_bytes_never_raise(data: bytes) -> None:
     """Whatever is sent, the answer is events whose ids and errors can be encoded."""
@@ -333,6 +338,7 @@ def test_hostile_bytes_never_raise(data: bytes) -> None:
             msgspec.json.decode(encode_error(event.id, event.error))
 
 
+@unhurried
 @given(json_values, json_values)
 def test_json_that_is_a_request_is_a_call(identity: Any, value: Any) -> None:
     """What the json module writes is taken, whatever Unicode and numbers are in it; only ids are choosy."""
@@ -347,6 +353,7 @@ def test_json_that_is_a_request_is_a_call(identity: Any, value: Any) -> None:
     assert json.loads(event.params) == {"value": value}
 
 
+@unhurried
 @given(st.text(max_size=20).filter(lambda text: text.isascii()))
 def test_an_id_is_salvaged_from_a_head(identity: str) -> None:
     """The id of a line too long to be read is found at its start, or is null; never a wrong one."""
