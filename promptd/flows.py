@@ -6,7 +6,7 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 """
 
 import asyncio
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,7 +44,12 @@ class Exists:
     places: tuple[Place, ...]
 
 
-Command = Read | Scan | Exists
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Make the whole library true; the outcome is a Reconciled. Who asks at the same time may share one."""
+
+
+Command = Read | Scan | Exists | Reconcile
 Flow = Generator[Command, Any, Result]
 
 
@@ -151,8 +156,12 @@ def _take_in(keeper: Keeper, places: Sequence[Place]) -> Flow[Reconciled]:
         places = yield Exists(tuple(keeper.library.wanted()))
         if not places:
             break
-    sets = [{id for delta in deltas for id in getattr(delta, what)} for what in ("added", "changed", "removed")]
-    return Reconciled(*map(len, sets), keeper.library.revision, frozenset[str]().union(*sets))
+    added, changed, removed = (
+        frozenset(id for delta in deltas for id in getattr(delta, what))
+        for what in ("added", "changed", "removed")
+    )
+    counts = len(added), len(changed), len(removed)
+    return Reconciled(*counts, keeper.library.revision, added | changed | removed)
 
 
 def warm(keeper: Keeper) -> Flow[int]:
@@ -175,6 +184,8 @@ def perform(keeper: Keeper, command: Command, progress: Progress | None = None) 
             return keeper.files.scan()
         case Exists(places):
             return keeper.files.exists(places)
+        case Reconcile():
+            return run(keeper, reconcile(keeper), progress)
 
 
 def run(keeper: Keeper, flow: Flow[Result], progress: Progress | None = None) -> Result:
@@ -188,13 +199,26 @@ def run(keeper: Keeper, flow: Flow[Result], progress: Progress | None = None) ->
         outcome = perform(keeper, command, progress)
 
 
-async def drive(keeper: Keeper, flow: Flow[Result], command: Command | None = None) -> Result:
-    """Drive a flow to its end with its commands in threads; `command` if it has been started already."""
+async def drive(
+    keeper: Keeper,
+    flow: Flow[Result],
+    command: Command | None = None,
+    reconciled: Callable[[Keeper], Awaitable[Reconciled]] | None = None,
+) -> Result:
+    """Drive a flow to its end with its commands in threads; `command` if it has been started already.
+
+    `reconciled` does a Reconcile that is shared with others; it must have begun after it was asked for.
+    """
     outcome: Any = None
     while True:
         try:
             command = command or flow.send(outcome)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        outcome = await asyncio.to_thread(perform, keeper, command)
+        if not isinstance(command, Reconcile):
+            outcome = await asyncio.to_thread(perform, keeper, command)
+        elif reconciled is not None:
+            outcome = await reconciled(keeper)
+        else:
+            outcome = await drive(keeper, reconcile(keeper))
         command = None

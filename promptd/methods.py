@@ -182,7 +182,7 @@ def _get(keeper: Keeper, params: NameParams, sweep: Sweep) -> Flow[dict[str, Any
 
 
 def _list(keeper: Keeper, params: ListParams, _sweep: Sweep) -> Flow[dict[str, Any]]:
-    yield from flows.reconcile(keeper)
+    yield flows.Reconcile()
     ids = keeper.library.ids()
     chosen = [keeper.library.get(id) for id in ids if matches(id, (params.glob,))]
     return {
@@ -214,7 +214,7 @@ def _dependencies(keeper: Keeper, params: TreeParams, sweep: Sweep) -> Flow[dict
 
 
 def _dependents(keeper: Keeper, params: TreeParams, sweep: Sweep) -> Flow[dict[str, Any]]:
-    yield from flows.reconcile(keeper)
+    yield flows.Reconcile()
     found = yield from flows.closure(keeper, params.name, sweep)
     id = found.plan.ids[0]
     ids = sorted(keeper.library.graph.affected((id,)) - {id})
@@ -224,7 +224,7 @@ def _dependents(keeper: Keeper, params: TreeParams, sweep: Sweep) -> Flow[dict[s
 
 def _graph(keeper: Keeper, params: GraphParams, sweep: Sweep) -> Flow[dict[str, Any]]:
     if params.name is None:
-        yield from flows.reconcile(keeper)
+        yield flows.Reconcile()
         ids = keeper.library.ids()
     else:
         found = yield from flows.closure(keeper, params.name, sweep)
@@ -251,14 +251,14 @@ def _edges(component: Component) -> list[dict[str, Any]]:
 
 
 def _check(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
-    yield from flows.reconcile(keeper)
+    yield flows.Reconcile()
     report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems)
     shown: dict[str, Any] = {"roots": keeper.files.roots, **msgspec.structs.asdict(report)}
     return shown | {"clock": keeper.clock}
 
 
 def _reconcile(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
-    found = yield from flows.reconcile(keeper)
+    found: flows.Reconciled = yield flows.Reconcile()
     return {"added": found.added, "changed": found.changed, "removed": found.removed, "clock": keeper.clock}
 
 
