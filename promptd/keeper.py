@@ -111,6 +111,7 @@ class Keeper:
         self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self._outlines: Cache[tuple[str, ...], _Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
+        self._uses: Counter[str] = Counter()  # of prompts that are gone, until they are folded
         self.observers: list[Observer] = []
         self.problems: tuple[str, ...] = ()
         self.directories: tuple[str, ...] = tuple(self.files.roots)
@@ -299,6 +300,7 @@ class Keeper:
         dropped = []
         for request, prompt in self.prompts.items():
             if not self._stands(prompt.facts, delta):
+                self._spend(prompt)
                 self.prompts.discard(request)
                 dropped.append(request)
         for names, outline in self._outlines.items():
@@ -343,9 +345,18 @@ class Keeper:
     def fold_uses(self, now_s: float) -> None:
         """Count the uses of prompts since the last call towards their components."""
         for _, prompt in self.prompts.items():
-            if prompt.uses:
-                self.hot.use((component.id for component, _, _ in prompt.facts.files), now_s, prompt.uses)
-                prompt.uses = 0
+            self._spend(prompt)
+        for id, times in self._uses.items():
+            if id in self.library:
+                self.hot.use((id,), now_s, times)
+        self._uses.clear()
+
+    def _spend(self, prompt: Prompt) -> None:
+        """Take a prompt's uses over, so that they outlive it."""
+        if prompt.uses:
+            for component, _, _ in prompt.facts.files:
+                self._uses[component.id] += prompt.uses
+            prompt.uses = 0
 
     def pin_hot(self) -> list[Place]:
         """Pin the hot set; returns the places of those that are not in the cache."""
