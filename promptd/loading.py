@@ -72,6 +72,7 @@ class Loader:
         self.workers = workers
         self._dialects = [tuple(names) for names in dialects]
         self._pool: ThreadPoolExecutor | None = None
+        self._is_closed = False
         self._looks = self._phases = self._errors = 0
         self._seconds = self._parse_s = self._read_s = 0.0
 
@@ -107,7 +108,7 @@ class Loader:
         """Read a phase and wait for it: in this thread, or in a pool where waiting dominates."""
         started = time.perf_counter()
         ordered, readings = list(places), list[Reading]()
-        while len(readings) < len(ordered):
+        while len(readings) < len(ordered) and not self._is_closed:
             workers = self.workers.count
             batch = ordered[len(readings) : len(readings) + 16 * workers]
             readings += self._batch(batch, filled, workers)
@@ -132,7 +133,8 @@ class Loader:
         return self._pool
 
     def close(self) -> None:
-        """End the pool's threads."""
+        """End the pool's threads; a phase under way in another thread ends early, for nobody waits for it."""
+        self._is_closed = True
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
