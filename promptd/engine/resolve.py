@@ -4,8 +4,9 @@ Names are ids, never paths: what is absolute, leaves the roots, hides dots behin
 or a backslash is refused by name before anything is looked up.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -36,7 +37,8 @@ class Names:
         prefixes = {_home(prefix).rstrip("/"): place for prefix, place in (aliases or {}).items()}
         self._aliases = sorted(prefixes.items(), key=lambda item: (-len(item[0]), item[0]))
         self._ignored = frozenset(name for name in ignore if not _is_pattern(name))
-        self._ignored_patterns = tuple(name for name in ignore if _is_pattern(name))
+        patterns = "|".join(translate(name) for name in ignore if _is_pattern(name))
+        self._matches_ignored = re.compile(patterns or "(?!)").match  # one search: every link asks it
 
     def is_discovered(self, filename: str) -> bool:
         """True if a file of this name is a component without being asked for."""
@@ -45,7 +47,7 @@ class Names:
 
     def is_ignored_part(self, part: str) -> bool:
         """True if one path part hides what is below it (`library.ignore`)."""
-        return part in self._ignored or any(fnmatchcase(part, pattern) for pattern in self._ignored_patterns)
+        return part in self._ignored or self._matches_ignored(part) is not None
 
     def is_ignored(self, id: str) -> bool:
         """True if any part of an id is ignored."""
