@@ -120,6 +120,11 @@ def get_logger(name: str) -> Logger:
     return Logger(_SINK, _PIPELINE, {"logger": name})
 
 
+def is_enabled(level: str) -> bool:
+    """True if lines of this severity are written: ask before gathering what only such a line would hold."""
+    return _SINK.threshold <= LEVELS[level]
+
+
 def configure(format: Format = "auto", level: str = "info", stream: TextIO | None = None) -> None:
     """Start, or change, what is logged.
 

@@ -147,6 +147,14 @@ def test_a_living_logger_follows_a_new_configuration() -> None:
     assert "found" in second.getvalue()
 
 
+@pytest.mark.parametrize(("level", "enabled"), [("debug", True), ("info", False)])
+def test_whether_a_line_would_be_written_can_be_asked(level: str, enabled: bool) -> None:
+    """Whoever must gather what a line holds asks first."""
+    assert not log.is_enabled("error")
+    log.configure("json", level, io.StringIO())
+    assert log.is_enabled("debug") is enabled
+
+
 def test_a_call_below_the_level_evaluates_nothing() -> None:
     """Its values are not even looked at: the pipeline does not run."""
 
