@@ -5,6 +5,7 @@ Broken, and every subscription routed over it is told None.
 """
 
 import asyncio
+import socket
 from collections import deque
 from typing import cast
 
@@ -131,13 +132,25 @@ class AsyncLink(asyncio.Protocol):
 
 async def connect(path: str) -> AsyncLink:
     """A connection to the daemon at `path`. Raises Unavailable."""
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            _, link = await loop.create_unix_connection(lambda: AsyncLink(path), path)
-        except BlockingIOError:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        while not _try_connect(connection, path):  # noqa: ASYNC110 - the kernel gives no event for it
             await asyncio.sleep(_RETRY_S)
-        except OSError as error:
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_unix_connection(lambda: AsyncLink(path), sock=connection)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, OSError):
             raise unreachable(path, error) from None
-        else:
-            return link
+        raise
+    return link
+
+
+def _try_connect(connection: socket.socket, path: str) -> bool:
+    """Connect, or say not yet; the loop's own connect takes EAGAIN for a connection on its way."""
+    try:
+        connection.connect(path)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,8 +1,9 @@
 """Who may connect, and how many at once: decided from credentials and counts, without a socket.
 
-The one function that asks the kernel is `credentials_of`.
+The functions that ask the kernel are `credentials_of` and `places_for`.
 """
 
+import resource
 import socket
 import struct
 from collections import Counter
@@ -11,6 +12,11 @@ from types import MappingProxyType
 
 from promptd.errors import Busy, InvalidRequest, PromptdError
 from promptd.serve.peer import Limits
+
+# Descriptors that connections may not use up, or the daemon could accept them all and read nothing: about 20
+# of a daemon at rest, one for each loading thread, those of turned_away.py, and a few.
+RESERVED_DESCRIPTORS = 40
+_FEWEST_PLACES = 4  # whatever the limit of descriptors, a daemon that runs is one that can be asked
 
 _UCRED = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED in unix(7)
 
@@ -24,10 +30,17 @@ def credentials_of(sock: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
+def places_for(limits: Limits) -> int:
+    """`max_connections`, or fewer where the process may not have that many descriptors (RLIMIT_NOFILE)."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(limits.max_connections, max(descriptors - RESERVED_DESCRIPTORS, _FEWEST_PLACES))
+
+
 class Admission:
-    """Counts the connections of each user and refuses those beyond the limits."""
+    """Counts the connections of each user and refuses those beyond the limits; `places` are those for all."""
 
     def __init__(self, limits: Limits, allowed_uids: Collection[int]) -> None:
+        self.places = limits.max_connections
         self._limits = limits
         self._allowed_uids = frozenset(allowed_uids)
         self._present: Counter[int] = Counter()
@@ -69,8 +82,8 @@ class Admission:
             return "connections_per_uid", Busy(
                 f"user {uid} has {count} connections already: close one", limit="max_connections_per_uid"
             )
-        if self._present.total() >= limits.max_connections:
+        if self._present.total() >= self.places:
             return "connections", Busy(
-                f"all {limits.max_connections} connections are taken: try again", limit="max_connections"
+                f"all {self.places} connections are taken: try again", limit="max_connections"
             )
         return None

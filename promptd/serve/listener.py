@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from promptd.serve.acceptor import Acceptor
-from promptd.serve.admission import Admission, credentials_of
+from promptd.serve.admission import Admission, credentials_of, places_for
 from promptd.serve.binding import Binding
 from promptd.serve.connection import Connection, House
 from promptd.serve.frames import NULL
@@ -66,6 +66,7 @@ class Listener:
         turns = Turns(self._loop, self._handler)
         self._house = House(turns, self._limits, self._tally, {}, self._lost)
         sockets = [binding.socket for binding in self._bindings]
+        self._admission.places = places_for(self._limits)
         self._acceptor = Acceptor(sockets, self._loop, self._admit)
         self._acceptor.start()
 

@@ -8,7 +8,7 @@ the void for a moment; the descriptor is kept until the next sweep but one, and 
 import contextlib
 import socket
 
-MAX_KEPT = 32  # descriptors a flood of refused connections can hold; the oldest go first
+MAX_KEPT = 8  # descriptors a flood of refused connections can hold; the oldest go first
 
 
 class TurnedAway:

@@ -1,6 +1,8 @@
 """What both clients do alike, the asyncio one driven as if it were blocking."""
 
+import contextlib
 import json
+import socket
 import threading
 from typing import Any
 
@@ -99,7 +101,12 @@ def test_every_method_is_there(
 
 def test_call_gives_the_encoded_result(play: Play, open_client: Open, path: str) -> None:
     """Byte for byte as the daemon sent it."""
-    play(lambda talk: talk.connection.sendall(b'{"jsonrpc":"2.0","id":1,"result":{"a" : 1}}\n'))
+
+    def script(talk: Talk) -> None:
+        talk.request()
+        talk.connection.sendall(b'{"jsonrpc":"2.0","id":1,"result":{"a" : 1}}\n')
+
+    play(script)
     assert open_client(path).call("anything", {"b": 2}) == b'{"a" : 1}'
 
 
@@ -233,6 +240,42 @@ def test_a_daemon_that_does_not_answer(play: Play, open_client: Open, path: str)
     late.set()
     client.timeout_s = 10.0
     assert client.ping()["method"] == "ping"
+
+
+def test_a_daemon_that_does_not_read(play: Play, open_client: Open, path: str) -> None:
+    """A request that cannot be sent is given up after `timeout_s` too."""
+    done = threading.Event()
+    play(lambda talk: (done.wait(10), None)[1])
+    with pytest.raises(errors.Unavailable, match="within"):
+        open_client(path, timeout_s=0.05).get("x" * 5_000_000)
+    done.set()
+
+
+def test_a_daemon_that_does_not_accept(open_client: Open, path: str) -> None:
+    """Its queue is full: connecting is tried until `timeout_s`, or until there is room."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as frozen:
+        frozen.bind(path)
+        frozen.listen(0)
+        queued = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        queued.connect(path)
+        with pytest.raises(errors.Unavailable, match="within"):
+            open_client(path, timeout_s=0.05).ping()
+        room = threading.Timer(0.05, lambda: answer_pings(frozen))
+        room.start()
+        assert open_client(path).ping() == {"pong": True}
+        room.join()
+        queued.close()
+
+
+def answer_pings(listening: socket.socket) -> None:
+    """Accept whoever waits, answer one request and hang up, until a request was answered."""
+    for _ in range(2):
+        connection, _ = listening.accept()
+        talk = Talk(connection)
+        connection.settimeout(0.2)
+        with contextlib.suppress(OSError, EOFError):
+            talk.answer({"pong": True})
+        talk.close()
 
 
 def test_something_else_listens(play: Play, open_client: Open, path: str) -> None:

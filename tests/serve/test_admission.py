@@ -1,10 +1,13 @@
 """Who may connect: decided from uids and counts."""
 
 import os
+import resource
 import socket
 
+import pytest
+
 from promptd.errors import Busy, InvalidRequest
-from promptd.serve.admission import Admission, credentials_of
+from promptd.serve.admission import Admission, credentials_of, places_for
 from promptd.serve.peer import Limits
 
 
@@ -41,3 +44,12 @@ def test_the_kernel_knows_who_connected() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert credentials_of(ours) == (os.getpid(), os.geteuid())
+
+
+@pytest.mark.parametrize(("descriptors", "places"), [(1024, 256), (64, 24), (8, 4)])
+def test_connections_leave_descriptors_for_the_work(
+    monkeypatch: pytest.MonkeyPatch, descriptors: int, places: int
+) -> None:
+    """Where few descriptors are allowed there are fewer places: components must still be readable."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
+    assert places_for(Limits()) == places

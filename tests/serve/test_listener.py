@@ -311,6 +311,23 @@ async def test_accept_recovers_from_a_lack_of_descriptors(
     waiting.close()
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop's loop cannot be made to fail
+async def test_a_connection_that_cannot_be_opened(
+    serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop has no room for one more socket: the client sees the end, its place is free again."""
+    listener = await serve(handler, socket_path)
+
+    async def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "connect_accepted_socket", fail)
+        assert await (await dial(socket_path)).rest() == b""
+    assert listener.statistics().connections == 0
+    assert "result" in await (await dial(socket_path)).ask(line_of())
+
+
 # -- stop ---------------------------------------------------------------------------------------
 
 
