@@ -166,6 +166,19 @@ class Files:
             scan.root(root)
         return Listing(scan.found, tuple(scan.directories), tuple(scan.problems))
 
+    def directories(self, below: str | None = None) -> dict[str, str]:
+        """Where each directory of the library really is, by its path. Looks at no file.
+
+        `below` is a path: only that directory and what is below it, nothing if it is no part of the library.
+        """
+        walk = _Walk(self)
+        for number, top in enumerate(self.roots):
+            if below is None or below == top:
+                walk.root(number)
+            elif below.startswith(top + "/") and not self.names.is_ignored(below[len(top) + 1 :]):
+                walk.below(number, below)
+        return walk.reals
+
     def exists(self, places: Sequence[Place]) -> list[Place]:
         """Those of the places where there is something other than a directory."""
         return [place for place in places if _safe_signature(self.path(place)) is not None]
@@ -177,15 +190,20 @@ class _Scan:
     found: dict[Place, Signature | None] = field(default_factory=dict)
     directories: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    reals: dict[str, str] = field(default_factory=dict)
 
     def root(self, root: int) -> None:
-        top = self.files.roots[root]
-        stack = [(top, "", frozenset[str]())]
+        self.tree(root, self.files.roots[root], "", frozenset())
+
+    def tree(self, root: int, top: str, prefix: str, above: frozenset[str]) -> None:
+        """List `top` and what is below; `above` are the real paths that would make it a circle."""
+        stack = [(top, prefix, above)]
         while stack:
             directory, prefix, above = stack.pop()
             real = os.path.realpath(directory)
             if real in above or len(above) > MAX_DIRECTORY_DEPTH:
                 continue
+            self.reals[directory] = real
             below = self.directory(root, directory, prefix)
             stack += [(path, f"{prefix}{name}/", above | {real}) for path, name in reversed(below)]
 
@@ -195,16 +213,20 @@ class _Scan:
         below: list[tuple[str, str]] = []
         for entry in self.entries(directory):
             if _is_directory(entry):
-                if entry.is_symlink() and not self.files.is_inside(os.path.realpath(entry.path)):
-                    self.problems.append(f"{entry.path}: a symlink out of the library; not followed")
-                    continue
-                below.append((entry.path, entry.name))
+                if self.stays_inside(entry):
+                    below.append((entry.path, entry.name))
             elif self.files.names.is_discovered(entry.name):
                 if len(self.found) >= self.files.max_files:
                     self.problems.append(f"more than {self.files.max_files} files: raise library.max_files")
                     return []
                 self.found[Place(root, prefix + entry.name)] = _safe_signature(entry.path)
         return below
+
+    def stays_inside(self, entry: os.DirEntry[str]) -> bool:
+        if not entry.is_symlink() or self.files.is_inside(os.path.realpath(entry.path)):
+            return True
+        self.problems.append(f"{entry.path}: a symlink out of the library; not followed")
+        return False
 
     def entries(self, directory: str) -> Iterator[os.DirEntry[str]]:
         try:
@@ -223,6 +245,24 @@ class _Scan:
                 self.problems.append(f"{shown}: the name is not UTF-8; not served")
                 continue
             yield entry
+
+
+class _Walk(_Scan):
+    """A scan that sees directories only."""
+
+    def below(self, root: int, top: str) -> None:
+        """List a directory somewhere below a root."""
+        above, directory = set[str](), top
+        while directory != self.files.roots[root]:
+            directory = os.path.dirname(directory)
+            above.add(os.path.realpath(directory))
+        if os.path.isdir(top) and self.files.is_inside(os.path.realpath(top)):
+            self.tree(root, top, "", frozenset(above))
+
+    def directory(self, root: int, directory: str, prefix: str) -> list[tuple[str, str]]:
+        """The subdirectories of one directory as (path, name)."""
+        found = filter(_is_directory, self.entries(directory))
+        return [(entry.path, entry.name) for entry in found if self.stays_inside(entry)]
 
 
 class Sweep:

@@ -1,0 +1,57 @@
+"""Files.directories: what the watcher is told to watch, and where it really is."""
+
+from pathlib import Path
+
+import pytest
+
+from promptd.engine.resolve import Names
+from promptd.files import Files
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A library with links inwards, outwards and in a circle, and an ignored repository."""
+    root = tmp_path.resolve() / "lib"
+    (root / "a" / "b").mkdir(parents=True)
+    (root / ".git" / "hooks").mkdir(parents=True)
+    (tmp_path / "outside" / "deep").mkdir(parents=True)
+    (root / "alias").symlink_to("a")
+    (root / "a" / "b" / "circle").symlink_to("../..")
+    (root / "leaving").symlink_to(tmp_path / "outside")
+    (root / "a" / "x.md").write_text("x")
+    return root
+
+
+@pytest.fixture
+def files(root: Path) -> Files:
+    """The door to that library."""
+    return Files([str(root)], Names((".md",), {}, (".git",)))
+
+
+def test_the_same_directories_as_a_scan(files: Files, root: Path) -> None:
+    """Neither ignored ones, nor circles, nor what leads out; a link inwards with what it really is."""
+    found = files.directories()
+    assert tuple(found) == files.scan().directories
+    assert {name.removeprefix(f"{root}"): real.removeprefix(f"{root}") for name, real in found.items()} == {
+        "": "",
+        "/a": "/a",
+        "/a/b": "/a/b",
+        "/alias": "/a",
+        "/alias/b": "/a/b",
+    }
+
+
+def test_below_one_directory_is_that_part_of_the_whole(files: Files, root: Path) -> None:
+    """For each directory the answer is what the whole list holds at and below it."""
+    whole = files.directories()
+    for top in whole:
+        part = {name: real for name, real in whole.items() if f"{name}/".startswith(f"{top}/")}
+        assert files.directories(top) == part
+
+
+@pytest.mark.parametrize(
+    "name", ["leaving", "leaving/deep", ".git", ".git/hooks", "gone", "a/x.md", "../outside"]
+)
+def test_what_is_no_part_of_the_library_has_no_directories(files: Files, root: Path, name: str) -> None:
+    """Outside, ignored, absent, or a file: nothing to watch."""
+    assert files.directories(f"{root}/{name}") == {}
