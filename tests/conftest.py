@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
+from hypothesis import settings
+
+# A deadline for one example measures how busy the machine is; the time limit of the test stands.
+settings.register_profile("promptd", deadline=None)
+settings.load_profile("promptd")
 
 POLL_S = 0.005
 PATIENCE_S = 10.0

@@ -8,7 +8,7 @@ always room to work.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -44,11 +44,17 @@ class _Held(NamedTuple, Generic[Value]):
 
 
 class Cache(Generic[Key, Value]):
-    """Bounded by `max_entries` and `max_bytes`; sizes are what the caller says they are."""
+    """Bounded by `max_entries` and `max_bytes`; sizes are what the caller says they are.
 
-    def __init__(self, max_entries: int, max_bytes: int) -> None:
+    `on_gone` is called with each key and value that is no longer held, whatever the reason.
+    """
+
+    def __init__(
+        self, max_entries: int, max_bytes: int, on_gone: Callable[[Key, Value], None] | None = None
+    ) -> None:
         self.max_entries = max_entries
         self.max_bytes = max_bytes
+        self._on_gone = on_gone
         self._held: OrderedDict[Key, _Held[Value]] = OrderedDict()  # least recently used first
         self._pins: frozenset[Key] = frozenset()
         self._size_bytes = 0
@@ -84,18 +90,28 @@ class Cache(Generic[Key, Value]):
         """Hold a value; one larger than the whole cache is not held, and evicts nothing."""
         self._remove(key)
         if size_bytes > self.max_bytes or self.max_entries < 1:
+            self._gone(key, value)
             return
         self._held[key] = _Held(value, size_bytes)
         self._size_bytes += size_bytes
         self._preloads += preload
-        if len(self._held) > self.max_entries or self._size_bytes > self.max_bytes:
-            self._evict(key)
+        if key in self._pins and self._pinned_bytes() > self.max_bytes // 2:
+            self._pins -= {key}
+        for spare_pins in (True, False):
+            for victim in self._victims(key, spare_pins=spare_pins):
+                self._remove(victim)
+                self._evictions += 1
 
     def discard(self, key: Key) -> bool:
         """Forget a value that is no longer true; True if it was held."""
         removed = self._remove(key)
         self._invalidations += removed
         return removed
+
+    @property
+    def pins(self) -> frozenset[Key]:
+        """The pinned keys, held or to come."""
+        return self._pins
 
     def pin(self, keys: Iterable[Key]) -> frozenset[Key]:
         """Make these, hottest first, the pinned keys (held or to come); returns those that fit."""
@@ -104,13 +120,14 @@ class Cache(Generic[Key, Value]):
         for key in keys:
             held = self._held.get(key)
             size_bytes = held.size_bytes if held else 0
-            if room_entries < 1 or size_bytes > room_bytes:
-                break
-            room_entries -= 1
-            room_bytes -= size_bytes
-            pinned.append(key)
+            if size_bytes <= room_bytes and len(pinned) < room_entries:
+                room_bytes -= size_bytes
+                pinned.append(key)
         self._pins = frozenset(pinned)
         return self._pins
+
+    def _pinned_bytes(self) -> int:
+        return sum(self._held[key].size_bytes for key in self._pins if key in self._held)
 
     def items(self) -> list[tuple[Key, Value]]:
         """What is held, least recently used first, without counting a use."""
@@ -136,14 +153,22 @@ class Cache(Generic[Key, Value]):
         if held is None:
             return False
         self._size_bytes -= held.size_bytes
+        self._gone(key, held.value)
         return True
 
-    def _evict(self, newest: Key) -> None:
-        """Evict least recently used entries until both bounds hold: unpinned first, then any."""
-        for spare_pins in (True, False):
-            for key in list(self._held):
-                if len(self._held) <= self.max_entries and self._size_bytes <= self.max_bytes:
-                    return
-                if key != newest and not (spare_pins and key in self._pins):
-                    self._remove(key)
-                    self._evictions += 1
+    def _gone(self, key: Key, value: Value) -> None:
+        if self._on_gone is not None:
+            self._on_gone(key, value)
+
+    def _victims(self, newest: Key, *, spare_pins: bool) -> list[Key]:
+        """The least recently used entries that must go until both bounds hold."""
+        entries, size_bytes = len(self._held), self._size_bytes
+        victims: list[Key] = []
+        for key, held in self._held.items():
+            if entries <= self.max_entries and size_bytes <= self.max_bytes:
+                break
+            if key != newest and not (spare_pins and key in self._pins):
+                victims.append(key)
+                entries -= 1
+                size_bytes -= held.size_bytes
+        return victims
