@@ -7,6 +7,7 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,9 +16,11 @@ from promptd.engine.library import Delta
 from promptd.engine.plan import Plan, plan
 from promptd.engine.request import Prompt, Request
 from promptd.engine.resolve import nearest
-from promptd.errors import UnknownComponent
-from promptd.files import Listing, Sweep
-from promptd.keeper import Attempt, Keeper, Needs
+from promptd.errors import PromptdError, UnknownComponent
+from promptd.files import Sweep
+from promptd.freshness import Attempt, Needs
+from promptd.keeper import Keeper
+from promptd.listing import Listing
 from promptd.loading import Progress
 
 Result = TypeVar("Result")
@@ -26,10 +29,23 @@ MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the l
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read and parse these places; the outcome is a list of readings. `filled` were not empty before."""
+    """Read and parse these places; the outcome is a list of readings. `filled` were not empty before.
+
+    `is_wanted`: they are for a prompt, so their tokens are counted at once, away from the event loop.
+    """
 
     places: tuple[Place, ...]
     filled: frozenset[Place] = frozenset()
+    is_wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Stat these paths and read these places into a sweep; nothing comes back."""
+
+    sweep: Sweep
+    paths: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +65,7 @@ class Reconcile:
     """Make the whole library true; the outcome is a Reconciled. Who asks at the same time may share one."""
 
 
-Command = Read | Scan | Exists | Reconcile
+Command = Read | Look | Scan | Exists | Reconcile
 Flow = Generator[Command, Any, Result]
 
 
@@ -83,11 +99,24 @@ def assemble(keeper: Keeper, request: Request, sweep: Sweep) -> Flow[Prompt]:
     attempt = Attempt(request)
     try:
         while isinstance(step := keeper.attempt(attempt, sweep), Needs):
-            yield from read(keeper, step.places, attempt)
-            sweep = Sweep(keeper.files)  # the second collect: everything is looked at again after reading
+            sweep = yield from satisfy(keeper, step, attempt, sweep)
+            if not attempt.reads and (held := keeper.current(request, sweep)):
+                return held
     except UnknownComponent as error:
         raise (yield from _with_nearest(keeper, error)) from None
     return step
+
+
+def satisfy(keeper: Keeper, needs: Needs, attempt: Attempt, sweep: Sweep) -> Flow[Sweep]:
+    """Do what is needed; returns the sweep to hold the facts against from now on.
+
+    After a read that is a new one: everything is looked at again (the second collect).
+    """
+    if needs.places:
+        yield from read(keeper, needs.places, attempt)
+        return Sweep(keeper.files)
+    yield Look(sweep, needs.paths, needs.doubted)
+    return sweep
 
 
 def closure(keeper: Keeper, name: str, sweep: Sweep, *, with_text: bool = False) -> Flow[Closure]:
@@ -95,14 +124,11 @@ def closure(keeper: Keeper, name: str, sweep: Sweep, *, with_text: bool = False)
     attempt = Attempt(Request((name,)))
     while True:
         found = plan(keeper.library, (name,))
-        needed = keeper.stale(keeper.facts(found), attempt, sweep)
-        if not needed and with_text and found.ids:
-            needed = keeper.without_text(found.members[:1], attempt)
-        if not needed:
+        members = found.members[:1] if with_text and found.ids else ()
+        needs = keeper.needs(keeper.facts(found), members, attempt, sweep)
+        if not needs:
             break
-        attempt.reads.update(needed)
-        yield from read(keeper, tuple(needed), attempt)
-        sweep = Sweep(keeper.files)
+        sweep = yield from satisfy(keeper, needs, attempt, sweep)
     if isinstance(found.refusal, UnknownComponent):
         raise (yield from _with_nearest(keeper, found.refusal))
     if not found.ids and found.refusal is not None:
@@ -111,13 +137,15 @@ def closure(keeper: Keeper, name: str, sweep: Sweep, *, with_text: bool = False)
     return Closure(found, text or "")
 
 
-def read(keeper: Keeper, places: tuple[Place, ...], attempt: Attempt | None = None) -> Flow[Delta]:
+def read(
+    keeper: Keeper, places: tuple[Place, ...], attempt: Attempt | None = None, *, preload: bool = False
+) -> Flow[Delta]:
     """Read places and apply what they hold; a request's attempt keeps the texts it caused to be read."""
     filled = frozenset(place for place in places if keeper.is_filled(place))
-    readings: list[Reading] = yield Read(places, filled)
+    readings: list[Reading] = yield Read(places, filled, is_wanted=attempt is not None)
     if attempt is not None:
         attempt.take(readings)
-    return keeper.apply(readings)
+    return keeper.apply(readings, preload=preload)
 
 
 def _with_nearest(keeper: Keeper, error: UnknownComponent) -> Flow[UnknownComponent]:
@@ -142,8 +170,8 @@ def reconcile(keeper: Keeper) -> Flow[Reconciled]:
 
 def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
     """Read what a watcher pointed at, as far as it can be a component."""
-    places = (keeper.files.place(path) for path in sorted(paths))
-    relevant = [place for place in places if place is not None and keeper.library.is_relevant(place.id)]
+    places = (place for path in sorted(paths) for place in keeper.files.places(path))
+    relevant = [place for place in places if keeper.library.is_relevant(place.id)]
     return (yield from _take_in(keeper, relevant))
 
 
@@ -168,7 +196,7 @@ def warm(keeper: Keeper) -> Flow[int]:
     """Pin the hot set and read what of it is not in the cache; returns how many were read."""
     places = tuple(keeper.pin_hot())
     if places:
-        yield from read(keeper, places)
+        yield from read(keeper, places, preload=True)
     return len(places)
 
 
@@ -178,14 +206,29 @@ def warm(keeper: Keeper) -> Flow[int]:
 def perform(keeper: Keeper, command: Command, progress: Progress | None = None) -> Any:
     """Do one command in this thread."""
     match command:
-        case Read(places, filled):
-            return keeper.loader.load_now(places, filled, progress)
+        case Read(places, filled, is_wanted):
+            readings = keeper.loader.load_now(places, filled, progress)
+            if is_wanted:
+                _count_ahead(keeper, readings)
+            return readings
+        case Look(sweep, paths, places):
+            sweep.stat(paths)
+            sweep.read(places)
+            return None
         case Scan():
             return keeper.files.scan()
         case Exists(places):
             return keeper.files.exists(places)
         case Reconcile():
             return run(keeper, reconcile(keeper), progress)
+
+
+def _count_ahead(keeper: Keeper, readings: Iterable[Reading]) -> None:
+    """Count the segments of these texts, so that the event loop only adds them up."""
+    for reading in readings:
+        if reading.text is not None and reading.parsed is not None:
+            with suppress(PromptdError):  # it will be raised where it can be answered
+                keeper.segments.count(reading.text[reading.parsed.body_start :])
 
 
 def run(keeper: Keeper, flow: Flow[Result], progress: Progress | None = None) -> Result:

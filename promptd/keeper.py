@@ -6,21 +6,21 @@ library, forgets what they made untrue, and tells the observers. Both are plain 
 them (the daemon's loop, the embedded engine) does the waiting in between. There is one writer and no
 lock: call everything here from one thread.
 
-Freshness (DESIGN.md §4): an answer is given only when the signature of every component in it, and the
-emptiness of every place looked at in vain, has been checked after the request arrived. Components whose
-signature proves nothing yet (racily clean) are hashed again.
+Freshness (DESIGN.md §4): an answer is given only when every fact it rests on has been checked after the
+request arrived (`freshness`).
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
+from promptd import freshness
 from promptd.config import Config
 from promptd.engine import request as records
-from promptd.engine.assemble import Rules, Skeleton, expand
+from promptd.engine.assemble import Note, Rules, Skeleton, expand
 from promptd.engine.cache import Cache, CacheStatistics
 from promptd.engine.component import Place, Reading
 from promptd.engine.fill import fill
@@ -31,43 +31,13 @@ from promptd.engine.request import Facts, Prompt, Request
 from promptd.engine.resolve import Names, Refused
 from promptd.engine.tokens.segments import Segments
 from promptd.errors import OverBudget, PromptTooLarge
-from promptd.files import Files, Listing, Sweep
+from promptd.files import Files, Sweep
+from promptd.freshness import Attempt, Needs
+from promptd.listing import Listing
 from promptd.loading import Loader, Workers
 from promptd.tokenizer import Tokenizer
 
-MAX_READS_A_REQUEST = 3  # a file that changes faster than we can read it is answered as inconsistent
-
-
 Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the prompts it made untrue
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """These places must be read, and the readings applied, before the request can be answered."""
-
-    places: tuple[Place, ...]
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One request on its way: what it asks, how often each place was read for it, and what was read.
-
-    The texts are kept here as well as in the cache, so that a prompt larger than the cache still comes
-    together.
-    """
-
-    request: Request
-    reads: Counter[Place] = field(default_factory=Counter)
-    readings: dict[str, Reading] = field(default_factory=dict)
-    is_consistent: bool = True
-
-    def take(self, readings: Iterable[Reading]) -> None:
-        """Keep the texts of readings made for this request."""
-        self.readings |= {reading.place.id: reading for reading in readings if reading.text is not None}
-
-    def exhausted(self, place: Place) -> bool:
-        """True if a place was read so often that its next change is no longer waited out."""
-        return self.reads[place] >= MAX_READS_A_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +78,7 @@ class Keeper:
         self.rules = _rules(config)
         cache = config.cache
         self.texts: Cache[str, str] = Cache(cache.entries, cache.bytes)
-        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes)
+        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes, self._spend)
         self._outlines: Cache[tuple[str, ...], _Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
         self._uses: Counter[str] = Counter()  # of prompts that are gone, until they are folded
@@ -147,19 +117,26 @@ class Keeper:
             return held
         found = plan(self.library, names)
         facts = self.facts(found)
-        needed = self.stale(facts, attempt, sweep)
-        if not needed and found.refusal is None:
-            needed = self.without_text(found.members, attempt)
-        if needed:
-            attempt.reads.update(needed)
-            return Needs(tuple(needed))
+        members = () if found.refusal is not None else found.members
+        if needs := self.needs(facts, members, attempt, sweep):
+            return needs
         if found.refusal is not None:
             raise found.refusal
         return self._expand(attempt, found, facts)
 
-    def without_text(self, members: Iterable[Component], attempt: Attempt) -> list[Place]:
+    def needs(self, facts: Facts, members: Iterable[Component], attempt: Attempt, sweep: Sweep) -> Needs:
+        """What must be done first: until the facts hold, and until the members' texts are at hand."""
+        needs = freshness.needs(facts, attempt, sweep)
+        if not (needs.places or needs.paths):
+            needs = Needs(tuple(self._without_text(members, attempt))) or needs
+        attempt.reads.update(needs.places)
+        return needs
+
+    def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
         """The places of usable components whose text is at hand neither in the cache nor in the attempt."""
-        return [member.place for member in members if self.text_of(member, attempt) is None]
+        for member in members:
+            if member.id not in self.texts and self.text_of(member, attempt) is None:
+                yield member.place
 
     def text_of(self, member: Component, attempt: Attempt) -> str | None:
         """A component's text as of its digest; "" for one that cannot be used."""
@@ -190,7 +167,7 @@ class Keeper:
         filled = fill(outline.skeleton, dict(request.variables), request.arguments, self.rules)
         tokens = self.segments.count(filled.text)
         self._check_size(filled.text, tokens)
-        notes = records.warnings(*outline.skeleton.notes, *filled.notes)
+        notes = records.warnings(*outline.skeleton.notes, *filled.notes, *map(_unsteady, attempt.unsteady))
         manifest = records.entries(outline.skeleton, filled, self.segments.count)
         digest = hashlib.sha256(filled.text.encode()).hexdigest()
         seen = hashlib.sha256(msgspec.json.encode((digest, manifest, notes)))
@@ -211,6 +188,8 @@ class Keeper:
         )
         if attempt.is_consistent:
             self.prompts.put(request, prompt, prompt.size_bytes)
+        else:
+            self._spend(request, prompt)
         return prompt
 
     def _check_size(self, text: str, tokens: int) -> None:
@@ -232,86 +211,58 @@ class Keeper:
 
     def facts(self, found: Plan) -> Facts:
         """The facts a plan rests on, with the paths to check them by."""
+        rivals = (
+            self.library.get(id) for member in found.members for link in member.links for id in link.rivals
+        )
+        components = dict.fromkeys((*found.members, *(rival for rival in rivals if rival is not None)))
         path = self.files.path
-        files = tuple((member, member.digest, path(member.place)) for member in found.members)
-        return Facts(files, tuple((path(place), place) for place in found.absent))
+        files = tuple((component, component.digest, path(component.place)) for component in components)
+        absent = tuple((path(place), place) for place in found.absent)
+        paths = (*(at for _, _, at in files), *(at for at, _ in absent))
+        ids = frozenset((*(component.id for component in components), *(place.id for place in found.absent)))
+        return Facts(files, absent, paths, ids)
 
     def holds(self, facts: Facts, sweep: Sweep) -> bool:
-        """True if nothing in the facts has changed on disk since it was read. About 2 µs a fact."""
-        signature = sweep.signature
-        for component, digest, path in facts.files:
-            if component.digest != digest or signature(path) != component.signature:
-                return False
-            if component.is_racy and not self._confirm(component, sweep):
-                return False
-        return all(signature(path) is None for path, _ in facts.absent)
-
-    def _confirm(self, component: Component, sweep: Sweep) -> bool:
-        """Hash a racily clean component again; one that is unchanged is taken as read just now."""
-        look = sweep.look(component.place)
-        if look.digest != component.digest or (look.error is None) != (component.error is None):
-            return False
-        if look.signature is not None:
-            component.confirm(look.signature, look.read_at_ns)
-        return True
-
-    def stale(self, facts: Facts, attempt: Attempt, sweep: Sweep) -> list[Place]:
-        """The places whose facts no longer hold and that are still worth reading again."""
-        stale = [
-            component.place
-            for component, _, path in facts.files
-            if not self._is_fresh(component, path, sweep)
-        ]
-        stale += [place for path, place in facts.absent if sweep.signature(path) is not None]
-        if any(attempt.exhausted(place) for place in stale):
-            attempt.is_consistent = False
-        return [place for place in dict.fromkeys(stale) if not attempt.exhausted(place)]
-
-    def _is_fresh(self, component: Component, path: str, sweep: Sweep) -> bool:
-        if sweep.signature(path) != component.signature:
-            return False
-        return not component.is_racy or self._confirm(component, sweep)
+        """True if nothing in the facts has changed on disk since it was read. About 3 µs a fact."""
+        return freshness.holds(facts, sweep)
 
     # -- a change -----------------------------------------------------------------------------
 
-    def apply(self, readings: Iterable[Reading]) -> Delta:
-        """Take readings in, forget what they made untrue, tell the observers of a change."""
+    def apply(self, readings: Iterable[Reading], *, preload: bool = False) -> Delta:
+        """Take readings in, forget what they made untrue, tell the observers of a change.
+
+        `preload`: nobody has asked for these texts yet.
+        """
         readings = list(readings)
         delta = self.library.apply(readings)
         for id in (*delta.changed, *delta.removed):
             self.texts.discard(id)
         for reading in readings:
-            self._keep_text(reading)
+            self._keep_text(reading, preload=preload)
         if delta:
             dropped = self._forget(delta)
             for observer in self.observers:
                 observer(delta, dropped)
         return delta
 
-    def _keep_text(self, reading: Reading) -> None:
+    def _keep_text(self, reading: Reading, *, preload: bool) -> None:
         component = self.library.get(reading.place.id)
         if component is None or reading.text is None or component.digest != reading.digest:
             return
         if component.id not in self.texts:
-            self.texts.put(component.id, reading.text, len(reading.text.encode()) + 64)
+            size_bytes = len(reading.text.encode()) + 64
+            self.texts.put(component.id, reading.text, size_bytes, preload=preload)
 
     def _forget(self, delta: Delta) -> tuple[Request, ...]:
         """Drop the prompts that contain something affected; others are byte-stable and stay."""
-        dropped = []
-        for request, prompt in self.prompts.items():
-            if not self._stands(prompt.facts, delta):
-                self._spend(prompt)
-                self.prompts.discard(request)
-                dropped.append(request)
+        dropped = [at for at, prompt in self.prompts.items() if prompt.facts.is_touched_by(delta.affected)]
+        for request in dropped:
+            self.prompts.discard(request)
         for names, outline in self._outlines.items():
-            if not self._stands(outline.facts, delta):
+            if outline.facts.is_touched_by(delta.affected):
                 self._outlines.discard(names)
         self.hot.forget(delta.removed)
         return tuple(dropped)
-
-    @staticmethod
-    def _stands(facts: Facts, delta: Delta) -> bool:
-        return not any(component.id in delta.affected for component, _, _ in facts.files)
 
     def places_of(self, names: Iterable[str]) -> list[Place]:
         """Every place a name may mean, for reading what is asked for before anything is known."""
@@ -344,26 +295,35 @@ class Keeper:
 
     def fold_uses(self, now_s: float) -> None:
         """Count the uses of prompts since the last call towards their components."""
-        for _, prompt in self.prompts.items():
-            self._spend(prompt)
+        for request, prompt in self.prompts.items():
+            self._spend(request, prompt)
         for id, times in self._uses.items():
             if id in self.library:
                 self.hot.use((id,), now_s, times)
         self._uses.clear()
 
-    def _spend(self, prompt: Prompt) -> None:
+    def _spend(self, _request: Request, prompt: Prompt) -> None:
         """Take a prompt's uses over, so that they outlive it."""
-        if prompt.uses:
-            for component, _, _ in prompt.facts.files:
-                self._uses[component.id] += prompt.uses
-            prompt.uses = 0
+        for component, _, _ in prompt.facts.files if prompt.uses else ():
+            self._uses[component.id] += prompt.uses
+        prompt.uses = 0
 
     def pin_hot(self) -> list[Place]:
         """Pin the hot set; returns the places of those that are not in the cache."""
-        seeds = {id: len(self.library.graph.dependents(id)) for id in self.library.ids()}
-        pinned = self.texts.pin(self.hot.hottest(seeds))
-        hot = (self.library.get(id) for id in sorted(pinned) if id not in self.texts)
-        return [component.place for component in hot if component is not None and component.error is None]
+        pinned = self.texts.pin(self.hot.hottest(self._is_usable, self._seeds()))
+        return [
+            component.place
+            for id in sorted(pinned)
+            if id not in self.texts and (component := self.library.get(id))
+        ]
+
+    def _is_usable(self, id: str) -> bool:
+        component = self.library.get(id)
+        return component is not None and component.error is None
+
+    def _seeds(self) -> Iterator[str]:
+        """What is hot while nothing has been used: most required first, found only if it is asked for."""
+        yield from filter(self._is_usable, self.library.graph.most_required(2 * self.hot.size))
 
     def statistics(self) -> Caches:
         """Statistics of the caches; library, loader and segments have their own."""
@@ -372,6 +332,11 @@ class Keeper:
     def close(self) -> None:
         """End the loader's threads."""
         self.loader.close()
+
+
+def _unsteady(place: Place) -> Note:
+    sentence = f"{place.id} changed each time it was read: this prompt holds one of its states"
+    return Note("inconsistent", sentence, place.id, 0)
 
 
 def _rules(config: Config) -> Rules:

@@ -2,19 +2,23 @@
 
 Threads make reads from the page cache slower (they queue for the interpreter lock) and reads with latency
 faster by their number (FACTS.md). So the share of time spent waiting is measured and the number of workers
-follows it, between configured bounds. One place that fails is a Reading with an error; a phase never
-fails. Nothing here changes state: readings are returned, the keeper applies them.
+follows it, between configured bounds. Only reads made alone are measured: beside others a thread waits for
+the interpreter lock as well, and would seem slow because there are many. One place that fails is a Reading
+with an error; a phase never fails. Nothing here changes state: readings are returned, the keeper applies
+them.
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from promptd.engine.component import Place, Reading
 from promptd.engine.parse import parse
-from promptd.errors import ParseError
+from promptd.errors import ParseError, UnreadableComponent
 from promptd.files import Files, Look
 
 SMOOTHING = 0.2  # weight of the newest look in the running means: about the last ten count
@@ -64,6 +68,14 @@ class Workers:
         return max(self.minimum, min(self.maximum, helpful))
 
 
+class _Timed(NamedTuple):
+    """A reading, and the seconds it took to read and to parse."""
+
+    reading: Reading
+    read_s: float
+    work_s: float
+
+
 class Loader:
     """Looks at places and parses what is there, in the calling thread or in a pool."""
 
@@ -75,22 +87,37 @@ class Loader:
         self._is_closed = False
         self._looks = self._phases = self._errors = 0
         self._seconds = self._parse_s = self._read_s = 0.0
+        self._counting = threading.Lock()  # phases may be loaded from several threads
 
     def __repr__(self) -> str:
         return f"<Loader {self._looks} looks, {self.workers!r}>"
 
     def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         """Look at one place and parse it. Never raises."""
-        look = self.files.look(place, was_filled=was_filled)
+        timed = self._read(place, was_filled)
+        self._account([timed])
+        return timed.reading
+
+    def _read(self, place: Place, was_filled: bool) -> _Timed:
+        look = self._look(place, was_filled)
         started = time.perf_counter()
-        reading = self._parsed(look)
-        work_s = time.perf_counter() - started
-        self.workers.observe(look.seconds, work_s)
-        self._looks += 1
-        self._errors += reading.error is not None
-        self._read_s += look.seconds
-        self._parse_s += work_s
-        return reading
+        return _Timed(self._parsed(look), look.seconds, time.perf_counter() - started)
+
+    def _look(self, place: Place, was_filled: bool) -> Look:
+        try:
+            return self.files.look(place, was_filled=was_filled)
+        except Exception as problem:  # whatever it is, it costs this place only
+            sentence = f"{place.id} could not be read: {problem!r}"
+            return Look(place, error=UnreadableComponent(sentence, id=place.id))
+
+    def _account(self, timed: Sequence[_Timed]) -> None:
+        """Count reads; the first of them was made alone."""
+        with self._counting:
+            self.workers.observe(timed[0].read_s, timed[0].work_s)
+            self._looks += len(timed)
+            self._errors += sum(one.reading.error is not None for one in timed)
+            self._read_s += sum(one.read_s for one in timed)
+            self._parse_s += sum(one.work_s for one in timed)
 
     def _parsed(self, look: Look) -> Reading:
         parsed, error = None, look.error
@@ -114,14 +141,19 @@ class Loader:
             readings += self._batch(batch, filled, workers)
             if progress is not None:
                 progress(len(readings), len(ordered))
-        self._phases += 1
-        self._seconds += time.perf_counter() - started
+        with self._counting:
+            self._phases += 1
+            self._seconds += time.perf_counter() - started
         return readings
 
     def _batch(self, batch: Sequence[Place], filled: Collection[Place], workers: int) -> list[Reading]:
-        if workers <= 1 or len(batch) <= 1:
+        if workers <= 1:
             return [self.read(place, was_filled=place in filled) for place in batch]
-        return list(self._threads().map(lambda place: self.read(place, was_filled=place in filled), batch))
+        first = self._read(batch[0], batch[0] in filled)
+        others = self._threads().map(lambda place: self._read(place, place in filled), batch[1:])
+        timed = [first, *others]
+        self._account(timed)
+        return [one.reading for one in timed]
 
     async def load(self, places: Collection[Place], filled: Collection[Place] = ()) -> list[Reading]:
         """The same off the event loop."""

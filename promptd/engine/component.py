@@ -6,9 +6,10 @@ nanoseconds handed in by the doors, and a file that could not be used is a Readi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from errno import EACCES
 from typing import Any, Literal, NamedTuple
 
-from promptd.errors import ComponentError
+from promptd.errors import ComponentError, OutsideRoot, UnreadableComponent
 
 RACY_WINDOW_NS = 2_000_000_000  # git's racily-clean rule with FAT's 2 s time stamps as the worst case
 
@@ -22,10 +23,24 @@ class Signature(NamedTuple):
     mtime_ns: int
     ctime_ns: int
 
+    @classmethod
+    def unseen(cls, errno: int) -> "Signature":
+        """Something may be there, but looking at it fails with this errno (permission, a loop of links)."""
+        return cls(-1, errno, 0, 0, 0)
+
+    @property
+    def is_hidden(self) -> bool:
+        """True if the directory forbids to look: whether there is a file at all cannot be known."""
+        return self.device < 0 and self.inode == EACCES
+
     def is_racy_at(self, read_at_ns: int) -> bool:
-        """True if a later write could still leave this very signature behind."""
-        newest = max(self.mtime_ns, self.ctime_ns)
-        return abs(read_at_ns - newest) < RACY_WINDOW_NS or self.ctime_ns > read_at_ns
+        """True if a later write could still leave this very signature behind.
+
+        Each of the two times counts by itself: a time of modification far in the future hides nothing. A
+        time of change in the future means that the clock was set back, and then nothing can be said.
+        """
+        is_touched = abs(read_at_ns - self.mtime_ns) < RACY_WINDOW_NS
+        return is_touched or read_at_ns - self.ctime_ns < RACY_WINDOW_NS
 
 
 class Place(NamedTuple):
@@ -110,3 +125,14 @@ class Reading:
     def is_absent(self) -> bool:
         """True if nothing was found at the place."""
         return self.signature is None and self.error is None
+
+    @property
+    def is_proved_by_signature(self) -> bool:
+        """True if this reading holds for as long as the file keeps its signature.
+
+        Not if it is racily clean, nor for a failure that does not follow from the file's own bytes: no
+        descriptors left, or a symlink whose way leads elsewhere.
+        """
+        if self.signature is None or isinstance(self.error, (UnreadableComponent, OutsideRoot)):
+            return False
+        return not self.signature.is_racy_at(self.read_at_ns)

@@ -6,8 +6,11 @@ et al. 2009): a use adds 2^((now - start) / half-life), and nothing has to be ag
 of dependents while there are no uses yet. The clock is an argument.
 """
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
 
 REBASE_HALF_LIVES = 512.0  # 2^512 is far inside a double's range
 
@@ -34,11 +37,11 @@ class HotSet:
 
     def use(self, ids: Iterable[str], now_s: float, times: int = 1) -> None:
         """Count `times` uses of each id at a time."""
-        age = (now_s - self._start_s) / self.half_life_s
+        age = self._age(now_s)
         if age > REBASE_HALF_LIVES:
             self._rebase(now_s)
             age = 0.0
-        gain = times * 2.0 ** max(age, 0.0)
+        gain = times * 2.0**age
         for id in ids:
             self._weights[id] = self._weights.get(id, 0.0) + gain
 
@@ -47,23 +50,21 @@ class HotSet:
         for id in ids:
             self._weights.pop(id, None)
 
-    def hottest(self, seeds: Mapping[str, int]) -> list[str]:
-        """The `size` hottest ids, hottest first; `seeds` (id -> dependents) fill what uses leave free.
+    def hottest(self, exists: Callable[[str], bool], seeds: Iterable[str]) -> list[str]:
+        """The `size` hottest ids that exist, hottest first, ties by id.
 
-        Only ids in `seeds` are considered: it names everything that exists. Ties go by id.
+        What uses leave free is filled from `seeds`, in their order; they are looked at only then.
         """
-        used = [id for id in self._weights if id in seeds]
-        ranked = sorted(used, key=lambda id: (-self._weights[id], id))[: self.size]
+        used = (id for id in self._weights if exists(id))
+        ranked = heapq.nsmallest(self.size, used, key=lambda id: (-self._weights[id], id))
         if len(ranked) < self.size:
-            rest = sorted(
-                (id for id in seeds if seeds[id] and id not in self._weights), key=lambda id: (-seeds[id], id)
-            )
-            ranked += rest[: self.size - len(ranked)]
+            taken = frozenset(ranked)
+            ranked += islice((id for id in seeds if id not in taken), self.size - len(ranked))
         return ranked
 
     def weights(self, now_s: float) -> dict[str, float]:
         """Weight of each id as of now, for keeping: see `restore`."""
-        scale = 2.0 ** (-(now_s - self._start_s) / self.half_life_s)
+        scale = 2.0 ** -self._age(now_s)
         return {
             id: round(weight * scale, 6)
             for id, weight in sorted(self._weights.items())
@@ -71,14 +72,19 @@ class HotSet:
         }
 
     def restore(self, weights: Mapping[str, float], age_s: float) -> None:
-        """Take back weights that were kept `age_s` seconds ago."""
+        """Take back weights that were kept `age_s` seconds before this set was made."""
         scale = 2.0 ** (-max(age_s, 0.0) / self.half_life_s)
         for id, weight in weights.items():
-            self._weights[id] = self._weights.get(id, 0.0) + weight * scale
+            if isfinite(weight) and weight > 0:
+                self._weights[id] = self._weights.get(id, 0.0) + weight * scale
 
     def statistics(self) -> HotSetStatistics:
         """Counts."""
         return HotSetStatistics(len(self._weights), self.size)
+
+    def _age(self, now_s: float) -> float:
+        """Half-lives since the reference time; a clock that was set back stands still."""
+        return max(now_s - self._start_s, 0.0) / self.half_life_s
 
     def _rebase(self, now_s: float) -> None:
         self._weights = self.weights(now_s)

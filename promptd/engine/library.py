@@ -6,7 +6,7 @@ new, changed or removed component re-links only those that wrote its name: cost 
 touches, not what exists. No I/O and no clock here; `files` looks, `keeper` decides when.
 
 A place is a root and an id. Where several roots hold the same id the first root's file is the component
-and the others wait in `_shadowed`.
+and the others wait in `shadows`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from promptd.engine.component import Directive, Parsed, Place, Reading, Signature
 from promptd.engine.graph import Graph
 from promptd.engine.resolve import Names, Refused, matches
+from promptd.engine.shadows import Shadows
 from promptd.errors import ComponentError
 
 EMPTY = Parsed()
@@ -38,7 +39,7 @@ class Component:
         """Replace what is known by a newer reading of the same place."""
         self.signature: Signature | None = reading.signature
         self.read_at_ns = reading.read_at_ns
-        self.is_racy = reading.signature is None or reading.signature.is_racy_at(reading.read_at_ns)
+        self.is_racy = not reading.is_proved_by_signature
         self.digest = reading.digest
         self.parsed = reading.parsed or EMPTY
         self.error: ComponentError | None = reading.error
@@ -47,7 +48,13 @@ class Component:
         """The same bytes were read again at `read_at_ns`: the signature may have aged into proof."""
         self.signature = signature
         self.read_at_ns = read_at_ns
-        self.is_racy = signature.is_racy_at(read_at_ns)
+        self.is_racy = not self.as_reading().is_proved_by_signature
+
+    def as_reading(self) -> Reading:
+        """The reading this component was last made from, without its text."""
+        return Reading(
+            self.place, self.signature, self.read_at_ns, self.digest, None, self.parsed, self.error
+        )
 
     @property
     def place(self) -> Place:
@@ -64,13 +71,20 @@ class Component:
 class Link:
     """One directive and what it resolves to: a target id, or the reason there is none.
 
-    `absent` are the ids that were looked for before the target was found: negative facts.
+    `absent` are the ids that were looked for before the target was found: negative facts. `rivals` are
+    the ids that make a target ambiguous.
     """
 
     directive: Directive
     target: str | None = None
     absent: tuple[str, ...] = ()
     reason: str = ""
+    rivals: tuple[str, ...] = ()
+
+    @property
+    def looked_for(self) -> tuple[str, ...]:
+        """Ids whose coming or going may give this link another meaning, besides its target's."""
+        return (*self.absent, *self.rivals)
 
     @property
     def is_hard(self) -> bool:
@@ -98,7 +112,11 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one batch of readings changed. `affected` adds everything that depends on it."""
+    """What one batch of readings changed. `relinked` wrote a name that now means something else.
+
+    `affected` is all of them. A prompt remembers everything it contains, so it stands as long as none of
+    that is in `affected`; what depends on a change indirectly need not be searched.
+    """
 
     revision: int
     added: tuple[str, ...] = ()
@@ -154,8 +172,8 @@ class Library:
         self.revision = 0
         self.graph = Graph()
         self._components: dict[str, Component] = {}
-        self._shadowed: dict[Place, Reading] = {}
-        self._wanted: dict[str, set[str]] = {}  # an id looked for in vain -> who looked
+        self.shadows = Shadows()
+        self._seekers: dict[str, set[str]] = {}  # id -> those with a link that looked for it, see `Link`
 
     def __repr__(self) -> str:
         return f"<Library {len(self._components)} components, revision {self.revision}>"
@@ -176,25 +194,34 @@ class Library:
         """Every place we hold a reading of, with its signature, or None if that proves nothing yet."""
         for component in self._components.values():
             yield component.place, None if component.is_racy else component.signature
-        for place, reading in self._shadowed.items():
-            yield place, reading.signature
+        for reading in self.shadows:
+            yield reading.place, reading.signature if reading.is_proved_by_signature else None
 
     def ids(self, globs: Sequence[str] = ("**",)) -> list[str]:
         """Sorted ids of the components that fit; files outside the suffixes only once referred to."""
-        return sorted(id for id in self._components if self.is_listed(id) and matches(id, globs))
+        every = tuple(globs) == ("**",)
+        return sorted(id for id in self._components if self.is_listed(id) and (every or matches(id, globs)))
 
     def is_listed(self, id: str) -> bool:
-        """True for files with a component suffix, and for others that some component pulls in."""
-        return self.names.is_discovered(id.rpartition("/")[2]) or bool(self.graph.dependents(id))
+        """True for what a listing of the roots shows, and for what some such component pulls in."""
+        return self._is_found(id) or any(map(self._is_found, self.graph.affected((id,))))
+
+    def _is_found(self, id: str) -> bool:
+        """True for a file with a component's suffix, unless it may not even exist."""
+        component = self._components.get(id)
+        if component is None or (component.signature is not None and component.signature.is_hidden):
+            return False
+        return self.names.is_discovered(id.rpartition("/")[2])
 
     def wanted(self) -> Iterator[Place]:
         """Places that directives look for in vain: files that no listing shows may stand there."""
-        for id in self._wanted:
-            yield from (Place(root, id) for root in range(self.roots))
+        for id in self._seekers:
+            if id not in self._components:
+                yield from (Place(root, id) for root in range(self.roots))
 
     def is_relevant(self, id: str) -> bool:
         """True if a file of this id is, or might now be, a component: what an event is worth a read for."""
-        if id in self._components or id in self._wanted:
+        if id in self._components or id in self._seekers:
             return True
         return self.names.is_discovered(id.rpartition("/")[2]) and not self.names.is_ignored(id)
 
@@ -205,7 +232,7 @@ class Library:
     def link(self, directive: Directive, from_id: str) -> Link:
         """What a directive in a component means."""
         found = self._first(self.names.candidates_of(directive, from_id))
-        return Link(directive, found.id, found.absent, found.reason)
+        return Link(directive, found.id, found.absent, found.reason, found.matches)
 
     def _first(self, groups: "list[tuple[str, ...]] | Refused") -> Resolution:
         if isinstance(groups, Refused):
@@ -250,13 +277,13 @@ class Library:
             tuple(sorted(batch.changed)),
             tuple(sorted(batch.removed)),
             tuple(sorted(relinked)),
-            frozenset(self.graph.affected(touched | relinked)),
+            frozenset(touched | relinked),
         )
 
     def _take(self, reading: Reading, batch: _Batch) -> None:
         held = self._components.get(reading.place.id)
         if held is not None and held.root < reading.place.root:
-            self._shadow(reading)
+            self.shadows.put(reading)
         elif reading.is_absent:
             self._drop(reading.place, held, batch)
         elif held is None:
@@ -264,21 +291,15 @@ class Library:
             batch.add(component)
         else:
             if held.root > reading.place.root:
-                self._shadowed[held.place] = _as_reading(held)
+                self.shadows.put(held.as_reading())
             self._replace(held, reading, batch)
-
-    def _shadow(self, reading: Reading) -> None:
-        if reading.is_absent:
-            self._shadowed.pop(reading.place, None)
-        else:
-            self._shadowed[reading.place] = reading
 
     def _drop(self, place: Place, held: Component | None, batch: _Batch) -> None:
         if held is None or held.root != place.root:
             return
-        below = sorted(other for other in self._shadowed if other.id == place.id) if self._shadowed else []
-        if below:
-            self._replace(held, self._shadowed.pop(below[0]), batch)
+        hidden = self.shadows.pop(place.id)
+        if hidden is not None:
+            self._replace(held, hidden, batch)
             return
         batch.remove(self._components.pop(place.id))
         held.digest = ""  # whoever still holds this record must not take it for current
@@ -297,14 +318,15 @@ class Library:
 
     def _relink(self, batch: _Batch) -> set[str]:
         """Resolve again whatever the batch may have changed; returns those whose links changed."""
-        relink = {user for id in batch.added for user in self._wanted.get(id, ())}
+        relink = batch.added | batch.changed
+        for id in batch.added | batch.removed.keys():
+            relink |= self._seekers.get(id, set())
         for id, component in batch.removed.items():
             relink.update(self.graph.dependents(id))
-            self._unwant(id, component.links)
+            self._unseek(id, component.links)
             self.graph.remove(id)
-        relink |= batch.added | batch.changed
         relinked = {id for id in sorted(relink) if id in self._components and self._link_all(id)}
-        self.graph.settle(relink | batch.removed.keys())
+        self.graph.settle()
         return relinked
 
     def _link_all(self, id: str) -> bool:
@@ -312,10 +334,9 @@ class Library:
         links = tuple(self.link(directive, id) for directive in component.parsed.directives)
         if links == component.links and id in self.graph:
             return False
-        self._unwant(id, component.links)
-        for link in links:
-            for absent in link.absent:
-                self._wanted.setdefault(absent, set()).add(id)
+        self._unseek(id, component.links)
+        for sought in {sought for link in links for sought in link.looked_for}:
+            self._seekers.setdefault(sought, set()).add(id)
         component.links = links
         edges: dict[str, bool] = {}
         for link in links:
@@ -324,27 +345,13 @@ class Library:
         self.graph.replace(id, edges)
         return True
 
-    def _unwant(self, id: str, links: Iterable[Link]) -> None:
-        for link in links:
-            for absent in link.absent:
-                seekers = self._wanted.get(absent)
-                if seekers is not None:
-                    seekers.discard(id)
-                    if not seekers:
-                        del self._wanted[absent]
+    def _unseek(self, id: str, links: Iterable[Link]) -> None:
+        for sought in {sought for link in links for sought in link.looked_for}:
+            seekers = self._seekers.get(sought, set())
+            seekers.discard(id)
+            if not seekers:
+                self._seekers.pop(sought, None)
 
 
 def _kind(error: ComponentError | None) -> str:
     return "" if error is None else f"{error.type}: {error.message}"
-
-
-def _as_reading(component: Component) -> Reading:
-    return Reading(
-        component.place,
-        component.signature,
-        component.read_at_ns,
-        component.digest,
-        None,
-        component.parsed,
-        component.error,
-    )

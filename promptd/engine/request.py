@@ -18,6 +18,7 @@ from promptd.engine.library import Component
 from promptd.errors import InvalidParams
 
 MAX_NAMES = 1_000
+MAX_NUMBER_BITS = 4_096  # Python refuses to write out numbers of more than 4,300 digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,27 @@ def request_of(
     """Build a request; scalars become text. Raises InvalidParams for anything a prompt cannot hold."""
     if not names or len(names) > MAX_NAMES:
         raise InvalidParams(f"ask for 1 to {MAX_NAMES} components, not {len(names)}")
-    pairs = tuple(sorted((name, _value(name, value)) for name, value in (variables or {}).items()))
-    return Request(names, pairs, arguments)
+    pairs = tuple(
+        sorted((_sound("a name", name), _value(name, value)) for name, value in (variables or {}).items())
+    )
+    return Request(names, pairs, None if arguments is None else _sound("arguments", arguments))
 
 
 def _value(name: str, value: Any) -> str:
     if not isinstance(value, (str, int, float, bool)):
         raise InvalidParams(f"variables.{name}: expected text, a number or a boolean", variable=name)
-    return as_text(value)
+    if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+        raise InvalidParams(f"variables.{name}: the number is too large; send it as text", variable=name)
+    return _sound(f"variables.{name}", as_text(value))
+
+
+def _sound(what: str, text: str) -> str:
+    """The text if a prompt can hold it: half of a surrogate pair cannot be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidParams(f"{what}: contains a lone surrogate, which is no character") from None
+    return text
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,11 +87,18 @@ class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
 class Facts:
     """What an answer rests on: components at a digest, and places that were empty.
 
-    `files` holds (component, digest, path); `absent` holds paths and places.
+    `files` holds (component, digest, path); `absent` holds paths and places; `paths` all of their paths
+    and `ids` all of their ids.
     """
 
     files: tuple[tuple[Component, str, str], ...]
     absent: tuple[tuple[str, Place], ...]
+    paths: tuple[str, ...]
+    ids: frozenset[str]
+
+    def is_touched_by(self, affected: frozenset[str]) -> bool:
+        """True if a change that affected these ids may have made the answer another one."""
+        return not self.ids.isdisjoint(affected)
 
 
 @dataclass(slots=True)
