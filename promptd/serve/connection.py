@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._is_ready = False  # a turn will take from the backlog
         self._is_paused = False  # we do not read
         self._is_congested = False  # the peer does not read
+        self._is_parting = False  # the request that is on its way is the last one
         self._is_finishing = False  # nothing more is read, and the end comes when all is answered
 
     def __repr__(self) -> str:
@@ -130,6 +131,8 @@ class Connection(asyncio.Protocol):
         if events:
             self._backlog.extend(events)
             self._regulate()
+        if self._is_parting:
+            self.hear_out()
 
     def eof_received(self) -> bool:
         """The peer sends no more (`printf … | nc -N`), but may still be waiting for answers."""
@@ -236,6 +239,12 @@ class Connection(asyncio.Protocol):
         self._backlog.clear()
         self._outbox.clear()
         self._on_lost(self)
+
+    def hear_out(self) -> None:
+        """Finish, but let a peer that has just connected, or is in the middle of a line, say it first."""
+        self._is_parting = True
+        if self._has_spoken and not self._decoder.is_mid_line:
+            self.finish()
 
     def finish(self) -> None:
         """Read no more, answer what was received, then close."""

@@ -22,6 +22,7 @@ from promptd.serve.turned_away import TurnedAway
 from promptd.serve.turns import Turns
 from promptd.serve.wire import encode_error
 
+_LAST_WORD_S = 1.0  # of the grace: time for a peer that has just connected to send its request
 _LAST_FLUSH_S = 0.5  # after the grace: time for a peer that reads to receive what was written to it
 
 
@@ -73,14 +74,18 @@ class Listener:
     async def stop(self, grace_s: float) -> None:
         """Accept no more, answer what was received within `grace_s`, send it, close, release the socket.
 
-        A peer that does not read its replies is cut off at the end. Cancelled, or called with 0, it
-        ends everything at once.
+        Who has just connected is heard first, so that behind a socket that outlives us (systemd's) nobody
+        notices a restart: a connection is either answered by us or left in the queue for the next daemon. A
+        peer that does not read its replies is cut off at the end. Cancelled, or called with 0, it ends
+        everything at once.
         """
         try:
             self._stop_accepting()
             await asyncio.to_thread(self._withdraw)
+            self._each(Connection.hear_out)
+            await self._emptied(last_word_s := min(grace_s, _LAST_WORD_S))
             self._each(Connection.finish)
-            await self._emptied(grace_s)
+            await self._emptied(grace_s - last_word_s)
             self._each(Connection.close)
             await self._emptied(min(grace_s, _LAST_FLUSH_S))
             self._each(Connection.abort)

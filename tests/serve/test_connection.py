@@ -301,6 +301,33 @@ def test_finishing_an_idle_connection_closes_it() -> None:
     assert table.transport.is_closed
 
 
+@pytest.mark.parametrize("begun", [b"", line_of(n=1)[:9]])
+def test_hearing_out_waits_for_the_line_that_is_on_its_way(begun: bytes) -> None:
+    """Before the first byte or in the middle of a line, the peer may end it and is answered; then the end."""
+    table = Table(EchoHandler())
+    if begun:
+        table.connection.data_received(begun)
+    table.connection.hear_out()
+    table.loop.turn()
+    assert table.transport.is_reading
+    table.connection.data_received(line_of(n=1)[len(begun) : -1])
+    table.connection.data_received(b"\n")
+    table.loop.turn()
+    table.loop.turn()
+    assert [reply["result"]["n"] for reply in table.transport.replies] == [1]
+    assert table.transport.is_closed
+
+
+def test_hearing_out_who_has_spoken_is_finishing() -> None:
+    """A peer that is idle between requests has had its say."""
+    table = Table(EchoHandler())
+    table.connection.data_received(line_of(n=1))
+    table.loop.turn()
+    table.connection.hear_out()
+    table.loop.turn()
+    assert table.transport.is_closed
+
+
 def test_a_half_closed_peer_gets_its_answers() -> None:
     """The end of input is the end of requests, not of replies; a cut line is refused."""
     table = Table(handler := EchoHandler())

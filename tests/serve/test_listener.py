@@ -348,6 +348,21 @@ async def test_a_stop_answers_what_was_received(
     await serve(EchoHandler(), socket_path)
 
 
+async def test_a_stop_hears_who_has_just_connected(
+    serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, until: Until
+) -> None:
+    """A request that was not sent yet when the stop began is answered; an idle peer is not waited for."""
+    listener = await serve(handler, socket_path)
+    idle, fresh = await dial(socket_path), await dial(socket_path)
+    await idle.ask(line_of())
+    await until(lambda: listener.statistics().accepted == 2)
+    stopping = asyncio.create_task(listener.stop(5.0))
+    assert await idle.rest() == b""
+    fresh.say(line_of(n=1))
+    assert json.loads(await fresh.rest())["result"] == {"n": 1}
+    await stopping
+
+
 async def test_a_stop_truncates_nothing(
     serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, until: Until
 ) -> None:
