@@ -1,109 +1,46 @@
-"""The methods of the wire: parameters, meaning, and the flow that answers each.
+"""The methods of the wire: what each takes, means and answers, in one table.
 
-One table serves the daemon, `--no-daemon` and the embedded engine, and `describe` (so the protocol page)
-is generated from it. A method's parameters are a Struct: unknown or mistyped ones are refused before its
-flow starts. Methods without a flow need a running daemon and are answered by it.
+The table serves the daemon, `--no-daemon` and the embedded engine, and `describe` (so the protocol page) is
+generated from it. Methods without a flow need a running daemon and are answered by it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
 
-from promptd import errors, flows
-from promptd.engine import check as checking
-from promptd.engine.library import Component
-from promptd.engine.request import Prompt, Request, request_of
-from promptd.engine.resolve import matches
-from promptd.errors import InvalidParams, PromptdError, UnsupportedOption
+from promptd import answers, errors
+from promptd.answers import encode_prompt
+from promptd.errors import InvalidParams, PromptdError
 from promptd.files import Sweep
 from promptd.flows import Flow
 from promptd.keeper import Keeper
+from promptd.params import (
+    AssembleParams,
+    GraphParams,
+    ListParams,
+    NameParams,
+    Params,
+    PromptParams,
+    TreeParams,
+    UnsubscribeParams,
+)
 
-PROTOCOL = 1
-Name = Annotated[str, Meta(min_length=1, max_length=1024, description="an id, or one without its suffix")]
-Scalars = Annotated[
-    dict[str, str | int | float | bool],
-    Meta(max_length=1000, description="values of variables; numbers and booleans become text"),
+__all__ = [
+    "METHODS",
+    "PROTOCOL",
+    "AssembleParams",
+    "Method",
+    "Params",
+    "PromptParams",
+    "UnsubscribeParams",
+    "decode_params",
+    "describe",
+    "encode_prompt",
 ]
 
-
-class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """No parameters."""
-
-
-class PromptParams(Params, frozen=True):
-    """Which prompt: `name`, or `components` in order, with values."""
-
-    name: Name | UnsetType = UNSET
-    components: Annotated[list[Name], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
-    variables: Scalars = {}
-    arguments: Annotated[str, Meta(description="a Claude Code argument string")] | None = None
-
-    def request(self) -> Request:
-        """The request meant. Raises InvalidParams unless exactly one of name and components is given."""
-        if isinstance(self.components, UnsetType):
-            if isinstance(self.name, UnsetType):
-                raise InvalidParams("give `name` (one component) or `components` (a list, in order)")
-            return request_of((self.name,), self.variables, self.arguments)
-        if not isinstance(self.name, UnsetType):
-            raise InvalidParams("give either `name` or `components`, not both")
-        return request_of(tuple(self.components), self.variables, self.arguments)
-
-
-class AssembleParams(PromptParams, frozen=True):
-    """A prompt, and how it is wanted."""
-
-    strategy: str | None = None
-    budget: int | None = None
-    etag: (
-        Annotated[str, Meta(description="of the answer you hold: unchanged is said in few bytes")] | None
-    ) = None
-
-    def request(self) -> Request:
-        """The request meant. Raises UnsupportedOption for options this version does not have."""
-        if self.strategy not in (None, "none"):
-            raise UnsupportedOption(
-                f"strategy {self.strategy!r} is not available: this version has `none` only",
-                option="strategy",
-            )
-        if self.budget is not None:
-            raise UnsupportedOption("`budget` is not available in this version", option="budget")
-        return super().request()
-
-
-class NameParams(Params, frozen=True):
-    """One component."""
-
-    name: Name
-
-
-class TreeParams(NameParams, frozen=True):
-    """One component, and how deep to look."""
-
-    depth: Annotated[int, Meta(ge=1, le=64)] = 64
-
-
-class ListParams(Params, frozen=True):
-    """Which components: `**` crosses directories, `*` does not."""
-
-    glob: Annotated[str, Meta(min_length=1, max_length=1024)] = "**"
-
-
-class GraphParams(Params, frozen=True):
-    """The whole graph, or what one component needs."""
-
-    name: Name | None = None
-
-
-class UnsubscribeParams(Params, frozen=True):
-    """A subscription of this connection."""
-
-    subscription: int
-
-
+PROTOCOL = 1
 Answer = Callable[[Keeper, Any, Sweep], Flow[Any]]
 
 
@@ -117,149 +54,6 @@ class Method:
     result: str
     errors: tuple[type[PromptdError], ...] = ()
     answer: Answer | None = None
-
-
-# -- answers ----------------------------------------------------------------------------------
-
-
-def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
-    """A prompt's result object, encoded; what depends on the moment is spliced in at its end."""
-    if prompt.encoded is None:
-        head = {
-            "text": prompt.text,
-            "tokens": prompt.tokens,
-            "tokens_source": prompt.tokens,
-            "encoding": prompt.encoding,
-            "digest": prompt.digest,
-            "etag": prompt.etag,
-            "name": prompt.name,
-            "metadata": prompt.metadata,
-            "manifest": prompt.manifest,
-            "warnings": prompt.warnings,
-        }
-        prompt.encoded = msgspec.json.encode(head)[:-1]
-    return prompt.encoded + _tail(keeper, prompt)
-
-
-def _tail(keeper: Keeper, prompt: Prompt) -> bytes:
-    consistent = b"true" if prompt.is_consistent else b"false"
-    return b',"clock":"%b","consistent":%b}' % (keeper.clock.encode(), consistent)
-
-
-def encode_unchanged(keeper: Keeper, prompt: Prompt) -> bytes:
-    """The short answer to one who already holds the prompt."""
-    head = {"unchanged": True, "tokens": prompt.tokens, "digest": prompt.digest, "etag": prompt.etag}
-    return msgspec.json.encode(head)[:-1] + _tail(keeper, prompt)
-
-
-def _assemble(keeper: Keeper, params: AssembleParams, sweep: Sweep) -> Flow[msgspec.Raw]:
-    prompt = yield from flows.assemble(keeper, params.request(), sweep)
-    if params.etag is not None and params.etag == prompt.etag:
-        return msgspec.Raw(encode_unchanged(keeper, prompt))
-    return msgspec.Raw(encode_prompt(keeper, prompt))
-
-
-def _get(keeper: Keeper, params: NameParams, sweep: Sweep) -> Flow[dict[str, Any]]:
-    found = yield from flows.closure(keeper, params.name, sweep, with_text=True)
-    component = found.plan.members[0]
-    if component.error is not None:
-        raise component.error
-    body = found.text[component.parsed.body_start :]
-    return {
-        "id": component.id,
-        "digest": component.digest,
-        "text": found.text,
-        "body": body,
-        "metadata": component.parsed.metadata,
-        "tokens": keeper.segments.count(body),
-        "size_bytes": component.signature.size if component.signature else 0,
-        "requires": list(keeper.library.graph.requires(component.id, hard_only=False)),
-        "diagnostics": [
-            {"kind": d.kind, "message": d.message, "line": d.line} for d in component.parsed.diagnostics
-        ],
-        "clock": keeper.clock,
-    }
-
-
-def _list(keeper: Keeper, params: ListParams, _sweep: Sweep) -> Flow[dict[str, Any]]:
-    yield flows.Reconcile()
-    ids = keeper.library.ids()
-    chosen = [keeper.library.get(id) for id in ids if matches(id, (params.glob,))]
-    return {
-        "components": [_listed(keeper, component) for component in chosen if component is not None],
-        "total": len(ids),
-        "clock": keeper.clock,
-    }
-
-
-def _listed(keeper: Keeper, component: Component) -> dict[str, Any]:
-    graph = keeper.library.graph
-    row: dict[str, Any] = {
-        "id": component.id,
-        "description": component.description,
-        "size_bytes": component.signature.size if component.signature else 0,
-        "digest": component.digest,
-        "requires": sum(1 for _ in graph.requires(component.id, hard_only=False)),
-        "dependents": len(graph.dependents(component.id)),
-    }
-    return row if component.error is None else row | {"error": component.error.message}
-
-
-def _dependencies(keeper: Keeper, params: TreeParams, sweep: Sweep) -> Flow[dict[str, Any]]:
-    found = yield from flows.closure(keeper, params.name, sweep)
-    id = found.plan.ids[0]
-    ids = [member.id for member in found.plan.members]
-    tree = checking.tree(keeper.library, id, depth=params.depth)
-    return {"name": id, "ids": ids[1:], "tree": tree, "clock": keeper.clock}
-
-
-def _dependents(keeper: Keeper, params: TreeParams, sweep: Sweep) -> Flow[dict[str, Any]]:
-    yield flows.Reconcile()
-    found = yield from flows.closure(keeper, params.name, sweep)
-    id = found.plan.ids[0]
-    ids = sorted(keeper.library.graph.affected((id,)) - {id})
-    tree = checking.tree(keeper.library, id, reverse=True, depth=params.depth)
-    return {"name": id, "ids": ids, "tree": tree, "clock": keeper.clock}
-
-
-def _graph(keeper: Keeper, params: GraphParams, sweep: Sweep) -> Flow[dict[str, Any]]:
-    if params.name is None:
-        yield flows.Reconcile()
-        ids = keeper.library.ids()
-    else:
-        found = yield from flows.closure(keeper, params.name, sweep)
-        ids = [member.id for member in found.plan.members]
-    components = [component for id in ids if (component := keeper.library.get(id)) is not None]
-    return {
-        "nodes": [_listed(keeper, component) for component in components],
-        "edges": [edge for component in components for edge in _edges(component)],
-        "clock": keeper.clock,
-    }
-
-
-def _edges(component: Component) -> list[dict[str, Any]]:
-    return [
-        {
-            "source": component.id,
-            "target": link.target,
-            "line": link.directive.line,
-            "kind": checking.kind_of(link),
-        }
-        for link in component.links
-        if link.target is not None
-    ]
-
-
-def _check(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
-    yield flows.Reconcile()
-    report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems)
-    shown: dict[str, Any] = {"roots": keeper.files.roots, **msgspec.structs.asdict(report)}
-    return shown | {"clock": keeper.clock}
-
-
-def _reconcile(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
-    found: flows.Reconciled = yield flows.Reconcile()
-    return {"added": found.added, "changed": found.changed, "removed": found.removed, "clock": keeper.clock}
 
 
 _NAME_ERRORS = (errors.UnknownComponent, errors.AmbiguousName, errors.OutsideRoot)
@@ -285,15 +79,15 @@ METHODS: dict[str, Method] = {
             "text, tokens, tokens_source, encoding, digest, etag, name, metadata, manifest, warnings, clock,"
             " consistent; with a matching `etag` only unchanged, tokens, digest, etag, clock, consistent",
             _PROMPT_ERRORS,
-            _assemble,
+            answers.assemble,
         ),
         Method(
             "get",
             NameParams,
             "One component as it is on disk.",
             "id, digest, text, body, metadata, tokens (of body), size_bytes, requires, diagnostics, clock",
-            (*_NAME_ERRORS, *_FILE_ERRORS),
-            _get,
+            (*_NAME_ERRORS, *_FILE_ERRORS, errors.PromptTooLarge),
+            answers.get,
         ),
         Method(
             "list",
@@ -301,7 +95,7 @@ METHODS: dict[str, Method] = {
             "The components whose id fits a glob.",
             "components (id, description, size_bytes, digest, requires, dependents, error), total, clock",
             (),
-            _list,
+            answers.components,
         ),
         Method(
             "dependencies",
@@ -309,7 +103,7 @@ METHODS: dict[str, Method] = {
             "What a component needs, directly and indirectly.",
             "name, ids, tree (id, line, kind, children; cycle or truncated where it ends), clock",
             _NAME_ERRORS,
-            _dependencies,
+            answers.dependencies,
         ),
         Method(
             "dependents",
@@ -317,7 +111,7 @@ METHODS: dict[str, Method] = {
             "What needs a component, directly and indirectly.",
             "name, ids, tree, clock",
             _NAME_ERRORS,
-            _dependents,
+            answers.dependents,
         ),
         Method(
             "graph",
@@ -325,7 +119,7 @@ METHODS: dict[str, Method] = {
             "The dependency graph, whole or below one component.",
             "nodes, edges (source, target, line, kind: includes, reference or requires), clock",
             _NAME_ERRORS,
-            _graph,
+            answers.graph,
         ),
         Method(
             "check",
@@ -333,7 +127,7 @@ METHODS: dict[str, Method] = {
             "What is wrong with the library: dangling references, cycles, unusable files, unused ones.",
             "roots, components, edges, directives, dangling, cycles, unused, errors, warnings, ok, clock",
             (),
-            _check,
+            answers.check,
         ),
         Method(
             "subscribe",
@@ -365,7 +159,7 @@ METHODS: dict[str, Method] = {
             "Compare everything held with the disk now.",
             "added, changed, removed (counts of components), clock",
             (),
-            _reconcile,
+            answers.reconcile,
         ),
         Method("ping", Params, "Is anyone there.", "pong (true), pid, uptime_s"),
         Method(

@@ -1,0 +1,166 @@
+"""What each method answers: flows that make the facts true, and the result objects made from them.
+
+A prompt's result is encoded once and kept with it; only what depends on the moment is put on its end.
+"""
+
+from typing import Any
+
+import msgspec
+
+from promptd import flows
+from promptd.engine import check as checking
+from promptd.engine.library import Component
+from promptd.engine.request import Prompt
+from promptd.engine.resolve import matches
+from promptd.files import Sweep
+from promptd.flows import Flow
+from promptd.keeper import Keeper
+from promptd.params import AssembleParams, GraphParams, ListParams, NameParams, Params, TreeParams
+
+
+def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
+    """A prompt's result object, encoded; what depends on the moment is spliced in at its end."""
+    if prompt.encoded is None:
+        head = {
+            "text": prompt.text,
+            "tokens": prompt.tokens,
+            "tokens_source": prompt.tokens,
+            "encoding": prompt.encoding,
+            "digest": prompt.digest,
+            "etag": prompt.etag,
+            "name": prompt.name,
+            "metadata": prompt.metadata,
+            "manifest": prompt.manifest,
+            "warnings": prompt.warnings,
+        }
+        prompt.encoded = msgspec.json.encode(head)[:-1]
+    return prompt.encoded + _tail(keeper, prompt)
+
+
+def _tail(keeper: Keeper, prompt: Prompt) -> bytes:
+    consistent = b"true" if prompt.is_consistent else b"false"
+    return b',"clock":"%b","consistent":%b}' % (keeper.clock.encode(), consistent)
+
+
+def encode_unchanged(keeper: Keeper, prompt: Prompt) -> bytes:
+    """The short answer to one who already holds the prompt."""
+    head = {"unchanged": True, "tokens": prompt.tokens, "digest": prompt.digest, "etag": prompt.etag}
+    return msgspec.json.encode(head)[:-1] + _tail(keeper, prompt)
+
+
+def assemble(keeper: Keeper, params: AssembleParams, sweep: Sweep) -> Flow[msgspec.Raw]:
+    """The prompt, or in few bytes that it is the one whose etag was sent along."""
+    prompt = yield from flows.assemble(keeper, params.request(), sweep)
+    if params.etag is not None and params.etag == prompt.etag:
+        return msgspec.Raw(encode_unchanged(keeper, prompt))
+    return msgspec.Raw(encode_prompt(keeper, prompt))
+
+
+def get(keeper: Keeper, params: NameParams, sweep: Sweep) -> Flow[dict[str, Any]]:
+    """One component, text and all, as it is on disk now."""
+    found = yield from flows.closure(keeper, params.name, sweep, with_text=True)
+    component = found.plan.members[0]
+    if component.error is not None:
+        raise component.error
+    body = found.text[component.parsed.body_start :]
+    return {
+        "id": component.id,
+        "digest": component.digest,
+        "text": found.text,
+        "body": body,
+        "metadata": component.parsed.metadata,
+        "tokens": keeper.segments.count(body),
+        "size_bytes": component.signature.size if component.signature else 0,
+        "requires": list(keeper.library.graph.requires(component.id, hard_only=False)),
+        "diagnostics": [
+            {"kind": d.kind, "message": d.message, "line": d.line} for d in component.parsed.diagnostics
+        ],
+        "clock": keeper.clock,
+    }
+
+
+def components(keeper: Keeper, params: ListParams, _sweep: Sweep) -> Flow[dict[str, Any]]:
+    """`list`: what the whole library holds now."""
+    yield flows.Reconcile()
+    ids = keeper.library.ids()
+    chosen = [keeper.library.get(id) for id in ids if matches(id, (params.glob,))]
+    return {
+        "components": [_listed(keeper, component) for component in chosen if component is not None],
+        "total": len(ids),
+        "clock": keeper.clock,
+    }
+
+
+def _listed(keeper: Keeper, component: Component) -> dict[str, Any]:
+    graph = keeper.library.graph
+    row: dict[str, Any] = {
+        "id": component.id,
+        "description": component.description,
+        "size_bytes": component.signature.size if component.signature else 0,
+        "digest": component.digest,
+        "requires": sum(1 for _ in graph.requires(component.id, hard_only=False)),
+        "dependents": graph.count_dependents(component.id),
+    }
+    return row if component.error is None else row | {"error": component.error.message}
+
+
+def dependencies(keeper: Keeper, params: TreeParams, sweep: Sweep) -> Flow[dict[str, Any]]:
+    """What a component needs; found without reading the rest of the library."""
+    found = yield from flows.closure(keeper, params.name, sweep)
+    id = found.plan.ids[0]
+    ids = [member.id for member in found.plan.members]
+    tree = checking.tree(keeper.library, id, depth=params.depth)
+    return {"name": id, "ids": ids[1:], "tree": tree, "clock": keeper.clock}
+
+
+def dependents(keeper: Keeper, params: TreeParams, sweep: Sweep) -> Flow[dict[str, Any]]:
+    """What needs a component: any file may, so the whole library is looked at."""
+    yield flows.Reconcile()
+    found = yield from flows.closure(keeper, params.name, sweep)
+    id = found.plan.ids[0]
+    ids = sorted(keeper.library.graph.affected((id,)) - {id})
+    tree = checking.tree(keeper.library, id, reverse=True, depth=params.depth)
+    return {"name": id, "ids": ids, "tree": tree, "clock": keeper.clock}
+
+
+def graph(keeper: Keeper, params: GraphParams, sweep: Sweep) -> Flow[dict[str, Any]]:
+    """Nodes and edges, of the whole library or of what one component needs."""
+    if params.name is None:
+        yield flows.Reconcile()
+        ids = keeper.library.ids()
+    else:
+        found = yield from flows.closure(keeper, params.name, sweep)
+        ids = [member.id for member in found.plan.members]
+    components = [component for id in ids if (component := keeper.library.get(id)) is not None]
+    return {
+        "nodes": [_listed(keeper, component) for component in components],
+        "edges": [edge for component in components for edge in _edges(component)],
+        "clock": keeper.clock,
+    }
+
+
+def _edges(component: Component) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": component.id,
+            "target": link.target,
+            "line": link.directive.line,
+            "kind": checking.kind_of(link),
+        }
+        for link in component.links
+        if link.target is not None
+    ]
+
+
+def check(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
+    """The report on the whole library as it is now."""
+    yield flows.Reconcile()
+    report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems)
+    shown: dict[str, Any] = {"roots": keeper.files.roots, **msgspec.structs.asdict(report)}
+    return shown | {"clock": keeper.clock}
+
+
+def reconcile(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
+    """What was found to differ from what was held."""
+    found: flows.Reconciled = yield flows.Reconcile()
+    return {"added": found.added, "changed": found.changed, "removed": found.removed, "clock": keeper.clock}
