@@ -33,11 +33,11 @@ def test_systemd_accepts_the_units_and_their_exposure_is_low() -> None:
 
 
 def test_the_service_runs_one_installed_promptd_with_the_configuration_in_etc() -> None:
-    """Start and reload are the same program with the same file, so that they meet at one socket."""
+    """Only the daemon reads the file: a reload that read it too would fail before it could say why."""
     unit = settings("promptd.service")
     program = "/opt/promptd/bin/promptd"
     assert unit["ExecStart"] == [f"{program} serve --config /etc/promptd/config.toml"]
-    assert unit["ExecReload"] == [f"{program} reload --config /etc/promptd/config.toml"]
+    assert unit["ExecReload"] == [f"{program} reload"]
 
 
 def test_the_socket_units_listen_where_clients_look() -> None:
@@ -48,8 +48,21 @@ def test_the_socket_units_listen_where_clients_look() -> None:
     runtime = settings("promptd.service")["RuntimeDirectory"]
     assert system == f"/run/{runtime[0]}/promptd.sock"
     for name in ("promptd.socket", "user/promptd.socket"):
-        assert settings(name)["SocketMode"] == [str(Config().serve.socket_mode)]
         assert settings(name)["Backlog"] == [str(Config().serve.max_connections)]
+
+
+def test_the_daemon_may_connect_to_the_socket_it_is_handed() -> None:
+    """The system's socket is root's and the daemon is not, so the mode lets all in; peers are checked."""
+    assert settings("promptd.service")["DynamicUser"] == ["yes"]
+    assert settings("promptd.socket")["SocketMode"] == ["0666"]
+    assert settings("user/promptd.socket")["SocketMode"] == [str(Config().serve.socket_mode)]
+
+
+@pytest.mark.parametrize("name", ["promptd.service", "user/promptd.service"])
+def test_the_journal_gets_the_log_and_nothing_else(name: str) -> None:
+    """The log is on standard error; what `promptd reload` prints for people would not be JSON."""
+    unit = settings(name)
+    assert (unit["StandardOutput"], unit["StandardError"]) == (["null"], ["journal"])
 
 
 @pytest.mark.parametrize("name", ["promptd.service", "user/promptd.service"])
