@@ -20,10 +20,10 @@ TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo check format test test-all docs units clean
+.PHONY: help setup demo check format test test-all docs units systemd-test clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment (PYTHON=… picks the interpreter)
 
@@ -57,6 +57,9 @@ docs: $(STAMP) ## write docs/protocol.md from what the daemon says of itself
 
 units: ## verify and score the systemd units
 	@.ci/units
+
+systemd-test: $(STAMP) ## promptd under a booted systemd; wants root (SUITE=trixie for a newer one)
+	@$(BIN)/python tests/systemd/run.py $(SUITE)
 
 clean: ## remove environments, caches and build output
 	@rm -rf .venv .cache build dist .coverage* .hypothesis
