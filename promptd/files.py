@@ -26,7 +26,7 @@ TORN_WAIT_S, TORN_STEP_S = 0.1, 0.005
 SLOW_STAT_S = 0.0001  # local file systems take 0.002 ms; 50 facts at this rate hold the event loop for 5 ms
 STAT_SMOOTHING = 0.05  # weight of the newest sweep in the running mean
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
-_O_PATH = getattr(os, "O_PATH", 0) if Path("/proc/self/fd").is_dir() else 0
+_O_PATH = getattr(os, "O_PATH", 0) if listing.HAS_PROC else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Files:
         try:
             handle = self._handle(place, path)
         except OSError as problem:
-            signature = listing.unseen(problem)
+            signature = listing.unseen(problem) and signature_of(path)
             return Look(place, signature, now, error=_unreadable(place.id, problem) if signature else None)
         except ComponentError as problem:
             return Look(place, signature_of(path), now, error=problem)
@@ -168,10 +168,9 @@ class Files:
 
     def _handle_by_steps(self, place: Place, path: str) -> int:
         """Without O_PATH: down from the root along the resolved path, following no symlink any more."""
-        real = os.path.realpath(path)
-        top = next((top for top in map(os.path.realpath, self.roots) if real.startswith(f"{top}/")), None)
+        real = os.path.realpath(path, strict=True)
+        top = next((top for top in map(_top, self.roots) if real.startswith(f"{top}/")), None)
         if top is None:
-            os.stat(path)
             raise OutsideRoot(f"{place.id} leads out of the library through a symlink", id=place.id)
         *directories, name = real[len(top) + 1 :].split("/")
         at = os.open(top, os.O_RDONLY | os.O_DIRECTORY)

@@ -18,6 +18,7 @@ from promptd.engine.resolve import Names
 
 MAX_DIRECTORY_DEPTH = 64
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
+HAS_PROC = os.path.isdir("/proc/self/fd")  # Linux; elsewhere paths are walked step by step
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 
 IsInside = Callable[[str], bool]
@@ -158,11 +159,8 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
 
 
 def real_path_of(descriptor: int, path: str) -> str:
-    """Where an open file or directory really is; without /proc as far as its path tells."""
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")
-    except OSError:
-        return os.path.realpath(path)
+    """Where an open file or directory really is; without /proc as far as its path tells. Raises OSError."""
+    return os.readlink(f"/proc/self/fd/{descriptor}") if HAS_PROC else os.path.realpath(path)
 
 
 def signature_from(found: os.stat_result) -> Signature:
