@@ -1,13 +1,14 @@
 """The daemon: composition root and order of life.
 
-Start: bind the socket (so that a second instance fails at once), watch, read the library, load the
-vocabulary, warm the hot set, and only then listen and say READY. Stop: say STOPPING, accept no more,
-finish what is under way, write the last snapshot. Everything is built here and handed to everyone else;
-the wings do not know each other. `serve.*`, `state.*` and `log.format` take a restart to change, the rest
-is taken over by a reload, which builds a new keeper beside the old one and exchanges them when it is warm.
+Start: bind the socket (so that a second instance fails at once), watch, load the vocabulary, read the
+library, warm the hot set, and only then listen and say READY. Stop: say STOPPING, accept no more, finish
+what is under way, write the last snapshot. Everything is built here and handed to everyone else; the wings
+do not know each other. `serve.*` and `state.*` take a restart to change, the rest is taken over by a
+reload, which builds a new keeper beside the old one and exchanges them when it is warm.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from promptd import __version__, flows, log
 from promptd import config as configuration
@@ -31,42 +34,47 @@ from promptd.services import limits_of, services_of, sources_of
 from promptd.systemd import Notifier, listen_fds, watchdog_interval_s
 from promptd.tokenizer import Tokenizer
 from promptd.upkeep import Upkeep
+from promptd.upkeep.rounds import Rounds
+from promptd.upkeep.watchdog import watch_ourselves
 
 EX_OK, EX_ALREADY_RUNNING, EX_CONFIG = 0, 75, 78  # sysexits.h
 RESTART_SECTIONS = ("serve", "state")
+OUTSIDE_KEEPER = ("log.", "monitor.", "watch.")  # what a keeper is not made of
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
+LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
 
 _log = log.get_logger("promptd.daemon")
 Load = Callable[[], Config]
 
 
 class Daemon:
-    """One running daemon."""
+    """One running daemon; `load` gives the configuration anew at a reload."""
 
-    def __init__(self, load: Load, environment: Mapping[str, str]) -> None:
-        self.config = config = load()
+    def __init__(self, config: Config, load: Load, environment: Mapping[str, str]) -> None:
+        self.config = config
         self.config_error = ""
-        self.started_s = time.monotonic()
         self.stopping = asyncio.Event()
         self.notifier = Notifier(environment)
+        self._started_s = time.monotonic()
+        self._is_ready = asyncio.Event()
         self._environment = environment
         self._load = load
-        self._reloading = asyncio.Lock()
-        self._hang_ups = 0
+        self._reloads = Rounds(self._reload, self.spawn)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: list[asyncio.Task[None]] = []
         self._generation = 0
         self.state = Path(configuration.state_directory(config, environment))
-        self.keeper = self._keeper(config)
-        self.subscriptions = Subscriptions(self.keeper, self.spawn)
-        self.handler = Handler(self.keeper, services_of(self), self.spawn, self._unforeseen)
-        self.handler.on_closed.append(self.subscriptions.forget)
+        self.keeper = self._keeper(config, Tokenizer(config.tokens.encoding))
         self.upkeep = Upkeep(self.keeper, self.state, self.spawn)
+        self.subscriptions = Subscriptions(self.keeper, self.spawn, self._unforeseen)
+        self.handler = Handler(
+            self.keeper, services_of(self), self.spawn, self._unforeseen, self.upkeep.reconcile
+        )
+        self.handler.on_closed.append(self.subscriptions.forget)
         self.listener: Listener | None = None
         self.addresses: tuple[str, ...] = ()
         about = About(version=__version__, pid=os.getpid())
-        self.snapshots = Snapshots(
-            self.state, Sampler(sources_of(self)), about, interval_s=config.monitor.snapshot_s
-        )
+        self.snapshots = Snapshots(self.state, Sampler(sources_of(self)), about)
 
     def __repr__(self) -> str:
         return f"<Daemon {self.keeper!r}>"
@@ -86,33 +94,35 @@ class Daemon:
     def _unforeseen(self, problem: BaseException, method: str) -> None:
         _log.error("unforeseen error", method=method, exc_info=problem)
 
-    def _keeper(self, config: Config) -> Keeper:
+    def _keeper(self, config: Config, tokenizer: Tokenizer) -> Keeper:
         self._generation += 1
         instance = f"{os.getpid():x}-{time.time_ns():x}-{self._generation}"
-        return Keeper(config, Tokenizer(config.tokens.encoding), instance=instance, now_s=time.time())
+        return Keeper(config, tokenizer, instance=instance, now_s=time.time())
 
     @property
     def uptime_s(self) -> float:
-        """Seconds since the process began to start."""
-        return round(time.monotonic() - self.started_s, 3)
+        """Seconds since the daemon began to start."""
+        return round(time.monotonic() - self._started_s, 3)
 
-    # -- life ---------------------------------------------------------------------------------
+    # -- start --------------------------------------------------------------------------------
 
     async def live(self) -> None:
         """From the bound socket to the last snapshot. Raises AlreadyRunning, ConfigError."""
+        self._mind_signals()
         listener = self.listener = self._listener()
         try:
-            self._mind_signals()
-            await self._prepare()
-            await listener.start()
-            self._start_upkeep()
-            self._say_ready()
-            self._log_ready()
+            await self._unless_stopped(self._start(listener))
             await self.stopping.wait()
             self.notifier.stopping("stopping: finishing requests under way")
         finally:
-            await listener.stop(self.config.serve.stop_s)
+            await self._see_out(listener)
             await self._wind_up()
+
+    def _mind_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
     def _listener(self) -> Listener:
         serve = self.config.serve
@@ -122,11 +132,76 @@ class Daemon:
         self.addresses = tuple(binding.path for binding in bindings)
         return Listener(bindings, self.handler, limits_of(self.config), allow_uids=serve.allow_uids)
 
-    def _mind_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that a signal to stop cuts short."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+    async def _start(self, listener: Listener) -> None:
+        self.notifier.status("starting: reading the library")
+        await self._prepare()
+        await listener.start()
+        self._set_timers()
+        self._is_ready.set()
+        self._say_ready()
+        _log.info(
+            "ready",
+            components=len(self.keeper.library),
+            roots=self.keeper.files.roots,
+            socket=self.addresses[0],
+            ms=round(1000 * self.uptime_s),
+        )
+
+    async def _prepare(self) -> None:
+        """Watch first, then read: what changes during the first scan is then in a batch."""
+        try:
+            await asyncio.to_thread(self.state.mkdir, mode=0o700, parents=True, exist_ok=True)
+        except OSError as problem:  # only use counts and the snapshot suffer, and say so themselves
+            _log.warning("no state directory", path=self.state, error=problem)
+        await self.upkeep.restore()
+        await self.upkeep.watch(self.config.watch)
+        await self._fill(self.keeper)
+        self._observe(self.keeper)
+        self.upkeep.begin()
+
+    async def _fill(self, keeper: Keeper) -> None:
+        """Load the vocabulary, read the whole library, warm what is hot.
+
+        One after the other: side by side they would only take turns at the interpreter lock, and the
+        loader would take the waiting for slow reads.
+        """
+        await asyncio.to_thread(keeper.tokenizer.load)
+        await flows.drive(keeper, flows.reconcile(keeper))
+        await flows.drive(keeper, flows.warm(keeper))
+
+    def _observe(self, keeper: Keeper) -> None:
+        keeper.observers += [self.upkeep.changed, self.subscriptions.changed]
+
+    def _set_timers(self) -> None:
+        """Start everything that runs at an interval, with the intervals as they are configured now."""
+        for timer in self._timers:
+            timer.cancel()
+        self.snapshots.interval_s = self.config.monitor.snapshot_s
+        loops: list[Coroutine[Any, Any, None]] = [
+            self.upkeep.reconcile_every(self.config.watch.reconcile_s),
+            self.upkeep.keep_every(self.config.monitor.snapshot_s),
+            self.snapshots.run(),
+        ]
+        interval_s = watchdog_interval_s(self._environment)
+        if interval_s is not None:
+            loops.append(watch_ourselves(self.addresses[0], interval_s, self.notifier.watchdog))
+        self._timers = [self.spawn(loop) for loop in loops]
+
+    def _say_ready(self) -> None:
+        if not self.stopping.is_set():  # nothing may follow STOPPING
+            self.notifier.ready(f"{self.config_error or 'serving'}: {len(self.keeper.library)} components")
+
+    # -- stop ---------------------------------------------------------------------------------
 
     def _stop(self, number: int) -> None:
         if self.stopping.is_set():
@@ -134,47 +209,16 @@ class Daemon:
         _log.info("stopping", signal=signal.Signals(number).name)
         self.stopping.set()
 
-    async def _prepare(self) -> None:
-        """Watch first, then read: what changes during the first scan is then in a batch."""
+    async def _see_out(self, listener: Listener) -> None:
+        """Accept no more and finish what is under way; what is not by then is answered with Busy."""
+        for timer in self._timers:
+            timer.cancel()
+        stop_s = self.config.serve.stop_s
+        time_is_up = asyncio.get_running_loop().call_later(stop_s, self.handler.stop)
         try:
-            await asyncio.to_thread(self.state.mkdir, mode=0o700, parents=True, exist_ok=True)
-        except OSError as problem:  # only use counts and the snapshot suffer, and say so themselves
-            _log.warning("no state directory", path=self.state, error=str(problem))
-        self.upkeep.restore()
-        await self.upkeep.watch(self.config.watch)
-        await self._fill(self.keeper)
-        self._observe(self.keeper)
-        self.upkeep.begin()
-
-    async def _fill(self, keeper: Keeper) -> None:
-        """Read the whole library and warm what is hot, while the vocabulary loads beside it."""
-        vocabulary = asyncio.create_task(asyncio.to_thread(keeper.tokenizer.load))
-        await flows.drive(keeper, flows.reconcile(keeper))
-        await flows.drive(keeper, flows.warm(keeper))
-        await vocabulary
-
-    def _observe(self, keeper: Keeper) -> None:
-        keeper.observers += [self.upkeep.changed, self.subscriptions.changed]
-
-    def _start_upkeep(self) -> None:
-        self.spawn(self.upkeep.reconcile_every(self.config.watch.reconcile_s))
-        self.spawn(self.snapshots.run())
-        self.spawn(self.upkeep.keep_every(self.config.monitor.snapshot_s))
-        interval_s = watchdog_interval_s(self._environment)
-        if interval_s is not None:
-            self.spawn(self._watchdog(interval_s))
-
-    def _say_ready(self) -> None:
-        self.notifier.ready(f"{self.config_error or 'serving'}: {len(self.keeper.library)} components")
-
-    def _log_ready(self) -> None:
-        _log.info(
-            "ready",
-            components=len(self.keeper.library),
-            roots=self.keeper.files.roots,
-            socket=self.addresses[0],
-            ms=round(1000 * (time.monotonic() - self.started_s)),
-        )
+            await listener.stop(stop_s + LAST_WORDS_S)
+        finally:
+            time_is_up.cancel()
 
     async def _wind_up(self) -> None:
         """After the last answer: end every loop, keep the use counts, write the last snapshot."""
@@ -183,89 +227,87 @@ class Daemon:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.upkeep.keep()
         await self.snapshots.write(is_last=True)
-        self.keeper.close()
+        await asyncio.to_thread(self.keeper.close)
         self.notifier.close()
         _log.info("stopped")
 
     # -- reload -------------------------------------------------------------------------------
 
     def _hang_up(self) -> None:
-        """SIGHUP: reload; a storm of them is one reload under way and one to come."""
-        if self._hang_ups < 2:
-            self._hang_ups += 1
+        """SIGHUP: reload; of a storm of them one is under way and one to come."""
+        if not self.stopping.is_set():
             self.spawn(self._reload_quietly())
 
     async def _reload_quietly(self) -> None:
-        try:
+        with contextlib.suppress(ConfigError):  # it is in the log, in STATUS and in health
             await self.reload()
-        except ConfigError as error:
-            _log.error("configuration not taken over", error=error.message)
-        finally:
-            self._hang_ups -= 1
 
     async def reload(self) -> dict[str, Any]:
         """Read the configuration again and take it over. Raises ConfigError and keeps the old one."""
-        async with self._reloading:
-            self.notifier.reloading()
-            try:
-                config = await asyncio.to_thread(self._load)
-                changed = configuration.changed_keys(self.config, config)
-                restart = [key for key in changed if key.partition(".")[0] in RESTART_SECTIONS]
-                await self._take_over(config, set(changed) - set(restart))
-                self.config_error = ""
-            except ConfigError as error:
-                self.config_error = f"configuration not taken over: {error.message}"
-                raise
-            finally:
-                self._say_ready()
-            _log.info("reloaded", changed=changed, restart=restart)
-            return {
-                "reloaded": True,
-                "changed_keys": changed,
-                "restart_keys": restart,
-                "clock": self.keeper.clock,
-            }
+        return await self._reloads.join()
+
+    async def _reload(self) -> dict[str, Any]:
+        await self._is_ready.wait()
+        self.notifier.reloading()
+        try:
+            return await self._renew()
+        except ConfigError as error:
+            self.config_error = f"configuration not taken over: {error.message}"
+            _log.error("configuration not taken over", error=error.message)
+            raise
+        finally:
+            self._say_ready()
+
+    async def _renew(self) -> dict[str, Any]:
+        config = await asyncio.to_thread(self._load)
+        changed = configuration.changed_keys(self.config, config)
+        restart = [key for key in changed if key.partition(".")[0] in RESTART_SECTIONS]
+        kept = {section: getattr(self.config, section) for section in RESTART_SECTIONS}
+        await self._take_over(structs.replace(config, **kept), set(changed) - set(restart))
+        self.config_error = ""
+        _log.info("reloaded", changed=changed, restart=restart)
+        return {
+            "reloaded": True,
+            "changed_keys": changed,
+            "restart_keys": restart,
+            "revision": self.keeper.library.revision,
+            "clock": self.keeper.clock,
+        }
 
     async def _take_over(self, config: Config, changed: set[str]) -> None:
-        if any(not key.startswith(("log.", "monitor.", "watch.")) for key in changed):
-            keeper = self._keeper(config)
-            keeper.hot.restore(self.keeper.hot.weights(time.time()), age_s=0.0)
-            await self._fill(keeper)
-            self._exchange(keeper)
+        if any(not key.startswith(OUTSIDE_KEEPER) for key in changed):
+            await self._exchange(await self._filled(config))
         self.config = config
         log.configure(config.log.format, config.log.level)
         if any(key == "roots" or key.startswith(("watch.", "library.")) for key in changed):
-            await self.upkeep.watch(self.config.watch)
+            await self.upkeep.watch(config.watch)
+        self._set_timers()
 
-    def _exchange(self, keeper: Keeper) -> None:
-        old = self.keeper
-        self._observe(keeper)
-        self.keeper = self.handler.keeper = self.upkeep.keeper = self.subscriptions.keeper = keeper
-        old.observers.clear()
-        old.close()
-        self.subscriptions.look_at_all()
-
-    # -- watchdog -----------------------------------------------------------------------------
-
-    async def _watchdog(self, interval_s: float) -> None:
-        """Tell systemd that we live only if our own socket answers, through the same path as anyone's."""
-        while True:
-            try:
-                async with asyncio.timeout(interval_s):
-                    if await self._answers():
-                        self.notifier.watchdog()
-            except (OSError, TimeoutError) as problem:
-                _log.error("the daemon's own socket does not answer", error=repr(problem))
-            await asyncio.sleep(interval_s / 2)
-
-    async def _answers(self) -> bool:
-        """True if a request to our own socket gets a line back; a refusal for load is an answer too."""
-        reader, writer = await asyncio.open_unix_connection(self.addresses[0])
+    async def _filled(self, config: Config) -> Keeper:
+        """A keeper by another configuration, as warm as the one we have."""
+        is_same = config.tokens.encoding == self.config.tokens.encoding
+        tokenizer = self.keeper.tokenizer if is_same else Tokenizer(config.tokens.encoding)
+        keeper = self._keeper(config, tokenizer)
+        now_s = time.time()
+        self.keeper.fold_uses(now_s)
+        keeper.hot.restore(self.keeper.hot.weights(now_s), age_s=0.0)
         try:
-            writer.write(b'{"jsonrpc":"2.0","id":0,"method":"ping"}\n')
-            return (await reader.readline()).startswith(b"{")
-        finally:
-            writer.close()
+            await self._fill(keeper)
+        except BaseException:
+            keeper.close()
+            raise
+        return keeper
+
+    async def _exchange(self, keeper: Keeper) -> None:
+        """From now on answer from another keeper.
+
+        The old one is not closed: calls under way still read with it. It goes when the last of them ends.
+        """
+        self.keeper.observers.clear()
+        self._observe(keeper)
+        self.keeper = self.handler.keeper = self.subscriptions.keeper = keeper
+        await self.upkeep.take_over(keeper)
+        self.subscriptions.look_at_all()
 
 
 def run(load: Load, environment: Mapping[str, str] = os.environ) -> int:
@@ -278,7 +320,7 @@ def run(load: Load, environment: Mapping[str, str] = os.environ) -> int:
         config = load()
         log.configure(config.log.format, config.log.level)
         with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_live(load, environment))
+            runner.run(_live(config, load, environment))
     except AlreadyRunning as error:
         return _refuse(error, EX_ALREADY_RUNNING)
     except ConfigError as error:
@@ -286,8 +328,8 @@ def run(load: Load, environment: Mapping[str, str] = os.environ) -> int:
     return EX_OK
 
 
-async def _live(load: Load, environment: Mapping[str, str]) -> None:
-    await Daemon(load, environment).live()
+async def _live(config: Config, load: Load, environment: Mapping[str, str]) -> None:
+    await Daemon(config, load, environment).live()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

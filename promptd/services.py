@@ -31,6 +31,7 @@ LIMIT_KEYS = (
     "frame_s",
     "stall_s",
 )
+MAX_PROBLEMS = 20  # a page of them; an unreadable tree has thousands
 
 
 class Rooms(Protocol):
@@ -82,13 +83,23 @@ def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
         "connections": lambda: rooms.listener.statistics() if rooms.listener else None,
         "subscriptions": lambda: rooms.subscriptions.statistics(),
         "log": log.statistics,
-        "problems": lambda: [*([rooms.config_error] if rooms.config_error else []), *rooms.keeper.problems],
+        "problems": lambda: problems_of(rooms),
     }
 
 
 def statistics_of(rooms: Rooms) -> dict[str, Any]:
     """What every room counts right now, by room."""
     return {name: source() for name, source in sources_of(rooms).items()}
+
+
+def problems_of(rooms: Rooms) -> list[str]:
+    """What keeps the daemon from being well, one sentence each; of many the first, and how many more."""
+    found = [rooms.config_error] if rooms.config_error else []
+    unwritten = rooms.snapshots.statistics().last_error
+    found += [f"health.json is not written: {unwritten}"] if unwritten else []
+    found += [*rooms.upkeep.problems(), *rooms.keeper.problems]
+    more = len(found) - MAX_PROBLEMS
+    return [*found[:MAX_PROBLEMS], f"and {more} more"] if more > 0 else found
 
 
 def _version() -> dict[str, Any]:

@@ -4,18 +4,20 @@ The straight path of a request: a call whose parameters were seen before and who
 still true is answered in the same turn, from encoded bytes, with no task and no await; all calls of one
 turn share one sweep of signatures. Whatever must be read first becomes a task that drives the method's
 flow. What a running daemon alone can say (statistics, health, reload, …) is handed in as services.
+Whatever a call raises is its own answer and nobody else's.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from promptd import flows, methods
-from promptd.engine.request import Request
+from promptd import flows, log, methods
+from promptd.engine.request import Prompt, Request
 from promptd.errors import Busy, Internal, MethodNotFound, PromptdError
 from promptd.files import Sweep
 from promptd.keeper import Keeper
@@ -24,58 +26,82 @@ from promptd.serve.frames import Call
 from promptd.serve.peer import Peer
 from promptd.stats import Counters, Distribution, Histogram
 
-MAX_RECOGNISED = 4_096  # raw parameter objects whose meaning is remembered; a few hundred bytes each
-MAX_RECOGNISED_BYTES = 4_096  # longer ones carry values that will not come again
+MAX_RECOGNISED = 4_096  # raw parameter objects whose meaning is remembered
+MAX_RECOGNISED_BYTES = 2_048  # longer ones carry values that will not come again
+UNKNOWN = "(unknown)"  # what calls of methods that do not exist are counted as
+SCANS = frozenset({"list", "dependents", "graph", "check", "reconcile"})  # they look at the whole library
 
 Service = Callable[[Peer, Any], Awaitable[Any] | Any]
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 Report = Callable[[BaseException, str], None]
+Reconcile = Callable[[Keeper], Awaitable[flows.Reconciled]]
+
+_log = log.get_logger("promptd.serve")
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerStatistics:
-    """Calls by method, errors by type, latency in µs from arrival to answer, and calls under way."""
+    """Calls that came, by method, errors by type, and calls under way; latencies from arrival to answer.
+
+    `latency_us` is of calls that concern single components (`assemble` above all), `scan_latency_us` of
+    those that look at the whole library, `service_latency_us` of those about the daemon itself.
+    """
 
     requests: int
     by_method: Mapping[str, int]
     errors: Mapping[str, int]
     latency_us: Distribution
+    scan_latency_us: Distribution
+    service_latency_us: Distribution
     recognised: int
     under_way: int
 
 
 class Handler:
-    """Answers calls; one for the whole daemon, called from the event loop only."""
+    """Answers calls; one for the whole daemon, called from the event loop only.
+
+    `report` is told of what nobody foresaw; `reconcile` does a reconcile that calls may share.
+    """
 
     def __init__(
-        self, keeper: Keeper, services: Mapping[str, Service], spawn: Spawn, report: Report | None = None
+        self,
+        keeper: Keeper,
+        services: Mapping[str, Service],
+        spawn: Spawn,
+        report: Report,
+        reconcile: Reconcile | None = None,
     ) -> None:
         self.keeper = keeper
-        self.services = services
-        self.latency_us = Histogram()
-        self.calls = Counters()
-        self.errors = Counters()
         self.on_closed: list[Callable[[Peer], None]] = []
+        self._services = services
         self._spawn = spawn
         self._report = report
+        self._reconcile = reconcile
+        self._calls = Counters()
+        self._errors = Counters()
+        self._latency_us, self._scan_latency_us, self._service_latency_us = (Histogram() for _ in range(3))
         self._recognised: dict[bytes, Request] = {}
-        self._under_way = 0
+        self._under_way: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
     def __repr__(self) -> str:
-        return f"<Handler {self._under_way} under way>"
+        return f"<Handler {len(self._under_way)} under way>"
 
     def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
         """Answer, or start to answer, everything that arrived in one turn of the loop."""
-        started = time.perf_counter()
+        started_s = time.perf_counter()
         sweep = Sweep(self.keeper.files)
         for peer, call in batch:
-            body = self._known(call, sweep)
-            if body is None:
-                self._begin(peer, call, sweep, started)
-            else:
-                peer.answer(call, body)
-                self._account(started)
+            try:
+                prompt = self._known(call, sweep)
+                if prompt is None:
+                    self._begin(peer, call, sweep, started_s)
+                else:
+                    self._calls.add("assemble")
+                    peer.answer(call, methods.encode_prompt(self.keeper, prompt))
+                    self._account(call, started_s)
+            except Exception as problem:
+                self._fail(peer, call, problem, started_s)
 
     def closed(self, peer: Peer) -> None:
         """A peer is gone: let go of what is kept for it."""
@@ -83,26 +109,24 @@ class Handler:
             forget(peer)
 
     def stop(self) -> None:
-        """Answer new calls with Busy; those under way are finished."""
+        """Time is up: answer what is under way, and whatever still comes, with Busy."""
         self._is_stopping = True
+        for task in list(self._under_way):
+            task.cancel()
 
     # -- the hot path -------------------------------------------------------------------------
 
-    def _known(self, call: Call, sweep: Sweep) -> bytes | None:
-        """The answer if these very parameters were asked before and their prompt still holds."""
+    def _known(self, call: Call, sweep: Sweep) -> Prompt | None:
+        """The prompt if these very parameters were asked before and every fact of it still holds."""
         if call.method != "assemble" or self._is_stopping:
             return None
         request = self._recognised.get(call.params)
-        if request is None:
-            return None
-        prompt = self.keeper.current(request, sweep)
-        if prompt is None:
-            return None
-        self.calls.add("assemble")
-        return methods.encode_prompt(self.keeper, prompt)
+        return None if request is None else self.keeper.current(request, sweep)
 
-    def _recognise(self, call: Call, params: AssembleParams) -> None:
-        if params.etag is not None or len(call.params) > MAX_RECOGNISED_BYTES:
+    def _recognise(self, call: Call, params: Params) -> None:
+        if not isinstance(params, AssembleParams) or params.etag is not None:
+            return
+        if len(call.params) > MAX_RECOGNISED_BYTES:
             return
         if len(self._recognised) >= MAX_RECOGNISED:
             self._recognised.clear()
@@ -110,86 +134,138 @@ class Handler:
 
     # -- everything else ----------------------------------------------------------------------
 
-    def _begin(self, peer: Peer, call: Call, sweep: Sweep, started: float) -> None:
-        try:
-            method = self._method(call)
-            params = methods.decode_params(method, call.params)
-            if method.answer is None:
-                self._serve(peer, call, params, started)
+    def _begin(self, peer: Peer, call: Call, sweep: Sweep, started_s: float) -> None:
+        """Answer a call now if nothing has to be waited for, else in a task. Raises what refuses it."""
+        method = self._method(call)
+        params = methods.decode_params(method, call.params)
+        if method.answer is None:
+            outcome = self._services[call.method](peer, params)
+            if not isinstance(outcome, Awaitable):
+                self._answer(peer, call, outcome, started_s)
                 return
-            flow = method.answer(self.keeper, params, sweep)
-            command = next(flow)
-        except StopIteration as done:
-            if isinstance(params, AssembleParams):
-                self._recognise(call, params)
-            self._answer(peer, call, done.value, started)
-        except Exception as problem:
-            self._fail(peer, call, problem, started)
         else:
-            self._go(peer, call, flows.drive(self.keeper, flow, command), started)
+            flow = method.answer(self.keeper, params, sweep)
+            try:
+                command = next(flow)
+            except StopIteration as done:
+                self._recognise(call, params)
+                self._answer(peer, call, done.value, started_s)
+                return
+            outcome = flows.drive(self.keeper, flow, command, self._reconcile)
+        self._go(peer, call, params, outcome, started_s)
 
     def _method(self, call: Call) -> Method:
         method = methods.METHODS.get(call.method)
+        self._calls.add(UNKNOWN if method is None else method.name)
         if method is None:
             known = ", ".join(methods.METHODS)
             raise MethodNotFound(
                 f"no method {call.method[:64]!r}; there are: {known}", method=call.method[:64]
             )
-        self.calls.add(method.name)
         if self._is_stopping:
-            raise Busy("the daemon is stopping; ask again in a moment")
+            raise _stopping()
         return method
 
-    def _serve(self, peer: Peer, call: Call, params: Params, started: float) -> None:
-        outcome = self.services[call.method](peer, params)
-        if isinstance(outcome, Awaitable):
-            self._go(peer, call, outcome, started)
-        else:
-            self._answer(peer, call, outcome, started)
+    def _go(self, peer: Peer, call: Call, params: Params, outcome: Awaitable[Any], started_s: float) -> None:
+        task = self._spawn(self._finish(peer, call, params, outcome, started_s))
+        self._under_way.add(task)
+        task.add_done_callback(partial(self._ended, peer, call, outcome, started_s))
 
-    def _go(self, peer: Peer, call: Call, outcome: Awaitable[Any], started: float) -> None:
-        self._under_way += 1
-        self._spawn(self._finish(peer, call, outcome, started))
-
-    async def _finish(self, peer: Peer, call: Call, outcome: Awaitable[Any], started: float) -> None:
+    async def _finish(
+        self, peer: Peer, call: Call, params: Params, outcome: Awaitable[Any], started_s: float
+    ) -> None:
         try:
-            self._answer(peer, call, await outcome, started)
-        except asyncio.CancelledError:
-            self._fail(peer, call, Busy("the daemon is stopping; ask again in a moment"), started)
-            raise
+            result = await outcome
+            self._recognise(call, params)
+            self._answer(peer, call, result, started_s)
         except Exception as problem:
-            self._fail(peer, call, problem, started)
-        finally:
-            self._under_way -= 1
+            self._fail(peer, call, problem, started_s)
 
-    def _answer(self, peer: Peer, call: Call, result: Any, started: float) -> None:
+    def _ended(
+        self, peer: Peer, call: Call, outcome: Awaitable[Any], started_s: float, task: asyncio.Task[None]
+    ) -> None:
+        """Answer for a task that was cancelled, perhaps before it took its first step."""
+        self._under_way.discard(task)
+        if task.cancelled():
+            if isinstance(outcome, Coroutine):
+                outcome.close()
+            if not call.is_answered:
+                self._fail(peer, call, _stopping(), started_s)
+
+    def _answer(self, peer: Peer, call: Call, result: Any, started_s: float) -> None:
         peer.answer(call, _encode(result))
-        self._account(started)
+        self._account(call, started_s)
 
-    def _fail(self, peer: Peer, call: Call, problem: Exception, started: float) -> None:
+    def _fail(self, peer: Peer, call: Call, problem: Exception, started_s: float) -> None:
         error = problem if isinstance(problem, PromptdError) else self._unforeseen(problem, call)
-        self.errors.add(error.type)
-        peer.fail(call, error)
-        self._account(started)
+        self._errors.add(error.type)
+        if not call.is_answered:
+            peer.fail(call, error)
+        self._account(call, started_s, error)
 
     def _unforeseen(self, problem: Exception, call: Call) -> Internal:
-        if self._report is not None:
-            self._report(problem, call.method)
-        return Internal(f"unforeseen {type(problem).__name__} in {call.method!r}; the daemon's log has more")
+        self._report(problem, call.method[:64])
+        return Internal(
+            f"unforeseen {type(problem).__name__} in {call.method[:64]!r}; the daemon's log has more"
+        )
 
-    def _account(self, started: float) -> None:
-        self.latency_us.record(int((time.perf_counter() - started) * 1e6))
+    # -- accounts -----------------------------------------------------------------------------
+
+    def _account(self, call: Call, started_s: float, error: PromptdError | None = None) -> None:
+        elapsed_s = time.perf_counter() - started_s
+        self._histogram(call.method).record(int(elapsed_s * 1e6))
+        if log.is_enabled("debug"):
+            outcome = "ok" if error is None else error.type
+            said = self._said(call) if error is None else _names(call)
+            _log.debug(
+                "request", method=call.method[:64], outcome=outcome, ms=round(1000 * elapsed_s, 3), **said
+            )
+
+    def _histogram(self, method: str) -> Histogram:
+        if method == "assemble":
+            return self._latency_us
+        if method in SCANS:
+            return self._scan_latency_us
+        known = methods.METHODS.get(method)
+        return self._service_latency_us if known is None or known.answer is None else self._latency_us
+
+    def _said(self, call: Call) -> dict[str, Any]:
+        """What a log line says of a call that was answered, besides how long it took."""
+        request = self._recognised.get(call.params)
+        prompt = self.keeper.prompts.peek(request) if request and call.method == "assemble" else None
+        return _names(call) | ({} if prompt is None else {"tokens": prompt.tokens})
 
     def statistics(self) -> HandlerStatistics:
         """A frozen record of the counts."""
+        by_method = dict(self._calls.statistics())
         return HandlerStatistics(
-            len(self.latency_us),
-            dict(self.calls.statistics()),
-            dict(self.errors.statistics()),
-            self.latency_us.statistics(),
+            sum(by_method.values()),
+            by_method,
+            dict(self._errors.statistics()),
+            self._latency_us.statistics(),
+            self._scan_latency_us.statistics(),
+            self._service_latency_us.statistics(),
             len(self._recognised),
-            self._under_way,
+            len(self._under_way),
         )
+
+
+class _Named(msgspec.Struct):
+    name: str | None = None
+    components: list[str] | None = None
+
+
+def _names(call: Call) -> dict[str, Any]:
+    """The names in a call's parameters, for the log: never a value."""
+    try:
+        named = msgspec.json.decode(call.params or b"{}", type=_Named)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    return {"names": [named.name] if named.name else named.components or []}
+
+
+def _stopping() -> Busy:
+    return Busy("the daemon is stopping; ask again in a moment")
 
 
 def _foreign(value: Any) -> Any:

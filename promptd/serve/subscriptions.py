@@ -1,13 +1,15 @@
 """Subscriptions: a peer is told when the digest of an assembled prompt changes, not merely a file.
 
-After each change the subscribed prompts that contain something affected, and those that were an error,
-are assembled again; one whose digest (or error) became different is told. Several changes during one
-round are answered by one more round: a subscriber sees the latest, not every step.
+Subscriptions to the same prompt are one topic, assembled once for all of them. After a change the topics
+that contain something affected, those whose names might now mean something else, and those that are an
+error are assembled again; a subscriber whose digest (or kind of error) became different is told. Several
+changes during one round are answered by one more look: a subscriber sees the latest, not every step.
 """
 
+import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -23,125 +25,188 @@ from promptd.serve.peer import Peer
 
 MAX_SUBSCRIPTIONS_A_PEER = 256
 
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+Report = Callable[[BaseException, str], None]
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Subscription:
-    """One peer's interest in one prompt, and what it was last told."""
+    """One peer's interest in one topic, and what it was last told: a digest or the type of an error."""
 
     id: int
     peer: Peer
+    topic: "Topic"
+    told: str
+
+
+@dataclass(slots=True, eq=False)
+class Topic:
+    """One prompt that somebody subscribed to, and the ids that its digest rests on, absent ones included."""
+
     request: Request
-    name: str
-    digest: str
-    members: frozenset[str]
-    is_due: bool = False
+    rests_on: frozenset[str] = frozenset()
+    is_error: bool = False
+    held: dict[int, Subscription] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What was asked for."""
+        return ", ".join(self.request.names)
+
+    def concerns(self, delta: Delta) -> bool:
+        """True if a change may have made the prompt different."""
+        return self.is_error or not (
+            self.rests_on.isdisjoint(delta.affected) and self.rests_on.isdisjoint(delta.added)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStatistics:
-    """Subscriptions held, and notifications sent."""
+    """Subscriptions held, distinct prompts among them, and notifications sent."""
 
     active: int
+    topics: int
     notified: int
 
 
 class Subscriptions:
     """All subscriptions of all peers; called from the event loop only."""
 
-    def __init__(self, keeper: Keeper, spawn: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+    def __init__(self, keeper: Keeper, spawn: Spawn, report: Report) -> None:
         self.keeper = keeper
         self._spawn = spawn
-        self._held: dict[Peer, dict[int, Subscription]] = {}
+        self._report = report
+        self._topics: dict[Request, Topic] = {}
+        self._by_peer: dict[Peer, dict[int, Subscription]] = {}
+        self._due: dict[Topic, None] = {}
         self._ids = itertools.count(1)
         self._notified = 0
         self._is_running = False
 
     def __repr__(self) -> str:
-        return f"<Subscriptions {sum(map(len, self._held.values()))} of {len(self._held)} peers>"
+        return f"<Subscriptions to {len(self._topics)} prompts by {len(self._by_peer)} peers>"
+
+    # -- peers --------------------------------------------------------------------------------
 
     async def subscribe(self, peer: Peer, params: PromptParams) -> dict[str, Any]:
         """Assemble the prompt now; from then on tell the peer when it becomes different."""
-        if len(self._held.get(peer, ())) >= MAX_SUBSCRIPTIONS_A_PEER:
-            raise InvalidParams(f"at most {MAX_SUBSCRIPTIONS_A_PEER} subscriptions a connection")
+        self._check_room(peer)
         request = params.request()
-        prompt = await flows.drive(
-            self.keeper, flows.assemble(self.keeper, request, Sweep(self.keeper.files))
-        )
-        made = Subscription(
-            next(self._ids), peer, request, ", ".join(request.names), prompt.digest, _members(prompt)
-        )
+        prompt = await self._assemble(request)
+        self._check_room(peer)
+        topic = self._topics.get(request) or Topic(request)
+        _rest(topic, prompt)
+        made = Subscription(next(self._ids), peer, topic, prompt.digest)
         if not peer.is_closed:
-            self._held.setdefault(peer, {})[made.id] = made
-        return {"subscription": made.id, "name": made.name, "digest": made.digest, "clock": self.keeper.clock}
+            self._topics[request] = topic
+            topic.held[made.id] = made
+            self._by_peer.setdefault(peer, {})[made.id] = made
+        return {"subscription": made.id, "name": topic.name, "digest": made.told, "clock": self.keeper.clock}
 
     def unsubscribe(self, peer: Peer, params: UnsubscribeParams) -> dict[str, Any]:
         """End one subscription. Raises UnknownSubscription."""
-        if self._held.get(peer, {}).pop(params.subscription, None) is None:
+        ended = self._by_peer.get(peer, {}).pop(params.subscription, None)
+        if ended is None:
             raise UnknownSubscription(
                 f"this connection has no subscription {params.subscription}", subscription=params.subscription
             )
-        return {"subscription": params.subscription, "active": False}
+        self._leave(ended)
+        return {"subscription": ended.id, "active": False}
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
-        self._held.pop(peer, None)
+        for ended in self._by_peer.pop(peer, {}).values():
+            self._leave(ended)
+
+    def _leave(self, ended: Subscription) -> None:
+        topic = ended.topic
+        topic.held.pop(ended.id, None)
+        if not topic.held:
+            self._topics.pop(topic.request, None)
+            self._due.pop(topic, None)
+
+    def _check_room(self, peer: Peer) -> None:
+        if len(self._by_peer.get(peer, ())) >= MAX_SUBSCRIPTIONS_A_PEER:
+            raise InvalidParams(
+                f"at most {MAX_SUBSCRIPTIONS_A_PEER} subscriptions a connection",
+                limit=MAX_SUBSCRIPTIONS_A_PEER,
+            )
+
+    # -- changes ------------------------------------------------------------------------------
 
     def changed(self, delta: Delta, _dropped: tuple[Request, ...]) -> None:
-        """Something changed: mark what may have become different, and look at it in a task."""
-        for held in self._all():
-            held.is_due |= not held.digest or not held.members.isdisjoint(delta.affected)
-        self._begin()
+        """Something changed: look again, in a task, at what may have become different."""
+        self._look_soon(topic for topic in self._topics.values() if topic.concerns(delta))
 
     def look_at_all(self) -> None:
         """Everything may have changed: the configuration has."""
-        for held in self._all():
-            held.is_due = True
-        self._begin()
+        self._look_soon(self._topics.values())
 
-    def _begin(self) -> None:
-        if not self._is_running and any(held.is_due for held in self._all()):
+    def _look_soon(self, topics: Iterable[Topic]) -> None:
+        self._due |= dict.fromkeys(topics)
+        if self._due and not self._is_running:
             self._is_running = True
             self._spawn(self._run())
 
-    def _all(self) -> Iterator[Subscription]:
-        return (held for by_id in list(self._held.values()) for held in list(by_id.values()))
-
     async def _run(self) -> None:
         try:
-            while due := next((held for held in self._all() if held.is_due), None):
-                due.is_due = False
-                await self._look_again(due)
+            while self._due:
+                topic = next(iter(self._due))
+                del self._due[topic]
+                await self._look_again(topic)
+                await asyncio.sleep(0)  # requests go first
         finally:
             self._is_running = False
 
-    async def _look_again(self, held: Subscription) -> None:
-        flow = flows.assemble(self.keeper, held.request, Sweep(self.keeper.files))
+    async def _look_again(self, topic: Topic) -> None:
         try:
-            prompt = await flows.drive(self.keeper, flow)
+            prompt = await self._assemble(topic.request)
         except PromptdError as error:
-            self._tell(held, "", {"error": {"type": error.type, "message": error.message}})
+            topic.is_error = True
+            shown = {"type": error.type, "message": error.message}
+            self._tell_all(topic, error.type, {"digest": None, "error": shown})
+        except Exception as problem:  # the others are looked at all the same
+            topic.is_error = True
+            self._report(problem, "subscribe")
         else:
-            held.members = _members(prompt)
-            self._tell(held, prompt.digest, {"tokens": prompt.tokens})
+            _rest(topic, prompt)
+            self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
 
-    def _tell(self, held: Subscription, digest: str, more: dict[str, Any]) -> None:
-        if digest == held.digest or held.peer.is_closed:
-            return
+    async def _assemble(self, request: Request) -> Prompt:
+        keeper = self.keeper
+        sweep = Sweep(keeper.files)
+        held = keeper.current(request, sweep)
+        if held is not None:
+            held.uses -= 1  # nobody asked
+            return held
+        prompt = await flows.drive(keeper, flows.assemble(keeper, request, sweep))
+        prompt.uses = 0
+        return prompt
+
+    def _tell_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
+        for subscription in list(topic.held.values()):
+            if subscription.told != state and not subscription.peer.is_closed:
+                self._tell(subscription, state, outcome)
+
+    def _tell(self, subscription: Subscription, state: str, outcome: dict[str, Any]) -> None:
+        previous, subscription.told = subscription.told, state
         told = {
-            "subscription": held.id,
-            "name": held.name,
-            "digest": digest or None,
-            "previous": held.digest or None,
+            "subscription": subscription.id,
+            "name": subscription.topic.name,
+            **outcome,
+            "previous": None if previous.startswith("promptd.") else previous,
             "clock": self.keeper.clock,
         }
-        held.digest = digest
         self._notified += 1
-        held.peer.notify("changed", msgspec.json.encode(told | more))
+        subscription.peer.notify("changed", msgspec.json.encode(told))
 
     def statistics(self) -> SubscriptionStatistics:
         """Counts."""
-        return SubscriptionStatistics(sum(map(len, self._held.values())), self._notified)
+        active = sum(map(len, self._by_peer.values()))
+        return SubscriptionStatistics(active, len(self._topics), self._notified)
 
 
-def _members(prompt: Prompt) -> frozenset[str]:
-    return frozenset(component.id for component, _, _ in prompt.facts.files)
+def _rest(topic: Topic, prompt: Prompt) -> None:
+    members = (component.id for component, _, _ in prompt.facts.files)
+    topic.rests_on = frozenset(itertools.chain(members, (place.id for _, place in prompt.facts.absent)))
+    topic.is_error = False

@@ -1,0 +1,275 @@
+"""The loops around one keeper: following the watcher, reconciling, warming, keeping use counts.
+
+Prompts that a change made untrue are assembled again, most recently used first; the hot set is pinned and
+pre-loaded. Each loop survives any one failure: it is logged, counted and tried again.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptd import flows, log
+from promptd.config.schema import WatchConfig
+from promptd.engine.library import Delta
+from promptd.engine.request import Request
+from promptd.errors import PromptdError
+from promptd.files import Sweep
+from promptd.keeper import Keeper
+from promptd.stats import Distribution, Histogram
+from promptd.upkeep.missed import EXPLAINED_S, Missed
+from promptd.upkeep.rounds import Rounds, Spawn
+from promptd.upkeep.uses import UsesFile
+from promptd.watch.changes import Batch
+from promptd.watch.watcher import Timing, Watcher, WatcherStatistics
+
+MAX_REWARMED = 256  # prompts assembled again after one change; the rest wait for their next request
+WATCH_AGAIN_S = 1.0  # the watcher mends itself; this is for what nobody foresaw
+
+_log = log.get_logger("promptd.upkeep")
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepStatistics:
+    """Batches followed, reconciles, changes no event explained, prompts re-warmed, and how long that took."""
+
+    batches: int
+    reconciles: int
+    missed_events_total: int
+    rewarmed: int
+    failures: int
+    change_to_warm_ms: Distribution
+
+
+class Upkeep:
+    """The loops around one keeper; a reload hands over another. `state` is the state directory, if any."""
+
+    def __init__(
+        self, keeper: Keeper, state: Path | None, spawn: Spawn, *, explained_s: float = EXPLAINED_S
+    ) -> None:
+        self.keeper = keeper
+        self._uses = UsesFile(state) if state is not None else None
+        self._spawn = spawn
+        self._rounds = self._rounds_of(keeper)
+        self._missed = Missed(time.monotonic, explained_s)
+        self._watching: asyncio.Task[None] | None = None
+        self._watcher: Watcher | None = None
+        self._is_filled = asyncio.Event()
+        self._is_restored = False
+        self._due: dict[Request, None] = {}
+        self._is_warming = False
+        self._followed_s: float | None = None  # when the change that is being applied was seen
+        self._changed_s: float | None = None  # when the change that is being warmed was seen
+        self._change_to_warm_ms = Histogram()
+        self._batches = self._reconciles = self._rewarmed = self._failures = 0
+
+    def __repr__(self) -> str:
+        return f"<Upkeep {self._batches} batches, {self._rewarmed} re-warmed>"
+
+    def begin(self) -> None:
+        """The library has been read: apply batches from now on."""
+        self._is_filled.set()
+
+    async def take_over(self, keeper: Keeper) -> None:
+        """Look after another keeper from now on, and bring it up to what changed while it was filled."""
+        former, self.keeper = self.keeper, keeper
+        self._rounds = self._rounds_of(keeper)
+        self._warm_soon(request for request, _ in former.prompts.items())
+        await flows.drive(keeper, flows.reconcile(keeper))
+
+    def problems(self) -> list[str]:
+        """What an operator should know, one sentence each."""
+        error = self._uses.last_error if self._uses else ""
+        return [f"use counts are not kept: {error}"] if error else []
+
+    def statistics(self) -> UpkeepStatistics:
+        """A frozen record of the counts."""
+        return UpkeepStatistics(
+            self._batches,
+            self._reconciles,
+            self._missed.total,
+            self._rewarmed,
+            self._failures,
+            self._change_to_warm_ms.statistics(),
+        )
+
+    async def _survive(self, what: str, work: Awaitable[object]) -> None:
+        try:
+            await work
+        except Exception as problem:
+            self._failures += 1
+            _log.exception("upkeep failed", what=what, error=repr(problem))
+
+    # -- watching -----------------------------------------------------------------------------
+
+    async def watch(self, watch: WatchConfig) -> None:
+        """(Re)start watching the keeper's roots; returns when the watches are in place."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+        self._watching = self._watcher = None
+        if watch.enabled:
+            in_place = asyncio.Event()
+            self._watching = self._spawn(self._watch(watch, in_place))
+            await in_place.wait()
+
+    async def _watch(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._survive("watch", self._follow(watch, in_place))
+            finally:
+                in_place.set()
+            await asyncio.sleep(WATCH_AGAIN_S)
+
+    async def _follow(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
+        timing = Timing(step_ms=watch.step_ms, settle_ms=watch.settle_ms, max_settle_ms=watch.max_settle_ms)
+        files = self.keeper.files
+        watcher = Watcher(files.roots, lambda: files.scan().directories, self._is_ignored, timing)
+        async with watcher:
+            self._watcher = watcher
+            in_place.set()
+            await self._is_filled.wait()
+            async for batch in watcher:
+                await self._survive("batch", self._apply(batch))
+
+    def _is_ignored(self, path: str) -> bool:
+        """Ignored names are nobody's business, but `..data` is how Kubernetes swaps a whole volume."""
+        place = self.keeper.files.place(path)
+        if place is None or place.id.rpartition("/")[2].startswith(".."):
+            return False
+        return self.keeper.library.names.is_ignored(place.id)
+
+    def watcher_statistics(self) -> WatcherStatistics | dict[str, str]:
+        """The watcher's record; its mode alone if there is none."""
+        return self._watcher.statistics() if self._watcher else {"mode": "off"}
+
+    async def _apply(self, batch: Batch) -> None:
+        started_s = time.monotonic()
+        self._batches += 1
+        self._followed_s = batch.first_event_monotonic_s
+        try:
+            found = await self._look_where(batch)
+        finally:
+            self._followed_s = None
+            self._missed.explain(lambda id: any(map(batch.covers, self._paths(id))))
+        if found:
+            _log.info(
+                "batch",
+                added=found.added,
+                changed=found.changed,
+                removed=found.removed,
+                revision=found.revision,
+                paths=len(batch.paths),
+                full=batch.full,
+                ms=round(1000 * (time.monotonic() - started_s), 1),
+            )
+
+    async def _look_where(self, batch: Batch) -> flows.Reconciled:
+        keeper = self.keeper
+        whole = batch.full or batch.directories
+        return await flows.drive(
+            keeper, flows.reconcile(keeper) if whole else flows.follow(keeper, batch.paths)
+        )
+
+    def _paths(self, id: str) -> Iterable[str]:
+        return (f"{root}/{id}" for root in self.keeper.files.roots)
+
+    # -- reconciling --------------------------------------------------------------------------
+
+    async def reconcile_every(self, interval_s: float) -> None:
+        """Compare with the disk on a timer."""
+        while True:
+            await asyncio.sleep(interval_s)
+            await self._survive("reconcile", self.reconcile(self.keeper))
+
+    async def reconcile(self, keeper: Keeper) -> flows.Reconciled:
+        """Scan and apply, in a round shared with whoever asks at the same time."""
+        rounds = self._rounds if keeper is self.keeper else self._rounds_of(keeper)
+        return await rounds.join()
+
+    def _rounds_of(self, keeper: Keeper) -> Rounds[flows.Reconciled]:
+        return Rounds(lambda: self._reconcile(keeper), self._spawn)
+
+    async def _reconcile(self, keeper: Keeper) -> flows.Reconciled:
+        started_s = time.monotonic()
+        found = await flows.drive(keeper, flows.reconcile(keeper))
+        self._reconciles += 1
+        if found:
+            if self._watcher is not None:
+                self._missed.suspect(found.ids)
+            _log.info(
+                "reconcile",
+                added=found.added,
+                changed=found.changed,
+                removed=found.removed,
+                revision=found.revision,
+                ms=round(1000 * (time.monotonic() - started_s), 1),
+            )
+        return found
+
+    # -- warming ------------------------------------------------------------------------------
+
+    def changed(self, _delta: Delta, dropped: tuple[Request, ...]) -> None:
+        """Observe a change: see to it that what it made untrue is warm again."""
+        if self._changed_s is None:
+            self._changed_s = self._followed_s or time.monotonic()
+        self._warm_soon(dropped)
+
+    def _warm_soon(self, requests: Iterable[Request]) -> None:
+        self._due |= dict.fromkeys(requests)
+        if not self._is_warming:
+            self._is_warming = True
+            self._spawn(self._warm_again())
+
+    async def _warm_again(self) -> None:
+        try:
+            await self._survive("warm", self._warm_hot_set())
+            for _ in range(MAX_REWARMED):
+                if not self._due:
+                    break
+                await self._survive("warm", self._assemble(self._due.popitem()[0]))
+            if self._changed_s is not None:
+                self._change_to_warm_ms.record(int(1000 * (time.monotonic() - self._changed_s)))
+        finally:
+            self._due.clear()
+            self._changed_s = None
+            self._is_warming = False
+
+    async def _warm_hot_set(self) -> None:
+        await flows.drive(self.keeper, flows.warm(self.keeper))
+
+    async def _assemble(self, request: Request) -> None:
+        keeper = self.keeper
+        if keeper.prompts.peek(request) is not None:
+            return  # somebody has asked for it meanwhile
+        try:
+            prompt = await flows.drive(keeper, flows.assemble(keeper, request, Sweep(keeper.files)))
+            prompt.uses = 0  # nobody asked
+            self._rewarmed += 1
+        except PromptdError as error:
+            _log.debug("prompt no longer assembles", names=request.names, error=error.type)
+        await asyncio.sleep(0)  # requests go first
+
+    # -- use counts ---------------------------------------------------------------------------
+
+    async def restore(self) -> None:
+        """Take back the use counts of the last run, if there are any."""
+        kept = await asyncio.to_thread(self._uses.read) if self._uses else None
+        if kept is not None:
+            self.keeper.hot.restore(kept.weights, time.time() - kept.saved_unix_s)
+        self._is_restored = True
+
+    async def keep_every(self, interval_s: float) -> None:
+        """Count uses towards the hot set, warm it, and keep the counts on disk, on a timer."""
+        while True:
+            await asyncio.sleep(interval_s)
+            await self._survive("keep", self.keep())
+            await self._survive("warm", self._warm_hot_set())
+
+    async def keep(self) -> None:
+        """Fold uses into the hot set and write the counts down, those of the last run included."""
+        now_s = time.time()
+        self.keeper.fold_uses(now_s)
+        if self._uses is not None and self._is_restored:
+            await asyncio.to_thread(self._uses.write, self.keeper.hot.weights(now_s), now_s)
