@@ -16,7 +16,7 @@ import msgspec
 
 from promptd import flows
 from promptd.engine.library import Delta
-from promptd.engine.request import Prompt, Request
+from promptd.engine.request import Facts, Prompt, Request
 from promptd.errors import InvalidParams, PromptdError, UnknownSubscription
 from promptd.files import Sweep
 from promptd.keeper import Keeper
@@ -41,11 +41,10 @@ class Subscription:
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """One prompt that somebody subscribed to, and the ids that its digest rests on, absent ones included."""
+    """One prompt that somebody subscribed to, and the facts it rests on: none while it is an error."""
 
     request: Request
-    rests_on: frozenset[str] = frozenset()
-    is_error: bool = False
+    facts: Facts | None = None
     held: dict[int, Subscription] = field(default_factory=dict)
 
     @property
@@ -55,9 +54,7 @@ class Topic:
 
     def concerns(self, delta: Delta) -> bool:
         """True if a change may have made the prompt different."""
-        return self.is_error or not (
-            self.rests_on.isdisjoint(delta.affected) and self.rests_on.isdisjoint(delta.added)
-        )
+        return self.facts is None or self.facts.is_touched_by(delta.affected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ class Subscriptions:
         prompt = await self._assemble(request)
         self._check_room(peer)
         topic = self._topics.get(request) or Topic(request)
-        _rest(topic, prompt)
+        topic.facts = prompt.facts
         made = Subscription(next(self._ids), peer, topic, prompt.digest)
         if not peer.is_closed:
             self._topics[request] = topic
@@ -162,25 +159,23 @@ class Subscriptions:
         try:
             prompt = await self._assemble(topic.request)
         except PromptdError as error:
-            topic.is_error = True
+            topic.facts = None
             shown = {"type": error.type, "message": error.message}
             self._tell_all(topic, error.type, {"digest": None, "error": shown})
         except Exception as problem:  # the others are looked at all the same
-            topic.is_error = True
+            topic.facts = None
             self._report(problem, "subscribe")
         else:
-            _rest(topic, prompt)
+            topic.facts = prompt.facts
             self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
 
     async def _assemble(self, request: Request) -> Prompt:
         keeper = self.keeper
         sweep = Sweep(keeper.files)
-        held = keeper.current(request, sweep)
-        if held is not None:
-            held.uses -= 1  # nobody asked
-            return held
-        prompt = await flows.drive(keeper, flows.assemble(keeper, request, sweep))
-        prompt.uses = 0
+        prompt = keeper.current(request, sweep)
+        if prompt is None:
+            prompt = await flows.drive(keeper, flows.assemble(keeper, request, sweep))
+        prompt.uses -= 1  # nobody asked for it
         return prompt
 
     def _tell_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
@@ -204,9 +199,3 @@ class Subscriptions:
         """Counts."""
         active = sum(map(len, self._by_peer.values()))
         return SubscriptionStatistics(active, len(self._topics), self._notified)
-
-
-def _rest(topic: Topic, prompt: Prompt) -> None:
-    members = (component.id for component, _, _ in prompt.facts.files)
-    topic.rests_on = frozenset(itertools.chain(members, (place.id for _, place in prompt.facts.absent)))
-    topic.is_error = False

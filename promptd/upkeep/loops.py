@@ -125,7 +125,7 @@ class Upkeep:
     async def _follow(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
         timing = Timing(step_ms=watch.step_ms, settle_ms=watch.settle_ms, max_settle_ms=watch.max_settle_ms)
         files = self.keeper.files
-        watcher = Watcher(files.roots, lambda: files.scan().directories, self._is_ignored, timing)
+        watcher = Watcher(files.roots, lambda: tuple(files.directories()), self._is_ignored, timing)
         async with watcher:
             self._watcher = watcher
             in_place.set()
@@ -245,7 +245,7 @@ class Upkeep:
             return  # somebody has asked for it meanwhile
         try:
             prompt = await flows.drive(keeper, flows.assemble(keeper, request, Sweep(keeper.files)))
-            prompt.uses = 0  # nobody asked
+            prompt.uses -= 1  # nobody asked for it
             self._rewarmed += 1
         except PromptdError as error:
             _log.debug("prompt no longer assembles", names=request.names, error=error.type)

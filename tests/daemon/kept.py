@@ -1,0 +1,41 @@
+"""A keeper in this process, on a library the test writes, with a vocabulary that loads in no time."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from promptd import config, flows
+from promptd.engine.request import Prompt, request_of
+from promptd.files import Sweep
+from promptd.keeper import Keeper
+from promptd.tokenizer import Tokenizer
+
+
+class WordTokenizer:
+    """Counts words; the real one stands in tests/daemon's child processes."""
+
+    name = "words"
+    is_additive = False
+
+    def load(self) -> None:
+        """There is nothing to load."""
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        """Words of each text."""
+        return [len(text.split()) for text in texts]
+
+
+def keeper_of(root: Path, *, is_filled: bool = True, **overrides: Any) -> Keeper:
+    """A keeper of the library at `root`; overrides are keys with `__` for the dot."""
+    dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+    settings = config.load(None, {}, {"roots": [str(root)], **dotted})
+    keeper = Keeper(settings, cast(Tokenizer, WordTokenizer()), instance="test", now_s=time.time())
+    if is_filled:
+        flows.run(keeper, flows.reconcile(keeper))
+    return keeper
+
+
+def assemble(keeper: Keeper, *names: str) -> Prompt:
+    """Assemble now, in this thread: a request of somebody's."""
+    return flows.run(keeper, flows.assemble(keeper, request_of(names), Sweep(keeper.files)))
