@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptd import config, flows
-from promptd.engine.request import Prompt, request_of
-from promptd.files import Sweep
 from promptd.keeper import Keeper
 from promptd.tokenizer import Tokenizer
 
@@ -34,8 +32,3 @@ def keeper_of(root: Path, *, is_filled: bool = True, **overrides: Any) -> Keeper
     if is_filled:
         flows.run(keeper, flows.reconcile(keeper))
     return keeper
-
-
-def assemble(keeper: Keeper, *names: str) -> Prompt:
-    """Assemble now, in this thread: a request of somebody's."""
-    return flows.run(keeper, flows.assemble(keeper, request_of(names), Sweep(keeper.files)))
