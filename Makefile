@@ -1,7 +1,8 @@
 # promptd: every chore by one name. `make help` lists them.
 #
 # The virtual environment is made once, and again when pyproject.toml or the interpreter changes. Nothing but
-# the package index is asked for over the network, and nothing outside this directory is written.
+# the package index (and for systemd-test a Debian mirror) is asked for over the network, and nothing outside this
+# directory is written.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -14,6 +15,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up$(subst /,-,$(PYTHON))
 PYTEST_ARGS ?=
+PARTS ?=
 COVERAGE ?= --cov
 TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 
@@ -51,6 +53,14 @@ test: $(STAMP) ## all tests, with branch coverage (PYTEST_ARGS=… for a part)
 
 test-all: ## the tests under every supported interpreter found on this machine
 	@.ci/test-all $(TEST_ALL_PYTHONS)
+
+bench: $(STAMP) ## every figure of docs/performance.md, in under ten minutes (PARTS=… for some, printed only)
+	@$(BIN)/python -m pip install -qq --editable '.[bench]' </dev/null
+	@$(BIN)/python -m benchmarks.bench $(PARTS)
+
+profile: $(STAMP) ## where the hot path spends its time, and its instructions a request
+	@$(BIN)/python -m benchmarks.profiling
+	@$(BIN)/python -m benchmarks.instructions
 
 docs: $(STAMP) ## write docs/protocol.md from what the daemon says of itself
 	@$(BIN)/python -m promptd.cli.protocol_page docs/protocol.md

@@ -1,15 +1,14 @@
 """A tree, booted: systemd-nspawn as a child of ours that never outlives us.
 
 The container has no network but its own loopback and no entry in the host's machine list. What it writes goes
-into memory and is gone with it, but for two directories of the host: one for the results, and one for the
-library, which is to lie on a real file system. It powers itself off when the probe is done; whatever happens
+into memory and is gone with it, but for the results and the library, which is to lie on a real file system:
+those are in a directory of the host. It powers itself off when the probe is done; whatever happens
 here, it is gone when `boot` returns.
 """
 
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from pathlib import Path
 
 import host
 
-RESULTS, CONSOLE = "results", "console"  # files of the results directory
+RESULTS, CONSOLE, LIBRARY = "results", "console", "library"  # names in the results directory
 POLL_S = 0.2
+BOOT_S = 90.0  # a few seconds as a rule; after this long without a line it will not come any more
 STOP_S = 20  # SIGTERM makes nspawn ask its systemd for an orderly power-off
 
 
@@ -35,33 +35,35 @@ def require(root: Path) -> None:
     host.run(command(root, "--pipe", "/bin/true"))
 
 
-def boot(root: Path, results: Path, on_line: Callable[[str], None], limit_s: float) -> bool:
-    """Boot the tree and hand over each line that the probe writes; False if it had to be stopped.
+def boot(root: Path, results: Path, on_line: Callable[[str], None], limit_s: float) -> None:
+    """Boot the tree and hand over each line that the probe writes, until it ends or is late and stopped.
 
-    `results` gets the probe's lines, the journal and the console.
+    The directory `results` gets the probe's lines, the journal, the console and the libraries.
     """
     shutil.rmtree(results, ignore_errors=True)
-    results.mkdir()
-    with (
-        tempfile.TemporaryDirectory(dir=results.parent) as library,
-        _booted(root, results, library) as container,
-    ):
-        deadline_s = time.monotonic() + limit_s
+    (results / LIBRARY).mkdir(parents=True)
+    with _booted(root, results) as container:
+        started_s = time.monotonic()
+        late_s = BOOT_S
         lines = _lines(results / RESULTS)
-        while container.poll() is None and time.monotonic() < deadline_s:
+        while container.poll() is None and time.monotonic() < started_s + late_s:
             for line in lines():
                 on_line(line)
+                late_s = limit_s
             time.sleep(POLL_S)
-        is_late = container.poll() is None
     for line in lines():
         on_line(line)
-    return not is_late
+
+
+def last_words(results: Path) -> str:
+    """How the console ends, on one line."""
+    lines = (results / CONSOLE).read_text(errors="replace").splitlines()
+    return " / ".join(line.strip() for line in lines[-5:])
 
 
 @contextmanager
-def _booted(root: Path, results: Path, library: str) -> Iterator[subprocess.Popen[bytes]]:
-    Path(library).chmod(0o755)
-    binds = [f"--bind={results}:/var/lib/promptd-probe", f"--bind={library}:/srv"]
+def _booted(root: Path, results: Path) -> Iterator[subprocess.Popen[bytes]]:
+    binds = [f"--bind={results}:/var/lib/promptd-probe", f"--bind={results / LIBRARY}:/srv"]
     with (results / CONSOLE).open("wb") as console:
         container = subprocess.Popen(
             command(root, *binds, "--boot", "--console=pipe"),

@@ -1,7 +1,8 @@
 """Runs every check in order and writes one line for each: `ok NAME: DETAIL` or `FAIL NAME: DETAIL`.
 
 A check is a function that leaves the machine as it likes, since `clean` comes before each; it returns what it
-measured in a few words, and raises if it did not find what its docstring expects. The last line is `done`.
+measured in a few words, and raises if it did not find what its docstring expects. The first line is `booted`,
+the last one `done`.
 """
 
 import sys
@@ -27,6 +28,7 @@ CHECKS: tuple[Callable[[], str], ...] = (
     lifecycle.configuration_error_exits_78,
     sandbox.sandbox_serves,
     sandbox.sandbox_confines,
+    sandbox.private_libraries_can_be_shown,
     sandbox.other_users_need_permission,
     sandbox.journal_is_json,
     reloads.reload_waits,
@@ -64,6 +66,7 @@ def _one_line(text: str) -> str:
 def main(results: Path) -> None:
     """Run them all; what one finds does not keep the next from running."""
     with results.open("a", buffering=1) as lines:
+        print("booted", file=lines)
         for check in CHECKS:
             print(outcome(check), file=lines)
         stage.clean()

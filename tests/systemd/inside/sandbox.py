@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -87,6 +88,30 @@ def sandbox_confines() -> str:
 
 def _namespace(pid: int, kind: str) -> str:
     return os.readlink(f"/proc/{pid}/ns/{kind}")
+
+
+def private_libraries_can_be_shown() -> str:
+    """One directory of a closed home can be bound in, a group's library read by joining the group."""
+    home, group = Path("/home/closed"), "writers"
+    stage.run("groupadd", group)
+    for parent in (home, Path("/srv/group")):
+        (parent / "prompts").mkdir(parents=True)
+    home.chmod(0o700)
+    shutil.chown("/srv/group", group=group)
+    Path("/srv/group").chmod(0o750)
+    _serves_from(home / "prompts", Path("/srv/shown"), "BindReadOnlyPaths=/home/closed/prompts:/srv/shown")
+    _serves_from(Path("/srv/group/prompts"), Path("/srv/group/prompts"), f"SupplementaryGroups={group}")
+    return "BindReadOnlyPaths= out of a 0700 home, SupplementaryGroups= for a 0750 library"
+
+
+def _serves_from(outside: Path, root: Path, setting: str) -> None:
+    stage.drop_in("library.conf", "[Service]", setting)
+    stage.configure(root=root)
+    (outside / "mine.md").write_text("before\n")
+    stage.systemctl("restart", stage.SERVICE)
+    for text in ("before", "after"):
+        (outside / "mine.md").write_text(f"{text}\n")
+        expect(text in stage.prompt("mine"), f"with {setting} the prompt is not {text!r}")
 
 
 def other_users_need_permission() -> str:
