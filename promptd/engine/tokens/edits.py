@@ -1,0 +1,126 @@
+"""Edits of a text, and the trace that leads every place of the result back to the source.
+
+A pass does not rewrite: it returns edits, each with a reason. The driver applies them, so that protection,
+reporting and tracing are in one place. A `Trace` knows which stretches of the current text are copies of
+which stretches of the source; deletions keep the order, so both directions are a binary search.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+
+class Edit(NamedTuple):
+    """Replace [start, end) by `text`. `kind` "space" is white space only, and not reported.
+
+    `twin` is where the same is said in the text the edit applies to, for repeats.
+    """
+
+    start: int
+    end: int
+    text: str = ""
+    kind: str = "space"
+    reason: str = ""
+    twin: tuple[int, int] | None = None
+
+
+class Run(NamedTuple):
+    """`length` characters at `at` in the current text are a copy of those at `source`."""
+
+    at: int
+    source: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The current text and the runs of it that come from the source, both in order."""
+
+    text: str
+    runs: tuple[Run, ...]
+    source_length: int
+
+    @classmethod
+    def of(cls, text: str) -> "Trace":
+        """A text that nothing was done to."""
+        return cls(text, (Run(0, 0, len(text)),) if text else (), len(text))
+
+    def __repr__(self) -> str:
+        return f"<Trace {self.source_length} -> {len(self.text)} characters, {len(self.runs)} runs>"
+
+    def apply(self, edits: Sequence[Edit]) -> "Trace":
+        """The text after sorted, disjoint edits."""
+        parts: list[str] = []
+        runs: list[Run] = []
+        position = length = 0
+        for edit in [*edits, Edit(len(self.text), len(self.text))]:
+            if edit.start > position:
+                parts.append(self.text[position : edit.start])
+                runs += self._cut(position, edit.start, length)
+                length += edit.start - position
+            parts.append(edit.text)
+            length += len(edit.text)
+            position = edit.end
+        return Trace("".join(parts), tuple(_joined(runs)), self.source_length)
+
+    def _cut(self, start: int, end: int, at: int) -> Iterable[Run]:
+        """The runs of [start, end), moved to `at`."""
+        index = max(bisect_right(self.runs, start, key=lambda run: run.at) - 1, 0)
+        for run in self.runs[index:]:
+            if run.at >= end:
+                return
+            first, last = max(run.at, start), min(run.at + run.length, end)
+            if last > first:
+                yield Run(at + first - start, run.source + first - run.at, last - first)
+
+    def source_span(self, start: int, end: int) -> tuple[int, int]:
+        """Where [start, end) of the current text comes from: what was cut out inside it is included."""
+        cut = list(self._cut(start, end, start))
+        if cut:
+            return cut[0].source, cut[-1].source + cut[-1].length
+        index = bisect_right(self.runs, start, key=lambda run: run.at) - 1
+        after = self.runs[index].source + self.runs[index].length if index >= 0 else 0
+        return after, after
+
+    def current_span(self, start: int, end: int) -> tuple[int, int]:
+        """Where [start, end) of the source stands now: from its first to its last character that is left."""
+        index = max(bisect_right(self.runs, start, key=lambda run: run.source) - 1, 0)
+        kept: list[tuple[int, int]] = []
+        for run in self.runs[index:]:
+            if run.source >= end:
+                break
+            first, last = max(run.source, start), min(run.source + run.length, end)
+            if last > first:
+                kept.append((run.at + first - run.source, run.at + last - run.source))
+        if kept:
+            return kept[0][0], kept[-1][1]
+        before = [run.at + run.length for run in self.runs[: index + 1] if run.source < start]
+        at = before[-1] if before else 0
+        return at, at
+
+
+def _joined(runs: Iterable[Run]) -> list[Run]:
+    joined: list[Run] = []
+    for run in runs:
+        last = joined[-1] if joined else None
+        if last and last.at + last.length == run.at and last.source + last.length == run.source:
+            joined[-1] = Run(last.at, last.source, last.length + run.length)
+        else:
+            joined.append(run)
+    return joined
+
+
+def ordered(edits: Iterable[Edit]) -> list[Edit]:
+    """Sorted and disjoint: of two that overlap the one that begins first, and is longest, stands."""
+    kept: list[Edit] = []
+    for edit in sorted(set(edits), key=lambda edit: (edit.start, -edit.end)):
+        if not kept or edit.start >= kept[-1].end:
+            kept.append(edit)
+    return kept
+
+
+def spans_are_sorted(spans: Sequence[tuple[int, int]]) -> bool:
+    """True if spans follow one another without overlap."""
+    return all(before[1] <= after[0] for before, after in pairwise(spans))

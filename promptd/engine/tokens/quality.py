@@ -1,0 +1,173 @@
+"""What an optimisation kept, as four figures that are never blended into one.
+
+Each figure is kept / had. *Anchors*: distinct code, URLs, paths, numbers, placeholders, quoted strings and
+instructing words. *Information*: the worth (idf) of the distinct words. *Instructions*: instructing units
+that stand, or whose near equal stands. *Structure*: headings, levels of lists, and tags that are balanced as
+they were. Comments are no content: what stands in them alone is not counted.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz, process
+
+from promptd.engine.tokens.anchors import guard_words, instructing_words, is_instructing
+from promptd.engine.tokens.blocks import Block, Page, read
+from promptd.engine.tokens.units import sentences, without_indent
+from promptd.engine.tokens.words import Idf, fold, words
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of something was kept."""
+
+    kept: float
+    had: float
+
+    @property
+    def ratio(self) -> float:
+        """`kept / had`; 1 where there was nothing to keep."""
+        return self.kept / self.had if self.had else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The four figures."""
+
+    anchors: Share
+    information: Share
+    instructions: Share
+    structure: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a text has, as far as quality is concerned."""
+
+    anchors: frozenset[tuple[str, str]]
+    words: frozenset[str]
+    instructions: tuple[tuple[str, tuple[str, ...]], ...]  # folded unit, its guard words
+    headings: frozenset[str]
+    depth: int
+    tags: Mapping[str, int]  # name -> opened minus closed
+
+
+def facts(text: str) -> Facts:
+    """Look at a text for `compare`. Linear."""
+    return facts_of(read(text))
+
+
+def facts_of(page: Page) -> Facts:
+    """Look at a page that is read already."""
+    return Facts(
+        frozenset(_anchors(page)),
+        frozenset(words_of(page)),
+        tuple(_instructions(page)),
+        frozenset(_headings(page)),
+        _depth(page),
+        _tags(page),
+    )
+
+
+def compare(source: Facts, result: Facts, idf: Idf, similarity: float = 0.92) -> Quality:
+    """The four figures of a result."""
+    standing = {unit for unit, _ in result.instructions}
+    kept = sum(unit in standing or _near(unit, guard, result, similarity) for unit, guard in source.instructions)
+    structure = len(source.headings & result.headings) + min(source.depth, result.depth)
+    structure += sum(result.tags.get(name, 0) == balance for name, balance in source.tags.items())
+    return Quality(
+        Share(len(source.anchors & result.anchors), len(source.anchors)),
+        Share(idf.sum(source.words & result.words), idf.sum(source.words)),
+        Share(kept, len(source.instructions)),
+        Share(structure, len(source.headings) + source.depth + len(source.tags)),
+    )
+
+
+def _near(unit: str, guard: tuple[str, ...], result: Facts, similarity: float) -> bool:
+    alike = [other for other, words in result.instructions if words == guard]
+    return process.extractOne(unit, alike, scorer=fuzz.ratio, score_cutoff=100 * similarity) is not None
+
+
+def words_of(page: Page) -> Iterator[str]:
+    """The words outside comments."""
+    position = 0
+    for anchor in page.anchors:
+        if anchor.kind == "comment":
+            yield from words(page.text[position : anchor.start])
+            position = anchor.end
+    yield from words(page.text[position:])
+
+
+def _anchors(page: Page) -> Iterator[tuple[str, str]]:
+    for anchor in page.anchors:
+        written = page.text[anchor.start : anchor.end]
+        if anchor.kind not in ("comment", "tag"):
+            yield anchor.kind, normal(anchor.kind, written)
+    for start, end in _units(page):
+        for word in instructing_words(page.text[start:end]):
+            yield "instructing", word
+
+
+def code_of(page: Page) -> frozenset[str]:
+    """The distinct code of a page: blocks and spans, as they are compared."""
+    found = (page.text[anchor.start : anchor.end] for anchor in page.anchors if anchor.kind == "code")
+    return frozenset(normal("code", written) for written in found)
+
+
+def normal(kind: str, written: str) -> str:
+    """An anchor as it is compared: code without shared indentation, JSON by its value, numbers without a stop."""
+    if kind == "number":
+        return written.rstrip(".,:")
+    return _json_value(without_indent(written)) if kind == "code" else written
+
+
+def _json_value(code: str) -> str:
+    lines = code.split("\n")
+    body = "\n".join(lines[1:-1]) if len(lines) > 2 else ""  # noqa: PLR2004
+    if not body.lstrip().startswith(("{", "[")):
+        return code
+    try:
+        return json.dumps(json.loads(body, parse_int=str, parse_float=str))
+    except (ValueError, RecursionError):
+        return code
+
+
+def _instructions(page: Page) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for start, end in _units(page):
+        text = page.text[start:end]
+        if is_instructing(text):
+            yield fold(text), guard_words(text)
+
+
+def _units(page: Page) -> Iterator[tuple[int, int]]:
+    for block in page.root.walk():
+        if block.kind == "paragraph":
+            yield from sentences(page, block.start, block.end)
+        elif block.kind not in ("root", "code", "comment", "element"):
+            yield block.start, block.head
+
+
+def _headings(page: Page) -> Iterator[str]:
+    for block in page.root.walk():
+        if block.kind == "section":
+            yield fold(page.text[block.start : block.head])
+
+
+def _depth(page: Page) -> int:
+    return max((_level(block) for block in page.root.walk() if block.kind == "item"), default=0)
+
+
+def _level(item: Block) -> int:
+    return 1 + sum(above.kind == "item" for above in item.above())
+
+
+def _tags(page: Page) -> Mapping[str, int]:
+    balance: Counter[str] = Counter()
+    for anchor in page.anchors:
+        written = page.text[anchor.start : anchor.end]
+        if anchor.kind == "tag" and not written.endswith("/>") and written[:2] not in ("<!", "]]"):
+            name = written.strip("</>").split(None, 1)[0]
+            balance[name] += -1 if written.startswith("</") else 1
+    return balance

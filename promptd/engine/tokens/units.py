@@ -1,0 +1,132 @@
+"""Units: what a block says in words, the company it stands in, and the sentences of a paragraph.
+
+A unit is what can be removed: an item with all below it, a paragraph or one of its sentences, an element or
+section. `folded` is what is compared to find repeats: prose without case, punctuation and white space,
+anchors as they are written.
+"""
+
+import re
+from collections.abc import Iterator
+
+from promptd.engine.tokens.blocks import Block, Page
+from promptd.engine.tokens.words import fold
+
+_SENTENCE = re.compile(r"[^\s].*?(?:[.!?…](?=[\s*_)\"'’”]|\Z)[*_)\"'’”]*|:?(?=\n|\Z))\s*", re.DOTALL)  # noqa: RUF001
+_NEGATIVE = re.compile(
+    r"\b(?:not?|never|avoid\w*|don['’]t|anti\w*|bad|wrong|incorrect\w*|forbid\w*|prohibit\w*|disallow\w*"  # noqa: RUF001
+    r"|invalid|fail\w*|without|exclud\w*|out\s+of\s+scope|skip\w*|ignore\w*|mistakes?|pitfalls?|instead)\b|[❌✗✖🚫]",
+    re.IGNORECASE,
+)
+_BARE_TAG = re.compile(r"[ \t]*<[A-Za-z][\w:.-]*>[ \t]*\r?\n?\Z")
+_COMMON_INDENT = re.compile(r"^[ \t]*(?=\S)", re.MULTILINE)
+
+
+def folded(page: Page, block: Block) -> str:
+    """What a block says itself, without its children: prose folded, anchors exact."""
+    start = block.start + marker_length(page, block)
+    end = block.head
+    parts: list[str] = []
+    for anchor in page.anchors_in(start, end):
+        parts.append(fold(page.text[start : anchor.start]))
+        written = page.text[anchor.start : anchor.end]
+        parts.append("\x00" + without_indent(written) if anchor.kind == "code" else "\x00" + written)
+        start = anchor.end
+    parts.append(fold(page.text[start:end]))
+    return " ".join(part for part in parts if part)
+
+
+def anchors_of(page: Page, block: Block) -> tuple[str, ...]:
+    """The anchors a block has, as they are written, in order."""
+    start = block.start + marker_length(page, block)
+    return tuple(page.text[anchor.start : anchor.end] for anchor in page.anchors_in(start, block.end))
+
+
+def marker_length(page: Page, block: Block) -> int:
+    """How much of an item is its indentation and marker."""
+    if block.kind != "item":
+        return 0
+    text = page.text[block.start : block.head]
+    return len(text) - len(text.lstrip()) + len(block.name)
+
+
+def is_bare_tag(text: str) -> bool:
+    """True for a line that is an opening tag without attributes."""
+    return _BARE_TAG.match(text) is not None
+
+
+def is_lead(text: str) -> bool:
+    """True for what announces something that follows: it ends in a colon."""
+    return text.rstrip(" \t\r\n*_").endswith(":")
+
+
+def led(page: Page, block: Block) -> list[Block]:
+    """What a paragraph of one line that ends in a colon leads to: the list after it, or the one block."""
+    text = page.text[block.start : block.end]
+    if block.kind != "paragraph" or block.parent is None or not is_lead(text) or "\n" in text.strip():
+        return []
+    siblings = block.parent.children
+    found: list[Block] = []
+    for each in siblings[page.place(block) + 1 :]:
+        if found and each.kind != "item":
+            break
+        if each.kind != "comment":
+            found.append(each)
+        if found and each.kind != "item":
+            break
+    return found
+
+
+def without_indent(code: str) -> str:
+    """Code without the indentation its lines share, so that a component included deeper is the same."""
+    first, newline, rest = code.lstrip(" \t").partition("\n")
+    indents = [len(match[0]) for match in _COMMON_INDENT.finditer(rest)]
+    width = min(indents, default=0)
+    return first + newline + "\n".join(line[width:] for line in rest.split("\n"))
+
+
+class Company:
+    """Whether what stands above a block says not to: a heading "Avoid", a lead-in "Never:"."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._known: dict[Block, bool] = {page.root: False}
+
+    def __repr__(self) -> str:
+        return f"<Company {len(self._known)} known>"
+
+    def is_negative(self, block: Block) -> bool:
+        """True if a heading, opening tag, item or lead-in above a block negates."""
+        return self._below(block.parent) or self._lead(block) if block.parent is not None else False
+
+    def _below(self, parent: Block | None) -> bool:
+        if parent is None:
+            return False
+        known = self._known.get(parent)
+        if known is None:
+            own = self._page.text[parent.start : parent.head]
+            known = _NEGATIVE.search(own) is not None or self.is_negative(parent)
+            self._known[parent] = known
+        return known
+
+    def _lead(self, block: Block) -> bool:
+        """The paragraph that ends in a colon before the list or block, if there is one."""
+        siblings = block.parent.children if block.parent is not None else []
+        index = self._page.place(block)
+        while index > 0 and siblings[index - 1].kind == block.kind == "item":
+            index -= 1
+        if index == 0 or siblings[index - 1].kind != "paragraph":
+            return False
+        lead = self._page.text[siblings[index - 1].start : siblings[index - 1].end]
+        return is_lead(lead) and _NEGATIVE.search(lead) is not None
+
+
+def sentences(page: Page, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The sentences of a stretch of prose, with the white space after them; none is cut inside an anchor."""
+    first = start
+    for match in _SENTENCE.finditer(page.text, start, end):
+        if page.is_inside_anchor(match.end()):
+            continue
+        yield first, match.end()
+        first = match.end()
+    if first < end:
+        yield first, end
