@@ -198,7 +198,7 @@ class _State(NamedTuple):
     value: int
     pick: int
     before: "_State | None"
-    index: int
+    at: int
 
 
 class _Exact:
@@ -264,8 +264,8 @@ def _least_after(items: Sequence[Item]) -> list[int]:
 def _trail(state: _State) -> list[tuple[int, int]]:
     trail = []
     at: _State | None = state
-    while at is not None and at.index >= 0:
-        trail.append((at.index, -at.pick))
+    while at is not None and at.at >= 0:
+        trail.append((at.at, -at.pick))
         at = at.before
     return trail
 

@@ -1,4 +1,4 @@
-"""The knapsack against trying everything, and its promises: it fits, it is exact or says its gap, it is fast."""
+"""The knapsack against trying everything: it fits, it is exact or says its gap, it is fast."""
 
 import itertools
 import random
