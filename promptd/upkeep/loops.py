@@ -146,12 +146,12 @@ class Upkeep:
 
     async def _apply(self, batch: Batch) -> None:
         started_s = time.monotonic()
-        self._batches += 1
         self._followed_s = batch.first_event_monotonic_s
         try:
             found = await self._look_where(batch)
         finally:
             self._followed_s = None
+            self._batches += 1
             self._missed.explain(lambda id: any(map(batch.covers, self._paths(id))))
         if found:
             _log.info(
