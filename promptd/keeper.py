@@ -105,6 +105,11 @@ class Keeper:
         prompt.uses += 1
         return prompt
 
+    def used_again(self, prompt: Prompt, times: int) -> None:
+        """Count further answers with a prompt that is current in the same sweep."""
+        prompt.uses += times
+        self.prompts.hit(times)
+
     def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs:
         """Answer, or say what to read first. Raises the PromptdError that is the answer."""
         outline = self._outline(attempt, sweep)

@@ -81,6 +81,10 @@ class Cache(Generic[Key, Value]):
         self._held.move_to_end(key)
         return held.value
 
+    def hit(self, times: int) -> None:
+        """Count further uses of what `get` has just returned, without asking again."""
+        self._hits += times
+
     def peek(self, key: Key) -> Value | None:
         """The value without counting a use, or None."""
         held = self._held.get(key)

@@ -21,6 +21,7 @@ from promptd.serve.turns import Turns
 from promptd.serve.wire import (
     RESULT_TAIL,
     Decoder,
+    Vetted,
     encode_error,
     encode_notification,
     encode_result,
@@ -41,7 +42,7 @@ class House:
     turns: Turns
     limits: Limits
     tally: Tally
-    vetted: dict[bytes, bytes]
+    vetted: Vetted
     on_lost: Callable[["Connection"], None]
 
 

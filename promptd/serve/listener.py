@@ -20,7 +20,7 @@ from promptd.serve.frames import NULL
 from promptd.serve.peer import Handler, Limits, ListenerStatistics, Tally
 from promptd.serve.turned_away import TurnedAway
 from promptd.serve.turns import Turns
-from promptd.serve.wire import encode_error
+from promptd.serve.wire import Vetted, encode_error
 
 _LAST_WORD_S = 1.0  # of the grace: time for a peer that has just connected to send its request
 _LAST_FLUSH_S = 0.5  # after the grace: time for a peer that reads to receive what was written to it
@@ -65,7 +65,7 @@ class Listener:
         """Accept connections from now on."""
         self._loop = asyncio.get_running_loop()
         turns = Turns(self._loop, self._handler)
-        self._house = House(turns, self._limits, self._tally, {}, self._lost)
+        self._house = House(turns, self._limits, self._tally, Vetted(), self._lost)
         sockets = [binding.socket for binding in self._bindings]
         self._admission.places = places_for(self._limits)
         self._acceptor = Acceptor(sockets, self._loop, self._admit)

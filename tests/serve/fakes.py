@@ -16,6 +16,7 @@ from promptd.serve.connection import Connection, House
 from promptd.serve.frames import Call
 from promptd.serve.peer import Handler, Limits, Peer, Tally
 from promptd.serve.turns import Turns
+from promptd.serve.wire import Vetted
 
 
 def line_of(method: str = "echo", identity: Any = 1, **params: Any) -> bytes:
@@ -143,7 +144,7 @@ class Table:
         self.tally = Tally()
         self.lost: list[Connection] = []
         turns = Turns(cast(asyncio.AbstractEventLoop, self.loop), handler)
-        self.house = House(turns, limits or Limits(), self.tally, {}, self.lost.append)
+        self.house = House(turns, limits or Limits(), self.tally, Vetted(), self.lost.append)
         self.connection, self.transport = self.seat(now_s)
 
     def seat(self, now_s: float = 0.0) -> tuple[Connection, RecordingTransport]:

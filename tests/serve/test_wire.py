@@ -17,6 +17,7 @@ from promptd.serve.wire import (
     Decoder,
     Event,
     Refusal,
+    Vetted,
     encode_error,
     encode_notification,
     encode_result,
@@ -111,13 +112,44 @@ def test_recognised_parameters_are_one_object() -> None:
 
 def test_the_memory_of_parameters_is_bounded() -> None:
     """Parameters that never repeat, or are large, do not pile up."""
-    vetted: dict[bytes, bytes] = {}
+    vetted = Vetted()
     decoder = Decoder(vetted=vetted)
     for number in range(2000):
-        decoder.feed(request(params={"name": str(number)}))
+        line = request(params={"name": str(number)}).replace(b": ", b":").replace(b", ", b",")
+        decoder.feed(line)
+        decoder.feed(line)
     decoder.feed(request(params={"name": "x" * 5000}))
-    assert 0 < len(vetted) <= 1024
-    assert max(map(len, vetted)) < 100
+    assert 0 < len(vetted.params) <= 1024
+    assert 0 < len(vetted.calls) <= 1024
+    assert max(map(len, [*vetted.params, *vetted.calls])) < 100
+
+
+@pytest.mark.parametrize("identity", [b"7", b"0", b"1234567890123456789"])
+def test_a_line_known_by_what_follows_its_id(identity: bytes) -> None:
+    """A line that differs from a vetted one in the digits of its id is the same call under that id."""
+    decoder = Decoder()
+    decoder.feed(PING)
+    decoder.feed(PING)
+    (event,) = decoder.feed(PING.replace(b":1,", b":" + identity + b","))
+    assert isinstance(event, Call)
+    assert (event.id, event.method, event.params) == (identity, "ping", b"{}")
+    assert not event.is_answered
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [b"", b"007", b"-", b"1x", b"1 2", b"[1]", b"true", b'1,"id":2', b'"a', b"12345678901234567890"],
+)
+def test_what_is_no_plain_id_is_read_whole_even_before_a_known_rest(identity: bytes) -> None:
+    """A known rest vouches for nothing before it: the answer is that of a decoder that knows none."""
+    line = PING.replace(b":1,", b":" + identity + b",")
+    decoder = Decoder()
+    decoder.feed(PING)
+    decoder.feed(PING)
+    (event,) = decoder.feed(line)
+    (fresh,) = Decoder().feed(line)
+    assert type(event) is type(fresh)
+    assert event.id == fresh.id
 
 
 # -- refusals -----------------------------------------------------------------------------------
