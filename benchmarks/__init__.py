@@ -1,0 +1,1 @@
+"""Measurements. `make bench` writes the table of docs/performance.md; nothing here is installed."""

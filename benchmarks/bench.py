@@ -1,0 +1,98 @@
+"""`make bench`: every figure, in under ten minutes, as one table in docs/performance.md.
+
+    python -m benchmarks.bench [PART ...]        parts: peers values mcp small many change loading
+
+With parts it only prints; without any it measures all of them and rewrites the table between the marks in
+docs/performance.md. Everything is generated in a temporary directory. Ratios come from one run, each the
+median of interleaved repetitions: machines differ, and the same machine differs from minute to minute.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks import scaling, serving, starting
+from benchmarks.load import generator
+from benchmarks.table import Row, render
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+_PACKAGES = ("uvloop", "msgspec", "tiktoken", "watchfiles", "jinja2", "mcp")
+
+Part = Callable[[str], list[Row]]
+
+
+def _parts(directory: str) -> dict[str, Part]:
+    client, load = generator(directory)
+    return {
+        "peers": lambda place: serving.against_peers(place, load, client),
+        "values": serving.new_values,
+        "mcp": serving.against_mcp,
+        "small": starting.small,
+        "many": starting.many,
+        "change": lambda _: scaling.one_change(),
+        "loading": scaling.loading,
+    }
+
+
+def main(chosen: list[str]) -> None:
+    """Measure the parts, print their table, and keep it if it is whole."""
+    started = time.monotonic()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        for name, part in _parts(directory).items():
+            if not chosen or name in chosen:
+                print(f"… {name}", file=sys.stderr, flush=True)
+                os.makedirs(f"{directory}/{name}")
+                rows += part(f"{directory}/{name}")
+    table = f"{render(rows)}\n\n{_machine()}, {time.monotonic() - started:.0f} s: `make bench`"
+    print(table)
+    if not chosen:
+        _keep(table)
+
+
+def _keep(table: str) -> None:
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+def _machine() -> str:
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
+    peers = ", ".join(filter(None, (_said("redis-server", "--version"), _said("nginx", "-v"))))
+    system = f"{os.cpu_count()} cores ({_processor()}), Linux {platform.release()}"
+    return f"{system}, Python {platform.python_version()}, {packages}, {peers}, {time.strftime('%Y-%m-%d')}"
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _said(*command: str) -> str:
+    """What a program says of its version, in a few words."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return f"{command[0]} missing"
+    said = (done.stdout or done.stderr).strip().removeprefix("nginx version: ")
+    return " ".join(word for word in said.split()[:3] if word != "server")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,208 @@
+"""The servers that are measured: promptd, and those a user might take instead. Each runs as a child process.
+
+Each context manager starts one server below a temporary directory, waits until it answers, and ends it.
+A peer that is not installed raises Missing; the table then says so instead of a figure.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+START_S = 60.0
+
+
+class Missing(Exception):
+    """A peer is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A running promptd: its socket, its process, and how many seconds it took to be READY."""
+
+    path: str
+    process: subprocess.Popen[bytes]
+    ready_s: float
+
+    def ask(self, method: str, **params: object) -> dict[str, object]:
+        """One request over a connection of its own; the result."""
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(self.path)
+            peer.sendall(request(method, **params))
+            with peer.makefile("rb") as lines:
+                reply = json.loads(lines.readline())
+        if "error" in reply:
+            raise RuntimeError(f"{method} failed: {reply['error']}")
+        result: dict[str, object] = reply["result"]
+        return result
+
+
+def request(method: str, **params: object) -> bytes:
+    """A request line as a client writes it."""
+    line = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+@contextlib.contextmanager
+def promptd(library: str, directory: str, *options: str, wait: bool = True) -> Iterator[Daemon]:
+    """The daemon on a library, READY (measured from before its interpreter starts) unless `wait` is False."""
+    path, state = f"{directory}/p.sock", f"{directory}/state"
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{directory}/notify")
+    notify.bind(f"{directory}/notify")
+    notify.settimeout(START_S)
+    environment = {
+        **os.environ,
+        "NOTIFY_SOCKET": f"{directory}/notify",
+        "PROMPTD_STATE_DIRECTORY": state,
+        "PROMPTD_LOG_LEVEL": "warning",
+    }
+    command = [sys.executable, "-m", "promptd", "serve", library, "--socket", path, *options]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        while wait and b"READY=1" not in notify.recv(4096):
+            pass
+        yield Daemon(path, process, time.perf_counter() - started)
+    finally:
+        notify.close()
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a child to end, and see to it that it does."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def redis(directory: str, value: bytes) -> Iterator[str]:
+    """Redis with the value under the key `k`; yields its socket."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        raise Missing("redis-server is not installed")
+    path = f"{directory}/redis.sock"
+    options = ["--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", directory]
+    process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL)
+    try:
+        _await_socket(path)
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(path)
+            peer.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n%b\r\n" % (len(value), value))
+            if peer.recv(64) != b"+OK\r\n":
+                raise RuntimeError("Redis did not take the value")
+        yield path
+    finally:
+        end(process)
+
+
+@contextlib.contextmanager
+def nginx(directory: str, value: bytes) -> Iterator[str]:
+    """One worker of nginx with the value as a file; yields its socket."""
+    binary = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if binary is None:
+        raise Missing("nginx is not installed")
+    path = f"{directory}/nginx.sock"
+    Path(directory, "prompt.json").write_bytes(value)
+    Path(directory, "nginx.conf").write_text(_NGINX.format(path=path, directory=directory))
+    command = [binary, "-p", directory, "-c", f"{directory}/nginx.conf", "-e", f"{directory}/nginx.log"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        _await_socket(path)
+        yield path
+    finally:
+        end(process)
+
+
+_NGINX = """
+{user}daemon off; worker_processes 1; pid {{directory}}/nginx.pid; error_log {{directory}}/nginx.log;
+events {{{{ worker_connections 512; }}}}
+http {{{{
+    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; open_file_cache max=10;
+    client_body_temp_path {{directory}}/b; proxy_temp_path {{directory}}/p; fastcgi_temp_path {{directory}}/f;
+    uwsgi_temp_path {{directory}}/u; scgi_temp_path {{directory}}/s;
+    server {{{{ listen unix:{{path}}; root {{directory}}; }}}}
+}}}}
+""".format(user="user root;\n" if os.geteuid() == 0 else "")
+
+
+def _await_socket(path: str) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(path)
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"nothing listens at {path}")
+
+
+class Mcp:
+    """An MCP prompt server on the official SDK, over stdio as its users run it; asked with plain lines."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        hello = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "bench", "version": "1"},
+        }
+        self._ask(0, "initialize", hello)
+        self._say({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    def get(self, id: int) -> str:
+        """The text of the prompt."""
+        reply = self._ask(id, "prompts/get", {"name": "main", "arguments": {}})
+        text: str = reply["result"]["messages"][0]["content"]["text"]
+        return text
+
+    def get_raw(self, id: int) -> bytes:
+        """One reply line, not decoded: what is timed."""
+        self._say({"jsonrpc": "2.0", "id": id, "method": "prompts/get", "params": {"name": "main"}})
+        return self._line()
+
+    def _ask(self, id: int, method: str, params: dict[str, object]) -> dict[str, dict[str, list[dict]]]:
+        self._say({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+        return json.loads(self._line())  # type: ignore[no-any-return]
+
+    def _say(self, message: dict[str, object]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def _line(self) -> bytes:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+@contextlib.contextmanager
+def mcp(directory: str, text: str) -> Iterator[Mcp]:
+    """The MCP server of mcp_server.py, which holds the text in memory."""
+    try:
+        import mcp as _  # noqa: F401
+    except ImportError as problem:
+        raise Missing("mcp is not installed (pip install '.[bench]')") from problem
+    Path(directory, "prompt.txt").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "benchmarks.mcp_server", f"{directory}/prompt.txt"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield Mcp(process)
+    finally:
+        end(process)
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
