@@ -358,3 +358,32 @@ def test_no_text_upsets_the_line_finder(text: str) -> None:
     """Whatever a file contains, looking for a line gives a line of it or None."""
     line = config_text.line_of(text, ("cache", "entries"))
     assert line is None or 1 <= line <= len(text.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[tokens.models.m]\ninput = "x"', '`tokens.models.m.input` is "x"; it must be a number'),
+        ("[tokens.models.m]\nimput = 3", "did you mean `tokens.models.m.input`?"),
+        ("[tokens.models]\nm = 3", "`tokens.models.m` is 3; it must be a table"),
+        ('[tokens.strategies]\na = ["comments"]\nb = ["x", 3]', "`tokens.strategies.b[1]` is 3"),
+        ('[tokens]\nmodel = "m"', "not in `tokens.models`; there are: none"),
+    ],
+)
+def test_what_is_wrong_inside_a_table_of_tables_is_named(tmp_path: Path, text: str, said: str) -> None:
+    """A price or a pass that is wrong is named with the model or the strategy it stands in."""
+    file = tmp_path / "promptd.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(file, {})
+    assert said in caught.value.message
+
+
+def test_models_are_read_and_written(tmp_path: Path) -> None:
+    """A model's table reads back equal, whatever is in its name."""
+    file = tmp_path / "promptd.toml"
+    file.write_text('[tokens.models."claude 4.5"]\ninput = 3\ncalibration = 1.2\n')
+    read = config.load(file, {})
+    assert read.tokens.models["claude 4.5"].calibration == 1.2
+    file.write_text(config.render(read))
+    assert config.load(file, {}) == read

@@ -176,6 +176,12 @@ def _refuse_contradictions(config: Config, layers: Iterable[Layer]) -> None:
         if least > most:
             problem = f"`{section}.{low}` is {least}, which is more than `{section}.{high}`, {most}."
             raise _contradiction(layers, (section, low), problem)
+    if config.tokens.model and config.tokens.model not in config.tokens.models:
+        known = ", ".join(config.tokens.models) or "none"
+        problem = (
+            f'`tokens.model` is "{config.tokens.model}", which is not in `tokens.models`; there are: {known}.'
+        )
+        raise _contradiction(layers, ("tokens", "model"), problem)
     if config.serve.socket:
         _checked_socket(config.serve.socket)
 

@@ -180,17 +180,47 @@ def check(layer: Layer) -> None:
 
 
 _FOREIGN = re.compile(r"(?s)(?P<problem>.*?)(?: - at `(?P<path>\$.*)`)?")
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[(\.\.\.)\]")
 _NAMED = re.compile(r"(?P<kind>unknown|missing required) field `(?P<name>.*)`")
 
 
 def _translated(foreign: str, layer: Layer) -> ConfigError:
     match = _FOREIGN.fullmatch(foreign)
     assert match is not None
-    path: KeyPath = tuple(name or int(index) for name, index in _STEP.findall(match["path"] or ""))
+    path = _named_steps(layer, _STEP.findall(match["path"] or ""))
     if named := _NAMED.search(match["problem"]):
         return _wrong_name(layer, (*path, named["name"]), is_unknown=named["kind"] == "unknown")
     return _wrong_value(layer, path)
+
+
+def _named_steps(layer: Layer, steps: list[tuple[str, str, str]]) -> KeyPath:
+    """The path; msgspec writes `[...]` for a key of a table, which is the first whose value is wrong."""
+    path: KeyPath = ()
+    for number, (name, index, unnamed) in enumerate(steps):
+        if not unnamed:
+            path = (*path, name or int(index))
+        elif number + 1 < len(steps) or _is_table_of_tables(path):
+            path = (*path, _wrong_item(layer, path))
+    return path
+
+
+def _is_table_of_tables(path: KeyPath) -> bool:
+    kind = config_text.bare(config_text.fields_of(str(path[0]))[str(path[1])].type)
+    return isinstance(kind, inspect.DictType) and not isinstance(
+        config_text.bare(kind.value_type), inspect.StrType
+    )
+
+
+def _wrong_item(layer: Layer, path: KeyPath) -> str:
+    section, name = map(str, path[:2])
+    table: dict[str, Any] = layer.data[section][name]
+    for key, value in table.items():
+        alone = {section: {name: {key: value}}}
+        try:
+            msgspec.convert(alone, Config, strict=layer.is_strict, dec_hook=decode)
+        except msgspec.ValidationError:
+            return key
+    return next(iter(table))
 
 
 def _wrong_name(layer: Layer, path: KeyPath, *, is_unknown: bool) -> ConfigError:

@@ -179,15 +179,60 @@ class ServeConfig(_Section, frozen=True):
     stop_s: Annotated[float, _says("time for requests in flight when stopping", ge=0, le=3_600)] = 5.0
 
 
+Price = Annotated[float, Meta(ge=0, le=1_000_000)]
+
+
+class ModelConfig(_Section, frozen=True):
+    """One model: what a million tokens cost, in any currency, and how it counts and caches."""
+
+    input: Price = 0.0
+    cached_read: Price = 0.0
+    cache_write: Price = 0.0
+    calibration: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    cache_min_tokens: Annotated[int, Meta(ge=0, le=1_000_000)] = 1_024
+
+
 class TokensConfig(_Section, frozen=True):
-    """How tokens are counted."""
+    """How tokens are counted, saved and paid for."""
 
     encoding: Annotated[
-        Literal["o200k_base", "cl100k_base"], _says("vocabulary of tiktoken; both come with promptd")
+        Literal["o200k_base", "cl100k_base", "o200k_harmony", "p50k_base", "p50k_edit", "r50k_base"],
+        _says("vocabulary of tiktoken; the first two come with promptd, others from tiktoken's own cache"),
     ] = "o200k_base"
     max_context_tokens: Annotated[
         int, _says("a prompt with more tokens than this is refused", ge=1, le=1_000_000_000)
     ] = 128_000
+    strategy: Annotated[
+        Text,
+        _says("used where a request names none: none, conservative, balanced, aggressive or one of your own"),
+    ] = "none"
+    strategies: Annotated[
+        dict[Text, tuple[Text, ...]],
+        _says(
+            'strategies of your own, each a list of passes in order: { tidy = ["comments", "blank_lines"] }'
+        ),
+    ] = field(default_factory=dict)
+    target_reduction: Annotated[
+        float,
+        _says("lossy strategies stop when they have saved this share of the tokens", "share", ge=0, le=1),
+    ] = 0.45
+    quality_floor: Annotated[
+        float, _says("lossy strategies keep at least this share of the information", "share", ge=0, le=1)
+    ] = 0.95
+    reserve_tokens: Annotated[
+        int, _says("what a budget keeps free for the model's output", ge=0, le=1_000_000_000)
+    ] = 0
+    model: Annotated[
+        str, _says("the model of `models` that costs are stated for where a request names none")
+    ] = ""
+    models: Annotated[
+        dict[Text, ModelConfig],
+        _says(
+            "prices of a million tokens, the factor by which a model counts more than `encoding`, and the"
+            ' fewest tokens it caches: { "claude-sonnet-4-5" = { input = 3.0, cached_read = 0.3, cache_write'
+            " = 3.75, calibration = 1.2, cache_min_tokens = 1024 } }"
+        ),
+    ] = field(default_factory=dict)
 
 
 class MonitorConfig(_Section, frozen=True):

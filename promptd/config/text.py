@@ -104,13 +104,21 @@ def expectation_at(path: KeyPath) -> str:
         return "a list of tables, [[roots]]" if path == ("roots",) else "a table"
     names = [part for part in path if not isinstance(part, int)]
     kind: inspect.Type = fields_of(str(path[0]))[str(names[1])].type
-    is_below = len(path) > (3 if path[0] == "roots" else 2)
-    match bare(kind):
-        case inspect.VarTupleType(item_type=item) if is_below:
-            return expectation(item)
-        case inspect.DictType(value_type=item) if is_below:
-            return expectation(item)
+    for part in path[3 if path[0] == "roots" else 2 :]:
+        kind = _inside(bare(kind), part)
     return expectation(kind)
+
+
+def _inside(kind: inspect.Type, part: str | int) -> inspect.Type:
+    """The type of what is at `part` of a list or a table."""
+    match kind:
+        case inspect.VarTupleType(item_type=item):
+            return item
+        case inspect.DictType(value_type=item):
+            return item
+        case inspect.StructType(fields=fields):
+            return next((field.type for field in fields if field.encode_name == part), kind)
+    return kind
 
 
 def _range(kind: inspect.IntType | inspect.FloatType) -> str:
@@ -142,12 +150,23 @@ def spelled(path: KeyPath) -> str:
 def nearest(path: KeyPath) -> str | None:
     """The right spelling nearest to an unknown key: of its section first, then the same name elsewhere."""
     known = [re.sub(r"\[\]", "", key.path) for key in schema()] + list(SECTIONS)
+    known += [f"{spelled(path[:-1])}.{name}" for name in _names_inside(path)]
     written = ".".join(str(part) for part in path if not isinstance(part, int))
     section, _, name = written.rpartition(".")
     siblings = [key for key in known if key.rpartition(".")[0] == section]
     close = difflib.get_close_matches(written, siblings, 1)
     elsewhere = [key for key in known if key.rpartition(".")[2] == name]
     return next(iter(close + elsewhere + difflib.get_close_matches(written, known, 1)), None)
+
+
+def _names_inside(path: KeyPath) -> list[str]:
+    """The keys that a table in a table of tables may have: `tokens.models.NAME`."""
+    if len(path) <= 3 or path[0] == "roots":
+        return []
+    kind: inspect.Type = fields_of(str(path[0]))[str(path[1])].type
+    for part in path[2:-1]:
+        kind = _inside(bare(kind), part)
+    return [field.encode_name for field in kind.fields] if isinstance(kind, inspect.StructType) else []
 
 
 _PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)")
