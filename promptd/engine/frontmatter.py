@@ -1,38 +1,26 @@
-"""Front matter: the YAML block at the very start of a file, read tolerantly.
+"""Front matter: the block between `---` lines at the very start of a file, and its keys with a meaning.
 
-Real files hold not-quite-YAML (`argument-hint: [pr] [priority]`, `globs: **/*.ts`), so when the block
-does not parse as a whole, each top-level key is parsed alone: what parses is kept, the rest becomes its
-raw text and a diagnostic with its line. The YAML library does the parsing; bounds on size, depth and
-node count keep alias bombs out. Nothing here raises: a bad block costs its own metadata only.
+Only at byte 0 (a BOM may precede it), and not where a blank line and no key follows the opening `---`:
+that is a rule above prose. A malformed block never costs the body; `tolerant_yaml` keeps of it what
+parses. Nothing here raises.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
+from promptd.engine import tolerant_yaml
 from promptd.engine.component import Diagnostic, Variable
+from promptd.engine.tolerant_yaml import as_text, is_true
 
 MAX_FRONT_MATTER_CHARS = 65_536  # real ones stay under 4 KB; a block beyond this is treated as body
-MAX_NODES = 10_000  # counts what aliases would expand to
-MAX_DEPTH = 32
 
-_BLOCK = re.compile(r"\ufeff?---[ \t]*\r?\n(?:(.*?)(?:\r?\n))??(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_KEY = re.compile(r"^([A-Za-z_][\w.-]*)[ \t]*:(?=[ \t]|\r?$)", re.MULTILINE)
-_YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError)
-
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is 10x faster where it is built in
-
-
-class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
-    """The safe loader without dates: `2024-01-01` stays the string the author wrote."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _Base.yaml_implicit_resolvers.items()
-}
+_OPENING = re.compile(r"\ufeff?---[ \t]*\r?\n(?![ \t]*\r?\n(?!\s*[a-z][\w.-]*[ \t]*:))")
+_CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
+_KEY_BELOW = re.compile(r"[A-Za-z_][\w.-]*[ \t]*:[ \t\r\n]")
+_NAME = re.compile(
+    r"""(?:^[ \t]*-[ \t]+(?:name[ \t]*:[ \t]*)?|^[ \t]+|[{,\[][ \t]*)["']?([^\W\d][\w.-]*)""", re.MULTILINE
+)
 
 
 class FrontMatter(NamedTuple):
@@ -43,111 +31,58 @@ class FrontMatter(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
 
 
-class _TooMuch(ValueError):
-    pass
-
-
 def split(text: str) -> FrontMatter:
     """Read the front matter of a file's text. Without one the body is the text less a BOM."""
     body_start = 1 if text.startswith("\ufeff") else 0
-    if not text.startswith("---", body_start):
+    opening = _OPENING.match(text)
+    if opening is None:
         return FrontMatter(body_start, {}, ())
-    match = _BLOCK.match(text[: MAX_FRONT_MATTER_CHARS + 64])
-    if match is None:
-        return FrontMatter(body_start, {}, ())
-    block = match[1] or ""
-    metadata, diagnostics = _parse(block)
-    return FrontMatter(match.end(), metadata, tuple(diagnostics))
+    closing = _CLOSING.search(text, opening.end())
+    if closing is None or closing.end() > opening.end() + MAX_FRONT_MATTER_CHARS:
+        return FrontMatter(body_start, {}, tuple(_unclosed(text, opening.end())))
+    metadata, diagnostics = tolerant_yaml.read(text[opening.end() : closing.start()])
+    return FrontMatter(min(closing.end() + 1, len(text)), metadata, tuple(diagnostics))
 
 
-def _parse(block: str) -> tuple[dict[str, Any], list[Diagnostic]]:
-    try:
-        value = _load(block)
-    except _YAML_ERRORS as problem:
-        return _salvage(block, problem)
-    if value is None:
-        return {}, []
-    if not isinstance(value, dict):
-        return {}, [Diagnostic("front-matter", "front matter is not a mapping of keys to values", 2)]
-    return value, []
-
-
-def _load(source: str) -> Any:
-    return _plain(yaml.load(source, Loader=_Loader), _Budget(MAX_NODES), 0)
-
-
-class _Budget:
-    def __init__(self, nodes: int) -> None:
-        self.nodes = nodes
-
-    def spend(self) -> None:
-        self.nodes -= 1
-        if self.nodes < 0:
-            raise _TooMuch(f"more than {MAX_NODES} values")
-
-
-def _plain(value: Any, budget: _Budget, depth: int) -> Any:
-    """The value as JSON-like data (string keys, no aliases), within the bounds on nodes and depth."""
-    budget.spend()
-    if depth > MAX_DEPTH:
-        raise _TooMuch(f"nested more than {MAX_DEPTH} deep")
-    if isinstance(value, dict):
-        return {str(key): _plain(item, budget, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(item, budget, depth + 1) for item in value]
-    if isinstance(value, float) and value not in (value, float("inf"), float("-inf")):
-        return str(value)
-    if value is None or isinstance(value, (str, bool, float)):
-        return value
-    return value if isinstance(value, int) and abs(value) < 2**63 else str(value)
-
-
-def _salvage(block: str, whole: Exception) -> tuple[dict[str, Any], list[Diagnostic]]:
-    metadata: dict[str, Any] = {}
-    diagnostics: list[Diagnostic] = []
-    for key, line, source in _keys(block):
-        try:
-            value = _load(source)
-            metadata[key] = value[key] if isinstance(value, dict) else None
-        except _YAML_ERRORS as problem:
-            metadata[key] = source.partition(":")[2].strip()
-            diagnostics.append(
-                Diagnostic("front-matter", f"`{key}` is not valid YAML ({_brief(problem)})", line)
-            )
-    if not diagnostics:
-        diagnostics.append(Diagnostic("front-matter", f"not valid YAML ({_brief(whole)})", 2))
-    return metadata, diagnostics
-
-
-def _keys(block: str) -> Iterator[tuple[str, int, str]]:
-    """Each top-level key with its 1-based line in the file and its own piece of the block."""
-    matches = list(_KEY.finditer(block))
-    for index, match in enumerate(matches):
-        end = matches[index + 1].start() if index + 1 < len(matches) else len(block)
-        yield match[1], block.count("\n", 0, match.start()) + 2, block[match.start() : end]
-
-
-def _brief(problem: Exception) -> str:
-    text = getattr(problem, "problem", None) or str(problem) or type(problem).__name__
-    return " ".join(str(text).split())[:120]
+def _unclosed(text: str, start: int) -> Iterator[Diagnostic]:
+    """`---` and a key were surely meant to be front matter; `---` alone may be a rule."""
+    if _KEY_BELOW.match(text, start):
+        message = (
+            f"front matter is not closed by `---` within {MAX_FRONT_MATTER_CHARS} characters: taken as text"
+        )
+        yield Diagnostic("front-matter-lost", message, 1)
 
 
 # -- keys with a meaning ----------------------------------------------------------------------
 
 
 def variables(text: str, front: FrontMatter) -> tuple[tuple[Variable, ...], tuple[Diagnostic, ...]]:
-    """The `variables:` declared: a list of names, or a mapping of name to default or to a table."""
+    """The `variables:` declared: names, or names with a default or a table, as a list or a mapping."""
     declared = front.metadata.get("variables")
-    if isinstance(declared, list):
-        declared = {item: {} for item in declared if isinstance(item, str)}
     if declared is None:
         return (), ()
-    if not isinstance(declared, dict):
-        problem = Diagnostic(
-            "front-matter", "`variables` is neither a list nor a mapping", _line(text, front, "")
-        )
-        return (), (problem,)
-    return tuple(_variable(name, spec, _line(text, front, name)) for name, spec in declared.items()), ()
+    key_line, lines = _lines(text[: front.body_start])
+    specs = _specs(declared)
+    if specs is None:
+        message = "`variables` is neither a list of names nor a mapping: none is declared"
+        return (), (Diagnostic("front-matter-lost", message, key_line),)
+    return tuple(_variable(name, spec, lines.get(name, key_line)) for name, spec in specs.items()), ()
+
+
+def _specs(declared: Any) -> dict[str, Any] | None:
+    if isinstance(declared, dict):
+        return declared
+    if not isinstance(declared, list):
+        return None
+    specs: dict[str, Any] = {}
+    for item in declared:
+        if isinstance(item, dict):
+            specs |= {as_text(item["name"]): item} if "name" in item else item
+        elif isinstance(item, str):
+            specs[item] = None
+        else:
+            return None
+    return specs
 
 
 def _variable(name: str, spec: Any, line: int) -> Variable:
@@ -157,38 +92,32 @@ def _variable(name: str, spec: Any, line: int) -> Variable:
     return Variable(
         name,
         None if default is None else as_text(default),
-        required=spec.get("required") in (True, "true", "yes"),
-        description=str(spec.get("description") or ""),
+        required=is_true(spec.get("required")),
+        description=as_text(spec.get("description") or ""),
         line=line,
     )
+
+
+def _lines(head: str) -> tuple[int, dict[str, int]]:
+    """The line of the `variables` key, and the first line below it that begins with each name."""
+    key = re.search(r"^variables[ \t]*:", head, re.MULTILINE)
+    if key is None:
+        return 1, {}
+    line = key_line = head.count("\n", 0, key.start()) + 1
+    counted, lines = key.start(), dict[str, int]()
+    for match in _NAME.finditer(head, key.end()):
+        line += head.count("\n", counted, match.start(1))
+        counted = match.start(1)
+        lines.setdefault(match[1], line)
+    return key_line, lines
 
 
 def argument_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """The `arguments:` names, written as a list or as one string of words."""
     names = metadata.get("arguments")
     if isinstance(names, str):
-        names = names.split()
+        names = names.replace(",", " ").split()
     if not isinstance(names, list):
         return ()
     plain = (item.get("name") if isinstance(item, dict) else item for item in names)
     return tuple(name for name in plain if isinstance(name, str) and name.isidentifier())
-
-
-def as_text(value: Any) -> str:
-    """A YAML or JSON scalar as the text that goes into a prompt: `true`, not `True`."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
-
-
-def _line(text: str, front: FrontMatter, name: str) -> int:
-    """The line that declares `name` below `variables:`, or of the key itself."""
-    head = text[: front.body_start]
-    key = re.search(r"^variables[ \t]*:", head, re.MULTILINE)
-    if key is None:
-        return 1
-    at = re.search(
-        rf"(?:^[ \t]+(?:-[ \t]+)?|[{{,\[][ \t]*)[\"']?{re.escape(name)}\b", head[key.end() :], re.MULTILINE
-    )
-    position = key.end() + at.end() if name and at else key.start()
-    return head.count("\n", 0, position) + 1

@@ -5,12 +5,13 @@ hint occurs in the text at all, and the Markdown scan runs only when a dialect f
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from promptd.engine import frontmatter
 from promptd.engine.component import Diagnostic, Directive, Parsed
 from promptd.engine.dialects import DIALECTS
 from promptd.engine.dialects.base import Dialect
-from promptd.engine.markdown import Body
+from promptd.engine.markdown import Body, lines_unified
 
 MAX_DIRECTIVES = 10_000  # a file with more is data, not a prompt
 
@@ -20,40 +21,42 @@ def parse(text: str, dialects: Sequence[str]) -> Parsed:
 
     Offsets in the result are code points into `text`; directives are sorted and do not overlap.
     """
+    text = lines_unified(text)
     front = frontmatter.split(text)
     declared, problems = frontmatter.variables(text, front)
     body = Body(text, front.body_start)
-    directives = _directives(body, front, [DIALECTS[name] for name in dialects])
-    diagnostics = [*front.diagnostics, *problems]
-    if directives:
-        diagnostics += body.diagnostics
-    if len(directives) > MAX_DIRECTIVES:
-        message = f"more than {MAX_DIRECTIVES} directives: the rest stay literal"
-        diagnostics.append(Diagnostic("too-many-directives", message, directives[MAX_DIRECTIVES].line))
+    directives, remarks = _found(body, front, [DIALECTS[name] for name in dialects])
     return Parsed(
         body_start=front.body_start,
         metadata=front.metadata,
         variables=declared,
         arguments=frontmatter.argument_names(front.metadata),
-        directives=tuple(directives[:MAX_DIRECTIVES]),
-        diagnostics=tuple(diagnostics),
+        directives=directives,
+        diagnostics=(*front.diagnostics, *problems, *remarks, *body.diagnostics()),
     )
 
 
-def _directives(body: Body, front: frontmatter.FrontMatter, dialects: Iterable[Dialect]) -> list[Directive]:
-    found: list[Directive] = []
+def _found(
+    body: Body, front: frontmatter.FrontMatter, dialects: Iterable[Dialect]
+) -> tuple[tuple[Directive, ...], list[Diagnostic]]:
+    directives: list[Directive] = []
+    diagnostics: list[Diagnostic] = []
     for dialect in dialects:
         if dialect.hint in body.text:
-            found += dialect.find(body, front.metadata)
-    return _disjoint(found)
+            for found in islice(dialect.find(body, front.metadata), MAX_DIRECTIVES + 1):
+                if isinstance(found, Directive):
+                    directives.append(found)
+                else:
+                    diagnostics.append(found)
+    kept = _disjoint(directives)
+    if len(kept) > MAX_DIRECTIVES:
+        message = f"more than {MAX_DIRECTIVES} directives: the rest stay literal"
+        diagnostics.append(Diagnostic("too-many-directives", message, kept[MAX_DIRECTIVES].line))
+    return tuple(kept[:MAX_DIRECTIVES]), diagnostics
 
 
 def _disjoint(directives: list[Directive]) -> list[Directive]:
-    """Sorted by place; where two claim the same text the first dialect's claim stands.
-
-    A line that holds several directives is no longer one that a directive stands on alone, and front
-    matter keeps the order it is written in.
-    """
+    """Front matter's first, as it is written, then by place; where two claim the same text the first wins."""
     kept: list[Directive] = []
     for directive in sorted(directives, key=lambda item: (not item.is_prepended, item.start)):
         if not kept or directive.is_prepended or directive.start >= kept[-1].end:

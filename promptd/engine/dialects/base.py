@@ -1,22 +1,26 @@
 """What a dialect is: a name, a hint to look for first, and a pure function that finds directives.
 
 A dialect sees one body at a time and knows no files: it says what is written, `resolve` says what is
-meant. Everything a dialect does not claim stays literal, byte for byte.
+meant. Everything a dialect does not claim stays literal, byte for byte; what only looks like a mistake
+it may report as a diagnostic.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from promptd.engine.component import Base, Directive
+from promptd.engine.component import Base, Diagnostic, Directive
 from promptd.engine.markdown import Body
 
-Finder = Callable[[Body, Mapping[str, Any]], Iterable[Directive]]
+Finder = Callable[[Body, Mapping[str, Any]], Iterable[Directive | Diagnostic]]
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`hint` is a string every text with a directive of this dialect contains ("" for front matter)."""
+    """`hint` is a string every text with a directive of this dialect contains ("" for front matter).
+
+    `find` takes a body and its front matter and gives what it finds in the order of the text.
+    """
 
     name: str
     hint: str

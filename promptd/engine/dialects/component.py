@@ -8,13 +8,13 @@ from promptd.engine.component import Directive
 from promptd.engine.dialects.base import Dialect, directive_at, split_target
 from promptd.engine.markdown import Body
 
-_DIRECTIVE = re.compile(r"\{\{[ \t]*component:[ \t]*([^{}\n]{1,1024})\}\}")
+_DIRECTIVE = re.compile(r"(?<!\{)\{\{[ \t]{0,16}component:([^{}\n]{1,1024})\}\}(?!\})")
 
 
 def _find(body: Body, _metadata: Mapping[str, Any]) -> Iterator[Directive]:
     for match in _DIRECTIVE.finditer(body.text, body.start):
         target = split_target(match[1])
-        if target.path and not body.is_literal(match.start()):
+        if target.path and not body.is_literal(*match.span()):
             yield directive_at(body, "component", match.start(), match.end(), target, base="root")
 
 
