@@ -3,15 +3,17 @@
 A variable is replaced only where its name is supplied, configured for the library or declared in front
 matter; any other brace text stays as written. Precedence: supplied, configured, the inline default
 `{{name|default}}`, the declared default, nothing (with a warning). Arguments follow Claude Code: 0-based,
-shell quoting, absent index literal, absent named argument empty.
+shell quoting, absent index literal, absent named argument empty; without any arguments all stay as written.
 """
 
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
-from promptd.engine.assemble import Note, Rules, Skeleton, Slot
+from promptd.engine.arguments import split_words
+from promptd.engine.skeleton import Note, Rules, Skeleton
+from promptd.engine.slots import Slot
 from promptd.errors import MissingVariable
 
 MAX_NAMED_NEAR = 5
@@ -28,8 +30,8 @@ class Filled:
 
 def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None, rules: Rules) -> Filled:
     """Fill a skeleton. Raises MissingVariable naming the declaration of a required one without value."""
-    values = _values(skeleton, variables, rules)
-    filler = _Filler(values, skeleton, arguments)
+    filler = _Filler({**rules.variables, **variables}, skeleton, arguments)
+    filler.check_required()
     parts = [part if isinstance(part, str) else filler.text_of(part) for part in skeleton.parts]
     offsets = (0, *accumulate(len(part) for part in parts))
     if arguments and not filler.used_arguments:
@@ -38,38 +40,35 @@ def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None
     return Filled("".join(parts), offsets, notes)
 
 
-def _values(skeleton: Skeleton, variables: Mapping[str, str], rules: Rules) -> Mapping[str, str]:
-    values = {**rules.variables, **variables}
-    for name, (id, variable) in skeleton.variables.items():
-        if variable.required and variable.default is None and name not in values:
-            about = f" ({variable.description})" if variable.description else ""
-            raise MissingVariable(
-                f"variable {name!r}{about} is required by {id}:{variable.line} and has no value",
-                name=name,
-                id=id,
-                line=variable.line,
-            )
-    return values
-
-
 class _Filler:
     def __init__(self, values: Mapping[str, str], skeleton: Skeleton, arguments: str | None) -> None:
         self.values = values
         self.declared = skeleton.variables
         self.arguments = arguments
-        self.words = _words(arguments)
-        self.names = skeleton.arguments
         self.used_arguments = False
         self.empty: dict[str, None] = {}
+
+    @cached_property
+    def words(self) -> list[str]:
+        return split_words(self.arguments or "")
+
+    def check_required(self) -> None:
+        for name, (id, variable) in self.declared.items():
+            if variable.required and variable.default is None and name not in self.values:
+                about = f" ({variable.description})" if variable.description else ""
+                raise MissingVariable(
+                    f"variable {name!r}{about} is required by {id}:{variable.line} and has no value",
+                    name=name,
+                    id=id,
+                    line=variable.line,
+                )
 
     def text_of(self, slot: Slot) -> str:
         if slot.kind == "variable":
             return self.variable(slot)
         if self.arguments is None:
             return slot.raw
-        if slot.kind == "escape":
-            return slot.raw[1:]
-        return self.argument(slot)
+        return slot.raw[1:] if slot.kind == "escape" else self.argument(slot, self.arguments)
 
     def variable(self, slot: Slot) -> str:
         value = self.values.get(slot.name)
@@ -83,29 +82,17 @@ class _Filler:
             self.empty[slot.name] = None
         return default or ""
 
-    def argument(self, slot: Slot) -> str:
-        if not slot.name:
-            value: str | None = self.arguments
-        elif slot.name.lstrip("-").isdigit():
-            value = _at(self.words, int(slot.name))
-        else:
-            value = _at(self.words, self.names.index(slot.name)) or ""
+    def argument(self, slot: Slot, arguments: str) -> str:
+        value = self.word(int(slot.name)) if slot.name else arguments
+        if value is None:
+            value = slot.default
         if value is None:
             return slot.raw
         self.used_arguments = True
         return value
 
-
-def _words(arguments: str | None) -> list[str]:
-    """Split as a shell would; free text with a lone quote ("don't") is split at white space instead."""
-    try:
-        return shlex.split(arguments or "")
-    except ValueError:
-        return (arguments or "").split()
-
-
-def _at(words: Sequence[str], index: int) -> str | None:
-    return words[index] if 0 <= index < len(words) else None
+    def word(self, index: int) -> str | None:
+        return self.words[index] if 0 <= index < len(self.words) else None
 
 
 def _empty(skeleton: Skeleton, names: Mapping[str, None]) -> Iterator[Note]:

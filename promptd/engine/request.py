@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from promptd.engine.assemble import Draft, Note, Skeleton
 from promptd.engine.component import Place
 from promptd.engine.fill import Filled
-from promptd.engine.frontmatter import as_text
 from promptd.engine.library import Component
+from promptd.engine.skeleton import Draft, Note, Skeleton
+from promptd.engine.tolerant_yaml import as_text
 from promptd.errors import InvalidParams
 
 MAX_NAMES = 1_000
