@@ -119,16 +119,16 @@ def tree(
     At most `limit` nodes; a node that is on the way to itself is marked `cycle` and not opened, one cut
     off by a bound is marked `truncated`.
     """
-    left = [limit]
+    left = [limit - 1]
 
     def node(at: str, way: tuple[str, ...]) -> dict[str, Any]:
-        left[0] -= 1
         made: dict[str, Any] = {"id": at}
         if at in way:
             return made | {"cycle": True, "children": []}
         edges = list(_edges(library, at, reverse=reverse))
         if edges and (left[0] < len(edges) or len(way) >= depth):
             return made | {"truncated": True, "children": []}
+        left[0] -= len(edges)
         children = [{"line": line, "kind": kind} | node(other, (*way, at)) for other, line, kind in edges]
         return made | {"children": children}
 

@@ -148,14 +148,17 @@ def matches(id: str, globs: Iterable[str]) -> bool:
     return any(_glob_matches(id.split("/"), glob.split("/")) for glob in globs)
 
 
-def _glob_matches(parts: list[str], globs: list[str]) -> bool:
-    if not globs:
-        return not parts
-    if globs[0] == "**":
-        return any(_glob_matches(parts[skip:], globs[1:]) for skip in range(len(parts) + 1)) or globs == [
-            "**"
-        ]
-    return bool(parts) and fnmatchcase(parts[0], globs[0]) and _glob_matches(parts[1:], globs[1:])
+def _glob_matches(parts: Sequence[str], globs: Sequence[str]) -> bool:
+    """Follow all ways at once: `reached` are the numbers of leading parts the globs so far can stand for."""
+    reached = {0}
+    for glob in globs:
+        if not reached:
+            return False
+        if glob == "**":
+            reached = set(range(min(reached), len(parts) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and fnmatchcase(parts[at], glob)}
+    return len(parts) in reached
 
 
 def nearest(name: str, ids: Iterable[str], limit: int = 3) -> list[str]:
