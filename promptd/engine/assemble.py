@@ -20,7 +20,7 @@ from promptd.engine.tolerant_yaml import is_true
 from promptd.engine.writing import Writer, ending, newline_of, reference_line
 from promptd.errors import MissingInclude, PromptTooLarge
 
-MAX_ENTRIES = 50_000
+MAX_ENTRIES = 20_000  # twice the directives one file may hold
 QUIET = frozenset({"front-matter", "requires"})  # diagnostics that cost a prompt nothing: `check` shows them
 
 

@@ -36,8 +36,9 @@ class Body:
     @cached_property
     def _literals(self) -> list[Literal]:
         # The scanner knows line starts by what precedes them, so it begins at the space that was a BOM.
-        found = literals(self.text, 0 if self.has_mark and self.start == 1 else self.start)
-        return [literal._replace(start=max(literal.start, self.start)) for literal in found]
+        if not (self.has_mark and self.start == 1):
+            return list(literals(self.text, self.start))
+        return [literal._replace(start=max(literal.start, 1)) for literal in literals(self.text, 0)]
 
     @cached_property
     def _literal_starts(self) -> list[int]:

@@ -47,7 +47,7 @@ def test_it_agrees_with_the_shell_lexer(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["a", "'", '"', "\\", "''", '"\\"', "a ", "\\ ", "a'", '"a'])
 def test_a_megabyte_takes_linear_time(piece: str) -> None:
-    """Two seconds of processor time at most; `shlex.split` takes half a minute."""
+    """Six seconds of processor time at most; `shlex.split` takes half a minute."""
     started = time.process_time()
     split_words(piece * (1_000_000 // len(piece)))
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 6.0

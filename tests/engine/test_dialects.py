@@ -1,15 +1,12 @@
 """The dialects: what each claims, what none claims, and how a new one is plugged in."""
 
-import re
-from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from promptd.engine.component import Directive
 from promptd.engine.dialects import DIALECTS
-from promptd.engine.dialects.base import Dialect, Target, directive_at, split_target
-from promptd.engine.markdown import Body
+from promptd.engine.dialects.base import Target, split_target
 from promptd.engine.parse import parse
 from tests.engine.shelf import DIALECTS as ALL
 from tests.engine.shelf import Shelf, directives, targets
@@ -317,18 +314,14 @@ def test_arguments_in_a_word_that_is_no_import_are_filled() -> None:
 
 # -- one module and one line ------------------------------------------------------------------
 
-_PARTIAL = re.compile(r"\{\{>[ \t]*([\w./-]{1,200})[ \t]*\}\}")
+PAGE = Path(__file__).parents[2] / "docs" / "dialects.md"
 
 
-def _partials(body: Body, _metadata: Mapping[str, Any]) -> Iterator[Directive]:
-    for match in _PARTIAL.finditer(body.text, body.start):
-        if not body.is_literal(*match.span()):
-            yield directive_at(body, "partial", *match.span(), split_target(match[1]), base="root")
-
-
-def test_a_new_dialect_is_a_finder_and_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`{{> name}}` works with all rules once it is in the registry: nothing else knows dialects by name."""
-    monkeypatch.setitem(DIALECTS, "partial", Dialect("partial", "{{>", _partials))
+def test_a_new_dialect_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module shown in docs/dialects.md works with all rules once its one line is in the registry."""
+    module: dict[str, Any] = {}
+    exec(PAGE.read_text().partition("```python\n")[2].partition("```\n")[0], module)
+    monkeypatch.setitem(DIALECTS, "partial", module["DIALECT"])
     shelf = Shelf(
         {"a.md": "---\nname: a\n---\n`{{> b}}`\n  {{> b}}\n{{> gone}}\n", "b.md": "B"},
         dialects=[*ALL, "partial"],
@@ -339,6 +332,12 @@ def test_a_new_dialect_is_a_finder_and_an_entry(monkeypatch: pytest.MonkeyPatch)
     assert [(warning.id, warning.line, warning.target) for warning in prompt.warnings] == [
         ("a.md", 6, "gone")
     ]
+
+
+def test_the_page_shows_every_dialect() -> None:
+    """A row in the reference of docs/dialects.md for each."""
+    page = PAGE.read_text()
+    assert [name for name in DIALECTS if f"| `{name}` |" not in page] == []
 
 
 def test_the_registry_names_each_dialect_as_it_names_itself() -> None:

@@ -261,4 +261,4 @@ def test_a_megabyte_of_arguments_is_no_burden() -> None:
     started = time.process_time()
     assert len(fill("x", arguments="a" * 1_000_000).text) > 1_000_000
     assert len(fill("$0", arguments="a" * 1_000_000).text) == 1_000_000
-    assert time.process_time() - started < 3.0
+    assert time.process_time() - started < 6.0

@@ -96,6 +96,7 @@ def declared(block: str) -> tuple[Variable, ...]:
         ),
         ("variables:\n  - name: a\n    default: ''\n", (Variable("a", "", line=3),)),
         ("variables:\n  - a: x\n", (Variable("a", "x", line=3),)),
+        ('"variables": [a]\n', (Variable("a", line=1),)),
         ("variables:\n", ()),
         ("other: 1\n", ()),
     ],

@@ -213,8 +213,8 @@ HOSTILE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_megabyte_of_anything_takes_linear_time(name: str) -> None:
-    """Every pattern is scanned within 3 s of processor time; what is quadratic takes minutes."""
+    """Every pattern is scanned within 6 s of processor time; what is quadratic takes minutes."""
     started = time.process_time()
     for _ in literals(HOSTILE[name], 0):
         pass
-    assert time.process_time() - started < 3.0
+    assert time.process_time() - started < 6.0

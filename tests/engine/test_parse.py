@@ -158,7 +158,7 @@ HOSTILE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_megabyte_of_anything_parses_in_linear_time(name: str) -> None:
-    """Every pattern is parsed within 3 s of processor time; what is quadratic takes minutes."""
+    """Every pattern is parsed within 6 s of processor time; what is quadratic takes minutes."""
     started = time.process_time()
     parse(HOSTILE[name], tuple(DIALECTS))
-    assert time.process_time() - started < 3.0
+    assert time.process_time() - started < 6.0

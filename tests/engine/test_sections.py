@@ -144,11 +144,11 @@ def test_headings_are_those_of_commonmark(lines: list[str]) -> None:
     ],
 )
 def test_a_megabyte_is_outlined_in_linear_time(piece: str) -> None:
-    """At most 5 s of processor time; what is quadratic takes minutes."""
+    """At most 8 s of processor time; what is quadratic takes minutes."""
     text = piece * (1_000_000 // len(piece)) + "\n---\n"
     started = time.process_time()
     Outline(text).section("x")
-    assert time.process_time() - started < 5.0
+    assert time.process_time() - started < 8.0
 
 
 def test_its_repr_tells_its_size() -> None:

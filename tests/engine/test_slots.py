@@ -148,8 +148,8 @@ SIZE = 1_000_000
 )  # fmt: skip
 @pytest.mark.parametrize("replaces_shell", [False, True])
 def test_a_megabyte_is_cut_in_linear_time(text: str, replaces_shell: bool) -> None:
-    """Three seconds of processor time at most; what is quadratic takes minutes."""
+    """Six seconds of processor time at most; what is quadratic takes minutes."""
     started = time.process_time()
     for _ in Cutter(("issue",), replaces_shell=replaces_shell).cut(text + "{x}", 0, len(text) + 3):
         pass
-    assert time.process_time() - started < 3.0
+    assert time.process_time() - started < 6.0

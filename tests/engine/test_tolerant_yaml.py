@@ -55,6 +55,7 @@ def test_merge_keys_do_not_merge() -> None:
         ("a: @x\r\nb: 1\r\n", {"a": "@x", "b": 1}, [2]),
         ("a: 1\n  b: 2\nc: 3\n", {"a": "1\n  b: 2", "c": 3}, [2]),
         ("a: 1\n\tb\nc: 3\n", {"c": 3}, [2]),
+        ("a: {[x]: y}\nb: 1\n", {"a": "{[x]: y}", "b": 1}, [2]),
     ],
 )
 def test_what_does_not_parse_is_kept_as_text_and_diagnosed(
