@@ -216,35 +216,38 @@ class Files:
 
 
 class Sweep:
-    """Signatures as of one turn of the loop: each path is looked at once, however many ask."""
+    """Signatures as of one turn of the loop: each path is looked at once, however many ask.
+
+    `seen` are the signatures so far, None where there was nothing or a directory.
+    """
 
     def __init__(self, files: Files) -> None:
         self.files = files
-        self._signatures: dict[str, Signature | None] = {}
+        self.seen: dict[str, Signature | None] = {}
         self._looks: dict[Place, Look] = {}
 
     def __repr__(self) -> str:
-        return f"<Sweep of {len(self._signatures)} paths, {len(self._looks)} looks>"
+        return f"<Sweep of {len(self.seen)} paths, {len(self._looks)} looks>"
 
     def signature(self, path: str) -> Signature | None:
         """The signature of a path, None if there is nothing or a directory."""
         try:
-            return self._signatures[path]
+            return self.seen[path]
         except KeyError:
-            signature = self._signatures[path] = signature_of(path)
+            signature = self.seen[path] = signature_of(path)
             return signature
 
     def unswept(self, paths: Iterable[str]) -> list[str]:
         """The paths not looked at yet."""
-        return [path for path in paths if path not in self._signatures]
+        seen = self.seen
+        return [path for path in paths if path not in seen]
 
     def stat(self, paths: Iterable[str]) -> None:
         """Look at all of these paths now, and measure how long that takes."""
         new = self.unswept(paths)
         if new:
             started = time.perf_counter()
-            for path in new:
-                self._signatures[path] = signature_of(path)
+            self.seen.update(zip(new, map(signature_of, new), strict=True))
             self.files.observe_stats(len(new), time.perf_counter() - started)
 
     def looked(self, place: Place) -> Look | None:

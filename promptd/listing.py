@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from errno import ENAMETOOLONG
+from operator import attrgetter
 
 from promptd.engine.component import Place, Signature
 from promptd.engine.resolve import Names
@@ -19,6 +20,9 @@ from promptd.engine.resolve import Names
 MAX_DIRECTORY_DEPTH = 64
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 HAS_PROC = os.path.isdir("/proc/self/fd")  # Linux; elsewhere paths are walked step by step
+_FIELDS = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")  # those of a Signature
+_KIND = stat.S_IFMT(0o177777)
+_new = tuple.__new__
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 
 IsInside = Callable[[str], bool]
@@ -165,18 +169,18 @@ def real_path_of(descriptor: int, path: str) -> str:
 
 def signature_from(found: os.stat_result) -> Signature:
     """The signature of what was stat-ed."""
-    return Signature(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return _new(Signature, _FIELDS(found))  # half the time of Signature(…): this is done for every fact
 
 
 def signature_of(path: str) -> Signature | None:
     """The signature of what a path leads to; None if there is nothing or a directory."""
     try:
         found = os.stat(path)
-    except (*_NOTHING_THERE, ValueError):
+    except ValueError:
         return None
     except OSError as problem:
         return unseen(problem)
-    return None if stat.S_ISDIR(found.st_mode) else signature_from(found)
+    return None if found.st_mode & _KIND == stat.S_IFDIR else signature_from(found)
 
 
 def unseen(problem: OSError) -> Signature | None:

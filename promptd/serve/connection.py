@@ -83,25 +83,25 @@ class Connection(asyncio.Protocol):
             self._settle(call)
         elif len(body) + len(call.id) + _ENVELOPE_BYTES > self._limits.max_reply_bytes:
             self.fail(call, self._too_large(len(body)))
-        elif len(body) <= _SPLICED_BYTES:
-            self._settle(call)
-            self._send((encode_result(call.id, body),))
         else:
             self._settle(call)
-            self._send((result_head(call.id), body, RESULT_TAIL))
+            if len(body) <= _SPLICED_BYTES:
+                self._send(encode_result(call.id, body))
+            else:
+                self._send(result_head(call.id), body, RESULT_TAIL)
 
     def fail(self, call: Call, error: PromptdError) -> None:
         """Reply with an error; see peer.Peer."""
         self._settle(call)
         self._tally.errors += 1
         if call.id is not None:
-            self._send((encode_error(call.id, error),))
+            self._send(encode_error(call.id, error))
 
     def notify(self, method: str, params: bytes) -> None:
         """Send a notification; a peer that lets `max_reply_bytes` of them pile up is disconnected."""
         if self._is_congested and self._unsent_bytes() > self._limits.max_reply_bytes:
             self._give_up()
-        self._send((encode_notification(method, params),))
+        self._send(encode_notification(method, params))
 
     def _too_large(self, size: int) -> PromptTooLarge:
         limit = self._limits.max_reply_bytes
@@ -144,20 +144,22 @@ class Connection(asyncio.Protocol):
     def take(self, batch: list[tuple[Peer, Call]]) -> None:
         """Move calls into the batch, as many as may be in flight; answer refused lines."""
         self._is_ready = False
-        room = min(self._limits.max_calls_a_turn, self._limits.max_in_flight - self.in_flight)
-        for _ in range(0 if self._is_congested else min(room, len(self._backlog))):
-            event = self._backlog.popleft()
+        backlog, limits = self._backlog, self._limits
+        room = 0 if self._is_congested else limits.max_in_flight - self.in_flight
+        for _ in range(min(limits.max_calls_a_turn, room, len(backlog))):
+            event = backlog.popleft()
             if isinstance(event, Refusal):
                 self._refuse(event)
             else:
                 self.in_flight += 1
                 batch.append((self, event))
-        self._regulate()
+        if backlog or self._is_paused or self.in_flight >= limits.max_in_flight:
+            self._regulate()
 
     def _refuse(self, refusal: Refusal) -> None:
         self._tally.requests += 1
         self._tally.errors += 1
-        self._send((encode_error(refusal.id, refusal.error),))
+        self._send(encode_error(refusal.id, refusal.error))
         if self._is_finishing:
             self._turns.dirty(self)
 
@@ -183,7 +185,7 @@ class Connection(asyncio.Protocol):
 
     # -- writing --------------------------------------------------------------------------------
 
-    def _send(self, pieces: tuple[bytes, ...]) -> None:
+    def _send(self, *pieces: bytes) -> None:
         if self.is_closed:
             return
         if not self._outbox:
@@ -201,7 +203,7 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def _write(self, transport: asyncio.Transport, pieces: list[bytes]) -> None:
-        size = sum(map(len, pieces))
+        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
         self._bytes_out += size
         self._tally.bytes_out += size
         if len(pieces) == 1:
@@ -275,7 +277,7 @@ class Connection(asyncio.Protocol):
             self._give_up()
         elif overdue is not None:
             self._tally.timed_out += 1
-            self._send((encode_error(NULL, farewell(overdue, self._limits)),))
+            self._send(encode_error(NULL, farewell(overdue, self._limits)))
             self.finish()
 
     def _state(self) -> State | None:
