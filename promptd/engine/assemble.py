@@ -10,7 +10,6 @@ library of diamonds cannot expand without end.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptd.engine.component import Directive
 from promptd.engine.library import Component, Link
 from promptd.engine.plan import Plan
 from promptd.engine.sections import Outline
@@ -155,7 +154,7 @@ class _Expansion:
     def target(self, component: Component, link: Link, below: _Site) -> _Visits:
         """What stands for a target that exists."""
         target = self.members[link.target or ""]
-        reason = self.objection(target, link.directive, below)
+        reason = self.objection(target, link, below)
         if reason is None:
             yield target, below
         elif reason == "referenced":
@@ -170,11 +169,11 @@ class _Expansion:
             if reason != "deduplicated":
                 self.note(reason, self.sentence(reason, target, below), component, link, below)
 
-    def objection(self, target: Component, directive: Directive, below: _Site) -> Reason | None:
+    def objection(self, target: Component, link: Link, below: _Site) -> Reason | None:
         """Why a target's text is not put in, or None."""
         if target.error is not None:
             return "error"
-        if directive.is_reference or target.parsed.metadata.get("mode") == "reference":
+        if link.is_reference:
             return "referenced"
         if len(below.chain) > self.rules.max_depth or below.hops > self.rules.max_import_hops:
             return "too-deep"

@@ -148,4 +148,4 @@ def kind_of(link: Link) -> str:
     """`includes`, `reference` or `requires`."""
     if link.directive.is_soft:
         return "requires"
-    return "reference" if link.directive.is_reference else "includes"
+    return "reference" if link.is_reference else "includes"

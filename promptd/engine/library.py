@@ -62,6 +62,11 @@ class Component:
         return Place(self.root, self.id)
 
     @property
+    def is_reference(self) -> bool:
+        """True if its author wants a one-line reference wherever it is pulled in (`mode: reference`)."""
+        return self.parsed.metadata.get("mode") == "reference"
+
+    @property
     def description(self) -> str:
         """`description:` of its front matter on one line, or ""."""
         return " ".join(str(self.parsed.metadata.get("description") or "").split())
@@ -72,7 +77,8 @@ class Link:
     """One directive and what it resolves to: a target id, or the reason there is none.
 
     `absent` are the ids that were looked for before the target was found: negative facts. `rivals` are
-    the ids that make a target ambiguous.
+    the ids that make a target ambiguous. `is_reference`: one line stands for the target's text, because
+    the directive or the target's own front matter (`mode: reference`) says so.
     """
 
     directive: Directive
@@ -80,6 +86,7 @@ class Link:
     absent: tuple[str, ...] = ()
     reason: str = ""
     rivals: tuple[str, ...] = ()
+    is_reference: bool = False
 
     @property
     def looked_for(self) -> tuple[str, ...]:
@@ -89,7 +96,7 @@ class Link:
     @property
     def is_hard(self) -> bool:
         """True if the target's text is pulled in here."""
-        return self.target is not None and not (self.directive.is_soft or self.directive.is_reference)
+        return self.target is not None and not (self.directive.is_soft or self.is_reference)
 
     @property
     def is_dangling(self) -> bool:
@@ -145,6 +152,7 @@ class LibraryStatistics:
 class _Batch:
     added: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    moded: set[str] = field(default_factory=set)
     removed: dict[str, Component] = field(default_factory=dict)
 
     def add(self, component: Component) -> None:
@@ -232,7 +240,9 @@ class Library:
     def link(self, directive: Directive, from_id: str) -> Link:
         """What a directive in a component means."""
         found = self._first(self.names.candidates_of(directive, from_id))
-        return Link(directive, found.id, found.absent, found.reason, found.matches)
+        target = self._components.get(found.id) if found.id is not None else None
+        is_reference = directive.is_reference or (target is not None and target.is_reference)
+        return Link(directive, found.id, found.absent, found.reason, found.matches, is_reference)
 
     def _first(self, groups: "list[tuple[str, ...]] | Refused") -> Resolution:
         if isinstance(groups, Refused):
@@ -311,16 +321,21 @@ class Library:
             held.take(reading)
             held.parsed = parsed
             return
+        was_reference = held.is_reference
         held.root = reading.place.root
         held.take(reading)
         if held.id not in batch.added:
             batch.changed.add(held.id)
+        if held.is_reference is not was_reference:
+            batch.moded.add(held.id)
 
     def _relink(self, batch: _Batch) -> set[str]:
         """Resolve again whatever the batch may have changed; returns those whose links changed."""
         relink = batch.added | batch.changed
         for id in batch.added | batch.removed.keys():
             relink |= self._seekers.get(id, set())
+        for id in batch.moded:  # how it is pulled in is part of its dependents' links
+            relink.update(self.graph.dependents(id))
         for id, component in batch.removed.items():
             relink.update(self.graph.dependents(id))
             self._unseek(id, component.links)

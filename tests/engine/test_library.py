@@ -317,3 +317,18 @@ def test_one_change_in_twenty_thousand_walks_only_what_it_touches(monkeypatch: p
 
 def _leaf(number: int) -> Reading:
     return reading(f"{number}.md", f"{number} <include>base.md</include>" if number != 7 else "seven")
+
+
+def test_a_component_that_wants_to_be_referred_to_makes_no_hard_edge() -> None:
+    """`mode: reference` in the target's front matter: no text is pulled in, so there is no cycle either."""
+    library = library_of(
+        [
+            reading("a.md", "<include>b.md</include>"),
+            reading("b.md", "---\nmode: reference\n---\n<include>a.md</include>"),
+        ]
+    )
+    assert library.graph.cycles() == []
+    library.apply([reading("b.md", "<include>a.md</include>")])
+    assert library.graph.cycles() == [("a.md", "b.md", "a.md")]
+    library.apply([reading("b.md", "---\nmode: reference\n---\n<include>a.md</include>")])
+    assert library.graph.cycles() == []
