@@ -7,6 +7,7 @@ linear time. What looks like an anchor and is none costs a few tokens; the rever
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from promptd.engine.markdown import Body
@@ -29,6 +30,8 @@ _RAW = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 
+MAX_LINES = 50_000  # remembered with their anchors, about 20 MB
+
 # {name}, {{name}}, ${NAME}, $NAME, $1, [placeholder], <placeholder>, %VAR%, @import
 _PLACEHOLDER = (
     r"(?P<placeholder>\{\{[^{}\n]*\}\}|\$?\{[^{}\n]*\}|\$[A-Za-z_]\w*(?:\[\d+\])?|\$\d+"
@@ -47,8 +50,8 @@ _QUOTE = r"(?P<quote>\"[^\"\n]{1,300}\"|“[^”\n]{1,300}”|«[^»\n]{1,300}»
 _INLINE = re.compile("|".join((_URL, _TAG, _PLACEHOLDER, _QUOTE, _PATH, _NUMBER)))
 
 # Words by which a sentence tells what has to be done or left (RFC 2119, and how people write). Words that
-# are nouns or adjectives more often than orders ("critical path", "requirements") count as written in capitals
-# or before a colon.
+# are nouns or adjectives more often than orders ("critical path", "requirements") count in capitals or
+# before a colon.
 _INSTRUCTING = re.compile(
     r"\b(?:must|shall|should|never|always|only|do(?:es)?\s+not|don['’]t|doesn['’]t|cannot|can\s*not|can['’]t"  # noqa: RUF001
     r"|may\s+not|won['’]t|shouldn['’]t|mustn['’]t|required?|requires|mandatory|obligatory"  # noqa: RUF001
@@ -97,9 +100,20 @@ def anchors(text: str, frozen: Sequence[tuple[int, int]] = ()) -> list[Anchor]:
 
 def inline(text: str, start: int, end: int) -> Iterator[Anchor]:
     """The anchors inside a stretch of prose: what is not code, comment or keep region."""
-    for match in _INLINE.finditer(text, start, end):
+    for line in text[start:end].splitlines(keepends=True):
+        for first, last, kind in _of_line(line):
+            yield Anchor(start + first, start + last, kind)
+        start += len(line)
+
+
+@lru_cache(maxsize=MAX_LINES)
+def _of_line(line: str) -> tuple[tuple[int, int, Kind], ...]:
+    """The anchors of one line, or part of one. Lines come again: in every pass, prompt and request."""
+    found: list[tuple[int, int, Kind]] = []
+    for match in _INLINE.finditer(line):
         kind: Kind = match.lastgroup  # type: ignore[assignment]  # the groups are named after the kinds
-        yield Anchor(match.start(), match.end(), kind)
+        found.append((match.start(), match.end(), kind))
+    return tuple(found)
 
 
 def _large(text: str, frozen: Sequence[tuple[int, int]]) -> list[Anchor]:

@@ -23,7 +23,12 @@ SOLID = frozenset({"code", "comment", "keep"})
 
 _OPEN = re.compile(r"[ \t]*<(?P<name>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?(?<!/)>\s*\Z")
 _CLOSE = re.compile(r"[ \t]*</(?P<name>[A-Za-z][\w:.-]*)\s*>\s*\Z")
-_TAG_LINE = re.compile(r"[ \t]*(?:<[/A-Za-z!?][^<>]*>|<(?P<name>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?>.*</(?P=name)>)\s*\Z")
+_TAG_LINE = re.compile(
+    r"[ \t]*(?:<[/A-Za-z!?][^<>]*>|<(?P<name>[A-Za-z][\w:.-]*)(?:\s[^<>]*)?>.*</(?P=name)>)\s*\Z"
+)
+_LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
+_TAGS = re.compile(r"[ \t]*(?:(?:</[A-Za-z][\w:.-]*>){2,}|(?:<[A-Za-z][^<>\n]*(?<!/)>){2,})[ \t]*\r?\n?\Z")
+_TAG = re.compile(r"[ \t]*<[^<>]*>(?:[ \t]*\r?\n)?")
 _HEADING = re.compile(r"[ \t]*(?P<level>#{1,6})(?:[ \t]|$)")
 _ITEM = re.compile(r"(?P<indent>[ \t]*)(?P<marker>[-*+]|\d{1,9}[.)])(?P<gap>[ \t]+)\S")
 _RULE = re.compile(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|[═━─=]{3,})\s*\Z")
@@ -135,7 +140,7 @@ def _lines(text: str, found: Sequence[Anchor]) -> list[_Line]:
     large = [anchor for anchor in found if anchor.kind in ("code", "comment", "keep")]
     lines: list[_Line] = []
     position = index = 0
-    for raw in text.splitlines(keepends=True) if "\r" not in text else _split(text):
+    for raw in _split(text):
         end = position + len(raw)
         while index < len(large) and large[index].end <= position:
             index += 1
@@ -147,8 +152,13 @@ def _lines(text: str, found: Sequence[Anchor]) -> list[_Line]:
     return lines
 
 
-def _split(text: str) -> list[str]:
-    return re.findall(r"[^\n]*\n|[^\n]+\Z", text)
+def _split(text: str) -> Iterator[str]:
+    """Lines with their endings; a line of several opening or several closing tags counts as one line each."""
+    for raw in _LINE.findall(text):
+        if "><" in raw and _TAGS.match(raw):
+            yield from _TAG.findall(raw)
+        else:
+            yield raw
 
 
 def _columns(raw: str) -> int:
@@ -269,8 +279,8 @@ class _Reader:
         return "code" if self.is_indented_code(line) else "paragraph"
 
     def is_indented_code(self, line: _Line) -> bool:
-        """Four columns after a blank line at the top of the document; inside elements and lists it is prose."""
-        if not _CODE_INDENT.match(line.text) or len(self.stack) > 1 and self.in_markup():
+        """Four columns after a blank line, outside elements and lists: inside them it is prose."""
+        if not _CODE_INDENT.match(line.text) or self.in_markup():
             return False
         return self.was_blank or (self.leaf is not None and self.leaf.kind == "code")
 
@@ -290,7 +300,9 @@ class _Reader:
             self.close_to(len(self.stack) - 1, line.start)
 
     def add(self, kind: Kind, line: _Line) -> None:
-        self.leaf = Block(kind, line.start, line.end, line.end, line.indent, parent=self.stack[-1])
+        match = _TAG_LINE.match(line.text) if kind == "tag" else None
+        name = (match["name"] if match else "") or ""
+        self.leaf = Block(kind, line.start, line.end, line.end, line.indent, name=name, parent=self.stack[-1])
         self.stack[-1].children.append(self.leaf)
 
     def open(self, kind: Kind, line: _Line, *, level: int, name: str = "") -> None:

@@ -1,15 +1,16 @@
 """One prompt through one strategy: passes in order, round by round, until nothing changes any more.
 
 Passes propose edits; here they are checked against what is protected, in a lossless strategy against the
-CommonMark tree as well, applied, traced and reported. Edits of neighbouring passes that do not touch each other are applied
-together, so that the text is read again only when it has to be. That the rounds end where nothing changes
-is what makes optimising twice the same as optimising once.
+CommonMark tree as well, applied, traced and reported. Edits of neighbouring passes that do not touch each
+other are applied together, so that the text is read again only when it has to be. That the rounds end where
+nothing changes is what makes optimising twice the same as optimising once.
 
 A pass that raises is skipped for the prompt at hand and named in `warnings`; the others go on.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from promptd.engine.tokens.blocks import Page, read
 from promptd.engine.tokens.data import Phrases, shipped_phrases
@@ -98,7 +99,8 @@ def optimise(
         return Optimised(text, tuple(piece.span for piece in pieces), (), quality, tokens, tokens)
     run = _Run(text, pieces, strategy, tools, frozen, tokens)
     run.all_rounds()
-    return run.result()
+    result = run.result()
+    return result if result.tokens < tokens or not tokens else run.unchanged(result)
 
 
 class _Run:
@@ -222,6 +224,13 @@ class _Run:
             tuple(self.skipped),
         )
 
+    def unchanged(self, result: Optimised) -> Optimised:
+        """The source as it was: what saves no token is not worth a change."""
+        spans = tuple(piece.span for piece in self.pieces)
+        quality = compare(self.source, self.source, self.tools.idf)
+        tokens = self.context.tokens
+        return Optimised(self.text, spans, (), quality, tokens, tokens, result.warnings, result.skipped)
+
     def report(self) -> Iterable[Removed]:
         """Every unit that went, once: what went inside a unit that went later is part of it."""
         order = sorted(self.removed, key=lambda item: (item[0][0], -item[0][1]))
@@ -254,4 +263,4 @@ def is_allowed(page: Page, each: Pass, edit: Edit) -> bool:
 def _touch(pending: Sequence[Edit], edits: Sequence[Edit]) -> bool:
     """True if two sorted lists of edits overlap anywhere or meet."""
     both = sorted([(edit.start, edit.end) for edit in (*pending, *edits)])
-    return any(before[1] >= after[0] for before, after in zip(both, both[1:], strict=False))
+    return any(before[1] >= after[0] for before, after in pairwise(both))

@@ -74,7 +74,9 @@ def facts_of(page: Page) -> Facts:
 def compare(source: Facts, result: Facts, idf: Idf, similarity: float = 0.92) -> Quality:
     """The four figures of a result."""
     standing = {unit for unit, _ in result.instructions}
-    kept = sum(unit in standing or _near(unit, guard, result, similarity) for unit, guard in source.instructions)
+    kept = sum(
+        unit in standing or _near(unit, guard, result, similarity) for unit, guard in source.instructions
+    )
     structure = len(source.headings & result.headings) + min(source.depth, result.depth)
     structure += sum(result.tags.get(name, 0) == balance for name, balance in source.tags.items())
     return Quality(
@@ -117,7 +119,7 @@ def code_of(page: Page) -> frozenset[str]:
 
 
 def normal(kind: str, written: str) -> str:
-    """An anchor as it is compared: code without shared indentation, JSON by its value, numbers without a stop."""
+    """An anchor as it is compared: code without shared indentation, JSON by value, no stop."""
     if kind == "number":
         return written.rstrip(".,:")
     return _json_value(without_indent(written)) if kind == "code" else written
@@ -125,7 +127,7 @@ def normal(kind: str, written: str) -> str:
 
 def _json_value(code: str) -> str:
     lines = code.split("\n")
-    body = "\n".join(lines[1:-1]) if len(lines) > 2 else ""  # noqa: PLR2004
+    body = "\n".join(lines[1:-1]) if len(lines) > 2 else ""
     if not body.lstrip().startswith(("{", "[")):
         return code
     try:

@@ -28,13 +28,14 @@ PASSES: Mapping[str, Pass] = {
         Pass("emphasis", wording.emphasis, "bold inside lines that do not instruct"),
         Pass("wrappers", wording.wrappers, "neighbouring elements that only wrap become one"),
         Pass("dedent", layout.dedent, "indentation that all lines of an element share"),
+        Pass("tag_lines", layout.tag_lines, "tags that follow one another on one line", needs_fresh=True),
         Pass("least", least.least, "the least informative units", needs_fresh=True),
     )
 }
 
 _LOSSLESS = ("comments", "markup_indent", "table_padding", "trailing_space", "blank_lines")
 _SAID_ONCE = ("repeats", "near_repeats", "phrases", "json_code", "labels", "wrappers")
-_BALANCED = ("dedent", "comments", *_SAID_ONCE, *_LOSSLESS[1:])
+_BALANCED = ("dedent", "comments", *_SAID_ONCE, *_LOSSLESS[2:], "tag_lines")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,20 @@ they are. markdown-it-py does the parsing, strict CommonMark.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from promptd.engine.tokens.edits import Edit, Trace
 
+Span = tuple[int, int]
 Tree = tuple[tuple[str, ...], ...]
 
 MAX_PROOFS = 64  # parses spent on finding the edits that change the tree; the rest is left undone
 
 _PARSER = MarkdownIt("commonmark")
 _BLOCKS = MarkdownIt("commonmark").disable(["inline"])
-_MAY_BE_CODE = re.compile(r"^(?: {4}| {0,3}\t)|^\s*(?:```|~~~)", re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 _PRE = re.compile(r"<(?:pre|script|style|textarea)\b|<!\[CDATA\[", re.IGNORECASE)
@@ -30,14 +31,29 @@ def tree(text: str) -> Tree:
     return tuple(_merged(_nodes(_PARSER.parse(text))))
 
 
-def code_spans(text: str) -> list[tuple[int, int]]:
+def code_spans(text: str) -> list[Span]:
     """Where strict CommonMark sees code blocks, indented ones too: whole lines, in code points."""
-    if not _MAY_BE_CODE.search(text):
-        return []
+    return _block_spans(text)[0]
+
+
+def list_spans(text: str) -> list[Span]:
+    """Where strict CommonMark sees lists: a line may belong to one by its indentation alone."""
+    return _block_spans(text)[1]
+
+
+@lru_cache(maxsize=2)  # both questions are asked of the same text in one round
+def _block_spans(text: str) -> tuple[list[Span], list[Span]]:
     tokens = _BLOCKS.parse(text)
     lines = [0, *(match.end() for match in re.finditer(r"\r\n?|\n", text)), len(text)]
-    maps = (token.map for token in tokens if token.type in ("fence", "code_block") and token.map)
-    return [(lines[first], lines[min(last, len(lines) - 1)]) for first, last in maps]
+    code, lists = (
+        [
+            (lines[token.map[0]], lines[min(token.map[1], len(lines) - 1)])
+            for token in tokens
+            if token.type in types and token.map
+        ]
+        for types in (("fence", "code_block"), ("bullet_list_open", "ordered_list_open"))
+    )
+    return code, lists
 
 
 def _nodes(tokens: Sequence[Token]) -> Iterator[tuple[str, ...]]:

@@ -33,7 +33,7 @@ def stem(word: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Idf:
-    """What words are worth, in nats. A word that no text holds is worth as much as one that one text holds."""
+    """What words are worth, in nats. A word of no text is worth what a word of one text is."""
 
     texts: int
     frequency: Mapping[str, int]

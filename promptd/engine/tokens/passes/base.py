@@ -1,6 +1,9 @@
-"""What a pass is: a pure function from a page and its context to edits. What it may rest on is listed here."""
+"""What a pass is: a pure function from a page and its context to edits.
 
-from collections.abc import Callable, Sequence
+What it may rest on is listed here, and nothing else is handed to it.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from promptd.engine.tokens.blocks import Page
@@ -25,7 +28,7 @@ class Aims:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What passes are given besides the page. """
+    """What passes are given besides the page."""
 
     count: Callable[[str], int]
     idf: Idf
@@ -40,7 +43,7 @@ class Pass:
     """A named pass. `is_lossless` ones are held to the CommonMark tree, `edits_code` may edit inside code."""
 
     name: str
-    run: Callable[[Page, Context], Sequence[Edit]]
+    run: Callable[[Page, Context], Iterable[Edit]]
     summary: str
     is_lossless: bool = False
     edits_code: bool = False

@@ -16,7 +16,7 @@ _IGNORED = ("comment", "rule")
 
 
 def husks(page: Page, removed: Collection[Block]) -> Iterator[Block]:
-    """The blocks that hold only removed ones, the outermost of each; `removed` themselves are not among them."""
+    """The blocks that hold only removed ones, the outermost of each, without `removed` themselves."""
     if not removed:
         return
     finder = _Finder(page, removed)
@@ -60,7 +60,9 @@ class _Finder:
         if not self.page.is_removable(block.start, block.end):
             return False
         if block.kind == "element":
-            return is_bare_tag(self.page.text[block.start : block.head]) and self.is_said(block.start, block.head)
+            return is_bare_tag(self.page.text[block.start : block.head]) and self.is_said(
+                block.start, block.head
+            )
         return self.may_go(block.start, block.head)
 
     def may_go(self, start: int, end: int) -> bool:

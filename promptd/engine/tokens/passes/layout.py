@@ -14,20 +14,26 @@ from promptd.engine.tokens.anchors import Anchor
 from promptd.engine.tokens.blocks import Block, Page
 from promptd.engine.tokens.edits import Edit
 from promptd.engine.tokens.passes.base import Context
+from promptd.engine.tokens.tree import list_spans
 
 _TAG_NAME = re.compile(r"[ \t]{4,}</?(?P<name>[A-Za-z][\w-]*)")
-SHORTENED = "<!-- shortened -->"  # the last line of a text that `least` left before it had nothing to drop
+SHORTENED = "<!-- shortened -->"  # stands in a text that `least` left before it had nothing more to drop
 _TRAILING = re.compile(r"(?<=[^\s])[ \t]+(?=\r?\n|\Z)")
 _BLANKS = re.compile(r"(?<=\n)(?:[ \t]*\r?\n)+(?:[ \t]+\Z)?|(?<=\n)[ \t]+\Z")
 _NEXT_LINE = re.compile(r"\r?\n[ \t]*[^\s]")
 _PADDING = re.compile(r"(?<=\|)[ \t]{2,}|[ \t]{2,}(?=\|)")
 _INDENT = re.compile(r"^[ \t]+(?=\S)", re.MULTILINE)
 CODE_COLUMNS = 4  # CommonMark: indented so far, a line is code
-_MARK = re.compile(re.escape(SHORTENED) + r"\s*\Z")
+_MARK = re.compile(rf"\A{SHORTENED}|{SHORTENED}\s*\Z")
+
+
+def is_mark(text: str, anchor: Anchor) -> bool:
+    """True if a comment is the mark of a shortened text, and not a comment like it somewhere."""
+    return text.startswith(SHORTENED, anchor.start) and (anchor.start == 0 or not text[anchor.end :].strip())
 
 
 def is_shortened(text: str) -> bool:
-    """True if the last line says that units were dropped."""
+    """True if the last line, or the first, says that units were dropped."""
     return _MARK.search(text) is not None
 
 
@@ -37,7 +43,7 @@ def comments(page: Page, context: Context) -> Iterator[Edit]:
     for anchor in page.anchors:
         if anchor.kind != "comment" or not text.endswith("-->", anchor.start, anchor.end):
             continue
-        if not _MARK.match(text, anchor.start):
+        if not is_mark(text, anchor):
             start, end = _whole_line(text, anchor)
             yield Edit(start, end, kind="comment", reason="comment")
 
@@ -80,8 +86,10 @@ def table_padding(page: Page, context: Context) -> Iterator[Edit]:
 
 def markup_indent(page: Page, context: Context) -> Iterator[Edit]:
     """Remove the indentation of lines that are tags, which says what the tags say already."""
+    lists = list_spans(page.text)
     for start, end in _tag_lines(page):
-        if not _may_interrupt(page, start):
+        is_listed = any(first <= start < last for first, last in lists)
+        if not is_listed and not _may_interrupt(page, start):
             yield from _unindent(page, start, end)
 
 
@@ -101,9 +109,33 @@ def _unindent(page: Page, start: int, end: int) -> Iterator[Edit]:
 
 
 def _may_interrupt(page: Page, start: int) -> bool:
-    """True for a line that would end a paragraph if it were not indented: an HTML block of CommonMark's kind 6."""
+    """True for a line that would end a paragraph if it were not indented (HTML block, kind 6)."""
     match = _TAG_NAME.match(page.text, start)
     return match is not None and match["name"].lower() in block_names
+
+
+def tag_lines(page: Page, context: Context) -> Iterator[Edit]:
+    """Write opening tags that follow one another on one line, and closing tags likewise.
+
+    Not lossless by CommonMark, for which a line of one tag and a line of two are different things.
+    """
+    for block in page.root.walk():
+        inner = block.children
+        if block.kind != "element" or not inner or any(above.kind == "item" for above in block.above()):
+            continue
+        if inner[0].kind == "element":
+            yield from _join(page, block.start, block.head, inner[0].start)
+        if inner[-1].kind == "element":
+            yield from _join(page, inner[-1].foot, inner[-1].end, block.foot)
+
+
+def _join(page: Page, start: int, end: int, after: int) -> Iterator[Edit]:
+    """Remove the white space between the tag in [start, end) and the one whose line begins at `after`."""
+    tag_end = start + len(page.text[start:end].rstrip())
+    next_tag = page.text.find("<", after)
+    is_next = not page.text[tag_end:next_tag].strip() and not page.is_solid(tag_end, next_tag)
+    if tag_end < next_tag and is_next:
+        yield Edit(tag_end, next_tag)
 
 
 def dedent(page: Page, context: Context) -> Iterator[Edit]:
@@ -155,11 +187,8 @@ def _shift(page: Page, run: list[Block]) -> Iterator[Edit]:
 
 def _level(page: Page, item: Block, depth: int) -> Iterator[Edit]:
     """One space of indentation for each level of a list, one more for the lines after the first."""
-    first, *more = _lines_of(page, item, item.head) or [None]
-    if first is not None:
-        yield _indent(first, depth)
-    for match in more:
-        yield _indent(match, depth + 1)
+    for number, match in enumerate(_lines_of(page, item, item.head)):
+        yield _indent(match, depth + (number > 0))
     for child in item.children:
         if child.kind == "item":
             yield from _level(page, child, depth + 1)

@@ -4,10 +4,11 @@ Units are items, sentences, and headings and bare elements once nothing is left 
 the worth (idf) of its words that stand nowhere else, and a part of the worth of its other words, by how
 much of it no other single unit says: so what is said elsewhere in other words goes first. It ends when the
 aimed reduction is reached, when nothing more fits above the floor of information, or when only protected
-units are left: those with an anchor of any kind or an instructing word, and lead-ins whose list stands.
+units are left: those that instruct, those with an anchor that stands nowhere else, and lead-ins whose list
+stands.
 
-Stopped before nothing was left to drop, the text gets a last line `<!-- shortened -->`: a text that has one
-is left alone, so that optimising twice changes nothing, and whoever reads it knows.
+Stopped before nothing was left to drop, the text gets a line `<!-- shortened -->` at its end: a text that
+has one is left alone, so that optimising twice changes nothing, and whoever reads it knows.
 """
 
 import re
@@ -15,9 +16,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
+from math import inf
 
 from promptd.engine.tokens.anchors import is_instructing
-from promptd.engine.tokens.blocks import Block, Page
+from promptd.engine.tokens.blocks import SOLID, Block, Page
 from promptd.engine.tokens.edits import Edit
 from promptd.engine.tokens.passes.base import Context
 from promptd.engine.tokens.passes.layout import SHORTENED, is_shortened
@@ -55,8 +57,16 @@ def least(page: Page, context: Context) -> Iterator[Edit]:
         for start, end in unit.spans:
             yield Edit(start, end, "", "drop", greedy.reason(unit))
     if greedy.is_stopped:
-        newline = "" if page.text.endswith("\n") else "\n"
-        yield Edit(len(page.text), len(page.text), f"{newline}{SHORTENED}\n")
+        yield _mark(page)
+
+
+def _mark(page: Page) -> Edit:
+    """The mark as the last line; as the first one if the text ends in code, which may be unclosed."""
+    text = page.text
+    if page.anchors and page.anchors[-1].kind in SOLID and not text[page.anchors[-1].end :].strip():
+        return Edit(0, 0, f"{SHORTENED}\n")
+    newline = "" if text.endswith("\n") else "\n"
+    return Edit(len(text), len(text), f"{newline}{SHORTENED}\n")
 
 
 @dataclass(slots=True)
@@ -177,7 +187,7 @@ class _Greedy:
         """Why a unit went, for the manifest."""
         if unit.is_head and unit.block.kind != "item":
             return "nothing is left below it"
-        if unit.overlap >= 0.5:  # noqa: PLR2004
+        if unit.overlap >= 0.5:
             return f"said elsewhere in other words ({unit.overlap:.0%})"
         return "least information per token"
 
@@ -241,19 +251,23 @@ class _Candidates:
             for anchor in self.page.anchors_in(*span)
             if anchor.kind != "tag"
         )
-        return Unit(spans, block, found, self.count(text), frozenset(map(stem, found)), anchors, is_head=is_head)
+        return Unit(
+            spans, block, found, self.count(text), frozenset(map(stem, found)), anchors, is_head=is_head
+        )
 
 
 class _Likeness:
     """How much of a unit another single unit, or a protected block, says with the same stems."""
 
     def __init__(self, page: Page, units: Sequence[Unit], idf: Idf) -> None:
-        self.idf = idf
         self.index: dict[str, list[Unit]] = {}
+        self.worths: dict[str, float] = {}  # a stem is worth what the commonest of its words is
         for unit in [*units, *_protected(page, units)]:
+            for word in unit.words:
+                each = stem(word)
+                self.worths[each] = min(idf.worth(word), self.worths.get(each, inf))
             for each in unit.stems:
                 self.index.setdefault(each, []).append(unit)
-        self.worths: dict[str, float] = {}
 
     def overlap(self, unit: Unit, gone: set[Unit]) -> float:
         """The largest share of a unit's worth that one standing unit says."""
@@ -265,11 +279,11 @@ class _Likeness:
         for each in sorted(unit.stems):
             users = self.index[each]
             if len(users) <= COMMON:
-                worth = self.worth(each)
+                worth = self.worths[each]
                 for user in users:
                     shared[user] = shared.get(user, 0.0) + worth
         best = self._best(unit, shared, gone)
-        whole = sum(self.worth(each) for each in sorted(unit.stems))
+        whole = sum(self.worths[each] for each in sorted(unit.stems))
         unit.twin = best
         unit.overlap = shared[best] / whole if best is not None and whole else -1.0
         return max(unit.overlap, 0.0)
@@ -277,11 +291,6 @@ class _Likeness:
     def _best(self, unit: Unit, shared: dict[Unit, float], gone: set[Unit]) -> Unit | None:
         standing = (user for user in shared if user is not unit and user not in gone)
         return max(standing, key=lambda user: (shared[user], -user.spans[0][0]), default=None)
-
-    def worth(self, each: str) -> float:
-        if each not in self.worths:
-            self.worths[each] = self.idf.worth(each)
-        return self.worths[each]
 
 
 def _protected(page: Page, units: Sequence[Unit]) -> Iterator[Unit]:

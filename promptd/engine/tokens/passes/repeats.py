@@ -5,8 +5,8 @@ Word for word means equal after case, punctuation and white space are folded; an
 before its items. Nearly means an Indel ratio of at least `aims.similarity` (rapidfuzz), the same anchors,
 the same instructing and negating words, and no word that stands nowhere else.
 
-A repeat is one only in like company: under "Don't" the same words mean the opposite. Code alone is never
-a repeat, since steps say the same command twice for a reason.
+A repeat is one only in like company: under "Don't" the same words mean the opposite. Code is a repeat only
+together with what stands before it, since steps say the same command twice for a reason.
 """
 
 from collections import Counter
@@ -52,7 +52,7 @@ class _Exact:
         self.keys: dict[Block, int] = {}
         self.weights: dict[Block, int] = {}
         self.ids: dict[Key, int] = {}
-        self.first: dict[tuple[int, bool], Block] = {}
+        self.first: dict[tuple[int, int, bool], Block] = {}
 
     def find(self) -> Iterator[tuple[Block, Block, str]]:
         """The blocks to remove with their first occurrence."""
@@ -80,14 +80,31 @@ class _Exact:
         """The first block that says the same, if this one is another."""
         if self.weights[block] < self.least or not self.may_go(block):
             return None
-        key = (self.keys[block], self.company.is_negative(block))
+        key = (self.keys[block], self.context_of(block), self.company.is_negative(block))
         first = self.first.setdefault(key, block)
         return None if first is block else first
 
+    def context_of(self, block: Block) -> int:
+        """For code what stands before it, which says what it is for; nothing for what speaks for itself."""
+        if block.kind != "code" or block.parent is None:
+            return -1
+        place = self.page.place(block)
+        if place:
+            return self.keys[block.parent.children[place - 1]]
+        own: Key = (block.parent.kind, folded(self.page, block.parent))
+        return self.ids.setdefault(own, len(self.ids))
+
     def may_go(self, block: Block) -> bool:
-        if block.kind in ("code", "rule", "comment", "tag"):
+        if block.kind in ("rule", "comment") or (block.kind == "tag" and not is_listed(block)):
             return False
         return self.page.is_removable(block.start, block.end)
+
+
+def is_listed(block: Block) -> bool:
+    """True for one of several lines like `<file>…</file>` that make up an element: a list in XML's way."""
+    siblings = block.parent.children if block.parent is not None else []
+    is_list = len(siblings) > 1 and all(each.kind == "tag" for each in siblings)
+    return is_list and len({each.name for each in siblings}) == 1 and bool(block.name)
 
 
 class _Near:

@@ -14,7 +14,9 @@ from promptd.engine.tokens.edits import Edit
 from promptd.engine.tokens.passes.base import Context
 from promptd.engine.tokens.units import is_bare_tag, sentences
 
-_LABEL = re.compile(r"^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[ xX]\][ \t]+)?(\*\*|__)(?=\S)", re.MULTILINE)
+_LABEL = re.compile(
+    r"^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[ xX]\][ \t]+)?(\*\*|__)(?=\S)", re.MULTILINE
+)
 _BOLD = re.compile(r"(?<![*\\])(?P<open>\*\*)(?=[^\s*])[^*\n]*(?<=[^\s*])(?P<close>\*\*)(?!\*)")
 _JSON_FENCE = re.compile(
     r"(?P<open>[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?:json)?[ \t]*\n)(?P<value>.*\n)[ \t]*(?P=fence)[ \t]*\n?",
@@ -79,7 +81,7 @@ def _label(page: Page, match: re.Match[str]) -> Iterator[Edit]:
 
 
 def emphasis(page: Page, context: Context) -> Iterator[Edit]:
-    """Bold inside a line becomes plain, except in sentences that instruct; a line that is bold as a whole stays."""
+    """Bold inside a line becomes plain, not in sentences that instruct nor where a whole line is."""
     for block in page.root.walk():
         if block.kind not in ("paragraph", "item"):
             continue
@@ -92,7 +94,9 @@ def emphasis(page: Page, context: Context) -> Iterator[Edit]:
 def _plain(page: Page, match: re.Match[str]) -> Iterator[Edit]:
     line_start = page.text.rfind("\n", 0, match.start()) + 1
     newline = page.text.find("\n", match.end())
-    around = page.text[line_start : match.start()] + page.text[match.end() : newline if newline >= 0 else None]
+    around = (
+        page.text[line_start : match.start()] + page.text[match.end() : newline if newline >= 0 else None]
+    )
     marks = match.span("open"), match.span("close")
     if around.strip() and all(page.is_free(*mark) for mark in marks):
         yield from (Edit(start, end) for start, end in marks)
