@@ -149,15 +149,26 @@ def read(
 
 
 def _with_nearest(keeper: Keeper, error: UnknownComponent) -> Flow[UnknownComponent]:
-    """The error with the nearest names that exist; lists the roots if that has not happened yet."""
+    """The error with the nearest names that exist; lists the roots if that has not happened yet.
+
+    Of the names that are held those are offered that are there right now; a whole scan for each mistyped
+    name, so as not to lack a new one, would cost more than it helps.
+    """
+    name = str(error.details["name"])
     if keeper.is_complete:
-        ids = keeper.library.ids()
+        near = yield from _existing(keeper, nearest(name, keeper.library.ids()))
     else:
         listing: Listing = yield Scan()
-        ids = [place.id for place in listing.found]
-    near = nearest(str(error.details["name"]), ids)
+        near = nearest(name, [place.id for place in listing.found])
     meant = f"; did you mean {', '.join(near)}?" if near else "; `promptd list` shows all names"
     return UnknownComponent(f"{error.message}{meant}", name=error.details["name"], nearest=near)
+
+
+def _existing(keeper: Keeper, ids: Iterable[str]) -> Flow[list[str]]:
+    """Those of the ids whose files are still there."""
+    places = {component.place: id for id in ids if (component := keeper.library.get(id)) is not None}
+    found: list[Place] = yield Exists(tuple(places))
+    return [id for place, id in places.items() if place in found]
 
 
 def reconcile(keeper: Keeper) -> Flow[Reconciled]:

@@ -33,17 +33,22 @@ def plan(library: Library, names: Sequence[str]) -> Plan:
     """Plan a prompt of the named components, in order. Never raises: see `Plan.refusal`."""
     found = [library.resolve(name) for name in names]
     absent = [id for resolution in found for id in resolution.absent]
-    rivals = [library.get(id) for resolution in found for id in resolution.matches]
     for name, resolution in zip(names, found, strict=True):
         if resolution.id is None:
             refusal = _no_such(name, resolution)
-            standing = tuple(rival for rival in rivals if rival is not None)
+            standing = tuple(_standing(library, found))
             return Plan((), standing, tuple(_places(library, absent, standing)), refusal)
     ids = tuple(resolution.id for resolution in found if resolution.id is not None)
     members, expanded = _closure(library, ids)
     absent += [id for member in members for link in member.links for id in link.absent]
     places = tuple(_places(library, absent, members))
     return Plan(ids, tuple(members), places, _refusal(library, ids, expanded))
+
+
+def _standing(library: Library, found: Iterable[Resolution]) -> Iterable[Component]:
+    """What a refusal rests on besides what is absent: rivals, and what the other names were found to be."""
+    ids = dict.fromkeys(id for resolution in found for id in (*resolution.matches, resolution.id) if id)
+    return (component for id in ids if (component := library.get(id)) is not None)
 
 
 def _no_such(name: str, resolution: Resolution) -> PromptdError:

@@ -92,6 +92,13 @@ def test_an_unknown_name_rests_on_every_place_it_was_looked_for() -> None:
     ]  # fmt: skip
 
 
+def test_an_unknown_name_rests_on_the_other_names_too() -> None:
+    """Were one of them gone by now, it might be the one to name: the same files give the same refusal."""
+    found = Shelf({"a.md": "", "b.md": ""}).plan("a.md", "nowhere.md", "b.md")
+    assert isinstance(found.refusal, UnknownComponent)
+    assert [member.id for member in found.members] == ["a.md", "b.md"]
+
+
 def test_a_requested_file_that_cannot_be_used_refuses_with_its_own_error() -> None:
     """As an included one it costs only itself."""
     broken = EncodingError("b.md is not UTF-8", id="b.md")
