@@ -90,7 +90,7 @@ async def test_a_task_that_fails_is_logged_and_the_rest_goes_on(
     task = made.spawn(broken())
     await until(task.done)
     await until(said.getvalue)
-    (line,) = map(json.loads, said.getvalue().splitlines())
+    (line,) = (json.loads(line) for line in said.getvalue().splitlines() if '"promptd.daemon"' in line)
     assert line["event"] == "unforeseen error"
     assert "LookupError: nobody thought of this" in line["exception"]
     assert repr(made).startswith("<Daemon <Keeper")
