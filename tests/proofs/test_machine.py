@@ -3,9 +3,7 @@
 `make soak` runs ten thousand and more.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,13 +13,6 @@ from tests.proofs.cold import Cold, Question, differences
 from tests.proofs.daemons import ask_all
 from tests.proofs.garden import IDS, LINKS, OPERATIONS, PLAIN, Garden, age
 from tests.proofs.machine import Proof
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A short directory: a socket's path has at most 107 bytes."""
-    with TemporaryDirectory(prefix="promptd-") as short:
-        yield Path(short)
 
 
 @pytest.mark.slow

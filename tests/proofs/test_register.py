@@ -2,9 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -76,13 +74,6 @@ def test_versions_are_read_from_a_prompt() -> None:
     """As they were written, and only whole ones."""
     text = (content("p0/first", 7) + content("p0/second", 12) + b"p1/first=12\n").decode()
     assert shown_in(text) == {"p0/first": 7, "p0/second": 12}
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A short directory: a socket's path has at most 107 bytes."""
-    with TemporaryDirectory(prefix="promptd-") as short:
-        yield Path(short)
 
 
 @pytest.mark.slow
