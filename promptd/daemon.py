@@ -22,6 +22,8 @@ from msgspec import structs
 from promptd import __version__, flows, log
 from promptd import config as configuration
 from promptd.config import Config
+from promptd.engine.library import Delta
+from promptd.engine.request import Request
 from promptd.errors import AlreadyRunning, ConfigError, PromptdError
 from promptd.keeper import Keeper
 from promptd.monitor.sampler import Sampler
@@ -40,6 +42,7 @@ from promptd.upkeep.watchdog import watch_ourselves
 EX_OK, EX_ALREADY_RUNNING, EX_CONFIG = 0, 75, 78  # sysexits.h
 RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("log.", "monitor.", "watch.")  # what a keeper is not made of
+INTERVALS = frozenset({"monitor.snapshot_s", "watch.reconcile_s"})
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
 LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
 
@@ -180,7 +183,7 @@ class Daemon:
         await flows.drive(keeper, flows.warm(keeper))
 
     def _observe(self, keeper: Keeper) -> None:
-        keeper.observers += [self.upkeep.changed, self.subscriptions.changed]
+        keeper.observers += [self.upkeep.changed, self.subscriptions.changed, self._say_how_many]
 
     def _set_timers(self) -> None:
         """Start everything that runs at an interval, with the intervals as they are configured now."""
@@ -199,7 +202,14 @@ class Daemon:
 
     def _say_ready(self) -> None:
         if not self.stopping.is_set():  # nothing may follow STOPPING
-            self.notifier.ready(f"{self.config_error or 'serving'}: {len(self.keeper.library)} components")
+            self.notifier.ready(self._status())
+
+    def _say_how_many(self, delta: Delta, _dropped: tuple[Request, ...]) -> None:
+        if (delta.added or delta.removed) and self._is_ready.is_set() and not self.stopping.is_set():
+            self.notifier.status(self._status())
+
+    def _status(self) -> str:
+        return f"{self.config_error or 'serving'}: {len(self.keeper.library)} components"
 
     # -- stop ---------------------------------------------------------------------------------
 
@@ -281,7 +291,8 @@ class Daemon:
         log.configure(config.log.format, config.log.level)
         if any(key == "roots" or key.startswith(("watch.", "library.")) for key in changed):
             await self.upkeep.watch(config.watch)
-        self._set_timers()
+        if not changed.isdisjoint(INTERVALS):
+            self._set_timers()
 
     async def _filled(self, config: Config) -> Keeper:
         """A keeper by another configuration, as warm as the one we have."""

@@ -179,6 +179,19 @@ def test_many_reloads_leave_nothing_behind(house: Reloadable) -> None:
     assert after[1] <= before[1] + 2
 
 
+def test_reloads_that_change_nothing_postpone_nothing(house: Reloadable) -> None:
+    """A supervisor that reloads all the time does not keep the timers from coming round."""
+    house.reload("[watch]\nreconcile_s = 0.2")
+    before = house.daemon.statistics("upkeep")["reconciles"]
+
+    def reconciled() -> bool:
+        house.daemon.ask("reload")
+        found: int = house.daemon.statistics("upkeep")["reconciles"]
+        return found > before + 1
+
+    house.daemon.wait_for(reconciled)
+
+
 # -- bad ----------------------------------------------------------------------------------------
 
 

@@ -65,12 +65,15 @@ def test_the_protocol_is_spoken_in_order(start: Start, library: Path, supervisor
     assert supervisor.hear() == {"READY": "1", "STATUS": "serving: 1 components"}
     assert daemon.text("hello") == "Hello.\n"
 
+    (library / "new.md").write_text("New.\n")
+    assert supervisor.hear() == {"STATUS": "serving: 2 components"}, "systemctl status keeps up"
+
     before_us = int(time.monotonic() * 1e6)
     daemon.signal(signal.SIGHUP)
     reloading = supervisor.hear()
     assert reloading["RELOADING"] == "1"
     assert before_us <= int(reloading["MONOTONIC_USEC"]) <= int(time.monotonic() * 1e6)
-    assert supervisor.hear() == {"READY": "1", "STATUS": "serving: 1 components"}
+    assert supervisor.hear() == {"READY": "1", "STATUS": "serving: 2 components"}
 
     config.write_text("[cache]\nentries = -1\n")
     daemon.signal(signal.SIGHUP)
