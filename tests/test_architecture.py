@@ -24,7 +24,7 @@ ENGINE = [path for path in MODULES if "engine" in path.relative_to(PACKAGE).part
 
 DOORS = {
     "networkx": "engine/graph.py",
-    "watchfiles": "watch/watcher.py",
+    "watchfiles": "watch/inotify.py",
     "psutil": "monitor/sampler.py",
     "tiktoken": "tokenizer.py",
 }

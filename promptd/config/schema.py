@@ -136,13 +136,17 @@ class WatchConfig(_Section, frozen=True):
 
     enabled: Annotated[bool, _says("watch the roots for changes")] = True
     step_ms: Annotated[int, _says("how often events are collected", ge=1, le=60_000)] = 20
-    settle_ms: Annotated[int, _says("quiet time before a batch of changes is applied", ge=0, le=60_000)] = 30
+    settle_ms: Annotated[int, _says("quiet time before a batch of changes is applied", ge=0, le=60_000)] = 10
     max_settle_ms: Annotated[
         int, _says("a batch is applied after this time even without quiet", ge=0, le=600_000)
     ] = 500
     reconcile_s: Annotated[
         float, _says("how often everything is compared with the disk", ge=0.1, le=86_400)
     ] = 30.0
+    scan_s: Annotated[
+        float,
+        _says("the same where events cannot be relied on, such as NFS, FUSE and overlays", ge=0.1, le=86_400),
+    ] = 2.0
 
 
 class ServeConfig(_Section, frozen=True):

@@ -24,7 +24,7 @@ from promptd.monitor.sampler import Failed, Sample, Sampler
 SCHEMA_VERSION = 1
 FILE_NAME = "health.json"
 VALID_INTERVALS = 3  # two snapshots may be late or lost before a reader takes the daemon for dead
-HEALTHY_WATCHER_MODES = ("inotify", "off")
+HEALTHY_WATCHER_MODES = ("inotify", "inotify+scan", "scan", "off")
 PROBLEMS = "problems"  # a source of this name gives sentences, not a section
 
 _log = log.get_logger("promptd.monitor")

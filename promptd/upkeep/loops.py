@@ -53,6 +53,7 @@ class Upkeep:
         self._spawn = spawn
         self._rounds = self._rounds_of(keeper)
         self._missed = Missed(time.monotonic, explained_s)
+        self._judged = 0
         self._watching: asyncio.Task[None] | None = None
         self._watcher: Watcher | None = None
         self._is_filled = asyncio.Event()
@@ -77,6 +78,7 @@ class Upkeep:
         self._rounds = self._rounds_of(keeper)
         self._warm_soon(request for request, _ in former.prompts.items())
         await flows.drive(keeper, flows.reconcile(keeper))
+        self._missed.explain(lambda _: True)  # the events of what it found went to the former keeper
 
     def problems(self) -> list[str]:
         """What an operator should know, one sentence each."""
@@ -123,9 +125,9 @@ class Upkeep:
             await asyncio.sleep(WATCH_AGAIN_S)
 
     async def _follow(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
-        timing = Timing(step_ms=watch.step_ms, settle_ms=watch.settle_ms, max_settle_ms=watch.max_settle_ms)
+        timing = Timing(watch.step_ms, watch.settle_ms, watch.max_settle_ms, watch.scan_s)
         files = self.keeper.files
-        watcher = Watcher(files.roots, lambda: tuple(files.directories()), self._is_ignored, timing)
+        watcher = Watcher(files.roots, files.directories, self._is_ignored, timing)
         async with watcher:
             self._watcher = watcher
             in_place.set()
@@ -175,6 +177,29 @@ class Upkeep:
     def _paths(self, id: str) -> Iterable[str]:
         return (f"{root}/{id}" for root in self.keeper.files.roots)
 
+    # -- missed events ------------------------------------------------------------------------
+
+    def _suspect(self, delta: Delta) -> None:
+        """A change is known, whoever found it: an event must tell of it now, or the watcher is deaf.
+
+        Files that became components only because somebody pulls them in have not changed themselves.
+        """
+        listed = (id for id in delta.added if self.keeper.library.names.is_discovered(id.rpartition("/")[2]))
+        ids = [id for id in (*listed, *delta.changed, *delta.removed) if self._is_told(id)]
+        if ids:
+            self._missed.suspect(ids)
+            asyncio.get_running_loop().call_later(1.1 * self._missed.explained_s, self._judge)
+
+    def _is_told(self, id: str) -> bool:
+        return self._watcher is not None and any(map(self._watcher.hears_of, self._paths(id)))
+
+    def _judge(self) -> None:
+        """Watch everything anew if changes were missed since this was last asked."""
+        missed = self._missed.total - self._judged
+        self._judged += missed
+        if missed and self._watcher is not None:
+            self._watcher.distrust(f"{missed} changes made no event")
+
     # -- reconciling --------------------------------------------------------------------------
 
     async def reconcile_every(self, interval_s: float) -> None:
@@ -196,8 +221,6 @@ class Upkeep:
         found = await flows.drive(keeper, flows.reconcile(keeper))
         self._reconciles += 1
         if found:
-            if self._watcher is not None:
-                self._missed.suspect(found.ids)
             _log.info(
                 "reconcile",
                 added=found.added,
@@ -210,8 +233,9 @@ class Upkeep:
 
     # -- warming ------------------------------------------------------------------------------
 
-    def changed(self, _delta: Delta, dropped: tuple[Request, ...]) -> None:
+    def changed(self, delta: Delta, dropped: tuple[Request, ...]) -> None:
         """Observe a change: see to it that what it made untrue is warm again."""
+        self._suspect(delta)
         if self._changed_s is None:
             self._changed_s = self._followed_s or time.monotonic()
         self._warm_soon(dropped)

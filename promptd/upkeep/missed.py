@@ -1,6 +1,6 @@
-"""Missed: the changes that a reconcile found and that no event of the watcher explained.
+"""Missed: the changes that a reconcile or a request found and that no event of the watcher explained.
 
-An event may be on its way when the scan sees its file, so a difference is a suspect first. A batch that
+An event may be on its way when somebody sees its file, so a difference is a suspect first. A batch that
 says to look at its path explains it; one that nothing has explained after `explained_s` is counted. Pure:
 the clock is handed in.
 """
@@ -15,7 +15,7 @@ class Missed:
 
     def __init__(self, clock: Callable[[], float], explained_s: float = EXPLAINED_S) -> None:
         self._clock = clock
-        self._explained_s = explained_s
+        self.explained_s = explained_s
         self._suspects: dict[str, float] = {}  # id -> when it counts
         self._total = 0
 
@@ -23,9 +23,9 @@ class Missed:
         return f"<Missed {self._total}, {len(self._suspects)} suspects>"
 
     def suspect(self, ids: Iterable[str]) -> None:
-        """A scan found these to differ from what was held."""
+        """These were found to differ from what was held."""
         self._settle()
-        due_s = self._clock() + self._explained_s
+        due_s = self._clock() + self.explained_s
         for id in ids:
             self._suspects.setdefault(id, due_s)
 

@@ -8,9 +8,10 @@ Paths below a directory that is rescanned anyway are dropped, and past `max_path
 """
 
 import math
-import os.path
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+from promptd.watch.names import is_within_any, parent
 
 MAX_PATHS = 2_000  # a stat of each costs as much as a full scan of a middling library
 
@@ -31,6 +32,13 @@ class Sighting:
 
     def __bool__(self) -> bool:
         return self.full or bool(self.paths) or bool(self.directories)
+
+    def __len__(self) -> int:
+        return len(self.paths) + len(self.directories)
+
+    def covers(self, path: str) -> bool:
+        """True if a reader that looks where the sighting points looks at `path`."""
+        return self.full or path in self.paths or is_within_any(path, self.directories)
 
     def __or__(self, other: "Sighting") -> "Sighting":
         return Sighting(
@@ -58,7 +66,7 @@ class Batch:
 
     def covers(self, path: str) -> bool:
         """True if a reader that does what the batch asks for looks at `path`."""
-        return self.full or path in self.paths or _is_within(path, self.directories)
+        return self.full or path in self.paths or is_within_any(path, self.directories)
 
 
 class Coalescer:
@@ -84,7 +92,7 @@ class Coalescer:
         return f"<Coalescer holds {held}, due in {self.due_in_s()} s>"
 
     def __len__(self) -> int:
-        return len(self._held.paths) + len(self._held.directories)
+        return len(self._held)
 
     def add(self, sighting: Sighting) -> None:
         """Take one sighting in; an empty one changes nothing."""
@@ -107,21 +115,7 @@ class Coalescer:
         if self.due_in_s() != 0.0:
             return None
         held, self._held = self._held, Sighting()
-        inner = (d for d in held.directories if _is_within(_parent(d), held.directories - {d}))
+        inner = (d for d in held.directories if is_within_any(parent(d), held.directories - {d}))
         directories = held.directories.difference(inner)
-        paths = frozenset(path for path in held.paths if not _is_within(path, directories))
+        paths = frozenset(path for path in held.paths if not is_within_any(path, directories))
         return Batch(paths, directories, held.full, held.seen_s)
-
-
-def _is_within(path: str, directories: frozenset[str]) -> bool:
-    """True if `path` or one of its ancestors is in `directories`."""
-    while directories and path not in directories:
-        above = _parent(path)
-        if above == path:
-            return False
-        path = above
-    return bool(directories)
-
-
-def _parent(path: str) -> str:
-    return os.path.dirname(path)

@@ -1,92 +1,140 @@
-"""The half of the watcher that lives in a thread: waits for events, and keeps every directory watched.
+"""The half of the watcher that lives in a thread: hauls events in, and keeps every directory watched.
 
-`look` waits in the notifier (watchfiles' RustNotify, handed in as a factory; it lets go of the GIL while it
-waits) and sorts what it brought. When a directory came, went or changed, the notifier is replaced: list the
-directories, make a new notifier for them, only then drain and drop the old one, and list once more. A
-directory that appeared while this went on shows in the second list, and another round follows. The sighting
-is handed out after all that, so whoever rescans the directories it names misses nothing: what happened
-before the rescan is found by it, what happens after is seen by the new notifier.
+`look` rests for a step, asks the net what it caught, and sorts it. When a directory came, went or changed,
+the net is mended: list the directories at that place, watch those that are new or may have been replaced,
+only then empty and drop the old watches, and list once more. A directory that appeared while this went on
+shows in the second list, and another round follows. The sighting is handed out after all that, so whoever
+rescans the directories it names misses nothing: what happened before the rescan is found by it, what happens
+after is seen by the new watches.
 
-Nothing is mended here. An error closes the lookout and travels to watcher.py, which opens it again.
+Events get lost without a word. So a haul that is large for the kernel's queue, or a rest that took far too
+long (this process was stopped, or starved), asks for a scan of everything; and `look` makes rounds
+(rounds.py) in search of what no event tells.
+
+What breaks is not mended here. An error closes the lookout and travels to watcher.py, which opens it again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from threading import Event
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Literal
 
 from promptd.watch.changes import Sighting
-from promptd.watch.scope import Scope
+from promptd.watch.inotify import Inotify, Pulse, is_limit, max_queued_events
+from promptd.watch.mounts import MountTable
+from promptd.watch.names import is_within_any, parent
+from promptd.watch.net import MakeNotifier, Net
+from promptd.watch.rounds import Heart, Rounds, Table
+from promptd.watch.scope import Scope, is_watchable
 
 MAX_ROUNDS = 5  # a tree that changes during five surveys in a row is left to the next event
-DRAIN_STEP_MS = 2  # an event lies in the kernel's queue for well under a millisecond
-DRAIN_TIMEOUT_MS = 1
+MAX_PLACES = 64  # to list so many places one by one costs as much as to list everything
+STALL_S = 1.0  # a rest of 20 ms that takes this long
+QUEUE_SHARE = 8  # a save is four events in the kernel and one or two here: this is half of the queue
+
+ListDirectories = Callable[[str | None], Mapping[str, str]]
 
 
-class Stop(Protocol):
-    """What a notifier asks on every step whether to go on."""
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a lookout uses of the system below it; tests bring their own. One for each lookout."""
 
-    def is_set(self) -> bool:
-        """True once it should return."""
-        ...
-
-
-class Notifier(Protocol):
-    """What is used of watchfiles' RustNotify; watches from its construction to `close`."""
-
-    def watch(
-        self, debounce_ms: int, step_ms: int, timeout_ms: int, stop_event: Stop | None
-    ) -> set[tuple[int, str]] | str:
-        """Block until there are changes (kind, path), or return why there are none."""
-        ...
-
-    def close(self) -> None:
-        """Stop watching and free the watches."""
-        ...
+    make: MakeNotifier = Inotify
+    is_limit: Callable[[BaseException], bool] = is_limit
+    max_queued_events: Callable[[], int] = max_queued_events
+    mounts: Table = field(default_factory=MountTable)
+    pulse: Heart = field(default_factory=Pulse)
+    clock: Callable[[], float] = time.monotonic
 
 
-MakeNotifier = Callable[[Sequence[str]], Notifier]
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a rest is, in seconds: `step_s`, but `quick_s` for `settle_s` after something was seen."""
+
+    step_s: float
+    quick_s: float
+    settle_s: float
 
 
 class Lookout:
-    """Watches one scope at a time. All methods but `stop` belong to a single thread.
+    """Watches some roots. All but `stop`, `distrust` and the questions belongs to a single thread.
 
-    `survey` lists what should be watched; `step_ms` is how long the notifier sleeps between two looks at
-    its events, and `debounce_ms` how long at most it gathers a burst.
+    `list_directories` says where each directory of the library really is, by its path: of all, or of those
+    at and below one path. `is_ignored` says of an absolute path that nobody wants to hear of it.
     """
 
     def __init__(
         self,
-        make: MakeNotifier,
-        survey: Callable[[], Scope],
+        roots: Sequence[str],
+        list_directories: ListDirectories,
         is_ignored: Callable[[str], bool],
-        *,
-        step_ms: int,
-        debounce_ms: int,
-        clock: Callable[[], float],
+        pace: Pace,
+        world: World,
     ) -> None:
-        self._make = make
-        self._survey = survey
+        self._roots = tuple(roots)
+        self._list = list_directories
         self._is_ignored = is_ignored
-        self._step_ms = step_ms
-        self._debounce_ms = debounce_ms
-        self._clock = clock
-        self._stop = Event()
-        self._notifier: Notifier | None = None
-        self._scope: Scope | None = None
-        self.watched = 0
-        self.unwatched = 0
-        self.is_limited = False
-        self.rebuilds = 0
+        self._pace = pace
+        self._world = world
+        self._clock = world.clock
+        self._net = Net(world.make, world.is_limit, world.pulse.path)
+        self._rounds = Rounds(world.mounts, world.pulse, world.clock)
+        self._scope = Scope.nothing(self._roots)
+        self._mounts = self._scope.mounts
+        self._unwatched: frozenset[str] = frozenset()
+        self._many = 0
+        self._busy_until_s = 0.0
+        self._running = Lock()
+        self._running.acquire()
+        self.is_open = False
+        self.stalls = 0
 
     def __repr__(self) -> str:
-        return f"<Lookout {'open' if self.is_open else 'closed'}, {self.watched} directories>"
+        return f"<Lookout {'open' if self.is_open else 'closed'}, {self._net!r}>"
+
+    # -- questions and orders, from any thread ------------------------------------------------
 
     @property
-    def is_open(self) -> bool:
-        """True while a notifier is at work."""
-        return self._notifier is not None
+    def is_stopped(self) -> bool:
+        """True after `stop`."""
+        return not self._running.locked()
+
+    @property
+    def is_limited(self) -> bool:
+        """True if directories are not watched because a limit of the system is reached."""
+        return self._net.is_short and bool(self._unwatched)
+
+    @property
+    def reliance(self) -> Literal["inotify", "inotify+scan", "scan"]:
+        """On what the library's directories can rely: on events, on scans, or on both together."""
+        scope = self._scope
+        if not scope.scanned:
+            return "inotify"
+        return "scan" if scope.watched.isdisjoint(scope.names) else "inotify+scan"
+
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """Directories watched, those that should be, those that are scanned; notifiers now, and ever made."""
+        watched, unwatched = len(self._scope.watched), len(self._unwatched)
+        return watched - unwatched, unwatched, len(self._scope.scanned), len(self._net), self._net.made
+
+    def hears_of(self, path: str) -> bool:
+        """True if a change at `path` should make an event: its directory is watched and tells everything."""
+        scope, real = self._scope, self._scope.listed.get(parent(path))
+        return real in scope.watched and real not in self._unwatched and real not in scope.scanned
+
+    def stop(self) -> None:
+        """End a running `look` at once, and every later one."""
+        if not self.is_stopped:
+            self._running.release()
+
+    def distrust(self, reason: str) -> None:
+        """Make the running `look` fail: somebody knows of a change that made no event."""
+        self._rounds.distrust(reason)
+
+    # -- in the thread ------------------------------------------------------------------------
 
     def open(self) -> Sighting:
         """Begin to watch; asks for a full scan, which finds whatever happened before.
@@ -96,30 +144,41 @@ class Lookout:
         """
         self.close()
         with self._closing_on_error():
-            return self._rebuild() | Sighting(full=True, seen_s=self._clock())
+            self._mounts = self._rounds.begin()
+            self._many = self._world.max_queued_events() // QUEUE_SHARE
+            seen = self._mend(frozenset(self._roots))
+            self.is_open = True
+            return seen | Sighting(full=True, seen_s=self._clock())
 
     def look(self) -> Sighting:
-        """Wait for events; empty if they concern nobody or `stop` was called.
+        """Wait until there is something to tell; empty only after `stop`.
 
         Raises:
-            OSError, RuntimeError: the notifier has failed, and the lookout is closed.
+            OSError, RuntimeError: a notifier has failed or is deaf, and the lookout is closed.
         """
-        assert self._notifier is not None
+        seen = Sighting()
         with self._closing_on_error():
-            seen = self._sort(self._notifier.watch(self._debounce_ms, self._step_ms, 0, self._stop))
-            return seen | self._rebuild() if seen.directories else seen
-
-    def stop(self) -> None:
-        """End a running `look` within one step; called from any thread."""
-        self._stop.set()
+            while not seen and self._running.locked():
+                if self._has_stood_still():
+                    seen |= Sighting(full=True, seen_s=self._clock())
+                if hauls := self._net.haul():
+                    seen |= self._take_in(hauls)
+                if self._rounds.are_due():
+                    seen |= self._make_rounds()
+        self._busy_until_s = self._clock() + self._pace.settle_s
+        return seen
 
     def close(self) -> None:
-        """Drop the notifier and its watches."""
-        if self._notifier is not None:
-            self._notifier.close()
-        self._notifier = self._scope = None
-        self.watched = self.unwatched = 0
-        self.is_limited = False
+        """Drop all watches."""
+        self.is_open = False
+        self._net.close()
+        self._scope = Scope.nothing(self._roots)
+        self._unwatched = frozenset()
+
+    def end(self) -> None:
+        """Close for good."""
+        self.close()
+        self._rounds.close()
 
     @contextmanager
     def _closing_on_error(self) -> Iterator[None]:
@@ -129,69 +188,82 @@ class Lookout:
             self.close()
             raise
 
-    def _sort(self, changes: set[tuple[int, str]] | str) -> Sighting:
-        if isinstance(changes, str) or self._scope is None:
-            return Sighting()
-        found = self._scope.sort({path for _, path in changes}, self._is_ignored)
-        return replace(found, events=len(changes), seen_s=self._clock())
+    def rest(self, seconds: float) -> None:
+        """Wait so long, or until `stop`."""
+        if self._running.acquire(timeout=seconds):
+            self._running.release()
 
-    def _rebuild(self) -> Sighting:
-        """Replace the notifier until two surveys in a row agree; returns what the old ones still held.
+    def _has_stood_still(self) -> bool:
+        """Rest for one step; true if that took suspiciously long."""
+        began_s = self._clock()
+        step_s = self._pace.quick_s if began_s < self._busy_until_s else self._pace.step_s
+        self.rest(step_s)
+        if self._clock() - began_s < step_s + STALL_S:
+            return False
+        self.stalls += 1
+        self._rounds.excuse()
+        return True
 
-        The first round never trusts an unchanged list: a directory may have been replaced by another one
-        of the same name, and the old watch is then on one that is gone.
+    def _take_in(self, hauls: Collection[set[str]]) -> Sighting:
+        seen = self._sort(hauls)
+        if max(map(len, hauls)) >= self._many:  # the kernel's queue may have run over
+            seen |= Sighting(full=True)
+        return seen | self._mend(seen.directories) if seen.directories else seen
+
+    def _sort(self, hauls: Collection[set[str]]) -> Sighting:
+        found = self._scope.sort(frozenset[str]().union(*hauls), self._is_ignored)
+        return replace(found, events=sum(map(len, hauls)), seen_s=self._clock())
+
+    def _make_rounds(self) -> Sighting:
+        self._rounds.mind(self._net)
+        exchanged = self._scope.exchanged()
+        if mounts := self._rounds.mounts_beside(self._scope):
+            self._mounts = mounts
+            exchanged = frozenset(self._roots)
+        if exchanged:
+            return self._mend(exchanged) | Sighting(directories=exchanged, seen_s=self._clock())
+        return self._retry() if self._unwatched and self._rounds.is_retry_due() else Sighting()
+
+    def _retry(self) -> Sighting:
+        """Watch what could not be watched before; what happened there meanwhile is to be scanned."""
+        before = self._unwatched
+        seen = self._mend(frozenset())
+        new = {name for real in before - self._unwatched for name in self._scope.names.get(real, ())}
+        return seen | Sighting(directories=frozenset(new), seen_s=self._clock())
+
+    # -- mending ------------------------------------------------------------------------------
+
+    def _mend(self, below: frozenset[str]) -> Sighting:
+        """Watch what is at and below these places now; returns what old watches still told.
+
+        Goes on until a second survey agrees with the first. All watches below `below` are made anew, whatever
+        the surveys say: a directory may have been replaced by another one of the same name, and the old watch
+        is then on one that is gone.
         """
-        late = Sighting()
-        done: tuple[str, ...] | None = None
-        for attempt in range(1, MAX_ROUNDS + 1):
-            scope = self._survey()
-            if scope.watched == done:
+        told, suspect = Sighting(), below
+        for number in range(MAX_ROUNDS):
+            scope = self._survey(below)
+            gone = self._scope.suspects(suspect) | (self._scope.watched - scope.watched)
+            fresh = self._fresh(scope, gone)
+            if number and not gone and (not fresh or self._net.is_short):
                 break
-            try:
-                late |= self._replace(scope)
-                done = scope.watched
-            except (FileNotFoundError, PermissionError):  # it vanished between the survey and the watch
-                if attempt == MAX_ROUNDS:
-                    raise
-        return late
+            late = self._sort(self._net.mend(gone, fresh))
+            self._scope = scope
+            self._unwatched = scope.watched - self._net.watched
+            told |= late
+            suspect = late.directories
+            below |= suspect
+        return told
 
-    def _replace(self, scope: Scope) -> Sighting:
-        fresh, watched = self._create(scope.watched)
-        old, self._notifier = self._notifier, fresh
-        late = self._drain(old) if old is not None else Sighting()
-        self._scope = scope
-        self.watched = watched
-        self.is_limited = watched < len(scope.watched)
-        self.unwatched = scope.unwatchable + len(scope.watched) - watched
-        self.rebuilds += 1
-        return late
+    def _fresh(self, scope: Scope, gone: Collection[str]) -> list[str]:
+        """What of a scope has to be watched and is not, or no longer."""
+        kept = self._net.watched.difference(gone)
+        return [place for place in scope.watched - kept if is_watchable(place)]
 
-    def _create(self, paths: Sequence[str]) -> tuple[Notifier, int]:
-        """Watch all of them or, where the system's limit does not allow it, as many outer ones as it does.
-
-        Beside an old notifier the limit is an error: without the old one they may all fit.
-        """
-        count = len(paths)
-        while True:
-            try:
-                return self._make(paths[:count]), count
-            except OSError as error:
-                if not is_watch_limit(error) or self._notifier is not None or count <= 1:
-                    raise
-                count //= 2
-
-    def _drain(self, old: Notifier) -> Sighting:
-        """Sort by the old scope what the old notifier still holds: it knows directories that are gone."""
-        try:
-            return self._sort(old.watch(0, DRAIN_STEP_MS, DRAIN_TIMEOUT_MS, None))
-        finally:
-            old.close()
-
-
-def is_watch_limit(error: BaseException) -> bool:
-    """True if `fs.inotify.max_user_watches` or `max_user_instances` is used up.
-
-    watchfiles 1.3 leaves errno unset, so the text must do ("OS file watch limit reached", or "Too many open
-    files (os error 24)" for the instances).
-    """
-    return "watch limit" in str(error) or "os error 24" in str(error)
+    def _survey(self, below: frozenset[str]) -> Scope:
+        """The scope as it is now, where nothing but what is at or below these places may have changed."""
+        if len(below) > MAX_PLACES or not below.isdisjoint(self._roots):
+            return Scope.survey(self._roots, self._list(None), self._mounts)
+        outer = [place for place in below if not is_within_any(parent(place), below - {place})]
+        listed = {name: real for place in outer for name, real in self._list(place).items()}
+        return self._scope.renewed(outer, listed, self._mounts)

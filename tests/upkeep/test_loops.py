@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from promptd import flows
 from promptd.config.schema import WatchConfig
+from promptd.engine.library import Delta
 from promptd.engine.request import request_of
 from promptd.files import Sweep
 from promptd.keeper import Keeper
@@ -120,7 +121,7 @@ async def test_what_nobody_asked_for_is_not_assembled(post: Post, until: Until) 
 async def test_what_somebody_asked_for_meanwhile_is_not_done_twice(post: Post) -> None:
     """A request that came first has made it warm."""
     await post.ask("commands/hello")
-    post.upkeep.changed(object(), (HELLO,))  # type: ignore[arg-type]
+    post.upkeep.changed(Delta(1), (HELLO,))
     await post.tasks.done()
     assert post.counts.rewarmed == 0
 

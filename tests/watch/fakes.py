@@ -1,26 +1,28 @@
 """Stand-ins for the world below the watcher: a notifier that says what it is told, a clock, fewer rights."""
 
 import ctypes
-import itertools
 import os
 import queue
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from promptd.watch.lookout import Stop
+from promptd.watch.mounts import Mounts
 
 Said = set[str] | Exception
 NOBODY = 65534
 
 
 class ManualClock:
-    """A clock that stands still until it is moved; seconds."""
+    """A clock in seconds that stands still until it is moved, or, by one of `jumps_s`, when it is read."""
 
     def __init__(self, now_s: float = 1_000.0) -> None:
         self.now_s = now_s
+        self.jumps_s: list[float] = []
 
     def __call__(self) -> float:
         """Seconds, as time.monotonic gives them."""
+        if self.jumps_s:
+            self.now_s += self.jumps_s.pop(0)
         return self.now_s
 
     def advance(self, seconds: float) -> None:
@@ -29,7 +31,7 @@ class ManualClock:
 
 
 class FakeNotifier:
-    """Brings what `say` put in; like RustNotify it blocks until then and cannot be used after close."""
+    """Brings what `say` put in; like Inotify it never waits and cannot be used after close."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = tuple(paths)
@@ -37,28 +39,20 @@ class FakeNotifier:
         self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
 
     def say(self, said: Said) -> None:
-        """Let the running or next `watch` return these paths, or raise this error."""
+        """Let the next haul return these paths, or raise this error."""
         self._said.put(said)
 
-    def watch(
-        self, debounce_ms: int, step_ms: int, timeout_ms: int, stop_event: Stop | None
-    ) -> set[tuple[int, str]] | str:
-        """Wait in steps for what is said, for the stop, or for the timeout (0: for ever)."""
-        for step in itertools.count(1):
-            if self.is_closed:
-                raise RuntimeError("RustNotify watcher closed")
-            if stop_event is not None and stop_event.is_set():
-                return "stop"
-            try:
-                said = self._said.get(timeout=step_ms / 1000)
-            except queue.Empty:
-                if timeout_ms and step * step_ms > timeout_ms:
-                    return "timeout"
-                continue
+    def haul(self) -> set[str]:
+        """What was said since the last haul."""
+        if self.is_closed:
+            raise RuntimeError("RustNotify watcher closed")
+        found: set[str] = set()
+        while not self._said.empty():
+            said = self._said.get()
             if isinstance(said, Exception):
                 raise said
-            return {(2, path) for path in said}
-        raise AssertionError
+            found |= said
+        return found
 
     def close(self) -> None:
         """End it."""
@@ -66,30 +60,99 @@ class FakeNotifier:
 
 
 class FakeNotifiers:
-    """A factory of notifiers that remembers them all; `refusals` are raised first, one a call."""
+    """A factory of notifiers that remembers them all.
 
-    def __init__(self, *refusals: Exception, most: int | None = None) -> None:
+    `refusals` are raised first, one a call; `forbidden` are directories nobody may watch; `most` is how many
+    directories may be watched at a time, by all notifiers that are not closed.
+    """
+
+    def __init__(self, *refusals: Exception, most: int | None = None, forbidden: str = "") -> None:
         self.made: list[FakeNotifier] = []
         self.asked: list[tuple[str, ...]] = []
         self.on_make: Callable[[], None] = lambda: None
+        self.most = most
         self._refusals = list(refusals)
-        self._most = most
+        self._forbidden = forbidden
 
     @property
     def last(self) -> FakeNotifier:
         """The one made last."""
         return self.made[-1]
 
+    @property
+    def open(self) -> list[FakeNotifier]:
+        """Those that are not closed."""
+        return [notifier for notifier in self.made if not notifier.is_closed]
+
+    @property
+    def watched(self) -> set[str]:
+        """What is watched by any of those."""
+        return {path for notifier in self.open for path in notifier.paths}
+
     def __call__(self, paths: Sequence[str]) -> FakeNotifier:
         """Make one, or refuse."""
         self.asked.append(tuple(paths))
         if self._refusals:
             raise self._refusals.pop(0)
-        if self._most is not None and len(paths) > self._most:
-            raise OSError(f'OS file watch limit reached. about ["{paths[self._most]}"]')
+        if self._forbidden in paths:
+            raise PermissionError(13, "Permission denied", self._forbidden)
+        used = sum(len(notifier.paths) for notifier in self.open)
+        if self.most is not None and used + len(paths) > self.most:
+            raise OSError(f'OS file watch limit reached. about ["{paths[-1]}"]')
         self.on_make()
         self.made.append(FakeNotifier(paths))
         return self.made[-1]
+
+
+class FakeTable:
+    """A mount table that says what it is told; it has changed whenever it was told."""
+
+    def __init__(self, **types: str) -> None:
+        self._types = {f"/{name}" if name != "root" else "/": kind for name, kind in types.items()}
+        self._has_changed = False
+        self.is_closed = False
+
+    def mount(self, point: str, kind: str) -> None:
+        """Mount something; kind "" unmounts."""
+        self._types[point] = kind
+        self._types = {point: kind for point, kind in self._types.items() if kind}
+        self._has_changed = True
+
+    def has_changed(self) -> bool:
+        """True once after each change."""
+        has_changed, self._has_changed = self._has_changed, False
+        return has_changed
+
+    def read(self) -> Mounts:
+        """The mounts."""
+        return Mounts(dict(self._types))
+
+    def close(self) -> None:
+        """Remember it."""
+        self.is_closed = True
+
+
+class FakePulse:
+    """A pulse that those notifiers hear that are not in `deaf`."""
+
+    path = "/pulse"
+
+    def __init__(self, notifiers: FakeNotifiers) -> None:
+        self.beats = 0
+        self.deaf: list[FakeNotifier] = []
+        self.is_closed = False
+        self._notifiers = notifiers
+
+    def beat(self) -> None:
+        """Say the path to everyone who is open and not deaf."""
+        self.beats += 1
+        for notifier in self._notifiers.open:
+            if notifier not in self.deaf:
+                notifier.say({self.path})
+
+    def close(self) -> None:
+        """Remember it."""
+        self.is_closed = True
 
 
 class AsNobody:

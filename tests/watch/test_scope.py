@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 from promptd.watch.changes import Sighting
-from promptd.watch.scope import Scope, is_within
+from promptd.watch.mounts import Mounts
+from promptd.watch.scope import SILENT, Scope, is_watchable
 from tests.watch.fakes import AsNobody
 
+LOCAL = Mounts({"/": "ext4"})
 
-def survey(root: Path, *below: str) -> Scope:
+
+def survey(root: Path, *below: str, mounts: Mounts = LOCAL) -> Scope:
     """Survey a root with these directories below it."""
-    return Scope.survey([str(root)], [str(root), *(str(root / name) for name in below)])
+    listed = [str(root), *(str(root / name) for name in below)] if root.is_dir() else []
+    return Scope.survey([str(root)], {name: os.path.realpath(name) for name in listed}, mounts)
 
 
 def sort(scope: Scope, *paths: object) -> Sighting:
@@ -29,8 +33,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_directories_and_the_one_above_are_watched(root: Path) -> None:
-    """Parents come before children, so that a replacement of a child is never missed in between."""
-    assert survey(root, "sub").watched == (str(root.parent), str(root), str(root / "sub"))
+    """What is listed, and the place from which the loss of the root is seen."""
+    assert survey(root, "sub").watched == {str(root.parent), str(root), str(root / "sub")}
 
 
 def test_a_file_below_the_root_is_a_path(root: Path) -> None:
@@ -73,7 +77,8 @@ def test_a_linked_root_is_watched_at_both_ends(root: Path) -> None:
     link = root.parent.parent / "current"
     link.symlink_to(root)
     scope = survey(link)
-    assert {str(link.parent), str(root.parent), str(link)} <= set(scope.watched)
+    assert scope.watched == {str(link.parent), str(root.parent), str(root)}
+    assert sort(scope, root / "a.md").paths == {f"{link}/a.md"}
     assert sort(scope, link).directories == {str(link)}
     assert sort(scope, root).directories == {str(link)}
 
@@ -82,7 +87,7 @@ def test_a_missing_root_is_awaited_at_its_nearest_ancestor(root: Path) -> None:
     """Where the root and its parents do not exist, the appearance of the first of them is seen."""
     missing = root / "x" / "y" / "lib"
     scope = survey(missing)
-    assert scope.watched == (str(root),)
+    assert scope.watched == {str(root)}
     assert sort(scope, root / "x").directories == {str(missing)}
     assert not sort(scope, root / "z")
 
@@ -91,33 +96,91 @@ def test_several_roots_side_by_side(root: Path) -> None:
     """One event above two roots concerns both."""
     other = root.parent / "other"
     other.mkdir()
-    scope = Scope.survey([str(root), str(other)], [str(root), str(other)])
+    both = [str(root), str(other)]
+    scope = Scope.survey(both, dict(zip(both, both, strict=True)), LOCAL)
     assert sort(scope, root.parent).directories == {str(root), str(other)}
     assert sort(scope, other / "a.md").paths == {f"{other}/a.md"}
 
 
-def test_a_name_that_is_not_utf8_is_left_out(root: Path) -> None:
-    """Such a directory cannot be handed to watchfiles; it is counted."""
-    name = os.fsdecode(b"\xff")
-    (root / name).mkdir()
-    scope = survey(root, name)
-    assert f"{root}/{name}" not in scope.watched
-    assert scope.unwatchable == 1
+def test_a_directory_with_two_names_is_watched_once_and_told_twice(root: Path) -> None:
+    """A link inside the library leads to a directory of it: components have both names."""
+    (root / "alias").symlink_to("sub")
+    scope = survey(root, "sub", "alias")
+    assert scope.watched == {str(root.parent), str(root), str(root / "sub")}
+    assert sort(scope, root / "sub" / "a.md").paths == {f"{root}/sub/a.md", f"{root}/alias/a.md"}
+    assert sort(scope, root / "sub").directories == {f"{root}/sub", f"{root}/alias"}
+    assert sort(scope, root / "alias").directories == {f"{root}/alias"}
 
 
-def test_an_unreadable_directory_is_left_out(as_nobody: AsNobody) -> None:
-    """Without read permission inotify refuses; the others are watched and this one is counted."""
-    root = as_nobody.directory
-    (root / "secret").mkdir(mode=0o700)
-    (root / "secret").chmod(0)
+def test_a_newer_listing_replaces_what_it_covers(root: Path) -> None:
+    """Below the places it was made for, and nowhere else."""
+    scope = survey(root, "a", "a/old", "b")
+    newer = {f"{root}/a": f"{root}/a", f"{root}/a/new": f"{root}/a/new", f"{root}/a/alias": f"{root}/b"}
+    again = scope.renewed([f"{root}/a"], newer, LOCAL)
+    assert set(again.listed) == {str(root), *(f"{root}/{name}" for name in ("a", "a/new", "a/alias", "b"))}
+    assert again.watched == {str(root.parent), str(root), *(f"{root}/{name}" for name in ("a", "a/new", "b"))}
+    assert again.names[f"{root}/b"] == (f"{root}/b", f"{root}/a/alias")
+    assert again.renewed([f"{root}/a"], {}, LOCAL).names[f"{root}/b"] == (f"{root}/b",)
+
+
+def test_suspect_are_the_places_below_and_for_a_root_those_around(root: Path) -> None:
+    """Their watches may be on directories that are something else by now."""
+    scope = survey(root, "sub", "sub/deep", "other")
+    assert scope.suspects({f"{root}/sub"}) == {f"{root}/sub", f"{root}/sub/deep"}
+    assert scope.suspects({f"{root}/new"}) == frozenset()
+    assert scope.suspects({str(root)}) == scope.watched
+
+
+def test_a_root_that_is_another_directory_now_is_told(root: Path) -> None:
+    """An ancestor was renamed, the root itself is gone, or back again: a stat shows each."""
+    scope = survey(root)
+    assert not scope.exchanged()
+    root.parent.rename(root.parent.parent / "elsewhere")
+    assert scope.exchanged() == {str(root)}
+    gone = survey(root)
+    assert not gone.exchanged()
+    root.mkdir(parents=True)
+    assert gone.exchanged() == {str(root)}
+
+
+def test_a_remote_file_system_is_scanned_and_never_touched(root: Path) -> None:
+    """No watch on it, and no stat either, for both might hang; only the directory above is watched."""
+    scope = survey(root, "sub", mounts=Mounts({"/": "ext4", str(root): "nfs4"}))
+    assert scope.watched == {str(root.parent)}
+    assert scope.scanned == {str(root), str(root / "sub")}
+    assert scope.identities == (SILENT,)
+    (root / "sub").rmdir()
+    root.rmdir()
+    assert not scope.exchanged()
+
+
+def test_a_remote_directory_inside_the_library_is_scanned(root: Path) -> None:
+    """The rest is watched."""
+    scope = survey(root, "sub", mounts=Mounts({"/": "ext4", str(root / "sub"): "fuse.sshfs"}))
+    assert scope.watched == {str(root.parent), str(root)}
+    assert scope.scanned == {str(root / "sub")}
+
+
+def test_an_overlay_is_watched_and_scanned(root: Path) -> None:
+    """What goes through it makes events, what goes around it does not."""
+    scope = survey(root, "sub", mounts=Mounts({"/": "overlay"}))
+    assert scope.watched == {str(root.parent), str(root), str(root / "sub")}
+    assert scope.scanned == {str(root), str(root / "sub")}
+
+
+def test_other_mounts_do_not_matter(root: Path) -> None:
+    """A scope is the same as long as the mounts at, below and under the library are."""
+    scope = survey(root)
+    assert scope.has_same(Mounts({"/": "ext4", "/mnt": "nfs4"}))
+    assert not scope.has_same(Mounts({"/": "ext4", str(root / "sub"): "tmpfs"}))
+    assert not scope.has_same(Mounts({"/": "xfs"}))
+
+
+def test_an_unreadable_directory_is_not_watchable(as_nobody: AsNobody) -> None:
+    """Without read permission inotify refuses, so it is not even asked."""
+    secret = as_nobody.directory / "secret"
+    secret.mkdir()
+    secret.chmod(0)
     with as_nobody:
-        scope = survey(root, "secret")
-    assert f"{root}/secret" not in scope.watched
-    assert str(root) in scope.watched
-    assert scope.unwatchable == 1
-
-
-def test_within_is_by_whole_names() -> None:
-    """`/lib2` is not within `/lib`; everything is within `/`."""
-    assert [is_within(p, "/lib") for p in ("/lib", "/lib/a", "/lib2", "/")] == [True, True, False, False]
-    assert is_within("/lib", "/")
+        assert not is_watchable(str(secret))
+        assert is_watchable(str(as_nobody.directory))

@@ -6,53 +6,57 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from promptd.watch.changes import Batch
+from promptd.watch.lookout import World
 from promptd.watch.watcher import (
     FIRST_PAUSE_S,
     FORGET_AFTER_S,
     LONGEST_PAUSE_S,
-    RELEASE_S,
+    SCAN_SHARE,
     Backoff,
-    Inotify,
     Timing,
     Watcher,
-    await_instances,
-    inotify_instances,
 )
-from tests.watch.fakes import FakeNotifiers, ManualClock
+from tests.watch.fakes import FakeNotifiers, FakePulse, FakeTable, ManualClock
 
 QUICK = Timing(step_ms=1, settle_ms=2, max_settle_ms=50)
+LIB = "/nowhere/lib"
 
 
-class Pauses:
-    """A sleep that notes how long it was asked for, and returns at once unless it is held."""
+def just_the_root(_: str | None) -> Mapping[str, str]:
+    """A listing of a library with one directory, which need not exist."""
+    return {LIB: LIB}
 
-    def __init__(self) -> None:
-        self.asked_s: list[float] = []
-        self.free = asyncio.Event()
-        self.free.set()
 
-    async def __call__(self, seconds: float) -> None:
-        """Sleep in name only."""
-        self.asked_s.append(seconds)
-        await self.free.wait()
+@pytest.fixture(autouse=True)
+def _everything_is_watchable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories that do not exist may be watched here."""
+    monkeypatch.setattr(os, "access", lambda *_, **__: True)
 
 
 def watcher_over(
-    notifiers: Callable[[Sequence[str]], Any],
-    pauses: Pauses,
-    list_directories: Callable[[], Sequence[str]] = lambda: ["/nowhere/lib"],
+    notifiers: FakeNotifiers,
+    list_directories: Callable[[str | None], Mapping[str, str]] = just_the_root,
+    *,
+    table: FakeTable | None = None,
+    timing: Timing = QUICK,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Watcher:
     """A watcher over fakes, on a library that need not exist."""
-    return Watcher(
-        ["/nowhere/lib"], list_directories, lambda _: False, QUICK, make_notifier=notifiers, sleep=pauses
-    )
+
+    def world() -> World:
+        return World(
+            make=notifiers,
+            mounts=table or FakeTable(root="ext4"),
+            pulse=FakePulse(notifiers),
+            clock=clock,
+        )
+
+    return Watcher([LIB], list_directories, lambda _: False, timing, make_world=world)
 
 
 async def next_batch(watcher: Watcher) -> Batch:
@@ -63,7 +67,7 @@ async def next_batch(watcher: Watcher) -> Batch:
 
 async def test_the_first_batch_asks_for_a_full_scan() -> None:
     """Whatever happened before the watches were in place is found by a scan."""
-    watcher = watcher_over(FakeNotifiers(), Pauses())
+    watcher = watcher_over(FakeNotifiers())
     assert watcher.statistics().mode == "off"
     async with watcher:
         assert watcher.statistics().mode == "inotify"
@@ -74,97 +78,176 @@ async def test_the_first_batch_asks_for_a_full_scan() -> None:
 async def test_events_become_batches_and_are_counted() -> None:
     """One event, one batch; statistics tell both and how long ago the last one came."""
     notifiers = FakeNotifiers()
-    async with watcher_over(notifiers, Pauses()) as watcher:
+    async with watcher_over(notifiers) as watcher:
         await next_batch(watcher)
-        notifiers.last.say({"/nowhere/lib/a.md"})
+        notifiers.last.say({f"{LIB}/a.md"})
         batch = await next_batch(watcher)
         statistics = watcher.statistics()
-    assert batch.paths == {"/nowhere/lib/a.md"}
+    assert batch.paths == {f"{LIB}/a.md"}
     assert (statistics.batches, statistics.full_batches, statistics.events) == (2, 1, 1)
     assert statistics.last_event_age_s is not None
     assert 0 <= statistics.last_event_age_s < 5
-    assert statistics.restarts == 0
+    assert statistics.watcher_restarts_total == 0
+    assert (statistics.directories, statistics.notifiers, statistics.scans) == (2, 1, 0)
 
 
 async def test_a_broken_notifier_is_replaced_and_a_full_scan_follows() -> None:
     """An error of the notifier costs one pause; afterwards events flow again."""
-    notifiers, pauses = FakeNotifiers(), Pauses()
-    async with watcher_over(notifiers, pauses) as watcher:
+    notifiers = FakeNotifiers()
+    async with watcher_over(notifiers) as watcher:
         await next_batch(watcher)
         broken = notifiers.last
         broken.say(RuntimeError('Unable to decode path "/nowhere/lib/\\xFF" to string'))
-        assert (await next_batch(watcher)).full
+        await until_full(watcher)
         assert broken.is_closed
-        assert notifiers.last is not broken
-        notifiers.last.say({"/nowhere/lib/a.md"})
-        assert (await next_batch(watcher)).covers("/nowhere/lib/a.md")
+        notifiers.last.say({f"{LIB}/a.md"})
+        assert (await next_batch(watcher)).covers(f"{LIB}/a.md")
         statistics = watcher.statistics()
-    assert pauses.asked_s == [FIRST_PAUSE_S]
-    assert statistics.restarts == 1
+    assert statistics.watcher_restarts_total == 1
     assert statistics.last_error.startswith("RuntimeError: Unable to decode path")
     assert statistics.mode == "inotify"
 
 
-async def test_failing_again_and_again_pauses_longer_each_time() -> None:
-    """Entering does not fail; each further failure doubles the pause, and success brings a full scan."""
-    notifiers, pauses = FakeNotifiers(*[OSError("no inotify here")] * 4), Pauses()
-    async with watcher_over(notifiers, pauses) as watcher:
-        assert watcher.statistics().mode == "scan"
+async def until_full(watcher: Watcher) -> None:
+    """Take batches until a full one came after which the watches are in place again."""
+    while not ((await next_batch(watcher)).full and watcher.statistics().mode == "inotify"):
+        pass
+
+
+async def test_a_panic_in_rust_is_a_failure_like_any_other() -> None:
+    """It is no Exception, and must not end the thread."""
+
+    class PanicException(BaseException):
+        pass
+
+    notifiers = FakeNotifiers()
+    async with watcher_over(notifiers) as watcher:
+        await next_batch(watcher)
+        panicking = notifiers.last
+
+        def panic() -> set[str]:
+            raise PanicException("poisoned")
+
+        panicking.haul = panic  # type: ignore[method-assign]
+        await until_full(watcher)
+        assert watcher.statistics().last_error == "PanicException: poisoned"
+
+
+async def test_failing_at_first_is_no_error() -> None:
+    """Entering does not fail; while nothing is watched the batches are scans, and in the end it works."""
+    notifiers = FakeNotifiers(*[OSError("no inotify here")] * 2)
+    async with watcher_over(notifiers) as watcher:
+        assert watcher.statistics().mode == "degraded: no watches"
         assert (await next_batch(watcher)).full
-        assert watcher.statistics().restarts == 4
-    assert pauses.asked_s == [FIRST_PAUSE_S * 2**doubled for doubled in range(4)]
+        assert watcher.statistics().scans == 1
+        await until_full(watcher)
+        assert watcher.statistics().watcher_restarts_total == 2
 
 
 async def test_a_failing_survey_is_a_failure_like_any_other() -> None:
     """An exception out of `list_directories` is counted and survived."""
     surveys: list[int] = []
 
-    def list_directories() -> Sequence[str]:
+    def list_directories(_: str | None) -> Mapping[str, str]:
         surveys.append(1)
         if len(surveys) == 1:
             raise OSError("stale file handle")
-        return []
+        return {LIB: LIB}
 
-    async with watcher_over(FakeNotifiers(), Pauses(), list_directories) as watcher:
-        assert (await next_batch(watcher)).full
+    async with watcher_over(FakeNotifiers(), list_directories) as watcher:
+        await until_full(watcher)
         assert watcher.statistics().last_error == "OSError: stale file handle"
 
 
-async def test_the_watch_limit_is_said_in_the_mode() -> None:
-    """With some directories unwatched the mode is degraded, and the number of them is told."""
-    below = [f"/nowhere/lib/{number}" for number in range(9)]
-    async with watcher_over(FakeNotifiers(most=0), Pauses(), lambda: below) as watcher:
-        assert watcher.statistics().mode == "scan"
-    # "/" is all that exists of these, so let everything pass the survey:
-    async with Watcher(
-        ["/proc/self"],
-        lambda: ["/proc/self/fd", "/proc/self/task", "/proc/self/ns"],
-        lambda _: False,
-        QUICK,
-        make_notifier=FakeNotifiers(most=2),
-    ) as watcher:
+async def test_distrust_makes_everything_anew() -> None:
+    """Somebody saw a change that no event told of."""
+    notifiers = FakeNotifiers()
+    async with watcher_over(notifiers) as watcher:
+        await next_batch(watcher)
+        assert watcher.hears_of(f"{LIB}/a.md")
+        assert not watcher.hears_of("/elsewhere/a.md")
+        old = notifiers.last
+        watcher.distrust("1 change without an event")
+        await until_full(watcher)
+        assert old.is_closed
+        assert watcher.statistics().watcher_restarts_total == 1
+        assert watcher.statistics().last_error == "Deaf: 1 change without an event"
+
+
+def test_outside_of_its_life_it_hears_nothing() -> None:
+    """Nobody is asked anything before it is entered."""
+    watcher = watcher_over(FakeNotifiers())
+    watcher.distrust("nobody listens")
+    assert not watcher.hears_of(f"{LIB}/a.md")
+
+
+# -- where events cannot be relied on ---------------------------------------------------------
+
+
+async def test_the_watch_limit_is_said_in_the_mode_and_scanned_for() -> None:
+    """With some directories unwatched the mode is degraded, and scans find what happens there."""
+    below = {f"{LIB}/{number}": f"{LIB}/{number}" for number in range(9)}
+    timing = Timing(1, 2, 50, scan_s=0.01)
+    async with watcher_over(FakeNotifiers(most=4), lambda _: below, timing=timing) as watcher:
         statistics = watcher.statistics()
+        for _ in range(3):
+            assert (await next_batch(watcher)).full
+        assert watcher.statistics().scans >= 1
     assert statistics.mode == "degraded: watch limit"
-    assert statistics.directories == 2
-    assert statistics.directories_unwatched >= 2
+    assert (statistics.directories, statistics.directories_unwatched) == (2, 8)
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("nfs4", "scan"), ("overlay", "inotify+scan")])
+async def test_a_file_system_that_does_not_tell_is_scanned(kind: str, mode: str) -> None:
+    """Batches come by themselves, and each asks for a full scan."""
+    watcher = watcher_over(FakeNotifiers(), table=FakeTable(root=kind), timing=Timing(1, 2, 50, 0.01))
+    async with watcher:
+        for _ in range(4):
+            assert (await next_batch(watcher)).full
+        statistics = watcher.statistics()
+    assert statistics.mode == mode
+    assert statistics.scans >= 3
+    assert statistics.directories_scanned == 1
+
+
+async def test_scans_leave_most_of_the_time_to_others() -> None:
+    """After a scan that took the reader 1 s, 20 s pass before the next; after a quick one `scan_s`."""
+    clock = ManualClock()
+    timing = Timing(1, 0, 50, scan_s=2.0)
+    async with watcher_over(
+        FakeNotifiers(), table=FakeTable(root="nfs4"), timing=timing, clock=clock
+    ) as watcher:
+        await next_batch(watcher)
+        for took_s, pause_s in ((1.0, SCAN_SHARE * 1.0), (0.01, 2.0)):
+            clock.advance(took_s)
+            waiting = asyncio.create_task(anext(watcher))
+            await asyncio.sleep(0)
+            assert watcher._due_in_s() == pytest.approx(pause_s)
+            clock.advance(pause_s)
+            watcher._news.set()
+            async with asyncio.timeout(5):
+                assert (await waiting).full
+
+
+# -- the end ----------------------------------------------------------------------------------
 
 
 async def test_a_cancelled_wait_loses_nothing() -> None:
     """A reader that gives up waiting (a timeout) finds the event in its next call."""
     notifiers = FakeNotifiers()
-    async with watcher_over(notifiers, Pauses()) as watcher:
+    async with watcher_over(notifiers) as watcher:
         await next_batch(watcher)
         waiting = asyncio.create_task(anext(watcher))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        notifiers.last.say({"/nowhere/lib/a.md"})
-        assert (await next_batch(watcher)).covers("/nowhere/lib/a.md")
+        notifiers.last.say({f"{LIB}/a.md"})
+        assert (await next_batch(watcher)).covers(f"{LIB}/a.md")
 
 
 async def test_closing_ends_the_iteration_of_another_task() -> None:
     """`async for` in one task ends cleanly when another one closes the watcher."""
-    watcher = watcher_over(FakeNotifiers(), Pauses())
+    watcher = watcher_over(FakeNotifiers())
     first = asyncio.Event()
     batches: list[Batch] = []
 
@@ -183,32 +266,31 @@ async def test_closing_ends_the_iteration_of_another_task() -> None:
 
 
 async def test_closing_does_not_wait_for_a_pause() -> None:
-    """A watcher in its longest pause closes at once."""
-    pauses = Pauses()
-    pauses.free.clear()
-    started_s = time.monotonic()
-    async with watcher_over(FakeNotifiers(OSError("no")), pauses) as watcher:
-        waiting = asyncio.create_task(anext(watcher))
-        await asyncio.sleep(0)
-    assert time.monotonic() - started_s < 1.0
-    assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], StopAsyncIteration)
+    """A watcher in a long pause closes at once."""
+    watcher = watcher_over(FakeNotifiers(*[OSError("no")] * 8))
+    async with watcher:
+        while watcher.statistics().watcher_restarts_total < 4:
+            await next_batch(watcher)
+            watcher._scan_s = 0.0
+        started_s = time.monotonic()
+    assert time.monotonic() - started_s < 0.3
 
 
 async def test_closing_does_not_wait_for_a_slow_survey() -> None:
     """A survey that hangs on a dead file system holds up neither the loop nor the end for 100 ms."""
     hangs, go_on = threading.Event(), threading.Event()
 
-    def list_directories() -> Sequence[str]:
+    def list_directories(_: str | None) -> Mapping[str, str]:
         if hangs.is_set():
             go_on.wait(10)
-        return []
+        return {LIB: LIB}
 
     notifiers = FakeNotifiers()
-    watcher = watcher_over(notifiers, Pauses(), list_directories)
+    watcher = watcher_over(notifiers, list_directories)
     async with watcher:
         await next_batch(watcher)
         hangs.set()
-        notifiers.last.say({"/nowhere"})
+        notifiers.last.say({LIB})
         waiting = asyncio.create_task(anext(watcher))
         await asyncio.sleep(0)
         started_s = time.monotonic()
@@ -216,25 +298,45 @@ async def test_closing_does_not_wait_for_a_slow_survey() -> None:
         took_s = time.monotonic() - started_s
         go_on.set()
         await asyncio.gather(waiting, return_exceptions=True)
-    assert took_s < 0.1
+        await watcher._ended.wait()
+    assert took_s < 0.3
 
 
 async def test_an_error_that_nobody_read_is_not_shouted_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    """Closing while a step has failed unseen leaves no "exception was never retrieved"."""
+    """Closing while a failure is unseen leaves no error in the log."""
     notifiers = FakeNotifiers()
-    watcher = watcher_over(notifiers, Pauses())
+    watcher = watcher_over(notifiers)
     async with watcher:
         await next_batch(watcher)
-        waiting = asyncio.create_task(anext(watcher))
-        await asyncio.sleep(0)
-        waiting.cancel()
         notifiers.last.say(RuntimeError("late"))
-        step = watcher._step
-        assert step is not None
-        await asyncio.wait({step}, timeout=5)
-    del step, watcher, waiting
+    del watcher
     gc.collect()
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_thread_that_outlives_its_loop_ends_quietly() -> None:
+    """A survey that hung until everyone was gone has nobody to tell, and raises nothing."""
+    hangs, is_hanging, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def list_directories(_: str | None) -> Mapping[str, str]:
+        if hangs.is_set():
+            is_hanging.set()
+            go_on.wait(10)
+        return {LIB: LIB}
+
+    async def live() -> None:
+        notifiers = FakeNotifiers()
+        async with watcher_over(notifiers, list_directories) as watcher:
+            await next_batch(watcher)
+            hangs.set()
+            notifiers.last.say({LIB})
+            await asyncio.to_thread(is_hanging.wait, 10)
+
+    asyncio.run(live())
+    (thread,) = (each for each in threading.enumerate() if each.name == "promptd-watch")
+    go_on.set()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_pauses_start_afresh_after_a_long_life() -> None:
@@ -248,29 +350,15 @@ def test_pauses_start_afresh_after_a_long_life() -> None:
     assert backoff.next_s() == FIRST_PAUSE_S
 
 
-def test_without_proc_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where /proc does not tell of inotify instances, closing one does not wait."""
-
-    def refuse(_: str) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert inotify_instances() == 0
-    started_s = time.monotonic()
-    await_instances(0)
-    assert time.monotonic() - started_s < RELEASE_S
-
-
-def test_an_instance_of_somebody_else_is_not_waited_for_long(tmp_path: Path) -> None:
-    """The wait for a closed instance is bounded."""
-    theirs = Inotify([str(tmp_path)])
-    started_s = time.monotonic()
-    await_instances(0)
-    assert RELEASE_S <= time.monotonic() - started_s < 20 * RELEASE_S
-    theirs.close()
+@pytest.mark.parametrize(
+    ("timing", "quick_s"), [(Timing(20, 10), 0.005), (Timing(5, 30), 0.005), (Timing(20, 0), 0.001)]
+)
+def test_a_burst_is_looked_at_twice_within_the_quiet_time(timing: Timing, quick_s: float) -> None:
+    """Unless looks are that close anyway; a ms at least."""
+    assert timing.pace.quick_s == quick_s
 
 
 async def test_repr_tells_the_state() -> None:
     """The repr shows mode and counts."""
-    async with watcher_over(FakeNotifiers(), Pauses()) as watcher:
-        assert repr(watcher) == "<Watcher inotify, 1 directories, 0 batches>"
+    async with watcher_over(FakeNotifiers()) as watcher:
+        assert repr(watcher) == "<Watcher inotify, 0 batches>"

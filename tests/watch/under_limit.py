@@ -6,19 +6,18 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from promptd.engine.resolve import Names
+from promptd.files import Files
 from promptd.watch.watcher import Timing, Watcher
 
 ROOT = Path(sys.argv[1])
-
-
-def directories() -> list[str]:
-    """The root and everything below it."""
-    return [str(ROOT), *(str(path) for path in sorted(ROOT.rglob("*")) if path.is_dir())]
+DOOR = Files([str(ROOT)], Names((".md",)))
 
 
 async def main() -> None:
     """Enter, hear of a file at the top, add directories, hear of one more file, print two statistics."""
-    async with Watcher([str(ROOT)], directories, lambda _: False, Timing(step_ms=5, settle_ms=10)) as watcher:
+    timing = Timing(step_ms=5, settle_ms=10)
+    async with Watcher([str(ROOT)], DOOR.directories, lambda _: False, timing) as watcher:
         before = asdict(watcher.statistics())
         for number in range(2):
             (ROOT / f"new{number}").mkdir()
