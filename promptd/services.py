@@ -82,6 +82,7 @@ def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
         "requests": lambda: rooms.handler.statistics(),
         "connections": lambda: rooms.listener.statistics() if rooms.listener else None,
         "subscriptions": lambda: rooms.subscriptions.statistics(),
+        "snapshots": lambda: rooms.snapshots.statistics(),
         "log": log.statistics,
         "problems": lambda: problems_of(rooms),
     }
