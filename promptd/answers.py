@@ -9,23 +9,34 @@ import msgspec
 
 from promptd import flows
 from promptd.engine import check as checking
+from promptd.engine.fitting import forms
+from promptd.engine.fitting.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.engine.library import Component
 from promptd.engine.request import Prompt
 from promptd.engine.resolve import matches
+from promptd.errors import InvalidParams
 from promptd.files import Sweep
 from promptd.flows import Flow
 from promptd.keeper import Keeper
-from promptd.params import AssembleParams, GraphParams, ListParams, NameParams, Params, TreeParams
+from promptd.params import (
+    AssembleParams,
+    GetParams,
+    GraphParams,
+    ListParams,
+    Params,
+    TreeParams,
+)
 
 
 def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
     """A prompt's result object, encoded; what depends on the moment is spliced in at its end."""
     if prompt.encoded is None:
-        head = {
-            "text": prompt.text,
+        head = _text(keeper, prompt) | {
             "tokens": prompt.tokens,
-            "tokens_source": prompt.tokens,
+            "tokens_source": prompt.tokens_source,
             "encoding": prompt.encoding,
+            "stable_prefix_tokens": prompt.stable_prefix_tokens,
+            **_fit(prompt),
             "digest": prompt.digest,
             "etag": prompt.etag,
             "name": prompt.name,
@@ -35,6 +46,31 @@ def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
         }
         prompt.encoded = msgspec.json.encode(head)[:-1]
     return prompt.encoded + _tail(keeper, prompt)
+
+
+def _text(keeper: Keeper, prompt: Prompt) -> dict[str, Any]:
+    """The text, in the form that was asked for."""
+    options = prompt.request.options
+    if options is None or options.format is None:
+        return {"text": prompt.text}
+    if options.format == "openai":
+        return {"messages": forms.openai(prompt.text)}
+    model = keeper.fitter.choices.wish(options).model
+    least = model.cache_min_tokens / model.calibration if model else DEFAULT_CACHE_MIN_TOKENS
+    edges = (entry.span[1] for entry in prompt.manifest)
+    blocks = forms.anthropic(prompt.text, prompt.stable_end, edges, keeper.segments.count, least)
+    return {"system": blocks}
+
+
+def _fit(prompt: Prompt) -> dict[str, Any]:
+    """What was done to save tokens and what came of it; nothing of a plain prompt."""
+    found: dict[str, Any] = {}
+    if (fit := prompt.fit) is not None:
+        found = {"strategy": fit.strategy, "quality": fit.quality, "savings": fit.savings}
+        if fit.budget is not None:
+            found |= {"budget": fit.budget, "reserve": fit.reserve}
+            found |= {"allocation": fit.allocation, "allocation_gap": fit.gap}
+    return found if prompt.estimate is None else found | {"estimate": prompt.estimate}
 
 
 def _tail(keeper: Keeper, prompt: Prompt) -> bytes:
@@ -56,12 +92,14 @@ def assemble(keeper: Keeper, params: AssembleParams, sweep: Sweep) -> Flow[msgsp
     return msgspec.Raw(encode_prompt(keeper, prompt))
 
 
-def get(keeper: Keeper, params: NameParams, sweep: Sweep) -> Flow[dict[str, Any]]:
+def get(keeper: Keeper, params: GetParams, sweep: Sweep) -> Flow[dict[str, Any]]:
     """One component, text and all, as it is on disk now."""
     found = yield from flows.closure(keeper, params.name, sweep, with_text=True)
     component = found.plan.members[0]
     if component.error is not None:
         raise component.error
+    if params.span is not None:
+        return _stretch(keeper, component, found.text, params.span)
     body = found.text[component.parsed.body_start :]
     return {
         "id": component.id,
@@ -77,6 +115,18 @@ def get(keeper: Keeper, params: NameParams, sweep: Sweep) -> Flow[dict[str, Any]
         ],
         "clock": keeper.clock,
     }
+
+
+def _stretch(keeper: Keeper, component: Component, text: str, span: tuple[int, int]) -> dict[str, Any]:
+    """A stretch of a component's file: what a strategy or a budget took out of a prompt."""
+    start, end = span
+    if not start <= end <= len(text):
+        raise InvalidParams(
+            f"get: `span` must be [start, end) within the {len(text)} characters of {component.id}", span=span
+        )
+    stretch = text[start:end]
+    found = {"id": component.id, "digest": component.digest, "span": span, "text": stretch}
+    return found | {"tokens": keeper.segments.count(stretch), "diagnostics": [], "clock": keeper.clock}
 
 
 def components(keeper: Keeper, params: ListParams, _sweep: Sweep) -> Flow[dict[str, Any]]:

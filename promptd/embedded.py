@@ -18,7 +18,7 @@ from msgspec import structs
 from promptd import config as configuration
 from promptd import flows, methods
 from promptd.config import Config
-from promptd.engine.request import Prompt, request_of
+from promptd.engine.request import Options, Prompt, request_of
 from promptd.errors import ConfigError, MethodNotFound, UnsupportedOption
 from promptd.files import Sweep, library_path
 from promptd.keeper import Keeper
@@ -92,10 +92,14 @@ class Engine:
         name: str | Sequence[str],
         variables: Mapping[str, str | int | float | bool] | None = None,
         arguments: str | None = None,
+        **options: Any,
     ) -> Prompt:
-        """Assemble one component, or several in order. Raises the PromptdError leaf that says why not."""
+        """Assemble one component, or several in order; `options` are the fields of `request.Options`.
+
+        Raises the PromptdError leaf that says why not.
+        """
         names = (name,) if isinstance(name, str) else tuple(name)
-        request = request_of(names, variables, arguments)
+        request = request_of(names, variables, arguments, Options(**options))
         sweep = Sweep(self.keeper.files)
         prompt = self.keeper.current(request, sweep)
         if prompt is not None:

@@ -6,12 +6,14 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from promptd.engine.component import Place, Reading
+from promptd.engine.fitting.lexicon import distinct
 from promptd.engine.library import Delta
 from promptd.engine.plan import Plan, plan
 from promptd.engine.request import Prompt, Request
@@ -22,8 +24,11 @@ from promptd.freshness import Attempt, Needs
 from promptd.keeper import Keeper
 from promptd.listing import Listing
 from promptd.loading import Progress
+from promptd.making.fitter import Words, Work
 
 Result = TypeVar("Result")
+LEARN_AT_ONCE = 200  # components whose words are learnt in one go: some 50 ms in a thread
+READ_AT_ONCE = 100  # components of a first scan that are applied in one go, which takes some 4 ms
 MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the listing
 
 
@@ -32,11 +37,13 @@ class Read:
     """Read and parse these places; the outcome is a list of readings. `filled` were not empty before.
 
     `is_wanted`: they are for a prompt, so their tokens are counted at once, away from the event loop.
+    `of`: how many were read before in the same phase, and of how many, for whoever shows progress.
     """
 
     places: tuple[Place, ...]
     filled: frozenset[Place] = frozenset()
     is_wanted: bool = False
+    of: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,14 @@ class Reconcile:
     """Make the whole library true; the outcome is a Reconciled. Who asks at the same time may share one."""
 
 
-Command = Read | Look | Scan | Exists | Reconcile
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Call a pure function that takes its time; the outcome is what it returns."""
+
+    run: Callable[[], Any]
+
+
+Command = Read | Look | Scan | Exists | Reconcile | Compute
 Flow = Generator[Command, Any, Result]
 
 
@@ -98,13 +112,52 @@ def assemble(keeper: Keeper, request: Request, sweep: Sweep) -> Flow[Prompt]:
     """Assemble a prompt; reads what is stale or missing, phase by phase, until every fact holds."""
     attempt = Attempt(request)
     try:
-        while isinstance(step := keeper.attempt(attempt, sweep), Needs):
-            sweep = yield from satisfy(keeper, step, attempt, sweep)
+        while not isinstance(step := keeper.attempt(attempt, sweep), Prompt):
+            sweep = yield from _advance(keeper, step, attempt, sweep)
             if not attempt.reads and (held := keeper.current(request, sweep)):
                 return held
     except UnknownComponent as error:
         raise (yield from _with_nearest(keeper, error)) from None
     return step
+
+
+def _advance(keeper: Keeper, step: Needs | Work | Words, attempt: Attempt, sweep: Sweep) -> Flow[Sweep]:
+    """Do what a prompt still needs; returns the sweep to go on with."""
+    match step:
+        case Needs():
+            return (yield from satisfy(keeper, step, attempt, sweep))
+        case Work(work, keep):
+            keep((yield Compute(work)))
+        case Words():
+            yield from _learn(keeper)
+    return sweep  # what was read for these was not read for the prompt
+
+
+def _learn(keeper: Keeper) -> Flow[None]:
+    """Learn the words of every component, so that strategies know what each is worth."""
+    lexicon = keeper.fitter.lexicon
+    if not lexicon.is_active:
+        if not keeper.is_complete:
+            yield Reconcile()
+        lexicon.begin(keeper.library.ids())
+    while ids := lexicon.unknown()[:LEARN_AT_ONCE]:
+        components = (keeper.library.get(id) for id in ids)
+        places = tuple(component.place for component in components if component is not None)
+        readings: list[Reading] = yield Read(places)
+        texts = {reading.place.id: reading.text or "" for reading in readings}
+        found = yield Compute(partial(_words_of, texts))
+        for id in ids:
+            lexicon.learn_words(id, found.get(id, ()))
+        keeper.apply([reading for reading in readings if _differs(keeper, reading)], preload=True)
+
+
+def _words_of(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    return {id: distinct(text) for id, text in texts.items()}
+
+
+def _differs(keeper: Keeper, reading: Reading) -> bool:
+    held = keeper.library.get(reading.place.id)
+    return held is None or held.digest != reading.digest
 
 
 def satisfy(keeper: Keeper, needs: Needs, attempt: Attempt, sweep: Sweep) -> Flow[Sweep]:
@@ -138,11 +191,16 @@ def closure(keeper: Keeper, name: str, sweep: Sweep, *, with_text: bool = False)
 
 
 def read(
-    keeper: Keeper, places: tuple[Place, ...], attempt: Attempt | None = None, *, preload: bool = False
+    keeper: Keeper,
+    places: tuple[Place, ...],
+    attempt: Attempt | None = None,
+    *,
+    preload: bool = False,
+    of: tuple[int, int] | None = None,
 ) -> Flow[Delta]:
     """Read places and apply what they hold; a request's attempt keeps the texts it caused to be read."""
     filled = frozenset(place for place in places if keeper.is_filled(place))
-    readings: list[Reading] = yield Read(places, filled, is_wanted=attempt is not None)
+    readings: list[Reading] = yield Read(places, filled, attempt is not None, of)
     if attempt is not None:
         attempt.take(readings)
     return keeper.apply(readings, preload=preload)
@@ -190,8 +248,10 @@ def _take_in(keeper: Keeper, places: Sequence[Place]) -> Flow[Reconciled]:
     """Read places, then whatever directives reach that no listing shows, phase by phase."""
     deltas: list[Delta] = []
     for _ in range(MAX_ADOPTION_PHASES):
-        if places:
-            deltas.append((yield from read(keeper, tuple(places))))
+        step = len(places) if keeper.is_complete else READ_AT_ONCE  # once complete, a batch is one revision
+        for at in range(0, len(places), step or 1):
+            some = tuple(places[at : at + step])
+            deltas.append((yield from read(keeper, some, of=(at, len(places)))))
         places = yield Exists(tuple(keeper.library.wanted()))
         if not places:
             break
@@ -217,8 +277,8 @@ def warm(keeper: Keeper) -> Flow[int]:
 def perform(keeper: Keeper, command: Command, progress: Progress | None = None) -> Any:
     """Do one command in this thread."""
     match command:
-        case Read(places, filled, is_wanted):
-            readings = keeper.loader.load_now(places, filled, progress)
+        case Read(places, filled, is_wanted, of):
+            readings = keeper.loader.load_now(places, filled, _part_of(progress, of))
             if is_wanted:
                 _count_ahead(keeper, readings)
             return readings
@@ -232,6 +292,16 @@ def perform(keeper: Keeper, command: Command, progress: Progress | None = None) 
             return keeper.files.exists(places)
         case Reconcile():
             return run(keeper, reconcile(keeper), progress)
+        case Compute(work):
+            return work()
+
+
+def _part_of(progress: Progress | None, of: tuple[int, int] | None) -> Progress | None:
+    """Progress of a whole phase from that of one part of it."""
+    if progress is None or of is None:
+        return progress
+    before, total = of
+    return lambda done, _: progress(before + done, total)
 
 
 def _count_ahead(keeper: Keeper, readings: Iterable[Reading]) -> None:

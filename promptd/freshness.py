@@ -40,13 +40,15 @@ class Attempt:
     """One request on its way: what it asks, how often each place was read for it, and what was read.
 
     The texts are kept here as well as in the cache, so that a prompt larger than the cache still comes
-    together. `unsteady` are places that changed whenever they were read.
+    together. `unsteady` are places that changed whenever they were read,
+    `made` is what was computed for it in another thread.
     """
 
     request: Request
     reads: Counter[Place] = field(default_factory=Counter)
     readings: dict[str, Reading] = field(default_factory=dict)
     unsteady: dict[Place, None] = field(default_factory=dict)
+    made: object = None
 
     @property
     def is_consistent(self) -> bool:

@@ -10,31 +10,27 @@ Freshness (DESIGN.md §4): an answer is given only when every fact it rests on h
 request arrived (`freshness`).
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-
-import msgspec
 
 from promptd import freshness
 from promptd.config import Config
-from promptd.engine import request as records
-from promptd.engine.assemble import Note, Rules, Skeleton, expand
+from promptd.engine.assemble import Rules, expand
 from promptd.engine.cache import Cache, CacheStatistics
 from promptd.engine.component import Place, Reading
-from promptd.engine.fill import fill
 from promptd.engine.hotset import HotSet
 from promptd.engine.library import Component, Delta, Library
 from promptd.engine.plan import Plan, plan
 from promptd.engine.request import Facts, Prompt, Request
 from promptd.engine.resolve import Names, Refused
 from promptd.engine.tokens.segments import Segments
-from promptd.errors import OverBudget, PromptTooLarge
 from promptd.files import Files, Sweep
 from promptd.freshness import Attempt, Needs
 from promptd.listing import Listing
 from promptd.loading import Loader, Workers
+from promptd.making.fitter import Fitter, FitterStatistics, Outline, Words, Work
+from promptd.making.maker import make
 from promptd.tokenizer import Tokenizer
 
 Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the prompts it made untrue
@@ -47,16 +43,6 @@ class Caches:
     components: CacheStatistics
     prompts: CacheStatistics
     skeletons: CacheStatistics
-
-
-@dataclass(slots=True)
-class _Outline:
-    """A skeleton with the facts it rests on."""
-
-    skeleton: Skeleton
-    facts: Facts
-    name: str
-    metadata: Mapping[str, object]
 
 
 class Keeper:
@@ -76,10 +62,11 @@ class Keeper:
         self.library = Library(names, len(roots))
         self.segments = Segments(tokenizer.count_many, is_additive=tokenizer.is_additive)
         self.rules = _rules(config)
+        self.fitter = Fitter(config, self.segments, tokenizer.name, self.rules)
         cache = config.cache
         self.texts: Cache[str, str] = Cache(cache.entries, cache.bytes)
         self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes, self._spend)
-        self._outlines: Cache[tuple[str, ...], _Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
+        self._outlines: Cache[tuple[str, ...], Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
         self._uses: Counter[str] = Counter()  # of prompts that are gone, until they are folded
         self.observers: list[Observer] = []
@@ -100,7 +87,7 @@ class Keeper:
     def current(self, request: Request, sweep: Sweep) -> Prompt | None:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
         prompt = self.prompts.get(request)
-        if prompt is None or not self.holds(prompt.facts, sweep):
+        if prompt is None or not self.holds(prompt.facts, sweep) or not self.fitter.is_current(prompt):
             return None
         prompt.uses += 1
         return prompt
@@ -110,12 +97,12 @@ class Keeper:
         prompt.uses += times
         self.prompts.hit(times)
 
-    def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs:
-        """Answer, or say what to read first. Raises the PromptdError that is the answer."""
+    def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs | Work | Words:
+        """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
         outline = self._outline(attempt, sweep)
         return outline if isinstance(outline, Needs) else self._finish(attempt, outline)
 
-    def _outline(self, attempt: Attempt, sweep: Sweep) -> _Outline | Needs:
+    def _outline(self, attempt: Attempt, sweep: Sweep) -> Outline | Needs:
         names = attempt.request.names
         held = self._outlines.get(names)
         if held is not None and self.holds(held.facts, sweep):
@@ -157,60 +144,25 @@ class Keeper:
         held = self.library.get(place.id)
         return held is not None and held.signature is not None and held.signature.size > 0
 
-    def _expand(self, attempt: Attempt, found: Plan, facts: Facts) -> _Outline:
+    def _expand(self, attempt: Attempt, found: Plan, facts: Facts) -> Outline:
         names = attempt.request.names
         texts = {member.id: self.text_of(member, attempt) or "" for member in found.members}
         skeleton = expand(found, texts, self.rules, self.segments.count)
         metadata = found.members[0].parsed.metadata
-        outline = _Outline(skeleton, facts, found.ids[0] if len(names) == 1 else "", metadata)
+        name = found.ids[0] if len(names) == 1 else ""
+        outline = Outline(skeleton, facts, name, metadata, found.members)
         size_bytes = sum(map(len, texts.values())) + 400 * len(skeleton.parts)
         self._outlines.put(names, outline, size_bytes)
         return outline
 
-    def _finish(self, attempt: Attempt, outline: _Outline) -> Prompt:
-        request = attempt.request
-        filled = fill(outline.skeleton, dict(request.variables), request.arguments, self.rules)
-        tokens = self.segments.count(filled.text)
-        self._check_size(filled.text, tokens)
-        notes = records.warnings(*outline.skeleton.notes, *filled.notes, *map(_unsteady, attempt.unsteady))
-        manifest = records.entries(outline.skeleton, filled, self.segments.count)
-        digest = hashlib.sha256(filled.text.encode()).hexdigest()
-        seen = hashlib.sha256(msgspec.json.encode((digest, manifest, notes)))
-        prompt = Prompt(
-            request=request,
-            name=outline.name,
-            text=filled.text,
-            tokens=tokens,
-            encoding=self.tokenizer.name,
-            digest=digest,
-            etag=seen.hexdigest()[:32],
-            manifest=manifest,
-            warnings=notes,
-            metadata=outline.metadata,
-            facts=outline.facts,
-            is_consistent=attempt.is_consistent,
-            uses=1,
-        )
-        if attempt.is_consistent:
-            self.prompts.put(request, prompt, prompt.size_bytes)
-        else:
-            self._spend(request, prompt)
-        return prompt
-
-    def _check_size(self, text: str, tokens: int) -> None:
-        limit = self.config.tokens.max_context_tokens
-        if tokens > limit:
-            raise OverBudget(
-                f"the prompt has {tokens} tokens, more than tokens.max_context_tokens ({limit});"
-                " include less or raise it",
-                tokens=tokens,
-                limit=limit,
-            )
-        max_bytes = self.config.library.max_prompt_bytes
-        if len(text) > max_bytes or len(text.encode()) > max_bytes:
-            raise PromptTooLarge(
-                f"the prompt exceeds {max_bytes} bytes (library.max_prompt_bytes)", limit=max_bytes
-            )
+    def _finish(self, attempt: Attempt, outline: Outline) -> Prompt | Work | Words:
+        made = make(self.fitter, attempt, outline)
+        if isinstance(made, Prompt):
+            if attempt.is_consistent:
+                self.prompts.put(attempt.request, made, made.size_bytes)
+            else:
+                self._spend(attempt.request, made)
+        return made
 
     # -- facts --------------------------------------------------------------------------------
 
@@ -242,6 +194,7 @@ class Keeper:
         delta = self.library.apply(readings)
         for id in (*delta.changed, *delta.removed):
             self.texts.discard(id)
+        self.fitter.changed((*delta.added, *delta.changed), delta.removed)
         for reading in readings:
             self._keep_text(reading, preload=preload)
         if delta:
@@ -254,6 +207,7 @@ class Keeper:
         component = self.library.get(reading.place.id)
         if component is None or reading.text is None or component.digest != reading.digest:
             return
+        self.fitter.lexicon.learn(component.id, reading.text)
         if component.id not in self.texts:
             size_bytes = len(reading.text.encode()) + 64
             self.texts.put(component.id, reading.text, size_bytes, preload=preload)
@@ -311,6 +265,7 @@ class Keeper:
         """Take a prompt's uses over, so that they outlive it."""
         for component, _, _ in prompt.facts.files if prompt.uses else ():
             self._uses[component.id] += prompt.uses
+        self.fitter.spend(prompt)
         prompt.uses = 0
 
     def pin_hot(self) -> list[Place]:
@@ -334,14 +289,15 @@ class Keeper:
         """Statistics of the caches; library, loader and segments have their own."""
         return Caches(self.texts.statistics(), self.prompts.statistics(), self._outlines.statistics())
 
+    def savings(self) -> FitterStatistics:
+        """What strategies and budgets saved so far, uses of prompts that are held included."""
+        for request, prompt in self.prompts.items():
+            self._spend(request, prompt)
+        return self.fitter.statistics()
+
     def close(self) -> None:
         """End the loader's threads."""
         self.loader.close()
-
-
-def _unsteady(place: Place) -> Note:
-    sentence = f"{place.id} changed each time it was read: this prompt holds one of its states"
-    return Note("inconsistent", sentence, place.id, 0)
 
 
 def _rules(config: Config) -> Rules:

@@ -18,9 +18,9 @@ from promptd.flows import Flow
 from promptd.keeper import Keeper
 from promptd.params import (
     AssembleParams,
+    GetParams,
     GraphParams,
     ListParams,
-    NameParams,
     Params,
     PromptParams,
     TreeParams,
@@ -75,17 +75,22 @@ METHODS: dict[str, Method] = {
         Method(
             "assemble",
             AssembleParams,
-            "Assemble a prompt: includes expanded, variables filled in, tokens counted exactly.",
-            "text, tokens, tokens_source, encoding, digest, etag, name, metadata, manifest, warnings, clock,"
-            " consistent; with a matching `etag` only unchanged, tokens, digest, etag, clock, consistent",
+            "Assemble a prompt: includes expanded, variables filled in, tokens counted exactly; by a strategy"
+            " or within a budget if asked.",
+            "text (or system, or messages, by `format`), tokens, tokens_source (of strategy none), encoding,"
+            " stable_prefix_tokens, digest, etag, name, metadata, manifest (with what was removed from each"
+            " entry), warnings, clock, consistent; with a strategy or a budget also strategy, quality (four"
+            " shares kept), savings, budget, reserve, allocation, allocation_gap; with a model estimate; with"
+            " a matching `etag` only unchanged, tokens, digest, etag, clock, consistent",
             _PROMPT_ERRORS,
             answers.assemble,
         ),
         Method(
             "get",
-            NameParams,
-            "One component as it is on disk.",
-            "id, digest, text, body, metadata, tokens (of body), size_bytes, requires, diagnostics, clock",
+            GetParams,
+            "One component as it is on disk, or a stretch of it.",
+            "id, digest, text, body, metadata, tokens (of body), size_bytes, requires, diagnostics, clock;"
+            " with `span` only id, digest, span, text, tokens (of text), diagnostics, clock",
             (*_NAME_ERRORS, *_FILE_ERRORS, errors.PromptTooLarge),
             answers.get,
         ),

@@ -4,13 +4,13 @@ A mistyped or unknown parameter is refused when these are decoded, before anythi
 decoded for a prompt turns into a Request here; nothing is answered in this file.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from promptd.engine.request import Request, request_of
-from promptd.errors import InvalidParams, UnsupportedOption
+from promptd.engine.request import PLAIN, Options, Request, request_of
+from promptd.errors import InvalidParams
 
 Name = Annotated[str, Meta(min_length=1, max_length=1024, description="an id, or one without its suffix")]
 Scalars = Annotated[
@@ -36,31 +36,73 @@ class PromptParams(Params, frozen=True):
         if isinstance(self.components, UnsetType):
             if isinstance(self.name, UnsetType):
                 raise InvalidParams("give `name` (one component) or `components` (a list, in order)")
-            return request_of((self.name,), self.variables, self.arguments)
+            return request_of((self.name,), self.variables, self.arguments, self.options())
         if not isinstance(self.name, UnsetType):
             raise InvalidParams("give either `name` or `components`, not both")
-        return request_of(tuple(self.components), self.variables, self.arguments)
+        return request_of(tuple(self.components), self.variables, self.arguments, self.options())
+
+    def options(self) -> Options:
+        """How the prompt is wanted: as configured."""
+        return PLAIN
+
+
+MAX_TOKENS = 1_000_000_000  # more than any model takes: a larger number is a slip
 
 
 class AssembleParams(PromptParams, frozen=True):
     """A prompt, and how it is wanted."""
 
-    strategy: str | None = None
-    budget: int | None = None
+    strategy: (
+        Annotated[str, Meta(description="none, conservative, balanced, aggressive or a configured one")]
+        | None
+    ) = None
+    budget: (
+        Annotated[
+            int, Meta(ge=1, le=MAX_TOKENS, description="most tokens; pieces are shortened until it fits")
+        ]
+        | None
+    ) = None
+    reserve: (
+        Annotated[int, Meta(ge=0, le=MAX_TOKENS, description="tokens of the budget kept for output")] | None
+    ) = None
+    model: Annotated[str, Meta(description="a configured model, for estimates and money")] | None = None
+    format: (
+        Annotated[
+            Literal["anthropic", "openai"],
+            Meta(description="`system` blocks with cache marks, or `messages`, in place of `text`"),
+        ]
+        | None
+    ) = None
+    stable_first: (
+        Annotated[
+            bool,
+            Meta(
+                description="true: the components asked for may change places so that those without values"
+                " come first; false: nothing moves, not even where authors allow it"
+            ),
+        ]
+        | None
+    ) = None
     etag: (
         Annotated[str, Meta(description="of the answer you hold: unchanged is said in few bytes")] | None
     ) = None
 
-    def request(self) -> Request:
-        """The request meant. Raises UnsupportedOption for options this version does not have."""
-        if self.strategy not in (None, "none"):
-            raise UnsupportedOption(
-                f"strategy {self.strategy!r} is not available: this version has `none` only",
-                option="strategy",
-            )
-        if self.budget is not None:
-            raise UnsupportedOption("`budget` is not available in this version", option="budget")
-        return super().request()
+    def options(self) -> Options:
+        """How it is wanted."""
+        return Options(self.strategy, self.budget, self.reserve, self.model, self.format, self.stable_first)
+
+
+class GetParams(Params, frozen=True):
+    """One component, or a stretch of it: what a manifest says was removed."""
+
+    name: Name
+    span: (
+        Annotated[
+            tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]],
+            Meta(description="[start, end) in code points of the file: `text` is that stretch only"),
+        ]
+        | None
+    ) = None
 
 
 class NameParams(Params, frozen=True):

@@ -5,6 +5,7 @@ services that answer the wire's methods without a flow, and the sources the moni
 Nothing is decided here.
 """
 
+import asyncio
 import os
 import platform
 from collections.abc import Callable
@@ -45,6 +46,7 @@ class Rooms(Protocol):
     upkeep: Upkeep
     snapshots: Snapshots
     listener: Listener | None
+    is_ready: asyncio.Event
 
     @property
     def uptime_s(self) -> float:
@@ -62,10 +64,20 @@ def services_of(rooms: Rooms) -> dict[str, Service]:
         "statistics": lambda _peer, _params: statistics_of(rooms),
         "health": lambda _peer, _params: rooms.snapshots.take(),
         "reload": lambda _peer, _params: rooms.reload(),
-        "ping": lambda _peer, _params: {"pong": True, "pid": os.getpid(), "uptime_s": rooms.uptime_s},
+        "ping": lambda _peer, _params: _pong(rooms) if rooms.is_ready.is_set() else _pong_when_ready(rooms),
         "version": lambda _peer, _params: _version(),
         "describe": lambda _peer, _params: methods.describe(_shown(limits_of(rooms.config))),
     }
+
+
+def _pong(rooms: Rooms) -> dict[str, Any]:
+    return {"pong": True, "pid": os.getpid(), "uptime_s": rooms.uptime_s}
+
+
+async def _pong_when_ready(rooms: Rooms) -> dict[str, Any]:
+    """Who pings while the library is being read waits until it is whole."""
+    await rooms.is_ready.wait()
+    return _pong(rooms)
 
 
 def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
@@ -76,6 +88,7 @@ def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
         "graph": lambda: rooms.keeper.library.graph.statistics(),
         "loader": lambda: rooms.keeper.loader.statistics(),
         "tokens": lambda: rooms.keeper.segments.statistics(),
+        "savings": lambda: rooms.keeper.savings(),
         "hot_set": lambda: rooms.keeper.hot.statistics(),
         "watcher": lambda: rooms.upkeep.watcher_statistics(),
         "upkeep": lambda: rooms.upkeep.statistics(),

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from promptd.client import questions
 from promptd.client.discovery import discover
 from promptd.client.link import Link
 from promptd.client.protocol import Broken, decode_as, encode_request, hung_up
-from promptd.client.questions import Names, Question, Variables
+from promptd.client.questions import Names, Options, Question, Variables
 from promptd.client.replies import Assembled
 from promptd.client.subscription import Subscription
 
@@ -66,17 +66,12 @@ class Client:
         name: Names,
         variables: Variables | None = None,
         arguments: str | None = None,
-        *,
-        strategy: str | None = None,
-        budget: int | None = None,
-        etag: str | None = None,
+        **options: Unpack[Options],
     ) -> Assembled:
         """Assemble one component, or several in order. With the `etag` of an answer you hold, an unchanged
-        prompt is answered with `unchanged` and without its text.
+        prompt is answered with `unchanged` and without its text; `Options` has the others.
         """
-        return self._ask(
-            questions.assemble(name, variables, arguments, strategy=strategy, budget=budget, etag=etag)
-        )
+        return self._ask(questions.assemble(name, variables, arguments, options))
 
     def get(self, name: str) -> dict[str, Any]:
         """One component as it is on disk."""

@@ -6,13 +6,31 @@ clients ask the same questions; only how they wait differs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 from promptd.client.replies import Assembled, Subscribed
 
 T = TypeVar("T")
 Names = str | Sequence[str]
 Variables = Mapping[str, str | int | float | bool]
+
+
+class Options(TypedDict, total=False):
+    """How a prompt is wanted; what is absent is as the daemon is configured.
+
+    `strategy`: none, conservative, balanced, aggressive or a configured one. `budget` and `reserve`: most
+    tokens, and how many of them are kept for output. `model`: a configured one, for estimates and money.
+    `format`: "anthropic" or "openai". `stable_first`: whether pieces without values may come first. `etag`:
+    of the answer you hold, so that an unchanged one is answered without its text.
+    """
+
+    strategy: str | None
+    budget: int | None
+    reserve: int | None
+    model: str | None
+    format: Literal["anthropic", "openai"] | None
+    stable_first: bool | None
+    etag: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +48,10 @@ def plain(method: str, **params: Any) -> Question[dict[str, Any]]:
 
 
 def assemble(
-    name: Names,
-    variables: Variables | None,
-    arguments: str | None,
-    *,
-    strategy: str | None,
-    budget: int | None,
-    etag: str | None,
+    name: Names, variables: Variables | None, arguments: str | None, options: Options
 ) -> Question[Assembled]:
     """A prompt of one component, or of several in order."""
-    more = {"strategy": strategy, "budget": budget, "etag": etag}
-    return Question("assemble", _prompt(name, variables, arguments) | _given(more), Assembled)
+    return Question("assemble", _prompt(name, variables, arguments) | _given(dict(options)), Assembled)
 
 
 def subscribe(name: Names, variables: Variables | None, arguments: str | None) -> Question[Subscribed]:

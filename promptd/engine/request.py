@@ -12,13 +12,30 @@ import msgspec
 
 from promptd.engine.component import Place
 from promptd.engine.fill import Filled
+from promptd.engine.fitting.allocate import Row
+from promptd.engine.fitting.cost import Estimate, Savings
 from promptd.engine.library import Component
-from promptd.engine.skeleton import Draft, Note, Skeleton
+from promptd.engine.skeleton import Draft, Note, Skeleton, Unit
 from promptd.engine.tolerant_yaml import as_text
 from promptd.errors import InvalidParams
 
 MAX_NAMES = 1_000
 MAX_NUMBER_BITS = 4_096  # Python refuses to write out numbers of more than 4,300 digits
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a prompt is wanted; None is what the configuration says. `budget` and `reserve` are tokens."""
+
+    strategy: str | None = None
+    budget: int | None = None
+    reserve: int | None = None
+    model: str | None = None
+    format: str | None = None
+    stable_first: bool | None = None
+
+
+PLAIN = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +45,14 @@ class Request:
     names: tuple[str, ...]
     variables: tuple[tuple[str, str], ...] = ()
     arguments: str | None = None
+    options: Options | None = None  # None is PLAIN, which hashes faster
 
 
 def request_of(
-    names: tuple[str, ...], variables: Mapping[str, Any] | None = None, arguments: str | None = None
+    names: tuple[str, ...],
+    variables: Mapping[str, Any] | None = None,
+    arguments: str | None = None,
+    options: Options = PLAIN,
 ) -> Request:
     """Build a request; scalars become text. Raises InvalidParams for anything a prompt cannot hold."""
     if not names or len(names) > MAX_NAMES:
@@ -39,7 +60,8 @@ def request_of(
     pairs = tuple(
         sorted((_sound("a name", name), _value(name, value)) for name, value in (variables or {}).items())
     )
-    return Request(names, pairs, None if arguments is None else _sound("arguments", arguments))
+    sound = None if arguments is None else _sound("arguments", arguments)
+    return Request(names, pairs, sound, None if options == PLAIN else options)
 
 
 def _value(name: str, value: Any) -> str:
@@ -60,7 +82,10 @@ def _sound(what: str, text: str) -> str:
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One piece of a prompt. `span` is [start, end) in code points, `tokens` those of that span."""
+    """One piece of a prompt. `span` is [start, end) in code points, `tokens` those of that span.
+
+    `variant` is what a strategy or a budget made of it, `removed` every unit that was taken out of it.
+    """
 
     id: str
     digest: str
@@ -70,6 +95,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     chain: tuple[str, ...]
     line: int | None = None
     target: str | None = None
+    variant: str = ""
+    removed: tuple[Unit, ...] = ()
 
 
 class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,9 +128,40 @@ class Facts:
         return not self.ids.isdisjoint(affected)
 
 
+class Shares(msgspec.Struct, frozen=True):
+    """What was kept of what there was, as four figures from 0 to 1 that are never blended."""
+
+    anchors: float
+    information: float
+    instructions: float
+    structure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a prompt was made to fit.
+
+    `allocation` says for each piece what a budget did with it; `gap` is the share of value that a better
+    allocation might still have.
+    """
+
+    strategy: str
+    quality: Shares
+    savings: Savings
+    budget: int | None = None
+    reserve: int = 0
+    allocation: tuple[Row, ...] | None = None
+    gap: float = 0.0
+
+
 @dataclass(slots=True)
 class Prompt:
-    """An assembled prompt. `encoded` is kept by whoever sends it; `uses` counts since last folded."""
+    """An assembled prompt. `encoded` is kept by whoever sends it; `uses` counts since last folded.
+
+    `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
+    where the prefix without values ends, in code points. `fit` is None where nothing was asked to be saved,
+    `worth_version` that of the words' worth it rests on, -1 if on none.
+    """
 
     request: Request
     name: str
@@ -116,6 +174,12 @@ class Prompt:
     warnings: tuple[Warning, ...]
     metadata: Mapping[str, Any]
     facts: Facts
+    tokens_source: int
+    stable_end: int
+    stable_prefix_tokens: int
+    fit: Fit | None = None
+    estimate: Estimate | None = None
+    worth_version: int = -1
     is_consistent: bool = True
     encoded: bytes | None = None
     uses: int = 0
@@ -126,7 +190,8 @@ class Prompt:
     @property
     def size_bytes(self) -> int:
         """What it costs to keep: text twice (as text and encoded) and about 300 bytes an entry."""
-        return 2 * len(self.text.encode(errors="replace")) + 300 * len(self.manifest) + 1000
+        units = sum(len(entry.removed) for entry in self.manifest)
+        return 2 * len(self.text.encode(errors="replace")) + 300 * (len(self.manifest) + units) + 1000
 
 
 def entries(skeleton: Skeleton, filled: Filled, count: Callable[[str], int]) -> tuple[Entry, ...]:
@@ -138,7 +203,16 @@ def _entry(draft: Draft, filled: Filled, count: Callable[[str], int]) -> Entry:
     start, end = filled.offsets[draft.first], filled.offsets[draft.last]
     tokens = count(filled.text[start:end]) if end > start else 0
     return Entry(
-        draft.id, draft.digest, tokens, (start, end), draft.reason, draft.chain, draft.line, draft.target
+        draft.id,
+        draft.digest,
+        tokens,
+        (start, end),
+        draft.reason,
+        draft.chain,
+        draft.line,
+        draft.target,
+        draft.variant,
+        draft.removed,
     )
 
 

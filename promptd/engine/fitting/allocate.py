@@ -29,7 +29,7 @@ from promptd.engine.fitting.places import (
     survey,
 )
 from promptd.engine.fitting.shape import Node, Part, flatten, grow
-from promptd.engine.fitting.variants import AS_IS
+from promptd.engine.fitting.variants import AS_IS, Variants, as_it_is
 from promptd.engine.skeleton import Skeleton, Unit
 from promptd.errors import OverBudget
 
@@ -84,6 +84,16 @@ def allocate(
     everything fits as it is, nothing is touched.
     """
     return _Budget(skeleton, fill, count).within(room, cards, variants_of)
+
+
+def untouched(skeleton: Skeleton, cards: Mapping[str, Card], fill: Fill, count: Count) -> tuple[Row, ...]:
+    """The account of a prompt that fits as it is."""
+
+    def as_is(node: Node, _card: Card) -> Variants:
+        return Variants((as_it_is(node, count),), 0.0)
+
+    places = survey(grow(skeleton), skeleton, cards, as_is, fill, count)
+    return tuple(_row(place, place.options[0], None) for place in places)
 
 
 class _Budget:

@@ -15,6 +15,7 @@ import msgspec
 
 MILLION = 1_000_000
 MAX_PREFIXES = 10_000  # requests whose last stable prefix is remembered
+DEFAULT_CACHE_MIN_TOKENS = 1_024  # what most of Anthropic's and OpenAI's models cache at least
 BASELINE = "none"
 
 
@@ -27,7 +28,7 @@ class Model:
     cached_read: float = 0.0
     cache_write: float = 0.0
     calibration: float = 1.0
-    cache_min_tokens: int = 1_024
+    cache_min_tokens: int = DEFAULT_CACHE_MIN_TOKENS
 
     def money(self, tokens: float) -> float:
         """The price of that many tokens of the encoding, sent as uncached input."""

@@ -30,6 +30,9 @@ class Lexicon:
     def __repr__(self) -> str:
         return f"<Lexicon {len(self._numbers)} words of {len(self._words)} components>"
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
     def begin(self, ids: Iterable[str]) -> None:
         """Start counting; these are the components there are."""
         self.is_active = True
@@ -49,10 +52,15 @@ class Lexicon:
 
     def learn(self, id: str, text: str) -> None:
         """The text of a component that was expected."""
+        if id in self._unknown:
+            self.learn_words(id, distinct(text))
+
+    def learn_words(self, id: str, found_words: Iterable[str]) -> None:
+        """The distinct words of a component that was expected."""
         if id not in self._unknown:
             return
         self._unknown.discard(id)
-        found = array("L", sorted(self._number(word) for word in set(words(text))))
+        found = array("L", sorted(map(self._number, found_words)))
         self._words[id] = found
         self._frequency.update(found)
         self._is_old = True
@@ -64,11 +72,6 @@ class Lexicon:
         if found is not None:
             self._frequency.subtract(found)
             self._is_old = True
-
-    def give_up(self) -> None:
-        """Whatever is still unknown cannot be read: it counts as empty."""
-        for id in self.unknown():
-            self.learn(id, "")
 
     def idf(self) -> Idf:
         """What words are worth now; the same object for as long as no worth changes."""
@@ -87,6 +90,11 @@ class Lexicon:
 
     def _number(self, word: str) -> int:
         return self._numbers.setdefault(word, len(self._numbers))
+
+
+def distinct(text: str) -> frozenset[str]:
+    """The distinct words of a text."""
+    return frozenset(words(text))
 
 
 def _rounded(number: int) -> int:

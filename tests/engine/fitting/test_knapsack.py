@@ -79,7 +79,7 @@ def test_it_finds_what_trying_everything_finds(items: list[Item], capacity: int)
 def test_without_the_exact_search_the_gap_holds(items: list[Item], capacity: int, transitions: int) -> None:
     """With hardly any search allowed the answer still fits, and nothing is better than its bound."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(knapsack, "MAX_TRANSITIONS", transitions)
+        patch.setattr(knapsack, "MAX_TRANSITIONS_OF_FEW", transitions)
         rough = solve(items, capacity)
     best = solve(items, capacity)
     assert (rough is None) == (best is None)

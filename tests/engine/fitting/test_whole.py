@@ -84,4 +84,4 @@ def test_a_skipped_pass_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fitted.skipped == ("blank_lines",)
     (note,) = [note for note in fitted.skeleton.notes if note.kind == "skipped-pass"]
     assert "blank_lines" in note.message
-    assert "For Ada.\n\n\n" in bench.text(fitted.skeleton, name="Ada")
+    assert "\n\n\n- Keep" in bench.text(fitted.skeleton, name="Ada")

@@ -1,0 +1,65 @@
+"""A budget for one prompt, computed in any thread: variants, the choice, and what the result kept.
+
+It reads the kept variants and changes nothing but itself; whoever takes it back keeps what is fresh.
+"""
+
+from collections.abc import Mapping
+
+from promptd.engine.fitting.allocate import Allocation, Room, allocate
+from promptd.engine.fitting.cards import Card
+from promptd.engine.fitting.places import Fill
+from promptd.engine.fitting.shape import Node, text_of
+from promptd.engine.fitting.variants import Variants, key_of, variants_of
+from promptd.engine.skeleton import Skeleton
+from promptd.engine.tokens.quality import Quality, compare, facts
+from promptd.errors import OverBudget
+from promptd.making.fitter import Fitter
+
+
+class Budgeted:
+    """One allocation, or the refusal that says the smallest budget that would do."""
+
+    def __init__(
+        self, base: Skeleton, cards: Mapping[str, Card], fill: Fill, room: Room, fitter: Fitter
+    ) -> None:
+        self.base, self.cards, self.fill, self.room = base, cards, fill, room
+        self.version = fitter.version
+        self.tools = fitter.tools()
+        self.fresh: dict[object, Variants] = {}
+        self.refusal: OverBudget | None = None
+        self.quality: Quality
+        self._kept = fitter.variants
+        self._found: Allocation | None = None
+
+    def __repr__(self) -> str:
+        return f"<Budgeted {self.room}, {self._found or self.refusal or 'not yet'}>"
+
+    def is_of(self, base: Skeleton, version: int) -> bool:
+        """True if it was made for this very skeleton and the words' present worth."""
+        return self.base is base and self.version == version
+
+    def found(self) -> Allocation:
+        """The allocation, once it was run and not refused."""
+        assert self._found is not None
+        return self._found
+
+    def run(self) -> "Budgeted":
+        """Compute."""
+        count = self.tools.count
+        try:
+            self._found = allocate(self.base, self.cards, self.variants, self.fill, count, self.room)
+        except OverBudget as refusal:
+            self.refusal = refusal
+            return self
+        source, _ = text_of(self.base.parts)
+        result, _ = text_of(self._found.skeleton.parts)
+        self.quality = compare(facts(source), facts(result), self.tools.idf)
+        return self
+
+    def variants(self, node: Node, card: Card) -> Variants:
+        """The variants of one component: kept, or made now."""
+        key = (key_of(node), card.limit)
+        found = self._kept.peek(key) or self.fresh.get(key)
+        if found is None:
+            found = self.fresh[key] = variants_of(node, self.tools.strategies, self.tools, card)
+        return found

@@ -1,0 +1,128 @@
+"""What outlives one request: skeletons with what strategies made of them, variants, words, sums of savings.
+
+What strategies know of the library, in how many components each word stands, is learnt when it is first
+needed and follows every change that is applied. One keeper has one fitter, called from its thread; only
+`Work` runs in others, on frozen things.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptd.config import Config
+from promptd.engine.cache import Cache, CacheStatistics
+from promptd.engine.fitting.cards import Card, card_of
+from promptd.engine.fitting.cost import Account, SavingsStatistics
+from promptd.engine.fitting.lexicon import Lexicon
+from promptd.engine.fitting.variants import Variants
+from promptd.engine.fitting.whole import Fitted
+from promptd.engine.library import Component
+from promptd.engine.request import Facts, Prompt
+from promptd.engine.skeleton import Rules, Skeleton
+from promptd.engine.tokens.optimise import Tools
+from promptd.engine.tokens.segments import Segments
+from promptd.making.wish import Choices
+
+MAX_VARIANTS = 20_000
+
+
+@dataclass(slots=True)
+class Outline:
+    """A skeleton with the facts it rests on, and what strategies and orders made of it so far."""
+
+    skeleton: Skeleton
+    facts: Facts
+    name: str
+    metadata: Mapping[str, object]
+    members: tuple[Component, ...]
+    cards: dict[str, Card] = field(default_factory=dict)
+    ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
+    fitted: dict[object, tuple[int, Fitted]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something to compute in any thread; `keep` takes its outcome, back in the keeper's."""
+
+    run: Callable[[], Any]
+    keep: Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of the library's components must be learnt first."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitterStatistics:
+    """What was saved, and how many variants of components and words of the library are kept for it."""
+
+    savings: SavingsStatistics
+    variants: CacheStatistics
+    words: int
+
+
+class Fitter:
+    """Everything that strategies and budgets of one library share."""
+
+    def __init__(self, config: Config, segments: Segments, encoding: str, rules: Rules) -> None:
+        self.config = config
+        self.choices = Choices(config)
+        self.segments = segments
+        self.encoding = encoding
+        self.rules = rules
+        self.lexicon = Lexicon()
+        self.account = Account()
+        self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_bytes)
+
+    def __repr__(self) -> str:
+        return f"<Fitter {self.lexicon!r}, {len(self.variants)} variants>"
+
+    @property
+    def is_ready(self) -> bool:
+        """True if the library's words are known."""
+        return self.lexicon.is_active and not self.lexicon.unknown()
+
+    def is_current(self, prompt: Prompt) -> bool:
+        """True unless words have another worth since a prompt was made to fit."""
+        return prompt.worth_version < 0 or (self.is_ready and prompt.worth_version == self.version)
+
+    @property
+    def version(self) -> int:
+        """Of the words' worth, brought up to date."""
+        before = self.lexicon.version
+        self.lexicon.idf()
+        if self.lexicon.version != before:
+            for key, _ in self.variants.items():
+                self.variants.discard(key)
+        return self.lexicon.version
+
+    def changed(self, affected: Iterable[str], gone: Iterable[str]) -> None:
+        """Components are others now, or gone."""
+        for id in affected:
+            self.lexicon.expect(id)
+        for id in gone:
+            self.lexicon.forget(id)
+
+    def tools(self) -> Tools:
+        """What strategies are lent, as of now."""
+        return Tools(self.segments.count, self.lexicon.idf(), strategies=self.choices.strategies)
+
+    def cards(self, outline: Outline) -> Mapping[str, Card]:
+        """What the authors of a prompt's components say about shortening them."""
+        if not outline.cards:
+            names = tuple(self.choices.strategies)
+            outline.cards = {
+                member.id: card_of(member.id, member.description, member.parsed.metadata, names)
+                for member in outline.members
+            }
+        return outline.cards
+
+    def spend(self, prompt: Prompt) -> None:
+        """Add up what a prompt's uses saved; they are counted nowhere else afterwards."""
+        if prompt.fit is not None and prompt.uses:
+            self.account.add(prompt.fit.strategy, prompt.fit.savings, prompt.uses)
+
+    def statistics(self) -> FitterStatistics:
+        """A frozen record of the counts; uses of prompts that are held are folded in by the keeper."""
+        return FitterStatistics(self.account.statistics(), self.variants.statistics(), len(self.lexicon))

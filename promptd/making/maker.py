@@ -1,0 +1,282 @@
+"""One prompt in the making: a plain one at once, one that has to fit by its strategy or else by its budget.
+
+What takes long is handed back as `Work` and asked for again when it is done; every decision here is made
+anew then, from whatever is true by that time.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from promptd.config import Config
+from promptd.engine import request as records
+from promptd.engine.component import Place
+from promptd.engine.fill import Filled, fill
+from promptd.engine.fitting.allocate import Row, untouched
+from promptd.engine.fitting.cards import Card
+from promptd.engine.fitting.cost import estimate, savings
+from promptd.engine.fitting.stable import stable_end, stable_first
+from promptd.engine.fitting.whole import Fitted, apply_strategy
+from promptd.engine.request import Fit, Prompt, Shares
+from promptd.engine.skeleton import Note, Skeleton
+from promptd.engine.tokens.quality import Quality
+from promptd.errors import OverBudget, PromptTooLarge
+from promptd.freshness import Attempt
+from promptd.making.budgeted import Budgeted
+from promptd.making.fitter import Fitter, Outline, Words, Work
+
+_WHOLE = Shares(1.0, 1.0, 1.0, 1.0)
+
+
+def make(fitter: Fitter, attempt: Attempt, outline: Outline) -> Prompt | Work | Words:
+    """The prompt, or what has to be done first.
+
+    Raises InvalidParams for options that cannot be, OverBudget, PromptTooLarge, MissingVariable.
+    """
+    maker = _Maker(fitter, attempt, outline)
+    return maker.plain() if maker.wish.is_plain else maker.fit()
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """One way to make the text: the skeleton, with values, counted."""
+
+    skeleton: Skeleton
+    filled: Filled
+    tokens: int
+
+
+class _Maker:
+    def __init__(self, fitter: Fitter, attempt: Attempt, outline: Outline) -> None:
+        self.fitter, self.attempt, self.outline = fitter, attempt, outline
+        self.request = attempt.request
+        self.wish = fitter.choices.wish(self.request.options)
+        self.count = fitter.segments.count
+        self.known = {*fitter.rules.variables, *(name for name, _ in self.request.variables)}
+        self.base, self.has_moved = self.ordered()
+
+    def ordered(self) -> tuple[Skeleton, bool]:
+        """The skeleton in the order that caches best, as far as that is allowed."""
+        wanted = self.wish.options.stable_first
+        allowed = any("stable_first" in member.parsed.metadata for member in self.outline.members)
+        if wanted is False or not (wanted or allowed):
+            return self.outline.skeleton, False
+        key = (wanted, *sorted(self.known))
+        if key not in self.outline.ordered:
+            self.outline.ordered.clear()  # one is enough: requests differ in values, hardly in names
+            self.outline.fitted.clear()
+            found = stable_first(self.outline.skeleton, self.cards(), self.known, is_asked=bool(wanted))
+            self.outline.ordered[key] = found
+        return self.outline.ordered[key]
+
+    def cards(self) -> Mapping[str, Card]:
+        return self.fitter.cards(self.outline)
+
+    def fill(self, skeleton: Skeleton) -> Filled:
+        return fill(skeleton, dict(self.request.variables), self.request.arguments, self.fitter.rules)
+
+    def draw(self, skeleton: Skeleton) -> _Draw:
+        filled = self.fill(skeleton)
+        return _Draw(skeleton, filled, self.count(filled.text))
+
+    # -- decisions ----------------------------------------------------------------------------
+
+    def plain(self) -> Prompt:
+        """Nothing is to be saved."""
+        drawn = self.draw(self.base)
+        return self.prompt(drawn, drawn.tokens)
+
+    def fit(self) -> Prompt | Work | Words:
+        """Something is to be saved: by the strategy alone if that will do, else by the budget."""
+        source = self.draw(self.base)
+        if not self.wish.strategy.passes and self.fits(source):
+            rows = untouched(self.base, self.cards(), self.fill, self.count)
+            return self.prompt(source, source.tokens, self.account(source, source, _WHOLE, rows))
+        if not self.fitter.is_ready:
+            return Words()
+        if self.wish.strategy.passes:
+            fitted = self.by_strategy()
+            if isinstance(fitted, Work):
+                return fitted
+            drawn = self.draw(fitted.skeleton)
+            if self.fits(drawn):
+                return self.prompt(drawn, source.tokens, self.strategic(source, drawn, fitted.quality))
+        return self.by_budget(source)
+
+    def fits(self, drawn: _Draw) -> bool:
+        room = self.wish.room
+        return room is None or drawn.tokens <= room.budget - room.reserve
+
+    def by_strategy(self) -> Fitted | Work:
+        """The whole prompt through its strategy; made once for all values."""
+        key, version = (self.wish.strategy.name, self.has_moved), self.fitter.version
+        held = self.outline.fitted.get(key)
+        if held is not None and held[0] == version:
+            return held[1]
+        fitted, account = self.outline.fitted, self.fitter.account
+
+        def keep(outcome: Fitted) -> None:
+            fitted[key] = version, outcome
+            for name in outcome.skipped:
+                account.skipped(name)
+
+        tools = self.fitter.tools()
+        return Work(partial(apply_strategy, self.base, self.wish.strategy, tools, self.cards()), keep)
+
+    def by_budget(self, source: _Draw) -> Prompt | Work:
+        """A variant for each component."""
+        assert self.wish.room is not None
+        made = self.attempt.made
+        if not isinstance(made, Budgeted) or not made.is_of(self.base, self.fitter.version):
+            made = Budgeted(self.base, self.cards(), self.fill, self.wish.room, self.fitter)
+            return Work(made.run, self.keep_budget)
+        if made.refusal is not None:
+            self.fitter.account.over_budget += 1
+            raise made.refusal
+        found = made.found()
+        drawn = _Draw(found.skeleton, found.filled, found.tokens)
+        fit = self.account(source, drawn, shares(made.quality), found.rows, found.gap)
+        return self.prompt(drawn, source.tokens, fit, self.fitter.version)
+
+    def keep_budget(self, made: Budgeted) -> None:
+        self.attempt.made = made
+        for key, variants in made.fresh.items():
+            self.fitter.variants.put(key, variants, variants.size_bytes)
+
+    # -- the account --------------------------------------------------------------------------
+
+    def strategic(self, source: _Draw, drawn: _Draw, quality: Quality) -> Fit:
+        """The account of a prompt that its strategy alone makes fit."""
+        if self.wish.room is None:
+            return self.account(source, drawn, shares(quality))
+        rows = untouched(self.base, self.cards(), self.fill, self.count)
+        entries = records.entries(drawn.skeleton, drawn.filled, self.count)
+        below = _own_tokens(entries)
+        kept = shares(quality).information
+        return self.account(
+            source,
+            drawn,
+            shares(quality),
+            tuple(
+                msgspec.structs.replace(
+                    row,
+                    variant=entry.variant or row.variant,
+                    tokens=own,
+                    quality=kept,
+                    why="the strategy's doing",
+                )
+                for row, entry, own in zip(rows, entries, below, strict=True)
+            ),
+        )
+
+    def account(
+        self,
+        source: _Draw,
+        drawn: _Draw,
+        quality: Shares,
+        rows: tuple[Row, ...] | None = None,
+        gap: float = 0.0,
+    ) -> Fit:
+        """What was saved, against the same request with `none`."""
+        wish, room = self.wish, self.wish.room
+        limit = self.fitter.config.tokens.max_context_tokens
+        saved = savings(source.tokens, drawn.tokens, limit, wish.model)
+        budget, reserve = room or (None, 0)
+        return Fit(wish.strategy.name, quality, saved, budget, reserve, rows, round(gap, 6))
+
+    # -- the prompt ---------------------------------------------------------------------------
+
+    def prompt(self, drawn: _Draw, tokens_source: int, fit: Fit | None = None, version: int = -1) -> Prompt:
+        filled, model = drawn.filled, self.wish.model
+        check_size(filled.text, drawn.tokens, self.fitter.config)
+        notes = self.notes(drawn)
+        manifest = records.entries(drawn.skeleton, filled, self.count)
+        digest = hashlib.sha256(filled.text.encode()).hexdigest()
+        end = stable_end(drawn.skeleton, filled, self.known)
+        prompt = Prompt(
+            request=self.request,
+            name=self.outline.name,
+            text=filled.text,
+            tokens=drawn.tokens,
+            encoding=self.fitter.encoding,
+            digest=digest,
+            etag=_etag(digest, manifest, notes, fit, self.request.options),
+            manifest=manifest,
+            warnings=notes,
+            metadata=self.outline.metadata,
+            facts=self.outline.facts,
+            tokens_source=tokens_source,
+            stable_end=end,
+            stable_prefix_tokens=self.count(filled.text[:end]),
+            fit=fit,
+            estimate=estimate(drawn.tokens, self.fitter.encoding, model) if model else None,
+            worth_version=self.fitter.version if self.wish.strategy.passes else version,
+            is_consistent=self.attempt.is_consistent,
+            uses=1,
+        )
+        self.note_prefix(prompt)
+        return prompt
+
+    def notes(self, drawn: _Draw) -> tuple[records.Warning, ...]:
+        notes = [*drawn.skeleton.notes, *drawn.filled.notes, *map(_unsteady, self.attempt.unsteady)]
+        notes += [note for card in self.outline.cards.values() for note in card.notes]
+        if self.wish.options.stable_first and not self.has_moved and len(self.request.names) == 1:
+            message = "nothing was moved: no component of this prompt allows it, or nothing would be gained"
+            notes.append(Note("stable-first", message, self.outline.name, 0))
+        return records.warnings(*notes)
+
+    def note_prefix(self, prompt: Prompt) -> None:
+        """Whether the stable prefix is what it was for the last request like this but for values."""
+        options = self.wish.options
+        key = (self.request.names, options.strategy, options.budget, options.stable_first)
+        prefix = hashlib.sha256(prompt.text[: prompt.stable_end].encode()).hexdigest()
+        self.fitter.account.prefix(key, prefix, prompt.stable_prefix_tokens, self.wish.model)
+
+
+def check_size(text: str, tokens: int, config: Config) -> None:
+    """Raise OverBudget or PromptTooLarge for a prompt beyond the configured bounds."""
+    limit = config.tokens.max_context_tokens
+    if tokens > limit:
+        raise OverBudget(
+            f"the prompt has {tokens} tokens, more than tokens.max_context_tokens ({limit});"
+            " include less, give a `budget`, or raise it",
+            tokens=tokens,
+            limit=limit,
+        )
+    max_bytes = config.library.max_prompt_bytes
+    if len(text) > max_bytes or len(text.encode()) > max_bytes:
+        raise PromptTooLarge(
+            f"the prompt exceeds {max_bytes} bytes (library.max_prompt_bytes)", limit=max_bytes
+        )
+
+
+def shares(quality: Quality) -> Shares:
+    """The four figures, rounded down so that none is flattered."""
+    figures = (quality.anchors, quality.information, quality.instructions, quality.structure)
+    return Shares(*(int(figure.ratio * 10_000) / 10_000 for figure in figures))
+
+
+def _own_tokens(entries: tuple[records.Entry, ...]) -> list[int]:
+    """Tokens of each entry without those of the entries right below it."""
+    own = [entry.tokens for entry in entries]
+    above: list[int] = []
+    for index, entry in enumerate(entries):
+        del above[len(entry.chain) :]
+        if above:
+            own[above[-1]] -= entry.tokens
+        above.append(index)
+    return [max(tokens, 0) for tokens in own]
+
+
+def _etag(digest: str, *seen: object) -> str:
+    """One word for everything in the answer; a plain request's stays what it was without options."""
+    told = [each for each in (digest, *seen) if each is not None]
+    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:32]
+
+
+def _unsteady(place: Place) -> Note:
+    sentence = f"{place.id} changed each time it was read: this prompt holds one of its states"
+    return Note("inconsistent", sentence, place.id, 0)
