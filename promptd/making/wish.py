@@ -12,7 +12,7 @@ from promptd.engine.fitting.cost import Model
 from promptd.engine.request import PLAIN, Options
 from promptd.engine.tokens.passes.base import Aims
 from promptd.engine.tokens.strategies import Strategy, configured, named
-from promptd.errors import InvalidParams
+from promptd.errors import ConfigError, InvalidParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ class Choices:
             )
             for name, model in tokens.models.items()
         }
-        named(tokens.strategy, self.strategies)
+        if tokens.strategy not in self.strategies:
+            listed = ", ".join(self.strategies)
+            sentence = f"tokens.strategy: no strategy {tokens.strategy!r}; there are: {listed}"
+            raise ConfigError(sentence, key="tokens.strategy")
         self._plain = self._made(PLAIN)
 
     def __repr__(self) -> str:
