@@ -1,10 +1,11 @@
 """The daemon: composition root and order of life.
 
-Start: bind the socket (so that a second instance fails at once), watch, load the vocabulary, read the
-library, warm the hot set, and only then listen and say READY. Stop: say STOPPING, accept no more, finish
-what is under way, write the last snapshot. Everything is built here and handed to everyone else; the wings
-do not know each other. `serve.*` and `state.*` take a restart to change, the rest is taken over by a
-reload, which builds a new keeper beside the old one and exchanges them when it is warm.
+Start: bind the socket (so that a second instance fails at once), watch, and listen: a prompt that is asked
+for reads what it consists of. Meanwhile load the vocabulary, read the library, warm the hot set, and then
+say READY; a `ping` is answered from then on. Stop: say STOPPING, accept no more, finish what is under way,
+write the last snapshot. Everything is built here and handed to everyone else; the wings do not know each
+other. `serve.*` and `state.*` take a restart to change, the rest is taken over by a reload, which builds a
+new keeper beside the old one and exchanges them when it is warm.
 """
 
 import asyncio
@@ -59,7 +60,7 @@ class Daemon:
         self.stopping = asyncio.Event()
         self.notifier = Notifier(environment)
         self._started_s = time.monotonic()
-        self._is_ready = asyncio.Event()
+        self.is_ready = asyncio.Event()
         self._environment = environment
         self._load = load
         self._reloads = Rounds(self._reload, self.spawn)
@@ -148,9 +149,15 @@ class Daemon:
     async def _start(self, listener: Listener) -> None:
         self.notifier.status("starting: reading the library")
         await self._prepare()
-        await listener.start()
+        self.keeper.observers.append(self.subscriptions.changed)
+        await (
+            listener.start()
+        )  # a prompt reads what it needs itself: nobody has to wait for the whole library
+        await self._fill(self.keeper)
+        self.keeper.observers += [self.upkeep.changed, self._say_how_many]
+        self.upkeep.begin()
         self._set_timers()
-        self._is_ready.set()
+        self.is_ready.set()
         self._say_ready()
         _log.info(
             "ready",
@@ -168,9 +175,6 @@ class Daemon:
             _log.warning("no state directory", path=self.state, error=problem)
         await self.upkeep.restore()
         await self.upkeep.watch(self.config.watch)
-        await self._fill(self.keeper)
-        self._observe(self.keeper)
-        self.upkeep.begin()
 
     async def _fill(self, keeper: Keeper) -> None:
         """Load the vocabulary, read the whole library, warm what is hot.
@@ -205,7 +209,7 @@ class Daemon:
             self.notifier.ready(self._status())
 
     def _say_how_many(self, delta: Delta, _dropped: tuple[Request, ...]) -> None:
-        if (delta.added or delta.removed) and self._is_ready.is_set() and not self.stopping.is_set():
+        if (delta.added or delta.removed) and self.is_ready.is_set() and not self.stopping.is_set():
             self.notifier.status(self._status())
 
     def _status(self) -> str:
@@ -257,7 +261,7 @@ class Daemon:
         return await self._reloads.join()
 
     async def _reload(self) -> dict[str, Any]:
-        await self._is_ready.wait()
+        await self.is_ready.wait()
         self.notifier.reloading()
         try:
             return await self._renew()

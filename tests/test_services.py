@@ -1,5 +1,6 @@
 """What only a running daemon can say: every method and every source of figures has somebody to answer."""
 
+import asyncio
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,7 +41,8 @@ def test_every_room_is_heard(rooms: Daemon) -> None:
 
 
 def test_simple_questions(rooms: Daemon) -> None:
-    """ping, version and describe need nothing but the process."""
+    """ping, version and describe need nothing but the process, once it is ready."""
+    rooms.is_ready.set()
     services = services_of(rooms)
     peer, nothing = FakePeer(), methods.METHODS["ping"].params()
     answers: dict[str, Any] = {
@@ -50,6 +52,16 @@ def test_simple_questions(rooms: Daemon) -> None:
     assert answers["version"]["version"] == __version__
     assert answers["version"]["protocol"] == methods.PROTOCOL
     assert answers["describe"]["limits"]["max_connections_per_uid"] == 64
+
+
+async def test_a_ping_waits_until_the_library_is_whole(rooms: Daemon) -> None:
+    """Whoever waits for the daemon by pinging it waits for all of it."""
+    outcome = services_of(rooms)["ping"](FakePeer(), methods.METHODS["ping"].params())
+    waiting = asyncio.ensure_future(outcome)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    rooms.is_ready.set()
+    assert (await waiting)["pong"] is True
 
 
 def test_figures_follow_an_exchanged_keeper(rooms: Daemon) -> None:
