@@ -28,7 +28,7 @@ from promptd.watch.watcher import Timing, Watcher
 
 IDLE_S = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
 EDITS = 150
-TIMINGS = ((50, 30), (20, 30), (20, 10), (20, 5), (10, 10), (10, 5), (5, 5))  # step and settle, in ms
+TIMINGS = ((50, 30), (20, 30), (20, 10), (25, 5), (10, 10), (10, 5), (5, 5))  # step and settle, in ms
 COMPONENTS = 12
 
 

@@ -135,8 +135,8 @@ class WatchConfig(_Section, frozen=True):
     """The watcher warms caches early; a reply is right without it."""
 
     enabled: Annotated[bool, _says("watch the roots for changes")] = True
-    step_ms: Annotated[int, _says("how often events are collected", ge=1, le=60_000)] = 20
-    settle_ms: Annotated[int, _says("quiet time before a batch of changes is applied", ge=0, le=60_000)] = 10
+    step_ms: Annotated[int, _says("how often events are collected", ge=1, le=60_000)] = 25
+    settle_ms: Annotated[int, _says("quiet time before a batch of changes is applied", ge=0, le=60_000)] = 5
     max_settle_ms: Annotated[
         int, _says("a batch is applied after this time even without quiet", ge=0, le=600_000)
     ] = 500

@@ -41,8 +41,8 @@ _log = log.get_logger("promptd.watch")
 class Timing:
     """How events are gathered: time between two looks, quiet time, longest wait in ms; between scans in s."""
 
-    step_ms: int = 20
-    settle_ms: int = 10
+    step_ms: int = 25
+    settle_ms: int = 5
     max_settle_ms: int = 500
     scan_s: float = 2.0
 
