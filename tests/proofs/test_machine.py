@@ -23,7 +23,7 @@ def test_after_any_operation_a_daemon_says_what_a_cold_start_says(place: Path, w
     daemon = daemons.start(way, place / "run", garden.root)
     try:
         proof = Proof(garden, daemon, pauses=1)
-        machine.run(proof, examples=4, steps=30, pause_every=40)
+        machine.run(proof, examples=6, steps=20, pause_every=40)
         assert proof.mismatches == 0
         assert not daemon.log("unforeseen error")
     finally:

@@ -1,15 +1,13 @@
 """The register check: first of the checker itself, by histories that it must refuse, then of a daemon."""
 
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.process import Daemon, Peer
 from tests.proofs import daemons
+from tests.proofs.observers import observe
 from tests.proofs.register import Read, Writes, violations
-from tests.proofs.writers import Board, Writers, content, shown_in
+from tests.proofs.writers import Board, content, shown_in
 
 PAIRS = [("a", "b")]
 WRITERS, READERS, SECONDS = 3, 4, 3.0
@@ -84,32 +82,10 @@ def test_every_read_is_fresh_and_no_pair_is_mixed(place: Path, way: str) -> None
     daemon = daemons.start(way, place / "run", board.root)
     try:
         daemon.ask("ping")
-        reads = observe(daemon, board)
+        reads = observe(daemon.socket, board, readers=READERS, seconds=SECONDS)
         assert violations(reads, board.writes, board.pairs) == []
         assert len(reads) > 100
         assert sum(read.is_consistent for read in reads) > len(reads) / 2
         assert max(version for read in reads for version in read.versions.values()) > 10
     finally:
         daemon.close()
-
-
-def observe(daemon: Daemon, board: Board) -> list[Read]:
-    """What readers saw while writers wrote."""
-    reads: list[Read] = []
-    until_ns = time.monotonic_ns() + int(SECONDS * 1e9)
-
-    def read(number: int) -> None:
-        names = ["all", *(f"pairs/{pair}" for pair in range(len(board.pairs)))]
-        with Peer(daemon.socket) as peer:
-            while (sent_ns := time.monotonic_ns()) < until_ns:
-                number += 1
-                result = peer.ask("assemble", name=names[number % len(names)])
-                reads.append(board.read_of(result, sent_ns, time.monotonic_ns()))
-
-    threads = [threading.Thread(target=read, args=(number,)) for number in range(READERS)]
-    with Writers(board, range(WRITERS), pause_s=0.004):
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    return reads

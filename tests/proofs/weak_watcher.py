@@ -9,66 +9,63 @@ notifier is closed under the watcher's hands, and the file is removed.
 import os
 import random
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from promptd.watch.lookout import Stop
-from promptd.watch.watcher import Inotify, Watcher
+from promptd.watch.inotify import Inotify
 
-Events = set[tuple[int, str]]
-LISTENED_MS = 100  # a notifier that is to die must look up now and then
+haul = Inotify.haul
 
 
-class WeakNotifier:
-    """The real notifier behind one that lies and dies as the environment says."""
+class Liar:
+    """Of what really happened, tells what it likes. The watcher's own pulse is left alone."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._real = Inotify(paths)
-        self._chance = random.Random(os.environ.get("PROOF_LIES"))
-        self._is_lying = "PROOF_LIES" in os.environ
-        self._death = Path(os.environ.get("PROOF_DEATH", "/nonexistent"))
-        self._late: list[tuple[int, str]] = []
+    def __init__(self, seed: str) -> None:
+        self._chance = random.Random(seed)
+        self._late: set[str] = set()
 
-    def watch(self, debounce_ms: int, step_ms: int, timeout_ms: int, stop_event: Stop | None) -> Events | str:
+    def haul(self, notifier: Inotify) -> set[str]:
         """As the real one, but for half of the events."""
-        while True:
-            seen = self._real.watch(debounce_ms, step_ms, timeout_ms or LISTENED_MS, stop_event)
-            if self._death.exists():
-                self._death.unlink()
-                self._real.close()
-                seen = self._real.watch(debounce_ms, step_ms, timeout_ms, stop_event)
-            told = self._told(seen)
-            if told != "timeout" or timeout_ms:
-                return told
+        seen = haul(notifier)
+        pulses = {path for path in seen if path.startswith("/proc/")}
+        told = self._late if self._chance.random() < 0.5 else set()
+        self._late = self._late - told
+        for path in sorted(seen - pulses):
+            told = told | self._told(path)
+        return told | pulses
 
-    def _told(self, seen: Events | str) -> Events | str:
-        if not self._is_lying:
-            return seen
-        late, self._late = self._late, []
-        told = set(late) if self._chance.random() < 0.5 else set()
-        self._late += [] if told else late
-        for event in sorted(seen) if isinstance(seen, set) else ():
-            self._tell(event, told)
-        return told or ("timeout" if isinstance(seen, set) else seen)
-
-    def _tell(self, event: tuple[int, str], told: Events) -> None:
-        """Half of the events are told as they are; of the others some are lost, some twice, some late."""
+    def _told(self, path: str) -> set[str]:
         fate = self._chance.choice(("tell", "tell", "tell", "lose", "twice", "late"))
-        if fate in ("tell", "twice"):
-            told.add(event)
         if fate in ("twice", "late"):
-            self._late.append(event)
+            self._late = self._late | {path}
+        return {path} if fate in ("tell", "twice") else set()
 
-    def close(self) -> None:
-        """Free the watches."""
-        self._real.close()
+
+class Mortal:
+    """Closes the real notifier and then asks it, whenever a certain file exists."""
+
+    def __init__(self, death: Path) -> None:
+        self._death = death
+
+    def haul(self, notifier: Inotify) -> set[str]:
+        """What happened, or the error of a notifier that was closed."""
+        if self._death.exists():
+            self._death.unlink()
+            notifier._notify.close()
+        return haul(notifier)
 
 
 def main() -> int:
     """Become the daemon that the rest of the command line asks for."""
-    defaults = Watcher.__init__.__kwdefaults__
-    assert defaults["make_notifier"] is Inotify
-    defaults["make_notifier"] = WeakNotifier
+    weak: Liar | Mortal
+    if "PROOF_LIES" in os.environ:
+        weak = Liar(os.environ["PROOF_LIES"])
+    else:
+        weak = Mortal(Path(os.environ["PROOF_DEATH"]))
+
+    def haul_weakly(notifier: Inotify) -> set[str]:
+        return weak.haul(notifier)
+
+    Inotify.haul = haul_weakly  # type: ignore[method-assign]
     from promptd.__main__ import main as promptd
 
     sys.argv = sys.argv[sys.argv.index("promptd") :]
