@@ -23,7 +23,7 @@ from promptd.errors import ConfigError, MethodNotFound, UnsupportedOption
 from promptd.files import Sweep, library_path
 from promptd.keeper import Keeper
 from promptd.loading import Progress
-from promptd.tokenizer import Tokenizer
+from promptd.tokenizer import shared as shared_tokenizer
 
 Roots = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -38,7 +38,7 @@ class Engine:
 
     def __init__(self, config: Config, *, progress: Progress | None = None) -> None:
         self.keeper = Keeper(
-            config, Tokenizer(config.tokens.encoding), instance="embedded", now_s=time.time()
+            config, shared_tokenizer(config.tokens.encoding), instance="embedded", now_s=time.time()
         )
         self._progress = progress
 

@@ -16,6 +16,7 @@ import types
 import zlib
 from binascii import a2b_base64
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"<Tokenizer {self.name}{'' if self._encoding else ', not loaded'}>"
+
+    @property
+    def identity(self) -> str:
+        """Whose counts these are: counts of one identity may be kept and used again."""
+        return f"{self.name} of tiktoken {tiktoken.__version__}"
 
     def load(self) -> tiktoken.Encoding:
         """The encoding, loaded on the first call. Raises ConfigError if its vocabulary is not at hand."""
@@ -125,3 +131,9 @@ class Tokenizer:
     @staticmethod
     def _error(sentence: str) -> ConfigError:
         return ConfigError(f"tokens.encoding: {sentence}", key="tokens.encoding")
+
+
+@cache
+def shared(encoding: str) -> Tokenizer:
+    """The one tokenizer of an encoding in this process: engines and reloads share its 80 MB."""
+    return Tokenizer(encoding)
