@@ -18,6 +18,7 @@ from promptd.errors import PromptdError
 from promptd.files import Sweep
 from promptd.keeper import Keeper
 from promptd.stats import Distribution, Histogram
+from promptd.upkeep.counts import CountsFile
 from promptd.upkeep.missed import EXPLAINED_S, Missed
 from promptd.upkeep.rounds import Rounds, Spawn
 from promptd.upkeep.uses import UsesFile
@@ -50,6 +51,7 @@ class Upkeep:
     ) -> None:
         self.keeper = keeper
         self._uses = UsesFile(state) if state is not None else None
+        self._counts = CountsFile(state) if state is not None else None
         self._spawn = spawn
         self._rounds = self._rounds_of(keeper)
         self._missed = Missed(time.monotonic, explained_s)
@@ -278,10 +280,13 @@ class Upkeep:
     # -- use counts ---------------------------------------------------------------------------
 
     async def restore(self) -> None:
-        """Take back the use counts of the last run, if there are any."""
+        """Take back the use counts and the token counts of the last run, if there are any."""
         kept = await asyncio.to_thread(self._uses.read) if self._uses else None
         if kept is not None:
             self.keeper.hot.restore(kept.weights, time.time() - kept.saved_unix_s)
+        if self._counts is not None:
+            keeper = self.keeper
+            keeper.segments.recall(await asyncio.to_thread(self._counts.read, keeper.tokenizer.identity))
         self._is_restored = True
 
     async def keep_every(self, interval_s: float) -> None:
@@ -292,8 +297,10 @@ class Upkeep:
             await self._survive("warm", self._warm_hot_set())
 
     async def keep(self) -> None:
-        """Fold uses into the hot set and write the counts down, those of the last run included."""
+        """Fold uses into the hot set and write down use counts and token counts."""
         now_s = time.time()
         self.keeper.fold_uses(now_s)
         if self._uses is not None and self._is_restored:
             await asyncio.to_thread(self._uses.write, self.keeper.hot.weights(now_s), now_s)
+        if self._counts is not None and self._is_restored:
+            await asyncio.to_thread(self._counts.keep, self.keeper.segments, self.keeper.tokenizer.identity)

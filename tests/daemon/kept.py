@@ -13,7 +13,7 @@ from promptd.tokenizer import Tokenizer
 class WordTokenizer:
     """Counts words; the real one stands in tests/daemon's child processes."""
 
-    name = "words"
+    name = identity = "words"
     is_additive = False
 
     def load(self) -> None:

@@ -8,24 +8,34 @@ The encoder itself is handed in. A property test holds the sum against encoding 
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
 
 _SAFE_CUT = re.compile(r"\n(?=[^\s/])")  # the newline belongs to the segment it ends
 MAX_KNOWN_BYTES = 64_000_000  # 12 MB of real Markdown is known in 30 MB; beyond it the memory starts afresh
 ENTRY_BYTES = 104  # a dict's slot at its usual fill
+DIGEST_BYTES = 16  # of 150,000 segments two share a digest with a probability of 1e-29
+MAX_KEPT = (
+    150_000  # counts that outlive the process: 3 MB on disk, some 25 MB while they wait to be asked for
+)
 
 CountMany = Callable[[Sequence[str]], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentStatistics:
-    """Segments asked for, those that had to be encoded, and how many are remembered in how many bytes."""
+    """Segments asked for, those that had to be encoded, and how many are remembered in how many bytes.
+
+    `recalled` are those that an earlier process had counted.
+    """
 
     asked: int
     encoded: int
     known: int
     known_bytes: int
+    recalled: int
 
 
 class Segments:
@@ -42,7 +52,8 @@ class Segments:
         self._max_bytes = max_bytes
         self._lines: dict[str, int] = {}  # segment without its newline -> tokens of it with the newline
         self._ends: dict[str, int] = {}  # the last segment of a text, which no newline ends
-        self._asked = self._encoded = self._known_bytes = 0
+        self._earlier: dict[bytes, int] = {}  # by digest, from an earlier process
+        self._asked = self._encoded = self._known_bytes = self._recalled = 0
 
     def __repr__(self) -> str:
         return f"<Segments {len(self._lines) + len(self._ends)} known>"
@@ -57,10 +68,40 @@ class Segments:
         return sum(map(known.__getitem__, lines)) + ends[end]
 
     def _learn(self, known: dict[str, int], fresh: Sequence[str], ending: str) -> None:
+        if fresh and self._earlier:
+            fresh = self._recall(known, fresh, ending)
         if fresh:
             known.update(zip(fresh, self._count_many([line + ending for line in fresh]), strict=True))
             self._encoded += len(fresh)
-            self._known_bytes += sum(map(sys.getsizeof, fresh)) + ENTRY_BYTES * len(fresh)
+            self._grow(fresh)
+
+    def _grow(self, lines: Sequence[str]) -> None:
+        self._known_bytes += sum(map(sys.getsizeof, lines)) + ENTRY_BYTES * len(lines)
+
+    # -- what outlives the process ------------------------------------------------------------
+
+    def recall(self, counts: Mapping[bytes, int]) -> None:
+        """Take over counts that an earlier process exported, of the same encoding."""
+        self._earlier = dict(counts)
+
+    def _recall(self, known: dict[str, int], fresh: Sequence[str], ending: str) -> Sequence[str]:
+        """Count what was counted before; returns the others."""
+        earlier = ((line, self._earlier.pop(_digest(line + ending), None)) for line in fresh)
+        found = {line: count for line, count in earlier if count is not None}
+        known.update(found)
+        self._recalled += len(found)
+        self._grow(list(found))
+        return [line for line in fresh if line not in found]
+
+    def export(self) -> dict[bytes, int]:
+        """At most MAX_KEPT counts by digest, those of now first. About 1 µs each: call from a thread."""
+        return dict(islice(self._all(), MAX_KEPT))
+
+    def _all(self) -> Iterator[tuple[bytes, int]]:
+        for known, ending in ((self._lines, "\n"), (self._ends, "")):
+            for line, count in list(known.items()):
+                yield _digest(line + ending), count
+        yield from list(self._earlier.items())
 
     def _memory(self) -> tuple[dict[str, int], dict[str, int]]:
         """Both memories; fresh ones when full. A count under way in another thread keeps the old."""
@@ -71,4 +112,8 @@ class Segments:
     def statistics(self) -> SegmentStatistics:
         """A frozen record of the counts."""
         known = len(self._lines) + len(self._ends)
-        return SegmentStatistics(self._asked, self._encoded, known, self._known_bytes)
+        return SegmentStatistics(self._asked, self._encoded, known, self._known_bytes, self._recalled)
+
+
+def _digest(segment: str) -> bytes:
+    return blake2b(segment.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).digest()
