@@ -20,6 +20,8 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Prompts": {
         "assemble": "promptd.cli.prompts:assemble",
         "get": "promptd.cli.prompts:get",
+        "tokens": "promptd.cli.tokens:tokens",
+        "budget": "promptd.cli.tokens:budget",
     },
     "Library": {
         "list": "promptd.cli.catalogue:list_components",
