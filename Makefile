@@ -16,13 +16,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up$(subst /,-,$(PYTHON))
 PYTEST_ARGS ?=
 PARTS ?=
+SOAK_ARGS ?=
+CHAOS_ARGS ?=
 COVERAGE ?= --cov
 TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo check format test test-all docs units systemd-test clean
+.PHONY: help setup demo check format test test-all docs units systemd-test soak chaos clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +72,12 @@ units: ## verify and score the systemd units
 
 systemd-test: $(STAMP) ## promptd under a booted systemd; wants root (SUITE=trixie for a newer one)
 	@$(BIN)/python tests/systemd/run.py $(SUITE)
+
+soak: $(STAMP) ## the laws of tests/proofs at length, with a report (SOAK_ARGS="--steps N --changes N")
+	@$(BIN)/python -m tests.proofs.soak $(SOAK_ARGS)
+
+chaos: $(STAMP) ## load while everything goes wrong, with a table (CHAOS_ARGS="--seconds N", 120 s)
+	@$(BIN)/python -m tests.proofs.chaos $(CHAOS_ARGS)
 
 clean: ## remove environments, caches and build output
 	@rm -rf .venv .cache build dist .coverage* .hypothesis
