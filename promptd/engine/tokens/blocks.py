@@ -262,7 +262,7 @@ class _Reader:
 
     def prose(self, line: _Line) -> None:
         kind = self.kind_of(line)
-        if self.leaf is not None and self.continues(kind, self.leaf):
+        if self.leaf is not None and self.continues(kind, self.leaf, line):
             self.extend(line)
             return
         self.outdent(line)
@@ -287,9 +287,11 @@ class _Reader:
     def in_markup(self) -> bool:
         return any(block.kind in ("element", "item") for block in self.stack)
 
-    def continues(self, kind: Kind, leaf: Block) -> bool:
+    def continues(self, kind: Kind, leaf: Block, line: _Line) -> bool:
+        """True if a line goes on with the leaf before it; without indentation only outside elements."""
         if leaf.kind == "item":
-            return kind == "paragraph" and not self.was_blank
+            is_lazy = not any(block.kind == "element" for block in self.stack)
+            return kind == "paragraph" and not self.was_blank and (is_lazy or line.indent > leaf.level)
         return kind == leaf.kind and kind not in ("tag", "rule")
 
     # -- the tree -----------------------------------------------------------------------------

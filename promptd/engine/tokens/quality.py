@@ -15,8 +15,8 @@ from rapidfuzz import fuzz, process
 
 from promptd.engine.tokens.anchors import guard_words, instructing_words, is_instructing
 from promptd.engine.tokens.blocks import Block, Page, read
-from promptd.engine.tokens.units import sentences, without_indent
-from promptd.engine.tokens.words import Idf, fold, words
+from promptd.engine.tokens.units import sentences, spoken, without_indent
+from promptd.engine.tokens.words import Idf, fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Facts:
     headings: frozenset[str]
     depth: int
     tags: Mapping[str, int]  # name -> opened minus closed
+    said: str  # every word outside comments, in order
 
 
 def facts(text: str) -> Facts:
@@ -61,21 +62,23 @@ def facts(text: str) -> Facts:
 
 def facts_of(page: Page) -> Facts:
     """Look at a page that is read already."""
+    said = list(spoken(page))
     return Facts(
         frozenset(_anchors(page)),
-        frozenset(words_of(page)),
+        frozenset(said),
         tuple(_instructions(page)),
         frozenset(_headings(page)),
         _depth(page),
         _tags(page),
+        f" {' '.join(said)} ",
     )
 
 
 def compare(source: Facts, result: Facts, idf: Idf, similarity: float = 0.92) -> Quality:
     """The four figures of a result."""
-    standing = {unit for unit, _ in result.instructions}
     kept = sum(
-        unit in standing or _near(unit, guard, result, similarity) for unit, guard in source.instructions
+        f" {unit} " in result.said or _near(unit, guard, result, similarity)
+        for unit, guard in source.instructions
     )
     structure = len(source.headings & result.headings) + min(source.depth, result.depth)
     structure += sum(result.tags.get(name, 0) == balance for name, balance in source.tags.items())
@@ -90,16 +93,6 @@ def compare(source: Facts, result: Facts, idf: Idf, similarity: float = 0.92) ->
 def _near(unit: str, guard: tuple[str, ...], result: Facts, similarity: float) -> bool:
     alike = [other for other, words in result.instructions if words == guard]
     return process.extractOne(unit, alike, scorer=fuzz.ratio, score_cutoff=100 * similarity) is not None
-
-
-def words_of(page: Page) -> Iterator[str]:
-    """The words outside comments."""
-    position = 0
-    for anchor in page.anchors:
-        if anchor.kind == "comment":
-            yield from words(page.text[position : anchor.start])
-            position = anchor.end
-    yield from words(page.text[position:])
 
 
 def _anchors(page: Page) -> Iterator[tuple[str, str]]:
@@ -145,8 +138,8 @@ def _instructions(page: Page) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _units(page: Page) -> Iterator[tuple[int, int]]:
     for block in page.root.walk():
-        if block.kind == "paragraph":
-            yield from sentences(page, block.start, block.end)
+        if block.kind in ("paragraph", "item"):
+            yield from sentences(page, block.start, block.head)
         elif block.kind not in ("root", "code", "comment", "element"):
             yield block.start, block.head
 

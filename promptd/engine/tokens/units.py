@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator
 
 from promptd.engine.tokens.blocks import Block, Page
-from promptd.engine.tokens.words import fold
+from promptd.engine.tokens.words import fold, words
 
-_SENTENCE = re.compile(r"[^\s].*?(?:[.!?…](?=[\s*_)\"'’”]|\Z)[*_)\"'’”]*|:?(?=\n|\Z))\s*", re.DOTALL)  # noqa: RUF001
+_END = re.compile(r"[.!?…]+[*_)\"'’”`]*(?=\s|\Z)|\n")  # noqa: RUF001
+_NOT_AN_END = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|approx|resp)\.\Z", re.IGNORECASE)
+_WRAPPED = 60  # a line at least so long that ends in no stop may go on in the next one
 _NEGATIVE = re.compile(
     r"\b(?:not?|never|avoid\w*|don['’]t|anti\w*|bad|wrong|incorrect\w*|forbid\w*|prohibit\w*|disallow\w*"  # noqa: RUF001
     r"|invalid|fail\w*|without|exclud\w*|out\s+of\s+scope|skip\w*|ignore\w*|mistakes?|pitfalls?|instead)\b|[❌✗✖🚫]",
@@ -120,13 +122,42 @@ class Company:
         return is_lead(lead) and _NEGATIVE.search(lead) is not None
 
 
+def spoken(page: Page) -> Iterator[str]:
+    """The words outside comments, each as often as it stands."""
+    position = 0
+    for anchor in page.anchors:
+        if anchor.kind == "comment":
+            yield from words(page.text[position : anchor.start])
+            position = anchor.end
+    yield from words(page.text[position:])
+
+
 def sentences(page: Page, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The sentences of a stretch of prose, with the white space after them; none is cut inside an anchor."""
+    """The sentences of a stretch of prose, with the white space after them; none is cut inside an anchor.
+
+    The end of a line ends one too, unless the line looks as if it went on in the next.
+    """
     first = start
-    for match in _SENTENCE.finditer(page.text, start, end):
-        if page.is_inside_anchor(match.end()):
-            continue
-        yield first, match.end()
-        first = match.end()
+    for match in _END.finditer(page.text, start, end):
+        cut = _after_space(page.text, match.end(), end)
+        if cut > first and _is_end(page.text, first, match, cut) and not page.is_inside_anchor(cut):
+            yield first, cut
+            first = cut
     if first < end:
         yield first, end
+
+
+def _after_space(text: str, position: int, end: int) -> int:
+    while position < end and text[position].isspace():
+        position += 1
+    return position
+
+
+def _is_end(text: str, first: int, match: re.Match[str], cut: int) -> bool:
+    """True if what follows begins a new sentence."""
+    goes_on = text[cut : cut + 1].islower()
+    if match[0] != "\n":
+        return not goes_on and not _NOT_AN_END.search(text, max(first, match.end() - 8), match.end())
+    line = text[max(text.rfind("\n", 0, match.start()) + 1, first) : match.start()].rstrip()
+    is_closed = line.endswith((".", "!", "?", ":", ";"))
+    return is_closed or (not goes_on and len(line) < _WRAPPED)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 from promptd.engine.tokens.anchors import is_instructing
 from promptd.engine.tokens.blocks import Block, Page
-from promptd.engine.tokens.units import is_bare_tag, led
+from promptd.engine.tokens.units import is_bare_tag, led, spoken
 from promptd.engine.tokens.words import words
 
 _IGNORED = ("comment", "rule")
@@ -31,7 +31,7 @@ class _Finder:
         self.page = page
         self.gone = set(removed)
         self.husks: set[Block] = set()
-        self.standing = Counter(words(page.text))
+        self.standing = Counter(spoken(page))
         for block in removed:
             self.standing.subtract(words(page.text[block.start : block.end]))
 

@@ -23,7 +23,7 @@ from promptd.engine.tokens.blocks import SOLID, Block, Page
 from promptd.engine.tokens.edits import Edit
 from promptd.engine.tokens.passes.base import Context
 from promptd.engine.tokens.passes.layout import SHORTENED, is_shortened
-from promptd.engine.tokens.units import is_bare_tag, is_lead, led, sentences
+from promptd.engine.tokens.units import is_bare_tag, is_lead, led, sentences, spoken
 from promptd.engine.tokens.words import Idf, stem, words
 
 _ELEMENT_LINE = re.compile(r"[ \t]*<(?P<tag>[A-Za-z][\w:.-]*)>(?P<inner>[^<>\n]+)</(?P=tag)>\s*")
@@ -43,6 +43,7 @@ class Unit:
     tokens: int
     stems: frozenset[str] = frozenset()
     anchors: Counter[str] = field(default_factory=Counter)
+    is_part: bool = False  # one sentence of several
     is_head: bool = False  # of a block that may go only when nothing is left below it
     twin: "Unit | None" = None
     overlap: float = 0.0
@@ -95,7 +96,7 @@ class _Greedy:
         self.dropped: list[Unit] = []
 
     def _begin(self) -> _State:
-        standing = Counter(words(self.page.text))
+        standing = Counter(spoken(self.page))
         had = self.idf.sum(self.context.words)
         lost = had - self.idf.sum(self.context.words & standing.keys())
         allowance = had * (1 - self.context.aims.information) - lost
@@ -118,6 +119,8 @@ class _Greedy:
             for each in followers:
                 state.holds.setdefault(each, []).append(block)
             state.left[block] = len(followers) or sum(1 for _ in sentences(self.page, block.start, block.end))
+        elif block.kind == "item":
+            state.left[block] += sum(1 for _ in sentences(self.page, block.start, block.head)) - 1
 
     def run(self) -> Iterator[Unit]:
         """The units to drop, in the order they go."""
@@ -174,9 +177,13 @@ class _Greedy:
     def freed(self, unit: Unit) -> Iterator[Unit]:
         """The heads and lead-ins of which nothing is held any more, now that a unit has gone."""
         left = self.state.left
-        if unit.block.kind == "paragraph" and not unit.is_head:
+        if unit.is_part:
             left[unit.block] -= 1
             if left[unit.block]:
+                return
+            if unit.block in self.waiting:
+                yield self.waiting[unit.block]
+            if unit.block.kind == "item":
                 return
         for held in self.state.holds.get(unit.block, ()):
             left[held] -= 1
@@ -219,7 +226,7 @@ class _Candidates:
             return
         for start, end in sentences(self.page, block.start, block.end):
             if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
-                yield self.unit(block, ((start, end),))
+                yield self.unit(block, ((start, end),), is_part=True)
 
     def element_line(self, block: Block) -> Iterator[Unit]:
         """A line like `<description>prose</description>`, if its tag has no attributes."""
@@ -228,9 +235,14 @@ class _Candidates:
             yield self.unit(block, ((block.start, block.head),))
 
     def item(self, block: Block) -> Iterator[Unit]:
-        text = self.page.text[block.start : block.head]
-        if self.may_go(block.start, block.head) and (block.children or not is_lead(text)):
-            yield self.unit(block, ((block.start, block.head),), is_head=bool(block.children))
+        """Its first sentence goes last, with the marker; what ends in a colon goes after what it leads to."""
+        (_, first), *more = sentences(self.page, block.start, block.head)
+        is_head = bool(block.children or more)
+        if self.may_go(block.start, first) and (is_head or not is_lead(self.page.text[block.start : first])):
+            yield self.unit(block, ((block.start, first),), is_head=is_head)
+        for start, end in more:
+            if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
+                yield self.unit(block, ((start, end),), is_part=True)
 
     def head(self, block: Block, spans: Spans, *, is_tag: bool = False) -> Iterator[Unit]:
         if block.children and (is_tag or self.may_go(*spans[0])):
@@ -242,7 +254,7 @@ class _Candidates:
         kinds = {anchor.kind for anchor in self.page.anchors_in(start, end)}
         return kinds <= MOVABLE and "```" not in text and "~~~" not in text and not is_instructing(text)
 
-    def unit(self, block: Block, spans: Spans, *, is_head: bool = False) -> Unit:
+    def unit(self, block: Block, spans: Spans, *, is_head: bool = False, is_part: bool = False) -> Unit:
         text = "".join(self.page.text[start:end] for start, end in spans)
         found = Counter(words(text))
         anchors = Counter(
@@ -251,9 +263,8 @@ class _Candidates:
             for anchor in self.page.anchors_in(*span)
             if anchor.kind != "tag"
         )
-        return Unit(
-            spans, block, found, self.count(text), frozenset(map(stem, found)), anchors, is_head=is_head
-        )
+        stems = frozenset(map(stem, found))
+        return Unit(spans, block, found, self.count(text), stems, anchors, is_part=is_part, is_head=is_head)
 
 
 class _Likeness:

@@ -19,8 +19,7 @@ from promptd.engine.tokens.blocks import Block, Page
 from promptd.engine.tokens.edits import Edit
 from promptd.engine.tokens.passes.base import Context
 from promptd.engine.tokens.passes.husks import husks
-from promptd.engine.tokens.units import Company, anchors_of, folded
-from promptd.engine.tokens.words import words
+from promptd.engine.tokens.units import Company, anchors_of, folded, spoken
 
 Key = tuple[object, ...]
 
@@ -112,7 +111,7 @@ class _Near:
         self.page = page
         self.aims = context.aims
         self.company = Company(page)
-        self.standing = Counter(words(page.text))
+        self.standing = Counter(spoken(page))
 
     def find(self) -> Iterator[tuple[Block, Block, str]]:
         """The leaves to remove with what nearly says the same."""
