@@ -1,7 +1,7 @@
 """`make soak`: the laws of this directory at length, and a report. `--steps`, `--changes` say how long.
 
-The state machine runs in three processes at once, one for each way of watching; then the register check, and
-the churn. Each prints what it did as soon as it is done. Exits 1 if anything was wrong.
+The state machine runs in three processes at once, one for each way of watching; then the register check, a
+siege, and the churn. Each prints what it did as soon as it is done. Exits 1 if anything was wrong.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.proofs import churn, daemons, machine
+from tests.proofs import churn, daemons, machine, siege
 from tests.proofs.garden import Garden
 from tests.proofs.machine import Proof
 from tests.proofs.observers import observe
@@ -122,6 +122,19 @@ def soak_register(seconds: float) -> bool:
     return not found
 
 
+def soak_siege() -> bool:
+    """One good client among many bad ones."""
+    with TemporaryDirectory(prefix="promptd-") as short:
+        daemon = siege.start(Path(short))
+        try:
+            with daemon.connect() as good:
+                sieged = siege.run(daemon, good)
+        finally:
+            daemon.close()
+    print(f"siege: {sieged}")
+    return sieged.descriptors_during <= siege.DESCRIPTORS
+
+
 def soak_churn(changes: int) -> bool:
     """Memory, descriptors and the graph over so many changes."""
     with TemporaryDirectory(prefix="promptd-") as short:
@@ -151,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     is_right = soak_machine(chosen.steps)
     is_right &= soak_register(chosen.register_s)
+    is_right &= soak_siege()
     is_right &= soak_churn(chosen.changes)
     print(f"{'all as it should be' if is_right else 'WRONG'}, {time.monotonic() - began_s:.0f} s")
     return 0 if is_right else 1
