@@ -150,9 +150,7 @@ class Daemon:
         self.notifier.status("starting: reading the library")
         await self._prepare()
         self.keeper.observers.append(self.subscriptions.changed)
-        await (
-            listener.start()
-        )  # a prompt reads what it needs itself: nobody has to wait for the whole library
+        await listener.start()  # a prompt reads what it needs itself: it need not wait for all the rest
         await self._fill(self.keeper)
         self.keeper.observers += [self.upkeep.changed, self._say_how_many]
         self.upkeep.begin()

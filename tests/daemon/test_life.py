@@ -58,6 +58,17 @@ def test_a_ping_is_answered_only_when_answers_are_true(start: Start, directory: 
     assert [line["components"] for line in ready] == [MANY]
 
 
+def test_what_is_asked_for_during_the_start_is_answered_right(start: Start, directory: Path) -> None:
+    """A prompt reads what it consists of, a list the whole library: neither is half an answer."""
+    daemon = start(write(many(directory), HELLO))
+    assert daemon.text("commands/hello", variables={"name": "Ada"}) == "Hello, Ada.\nBe kind.\n"
+    assert daemon.error("assemble", name="commands/helo") == "promptd.UnknownComponent"
+    assert daemon.ask("list")["total"] == MANY + 2
+    assert len(daemon.ask("dependents", name="components/tone")["ids"]) == 1
+    daemon.ask("ping")
+    assert daemon.log("ready")[0]["components"] == MANY + 2
+
+
 def test_the_socket_is_private(start: Start, library: Path) -> None:
     """0600, unless configured otherwise."""
     daemon = start(library)
