@@ -10,6 +10,7 @@ new keeper beside the old one and exchanges them when it is warm.
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -156,6 +157,8 @@ class Daemon:
         self.upkeep.begin()
         self._set_timers()
         self.is_ready.set()
+        gc.collect()
+        gc.freeze()  # a full collection over what lives as long as we do stops the loop for 25 ms
         self._say_ready()
         _log.info(
             "ready",
