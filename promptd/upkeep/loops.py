@@ -55,6 +55,7 @@ class Upkeep:
         self._spawn = spawn
         self._rounds = self._rounds_of(keeper)
         self._missed = Missed(time.monotonic, explained_s)
+        self._explains_all = False  # what is found now needs no event of its own
         self._judged = 0
         self._watching: asyncio.Task[None] | None = None
         self._watcher: Watcher | None = None
@@ -150,11 +151,11 @@ class Upkeep:
 
     async def _apply(self, batch: Batch) -> None:
         started_s = time.monotonic()
-        self._followed_s = batch.first_event_monotonic_s
+        self._followed_s, self._explains_all = batch.first_event_monotonic_s, batch.full
         try:
             found = await self._look_where(batch)
         finally:
-            self._followed_s = None
+            self._followed_s, self._explains_all = None, False
             self._batches += 1
             self._missed.explain(lambda id: any(map(batch.covers, self._paths(id))))
         if found:
@@ -171,10 +172,9 @@ class Upkeep:
 
     async def _look_where(self, batch: Batch) -> flows.Reconciled:
         keeper = self.keeper
-        whole = batch.full or batch.directories
-        return await flows.drive(
-            keeper, flows.reconcile(keeper) if whole else flows.follow(keeper, batch.paths)
-        )
+        if batch.full or batch.directories:
+            return await self.reconcile(keeper)
+        return await flows.drive(keeper, flows.follow(keeper, batch.paths))
 
     def _paths(self, id: str) -> Iterable[str]:
         return (f"{root}/{id}" for root in self.keeper.files.roots)
@@ -186,14 +186,14 @@ class Upkeep:
 
         Files that became components only because somebody pulls them in have not changed themselves.
         """
+        if self._watcher is None or self._explains_all:
+            return
         listed = (id for id in delta.added if self.keeper.library.names.is_discovered(id.rpartition("/")[2]))
-        ids = [id for id in (*listed, *delta.changed, *delta.removed) if self._is_told(id)]
+        hears = self._watcher.hears_of
+        ids = [id for id in (*listed, *delta.changed, *delta.removed) if any(map(hears, self._paths(id)))]
         if ids:
             self._missed.suspect(ids)
             asyncio.get_running_loop().call_later(1.1 * self._missed.explained_s, self._judge)
-
-    def _is_told(self, id: str) -> bool:
-        return self._watcher is not None and any(map(self._watcher.hears_of, self._paths(id)))
 
     def _judge(self) -> None:
         """Watch everything anew if changes were missed since this was last asked."""
