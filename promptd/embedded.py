@@ -19,7 +19,7 @@ from promptd import config as configuration
 from promptd import flows, methods
 from promptd.config import Config
 from promptd.engine.request import Options, Prompt, request_of
-from promptd.errors import ConfigError, MethodNotFound, UnsupportedOption
+from promptd.errors import ConfigError, InvalidParams, MethodNotFound, UnsupportedOption
 from promptd.files import Sweep, library_path
 from promptd.keeper import Keeper
 from promptd.loading import Progress
@@ -115,13 +115,20 @@ class Engine:
             )
         if found.answer is None:
             raise UnsupportedOption(f"{method!r} needs a running daemon: start one with `promptd serve DIR`")
-        checked = methods.decode_params(found, msgspec.json.encode(params or {}))
+        checked = methods.decode_params(found, _encoded(method, params))
         flow = found.answer(self.keeper, checked, Sweep(self.keeper.files))
         return msgspec.json.encode(flows.run(self.keeper, flow, self._progress))
 
     def close(self) -> None:
         """End the threads. The engine must not be used afterwards."""
         self.keeper.close()
+
+
+def _encoded(method: str, params: Mapping[str, Any] | None) -> bytes:
+    try:
+        return msgspec.json.encode(dict(params or {}))
+    except (TypeError, ValueError, msgspec.EncodeError) as problem:
+        raise InvalidParams(f"{method}: the parameters are not JSON: {problem}", method=method) from None
 
 
 def _laid_over(config: Config, checked: Config, given: Mapping[str, Any]) -> Config:

@@ -114,8 +114,8 @@ def assemble(keeper: Keeper, request: Request, sweep: Sweep) -> Flow[Prompt]:
     try:
         while not isinstance(step := keeper.attempt(attempt, sweep), Prompt):
             sweep = yield from _advance(keeper, step, attempt, sweep)
-            if not attempt.reads and (held := keeper.current(request, sweep)):
-                return held
+            if held := keeper.standing(request, sweep):
+                return held  # read again, and found to be what it was
     except UnknownComponent as error:
         raise (yield from _with_nearest(keeper, error)) from None
     return step
@@ -233,6 +233,8 @@ def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     """Scan all roots and read whatever differs from what is held; then what directives alone reach."""
     listing: Listing = yield Scan()
     changes = yield from _take_in(keeper, keeper.differences(listing))
+    while phantoms := keeper.phantoms(listing):  # again, for those of a later root that come forward
+        keeper.apply(phantoms)
     keeper.note_listing(listing)
     return changes
 

@@ -86,11 +86,18 @@ class Keeper:
 
     def current(self, request: Request, sweep: Sweep) -> Prompt | None:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
-        prompt = self.prompts.get(request)
+        prompt = self.standing(request, sweep)
+        if prompt is None:
+            self.prompts.miss()
+        return prompt
+
+    def standing(self, request: Request, sweep: Sweep) -> Prompt | None:
+        """As `current`, but asked again in the middle of a request: a failure is not counted."""
+        prompt = self.prompts.peek(request)
         if prompt is None or not self.holds(prompt.facts, sweep) or not self.fitter.is_current(prompt):
             return None
         prompt.uses += 1
-        return prompt
+        return self.prompts.get(request)
 
     def used_again(self, prompt: Prompt, times: int) -> None:
         """Count further answers with a prompt that is current in the same sweep."""
@@ -243,6 +250,19 @@ class Keeper:
         ]
         unlisted = [place for place in held if place not in found]
         return [*differing, *unlisted]
+
+    def phantoms(self, listing: Listing) -> list[Reading]:
+        """Readings that forget the unusable files that were asked for by name where no listing goes.
+
+        Below an unreadable directory or a link that leads out they are no part of the library, unless
+        some directive names them: a scan from scratch would not know them.
+        """
+        graph = self.library.graph
+        return [
+            Reading(component.place)
+            for component in self.library.broken()
+            if component.place not in listing.found and not graph.count_dependents(component.id)
+        ]
 
     def note_listing(self, listing: Listing) -> None:
         """Remember what a scan saw besides files: directories to watch and problems to report."""

@@ -188,7 +188,7 @@ def decode_params(method: Method, raw: bytes) -> Params:
         raise InvalidParams(
             f"{method.name}: {sentence}; its parameters: {known}", method=method.name
         ) from None
-    except (msgspec.DecodeError, RecursionError) as problem:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as problem:
         raise InvalidParams(
             f"{method.name}: the parameters cannot be read: {problem}", method=method.name
         ) from None

@@ -12,7 +12,7 @@ import tiktoken_ext.openai_public as published
 
 from promptd import tokenizer as door
 from promptd.errors import ConfigError, PromptTooLarge
-from promptd.tokenizer import ADDITIVE, Tokenizer
+from promptd.tokenizer import ADDITIVE, Tokenizer, shared
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,13 @@ def test_harmony_is_built_on_the_packaged_vocabulary(tmp_path: Path) -> None:
     tokenizer = Tokenizer("o200k_harmony", without_cache(tmp_path))
     assert tokenizer.count("Hello, world") == 3
     assert not tokenizer.is_additive
+
+
+def test_one_process_shares_a_vocabulary() -> None:
+    """Engines and reloads do not load it again."""
+    assert shared("o200k_base") is shared("o200k_base")
+    with pytest.raises(ConfigError):
+        shared("o300k")
 
 
 def test_special_token_look_alikes_are_ordinary_text(tmp_path: Path) -> None:

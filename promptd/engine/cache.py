@@ -85,6 +85,10 @@ class Cache(Generic[Key, Value]):
         """Count further uses of what `get` has just returned, without asking again."""
         self._hits += times
 
+    def miss(self) -> None:
+        """Count a look-up that found a value which is true no longer."""
+        self._misses += 1
+
     def peek(self, key: Key) -> Value | None:
         """The value without counting a use, or None."""
         held = self._held.get(key)

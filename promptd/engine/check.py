@@ -52,7 +52,9 @@ def check(library: Library, prompts: Sequence[str], problems: Iterable[str] = ()
     components = [component for id in library.ids() if (component := library.get(id)) is not None]
     links = [(component, link) for component in components for link in component.links if _is_written(link)]
     dangling = tuple(_dangling(component, link) for component, link in links if link.is_dangling)
-    cycles = tuple(tuple(with_lines(library, chain)) for chain in library.graph.cycles())
+    cycles = tuple(
+        tuple(with_lines(library, chain)) for chain in library.graph.cycles() if library.is_listed(chain[0])
+    )
     errors = tuple(
         Problem(component.error.type, component.id, 0, component.error.message)
         for component in components

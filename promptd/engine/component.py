@@ -6,7 +6,6 @@ nanoseconds handed in by the doors, and a file that could not be used is a Readi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from errno import EACCES
 from typing import Any, Literal, NamedTuple
 
 from promptd.errors import ComponentError, OutsideRoot, UnreadableComponent
@@ -27,11 +26,6 @@ class Signature(NamedTuple):
     def unseen(cls, errno: int) -> "Signature":
         """Something may be there, but looking at it fails with this errno (permission, a loop of links)."""
         return cls(-1, errno, 0, 0, 0)
-
-    @property
-    def is_hidden(self) -> bool:
-        """True if the directory forbids to look: whether there is a file at all cannot be known."""
-        return self.device < 0 and self.inode == EACCES
 
     def is_racy_at(self, read_at_ns: int) -> bool:
         """True if a later write could still leave this very signature behind.

@@ -161,7 +161,13 @@ class _Batch:
             self.added.add(component.id)
         else:  # gone and back within one batch: a change
             component.links = before.links
+            self.change(component, was_reference=before.is_reference)
+
+    def change(self, component: Component, *, was_reference: bool) -> None:
+        if component.id not in self.added:
             self.changed.add(component.id)
+        if component.is_reference is not was_reference:
+            self.moded.add(component.id)
 
     def remove(self, component: Component) -> None:
         self.changed.discard(component.id)
@@ -215,11 +221,11 @@ class Library:
         return self._is_found(id) or any(map(self._is_found, self.graph.affected((id,))))
 
     def _is_found(self, id: str) -> bool:
-        """True for a file with a component's suffix, unless it may not even exist."""
-        component = self._components.get(id)
-        if component is None or (component.signature is not None and component.signature.is_hidden):
-            return False
-        return self.names.is_discovered(id.rpartition("/")[2])
+        return id in self._components and self.names.is_discovered(id.rpartition("/")[2])
+
+    def broken(self) -> list[Component]:
+        """The components that cannot be used. Walks all."""
+        return [component for component in self._components.values() if component.error is not None]
 
     def wanted(self) -> Iterator[Place]:
         """Places that directives look for in vain: files that no listing shows may stand there."""
@@ -324,10 +330,7 @@ class Library:
         was_reference = held.is_reference
         held.root = reading.place.root
         held.take(reading)
-        if held.id not in batch.added:
-            batch.changed.add(held.id)
-        if held.is_reference is not was_reference:
-            batch.moded.add(held.id)
+        batch.change(held, was_reference=was_reference)
 
     def _relink(self, batch: _Batch) -> set[str]:
         """Resolve again whatever the batch may have changed; returns those whose links changed."""

@@ -35,9 +35,10 @@ def broken(id: str, message: str, root: int = 0) -> Reading:
     return Reading(Place(root, id), Signature(1, 2, 3, 4, 5), 9, error=UnreadableComponent(message))
 
 
-def text_of(written: list[str], soft: list[str], word: str) -> str:
-    """Return a component's text that includes some names and requires others softly."""
-    front = f"---\nrequires: [{', '.join(soft)}]\n---\n" if soft else ""
+def text_of(written: list[str], soft: list[str], word: str, mode: str = "") -> str:
+    """Return a component's text that includes some names, requires others softly, and may ask for a mode."""
+    keys = [*([f"requires: [{', '.join(soft)}]"] if soft else []), *([f"mode: {mode}"] if mode else [])]
+    front = "\n".join(["---", *keys, "---", ""]) if keys else ""
     return front + word + "\n" + "".join(f"<include>{name}</include>\n" for name in written)
 
 
@@ -46,6 +47,7 @@ texts = st.builds(
     st.lists(st.sampled_from(WRITTEN), max_size=3),
     st.lists(st.sampled_from(WRITTEN), max_size=1),
     st.sampled_from(["x", "y"]),
+    st.sampled_from(["", "", "reference"]),
 )
 
 
@@ -224,16 +226,6 @@ def test_files_that_only_unlisted_ones_pull_in_are_not_listed() -> None:
         ]
     )
     assert library.ids() == []
-
-
-def test_a_file_that_may_not_even_exist_is_not_listed() -> None:
-    """Asking for a name below an unreadable directory must not invent components."""
-    unseen = Signature.unseen(13)
-    denied = Reading(Place(0, "secret/x.md"), unseen, 9, error=UnreadableComponent("denied"))
-    library = library_of([denied])
-    assert library.ids() == []
-    library.apply([reading("b.md", "<include>secret/x.md</include>")])
-    assert library.ids() == ["b.md", "secret/x.md"]
 
 
 def test_relevance_of_an_event() -> None:
