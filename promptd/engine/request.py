@@ -194,14 +194,14 @@ class Prompt:
         return 2 * len(self.text.encode(errors="replace")) + 300 * (len(self.manifest) + units) + 1000
 
 
-def entries(skeleton: Skeleton, filled: Filled, count: Callable[[str], int]) -> tuple[Entry, ...]:
-    """The manifest: one entry for each piece, in the order it was met."""
+def entries(skeleton: Skeleton, filled: Filled, count: Callable[[int, int], int]) -> tuple[Entry, ...]:
+    """The manifest: one entry for each piece, in the order it was met. `count`: tokens of a span."""
     return tuple(_entry(draft, filled, count) for draft in skeleton.drafts)
 
 
-def _entry(draft: Draft, filled: Filled, count: Callable[[str], int]) -> Entry:
+def _entry(draft: Draft, filled: Filled, count: Callable[[int, int], int]) -> Entry:
     start, end = filled.offsets[draft.first], filled.offsets[draft.last]
-    tokens = count(filled.text[start:end]) if end > start else 0
+    tokens = count(start, end) if end > start else 0
     return Entry(
         draft.id,
         draft.digest,

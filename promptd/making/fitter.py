@@ -21,9 +21,11 @@ from promptd.engine.request import Facts, Prompt
 from promptd.engine.skeleton import Rules, Skeleton
 from promptd.engine.tokens.optimise import Tools
 from promptd.engine.tokens.segments import Segments
+from promptd.engine.tokens.tally import Tally
 from promptd.making.wish import Choices
 
 MAX_VARIANTS = 20_000
+MAX_TALLIES = 8  # of one outline: each strategy and order has a skeleton of its own
 
 
 @dataclass(slots=True)
@@ -38,6 +40,16 @@ class Outline:
     cards: dict[str, Card] = field(default_factory=dict)
     ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
     fitted: dict[object, tuple[int, Fitted]] = field(default_factory=dict)
+    tallies: dict[int, tuple[Skeleton, Tally]] = field(default_factory=dict)
+
+    def tally(self, skeleton: Skeleton, segments: Segments) -> Tally:
+        """The tally of one of this outline's skeletons, made once."""
+        held = self.tallies.get(id(skeleton))
+        if held is None:
+            if len(self.tallies) >= MAX_TALLIES:
+                self.tallies.clear()
+            held = self.tallies[id(skeleton)] = skeleton, Tally(skeleton.parts, segments)
+        return held[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from promptd.engine.fitting.whole import Fitted, apply_strategy
 from promptd.engine.request import Fit, Prompt, Shares
 from promptd.engine.skeleton import Note, Skeleton
 from promptd.engine.tokens.quality import Quality
+from promptd.engine.tokens.tally import Measured, Tally
 from promptd.errors import OverBudget, PromptTooLarge
 from promptd.freshness import Attempt
 from promptd.making.budgeted import Budgeted
@@ -47,6 +48,7 @@ class _Draw:
     skeleton: Skeleton
     filled: Filled
     tokens: int
+    measured: Measured
 
 
 class _Maker:
@@ -80,7 +82,8 @@ class _Maker:
 
     def draw(self, skeleton: Skeleton) -> _Draw:
         filled = self.fill(skeleton)
-        return _Draw(skeleton, filled, self.count(filled.text))
+        measured = self.outline.tally(skeleton, self.fitter.segments).measure(filled)
+        return _Draw(skeleton, filled, measured.count(0, len(filled.text)), measured)
 
     # -- decisions ----------------------------------------------------------------------------
 
@@ -137,7 +140,8 @@ class _Maker:
             self.fitter.account.over_budget += 1
             raise made.refusal
         found = made.found()
-        drawn = _Draw(found.skeleton, found.filled, found.tokens)
+        measured = Tally(found.skeleton.parts, self.fitter.segments).measure(found.filled)
+        drawn = _Draw(found.skeleton, found.filled, found.tokens, measured)
         fit = self.account(source, drawn, shares(made.quality), found.rows, found.gap)
         return self.prompt(drawn, source.tokens, fit, self.fitter.version)
 
@@ -153,7 +157,7 @@ class _Maker:
         if self.wish.room is None:
             return self.account(source, drawn, shares(quality))
         rows = untouched(self.base, self.cards(), self.fill, self.count)
-        entries = records.entries(drawn.skeleton, drawn.filled, self.count)
+        entries = records.entries(drawn.skeleton, drawn.filled, drawn.measured.count)
         below = _own_tokens(entries)
         kept = shares(quality).information
         return self.account(
@@ -193,7 +197,7 @@ class _Maker:
         filled, model = drawn.filled, self.wish.model
         check_size(filled.text, drawn.tokens, self.fitter.config)
         notes = self.notes(drawn)
-        manifest = records.entries(drawn.skeleton, filled, self.count)
+        manifest = records.entries(drawn.skeleton, filled, drawn.measured.count)
         digest = hashlib.sha256(filled.text.encode()).hexdigest()
         end = stable_end(drawn.skeleton, filled, self.known)
         prompt = Prompt(
@@ -210,7 +214,7 @@ class _Maker:
             facts=self.outline.facts,
             tokens_source=tokens_source,
             stable_end=end,
-            stable_prefix_tokens=self.count(filled.text[:end]),
+            stable_prefix_tokens=drawn.measured.count(0, end),
             fit=fit,
             estimate=estimate(drawn.tokens, self.fitter.encoding, model) if model else None,
             worth_version=self.fitter.version if self.wish.strategy.passes else version,

@@ -99,7 +99,7 @@ class Shelf:
         texts = {member.id: self.texts.get(member.id, "") for member in found.members}
         skeleton = expand(found, texts, rules)
         filled = fill(skeleton, variables or {}, arguments, rules)
-        manifest = entries(skeleton, filled, len)
+        manifest = entries(skeleton, filled, lambda start, end: end - start)
         return Assembled(filled.text, manifest, warnings(*skeleton.notes, *filled.notes))
 
 
