@@ -66,7 +66,8 @@ def _keep(table: str) -> None:
 def _machine() -> str:
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     peers = ", ".join(filter(None, (_said("redis-server", "--version"), _said("nginx", "-v"))))
-    system = f"{os.cpu_count()} cores ({_processor()}), Linux {platform.release()}"
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    system = f"{os.cpu_count()} cores ({_processor()}; load {load} at the end), Linux {platform.release()}"
     return f"{system}, Python {platform.python_version()}, {packages}, {peers}, {time.strftime('%Y-%m-%d')}"
 
 

@@ -186,6 +186,23 @@ class Mcp:
         return self._process.stdout.readline()
 
 
+async def mcp_times_us(directory: str, times: int) -> list[float]:
+    """Microseconds of each `get_prompt` of the SDK's own client, to a server that it has started."""
+    import mcp
+
+    command = mcp.StdioServerParameters(
+        command=sys.executable, args=["-m", "benchmarks.mcp_server", f"{directory}/prompt.txt"]
+    )
+    took: list[float] = []
+    async with mcp.stdio_client(command) as (reader, writer), mcp.ClientSession(reader, writer) as session:
+        await session.initialize()
+        for _ in range(times):
+            started = time.perf_counter()
+            await session.get_prompt("main", {})
+            took.append((time.perf_counter() - started) * 1e6)
+    return took
+
+
 @contextlib.contextmanager
 def mcp(directory: str, text: str) -> Iterator[Mcp]:
     """The MCP server of mcp_server.py, which holds the text in memory."""

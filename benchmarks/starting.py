@@ -1,7 +1,6 @@
 """Figures of starting, changing and idling: whole processes, from before their interpreter starts."""
 
 import contextlib
-import os
 import shutil
 import statistics
 import time
@@ -124,10 +123,3 @@ def _resting(daemon: Daemon) -> list[Row]:
         ),
         Row("idle CPU", f"{idle:.2f} %", "≤ 1 %", "≤ 0.3 %", f"of one core over {IDLE_S:.0f} s, watcher on"),
     ]
-
-
-def directory_below(parent: str, name: str) -> str:
-    """A new directory."""
-    path = f"{parent}/{name}"
-    os.makedirs(path)
-    return path
