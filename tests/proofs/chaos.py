@@ -29,7 +29,6 @@ PAIRS = 6
 GIT_FILES = 5_000
 WRITE_PAUSE_S = 0.1  # of each of the writers: 120 files a second
 BEFORE, DURING = 0.2, 0.65  # shares of the time; the rest is after
-SETTLED_S = 20.0  # a daemon's memory is compared from here on
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +56,11 @@ class Outcome:
         return not (self.wrong or ours or self.unforeseen) and is_flat and all(self.latencies_us.values())
 
 
-def names_for(files: int, toggle: Toggle) -> Iterator[str]:
+def names_for(toggle: Toggle) -> Iterator[str]:
     """What the crowd asks for: pairs, everything at once, and files of the repository."""
     for number in itertools.count():
         yield f"pairs/{number % PAIRS}"
-        yield "git/" + toggle.name(number * 7919 % files)
+        yield "git/" + toggle.name(number * 7919 % toggle.files)
         if number % 8 == 0:
             yield "all"
 
@@ -77,55 +76,60 @@ def check_for(board: Board, toggle: Toggle) -> Callable[[str, dict[str, Any], in
     return check
 
 
-def run(
-    place: Path, seconds: float, files: int = GIT_FILES, kill_every_s: float = vandals.KILL_EVERY_S
-) -> Outcome:
-    """The whole of it in a directory that is short, for so many seconds after the start."""
+def run(place: Path, seconds: float, files: int, kill_every_s: float, faults: Sequence[str]) -> Outcome:
+    """The whole of it in a directory whose path is short, for so many seconds after the start."""
     board = Board(place / "library", PAIRS)
     (board.root / "large.md").write_text("A line of a large prompt.\n" * 20_000)
     toggle = Toggle(board.root / "git", files)
-    scene = Scene(place, board, toggle, daemon=None)  # type: ignore[arg-type]
-    scene.daemon = scene.begin()
+    scene = Scene(place, board, toggle, kill_every_s=kill_every_s)
+    scene.begin()
     try:
         scene.daemon.ask("ping")
-        return _play(scene, seconds, files, kill_every_s)
+        return _play(scene, seconds, faults)
     finally:
         scene.daemon.close()
 
 
-def _play(scene: Scene, seconds: float, files: int, kill_every_s: float) -> Outcome:
-    names, check = names_for(files, scene.toggle), check_for(scene.board, scene.toggle)
+def _play(scene: Scene, seconds: float, faults: Sequence[str]) -> Outcome:
+    names, check = names_for(scene.toggle), check_for(scene.board, scene.toggle)
     crowd = Crowd(scene.daemon.socket, CONNECTIONS, names, check)
+    sampling = threading.Thread(target=vandals.sample, args=(scene,))
     began_s = time.monotonic()
     with Writers(scene.board, range(PAIRS), pause_s=WRITE_PAUSE_S):
         crowd.phase = "before"
         crowd.start()
+        sampling.start()
         try:
             _wait(BEFORE * seconds)
             before = descriptors(scene.daemon.process.pid)
             crowd.phase = "during"
-            _go_wrong(scene, DURING * seconds, kill_every_s)
-            scene.daemon.wait_for(lambda: scene.daemon.ask("ping")["pong"])
+            _go_wrong(scene, DURING * seconds, faults)
+            scene.daemon.ask("ping")
             crowd.phase = "after"
-            _wait(max(2.0, (1 - BEFORE - DURING) * seconds))
-            after = descriptors(scene.daemon.process.pid) - 1  # our own connection, of the ping
+            _wait((1 - BEFORE - DURING) * seconds)
+            after = descriptors(scene.daemon.process.pid)
         finally:
+            scene.is_left.set()
             crowd.stop()
+            sampling.join()
     scene.daemon.snapshot()  # whole, or this raises
-    longest = max(scene.memory.values(), key=len, default=[])
+    return _outcome(scene, crowd, time.monotonic() - began_s, (before, after))
+
+
+def _outcome(scene: Scene, crowd: Crowd, seconds: float, open_descriptors: tuple[int, int]) -> Outcome:
+    last = scene.memory.get(scene.daemon.process.pid, [])
     return Outcome(
-        seconds=time.monotonic() - began_s,
+        seconds=seconds,
         served=crowd.served,
         inconsistent=crowd.inconsistent,
         wrong=crowd.wrong,
         errors=dict(crowd.errors),
         latencies_us=crowd.latencies_us,
         done=dict(scene.done),
-        memory=[point for point in longest if point[0] - longest[0][0] > SETTLED_S]
-        or longest[len(longest) // 2 :],
+        memory=last[len(last) // 3 :],
         peak_bytes=max((used for points in scene.memory.values() for _, used in points), default=0.0),
-        descriptors_before=before,
-        descriptors_after=after,
+        descriptors_before=open_descriptors[0],
+        descriptors_after=open_descriptors[1],
         unforeseen=len(scene.daemon.log("unforeseen error")),
     )
 
@@ -134,11 +138,9 @@ def _wait(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def _go_wrong(scene: Scene, seconds: float, kill_every_s: float) -> None:
+def _go_wrong(scene: Scene, seconds: float, faults: Sequence[str]) -> None:
     """Every fault at once, each in its thread."""
-    acts = [(fault, (scene,)) for fault in (*FAULTS, vandals.sample) if fault is not vandals.kill]
-    threads = [threading.Thread(target=act, args=arguments) for act, arguments in acts]
-    threads.append(threading.Thread(target=vandals.kill, args=(scene, kill_every_s)))
+    threads = [threading.Thread(target=FAULTS[fault], args=(scene,)) for fault in faults]
     for thread in threads:
         thread.start()
     _wait(seconds)
@@ -182,8 +184,8 @@ def _memory(outcome: Outcome) -> str:
         return "not measured"
     lasted_s = points[-1][0] - points[0][0]
     return (
-        f"{slope(points) * 60 / 1e6:+.1f} MB a minute over the last {lasted_s:.0f} s of the daemon that lived"
-        f" longest, at {points[-1][1] / 1e6:.0f} MB; peak of all {outcome.peak_bytes / 1e6:.0f} MB"
+        f"{slope(points) * 60 / 1e6:+.1f} MB a minute over the last {lasted_s:.0f} s of the last daemon,"
+        f" {points[-1][1] / 1e6:.0f} MB at the end; peak of all {outcome.peak_bytes / 1e6:.0f} MB"
     )
 
 
@@ -195,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--kill-every", type=float, default=vandals.KILL_EVERY_S, help="seconds between two kills"
     )
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS), help="only these")
     chosen = parser.parse_args(arguments)
     if not vandals.has_git():
         print("promptd chaos: git is not installed")
@@ -205,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f" {chosen.files} files in git"
     )
     with TemporaryDirectory(prefix="promptd-") as short:
-        outcome = run(Path(short), chosen.seconds, chosen.files, chosen.kill_every)
+        outcome = run(Path(short), chosen.seconds, chosen.files, chosen.kill_every, chosen.faults)
     print(table(outcome))
     print("  " + ("all as it should be" if outcome.is_right else "WRONG"))
     return 0 if outcome.is_right else 1

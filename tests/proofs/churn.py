@@ -14,6 +14,7 @@ from tests.proofs.usage import descriptors, resident_bytes, slope
 
 DIRECTORIES, FILES = 20, 15
 SAMPLES = 60
+TEXTS = 10  # of each file: token counts are remembered for each distinct line, 64 MB of them at the most
 WARM = 1 / 3  # of the changes; what is measured comes after
 
 
@@ -92,7 +93,7 @@ class Churn:
     def _text(self, id: str) -> str:
         """A text of its own with one include, which may exist or not."""
         other = f"d{self._chance.randrange(DIRECTORIES)}/f{self._chance.randrange(FILES)}.md"
-        self._texts[id] = f"Change {self._number} of {id}."
+        self._texts[id] = f"Change {self._number % TEXTS} of {id}."
         return f"{self._texts[id]}\n<include mode='reference'>{other}</include>\n"
 
     def prompt(self) -> tuple[str, str]:

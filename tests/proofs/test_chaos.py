@@ -50,7 +50,7 @@ def test_a_file_of_the_wrong_branch_is_refused(place: Path) -> None:
 @pytest.mark.skipif(not vandals.has_git(), reason="takes git")
 def test_chaos_in_brief(place: Path) -> None:
     """Every fault at once: no wrong answer, nothing unforeseen, no descriptor lost, and service after it."""
-    outcome = chaos.run(place, SECONDS, FILES, KILL_EVERY_S)
+    outcome = chaos.run(place, SECONDS, FILES, KILL_EVERY_S, list(vandals.FAULTS))
     assert outcome.is_right, chaos.table(outcome)
     assert all(outcome.done[name] for name in ("checkouts", "daemons killed", "watchers killed")), (
         outcome.done

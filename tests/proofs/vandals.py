@@ -23,7 +23,7 @@ from tests.proofs.writers import Board
 
 ASK_LARGE = b'{"jsonrpc":"2.0","id":1,"method":"assemble","params":{"name":"large"}}\n'
 BRANCHES = ("main", "other")
-KILL_EVERY_S, DEATH_EVERY_S, SAMPLED_S = 20.0, 2.0, 0.5
+KILL_EVERY_S, DEATH_EVERY_S, SAMPLED_S = 30.0, 2.0, 0.5
 
 
 class Toggle:
@@ -95,21 +95,23 @@ class Scene:
     place: Path
     board: Board
     toggle: Toggle
-    daemon: Daemon
     done: Counter[str] = field(default_factory=Counter)
+    kill_every_s: float = KILL_EVERY_S
     is_over: threading.Event = field(default_factory=threading.Event)
+    is_left: threading.Event = field(default_factory=threading.Event)
     memory: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     descriptors: list[int] = field(default_factory=list)
     turn: threading.Lock = field(default_factory=threading.Lock)
+    daemon: Daemon = field(init=False)
 
     @property
     def death(self) -> Path:
         """Where a file ends the watcher's notifier."""
         return self.place / "death"
 
-    def begin(self) -> Daemon:
+    def begin(self) -> None:
         """Start a daemon on the library."""
-        return daemons.weak(
+        self.daemon = daemons.weak(
             self.place / "run",
             self.board.root,
             PROOF_DEATH=str(self.death),
@@ -192,20 +194,20 @@ def flood(scene: Scene) -> None:
         scene.done["flood connections"] += 300
 
 
-def kill(scene: Scene, every_s: float = KILL_EVERY_S) -> None:
+def kill(scene: Scene) -> None:
     """Kill -9, and start another."""
-    while not scene.is_over.wait(every_s):
+    while not scene.is_over.wait(scene.kill_every_s):
         with scene.turn:
             scene.daemon.signal(signal.SIGKILL)
             scene.daemon.end()
             scene.daemon.close()
-            scene.daemon = scene.begin()
+            scene.begin()
             scene.done["daemons killed"] += 1
 
 
 def sample(scene: Scene) -> None:
-    """Memory and descriptors of whichever daemon there is."""
-    while not scene.is_over.wait(SAMPLED_S):
+    """Memory and descriptors of whichever daemon there is, until everyone has left."""
+    while not scene.is_left.wait(SAMPLED_S):
         with contextlib.suppress(Exception), scene.turn:  # it may be gone at any line
             pid = scene.daemon.process.pid
             point = (time.monotonic(), float(resident_bytes(pid)))
@@ -213,7 +215,15 @@ def sample(scene: Scene) -> None:
             scene.descriptors.append(descriptors(pid))
 
 
-FAULTS = (toggle, kill_watcher, send_slowly, send_halves, never_read, flood, kill)
+FAULTS = {
+    "toggle": toggle,
+    "watcher": kill_watcher,
+    "slow": send_slowly,
+    "halves": send_halves,
+    "non-readers": never_read,
+    "flood": flood,
+    "kill": kill,
+}
 
 
 def has_git() -> bool:
