@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 from promptd.watch.names import is_within_any, parent
 
+FEW_PLACES = 8  # a save touches one to three; more is a checkout or a copy, and more will follow
+BURST_SETTLE_S = 0.1  # longer than the pauses of a `git checkout`, so that it becomes one batch
 MAX_PATHS = 2_000  # a stat of each costs as much as a full scan of a middling library
 
 
@@ -107,7 +109,8 @@ class Coalescer:
         """Seconds until a batch is ready, 0.0 if it is, None while nothing is held."""
         if not self._held:
             return None
-        due_s = min(self._last_s + self._settle_s, self._held.seen_s + self._max_settle_s)
+        settle_s = self._settle_s if len(self) <= FEW_PLACES else max(self._settle_s, BURST_SETTLE_S)
+        due_s = min(self._last_s + settle_s, self._held.seen_s + self._max_settle_s)
         return max(0.0, due_s - self._clock())
 
     def take(self) -> Batch | None:

@@ -69,7 +69,7 @@ def test_an_entry_counts_its_span_and_nothing_else() -> None:
         Draft("c.md", "", "missing", ("a.md:2",), 2, 2, 2, "c.md"),
     ]
     filled = Filled("one two\n", (0, 4, 8), ())
-    first, second, third = entries(skeleton, filled, lambda text: len(text.split()))
+    first, second, third = entries(skeleton, filled, lambda start, end: len(filled.text[start:end].split()))
     assert (first.span, first.tokens, first.chain) == ((0, 8), 2, ())
     assert (second.span, second.tokens, second.line) == ((4, 8), 1, 1)
     assert (third.span, third.tokens, third.target, third.reason) == ((8, 8), 0, "c.md", "missing")

@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -126,16 +125,11 @@ def hundred_components(seed: int) -> list[Item]:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.8])
-def test_a_hundred_components_take_milliseconds(seed: int, share: float) -> None:
-    """5 ms is promised; a busy machine gets four times that here, the benchmark has the figure."""
+def test_a_hundred_components_are_solved_within_a_hundredth(seed: int, share: float) -> None:
+    """Solved within capacity and within a hundredth of the best; the benchmark has the time it takes."""
     items = hundred_components(seed)
     capacity = int(share * sum(item.choices[0].tokens for item in items))
-    times_s = []
-    for _ in range(5):
-        started_s = time.perf_counter()
-        solution = solve(items, capacity)
-        times_s.append(time.perf_counter() - started_s)
+    solution = solve(items, capacity)
     assert solution is not None
     assert solution.tokens <= capacity
     assert solution.gap < 0.01
-    assert min(times_s) < 0.020
