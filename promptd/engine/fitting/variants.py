@@ -1,24 +1,24 @@
-"""The variants of one component: as it is, and by each strategy, of its own text alone.
+"""The variants of one component: as it is, by each strategy, and as an outline, of its own text alone.
 
-What a component includes is not looked at: in its text stands a mark in the place of each child, frozen and
-of characters for private use, and the variant is cut there again. So a variant depends on the component
-alone and can be kept for every prompt it stands in. Values go in afterwards, as everywhere.
+What a component includes is not looked at: a mark stands in the place of each child. So a variant depends on
+the component alone and can be kept for every prompt it stands in. Values go in afterwards, as everywhere.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from promptd.engine.fitting.cards import NEVER, Card
-from promptd.engine.fitting.shape import Content, Ledger, Node, Part, raw, text_of
+from promptd.engine.fitting.outlined import OUTLINE, outlines
+from promptd.engine.fitting.own import Mark, OwnText, cut
+from promptd.engine.fitting.shape import Content, Node, raw
 from promptd.engine.fitting.whole import units_of
 from promptd.engine.skeleton import Unit
 from promptd.engine.slots import Slot
-from promptd.engine.tokens.optimise import Optimised, Piece, Tools, optimise
+from promptd.engine.tokens.optimise import Piece, Tools, optimise
 from promptd.engine.tokens.strategies import Strategy
 from promptd.engine.tokens.words import words
 
 AS_IS = "as is"
-_PRIVATE, _PRIVATE_COUNT = 0xE000, 6_400  # Unicode's private use area: no words, no white space, no markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +50,35 @@ class Variants:
         return 500 + 300 * units + sum(80 + 2 * len(raw(part)) for part in parts)
 
 
-def key_of(node: Node) -> tuple[str, str, str]:
-    """What variants depend on: where the text is written, and how."""
+def key_of(node: Node) -> tuple[object, ...]:
+    """What variants depend on: where the text is written, how, and whether it may be left out."""
     draft = node.draft
-    text, _ = text_of(list(_marked(node)))
-    return (draft.id, draft.digest, text) if draft is not None else ("", "", text)
+    return (draft.id, draft.digest, not draft.chain, OwnText(node).text) if draft is not None else ()
 
 
 def variants_of(node: Node, strategies: Mapping[str, Strategy], tools: Tools, card: Card) -> Variants:
-    """Every variant a component may have, weakest strategy first; one that changes nothing is left out."""
-    as_is = as_it_is(node, tools.count)
-    own = " ".join(raw(part.content) for part in node.own())
-    found = [as_is]
-    if card.limit != NEVER and own.strip():
-        for strategy in _allowed(strategies, card):
-            variant = _by(node, strategy, tools)
-            if variant is not None and all(variant.chunks != other.chunks for other in found):
+    """Every variant a component may have, weakest first; one that changes nothing is left out.
+
+    One that was asked for, and so is never dropped, has outlines too.
+    """
+    own = OwnText(node)
+    found = [as_it_is(node, tools.count)]
+    if card.limit != NEVER and own.text.strip():
+        for variant in _made(own, strategies, tools, card):
+            if all(variant.chunks != other.chunks for other in found):
                 found.append(variant)
-    return Variants(tuple(found), tools.idf.sum(set(words(own))))
+    return Variants(tuple(found), tools.idf.sum(set(words(own.text))))
+
+
+def _made(own: OwnText, strategies: Mapping[str, Strategy], tools: Tools, card: Card) -> Iterator[Variant]:
+    for strategy in _allowed(strategies, card):
+        variant = _by(own, strategy, tools)
+        if variant is not None:
+            yield variant
+    if own.node.draft is not None and not own.node.draft.chain and card.limit is None:
+        for outline in outlines(own, tools):
+            tokens = _tokens(outline.chunks, tools.count)
+            yield Variant(OUTLINE, outline.chunks, tokens, outline.units, outline.kept)
 
 
 def as_it_is(node: Node, count: Callable[[str], int]) -> Variant:
@@ -91,63 +102,14 @@ def _allowed(strategies: Mapping[str, Strategy], card: Card) -> Iterator[Strateg
             return
 
 
-def _by(node: Node, strategy: Strategy, tools: Tools) -> Variant | None:
+def _by(own: OwnText, strategy: Strategy, tools: Tools) -> Variant | None:
     """The variant by one strategy, or None if a mark did not survive, which no pass should do."""
-    parts = list(_marked(node))
-    text, offsets = text_of(parts)
-    held = [index for index, part in enumerate(parts) if isinstance(part, Slot | _Mark)]
-    pieces = [Piece("", (offsets[index], offsets[index + 1]), NEVER) for index in held]
-    result = optimise(text, pieces, strategy, tools)
-    placed = [(span, parts[index]) for span, index in zip(result.spans, held, strict=True)]
-    if any(isinstance(part, _Mark) and result.text[slice(*span)] != part for span, part in placed):
+    pieces = [Piece("", span, NEVER) for span, _ in own.held]
+    result = optimise(own.text, pieces, strategy, tools)
+    placed = [(span, part) for span, (_, part) in zip(result.spans, own.held, strict=True)]
+    if any(isinstance(part, Mark) and result.text[slice(*span)] != part for span, part in placed):
         return None
-    chunks = _cut(result.text, [(span, part) for span, part in placed if span[0] < span[1]])
-    units = tuple(_units(node, result, text, tools))
+    chunks = cut(result.text, [(span, part) for span, part in placed if span[0] < span[1]])
+    units = (unit for removed in result.removed for _, unit in units_of(removed, own.ledger, own.text, tools))
     kept = min(result.quality.information.ratio, 1.0)
-    return Variant(strategy.name, chunks, _tokens(chunks, tools.count), units, kept)
-
-
-def _units(node: Node, result: Optimised, text: str, tools: Tools) -> Iterator[Unit]:
-    own = Node(node.draft, [[Part(part, source) for part, source in _with_marks(node)]])
-    ledger = Ledger.of(own)
-    for removed in result.removed:
-        for _, unit in units_of(removed, ledger, text, tools):
-            yield unit
-
-
-def _cut(text: str, placed: Sequence[tuple[tuple[int, int], Content]]) -> tuple[tuple[Content, ...], ...]:
-    """The text cut into chunks at its marks, and inside them at its slots."""
-    chunks: list[list[Content]] = [[]]
-    position = 0
-    for (start, end), part in [*placed, ((len(text), len(text)), "")]:
-        if start > position:
-            chunks[-1].append(text[position:start])
-        position = end
-        if isinstance(part, _Mark):
-            chunks.append([])
-        elif part:
-            chunks[-1].append(part)
-    return tuple(map(tuple, chunks))
-
-
-# -- marks ----------------------------------------------------------------------------------------
-
-
-class _Mark(str):
-    """The text that stands for a child, its line ending included."""
-
-    __slots__ = ()
-
-
-def _marked(node: Node) -> Iterator[Content]:
-    for content, _ in _with_marks(node):
-        yield content
-
-
-def _with_marks(node: Node) -> Iterator[Part]:
-    for index, item in enumerate(node.items()):
-        if isinstance(item, Node):
-            high, low = divmod(index // 2, _PRIVATE_COUNT)
-            yield Part(_Mark(chr(_PRIVATE + high) + chr(_PRIVATE + low) + item.ending()))
-        else:
-            yield from item
+    return Variant(strategy.name, chunks, _tokens(chunks, tools.count), tuple(units), kept)

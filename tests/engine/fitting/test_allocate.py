@@ -146,6 +146,35 @@ def test_values_count() -> None:
     assert found.tokens == count(found.filled.text) <= count(bench_text) - 200
 
 
+def test_what_is_asked_for_becomes_an_outline() -> None:
+    """It is never dropped; its passages are folded, each with how to fetch it, and headings stay."""
+    text = f"# One\n\n{prose('one', 9)}## Two\n\n{prose('two', 9)}<include>b.md</include>\n## Three\n\nEnd.\n"
+    bench = Bench({"a.md": text, "b.md": "Always ask.\n"})
+    with pytest.raises(OverBudget) as caught:
+        within(bench, 1)
+    found = within(bench, caught.value.details["smallest"])
+    assert variants(found)["a.md"] == "outline"
+    assert [line for line in found.filled.text.split("\n") if line.startswith("#")] == [
+        "# One",
+        "## Two",
+        "## Three",
+    ]
+    for line in re.findall(r"\[a.md, .*\]", found.filled.text):
+        start, end = re.findall(r"--span (\d+) (\d+)", line)[0]
+        assert text[int(start) : int(end)].strip() in (prose("one", 9).strip(), prose("two", 9).strip())
+    back = {text.strip() for _, text in bench.had_back(found.skeleton)}
+    assert back >= {prose("one", 9).strip(), prose("two", 9).strip()}
+
+
+def test_keep_regions_are_not_folded() -> None:
+    """What an author marks to be kept stays in every outline."""
+    kept = f"<!-- keep -->\n{prose('kept', 5)}<!-- /keep -->\n"
+    bench = Bench({"a.md": f"# One\n\n{prose('one', 9)}# Two\n\n{kept}"})
+    with pytest.raises(OverBudget) as caught:
+        within(bench, 1)
+    assert prose("kept", 5) in within(bench, caught.value.details["smallest"]).filled.text
+
+
 PIECES = st.sampled_from((prose("x", 3), prose("y", 2), "- one\n- two\n", "Never do {name}.\n", "\n"))
 INCLUDES = st.sampled_from(("<include>{}</include>\n", "in <include>{}</include> line\n"))
 
