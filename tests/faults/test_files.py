@@ -1,0 +1,226 @@
+"""Writes that make odd events or none: names, links, mappings, atomic saves, one second, lost windows."""
+
+import asyncio
+import mmap
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+
+from promptd.config.schema import WatchConfig
+from promptd.watch.mounts import Mounts, MountTable
+from tests.faults.house import QUICK, a_house, shows
+from tests.faults.plain import plain
+
+ODD = os.fsdecode(b"\xff.md")
+RECONCILING = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=0.3)
+
+
+# -- a name that is not UTF-8 -----------------------------------------------------------------
+
+
+def test_plain_a_name_that_is_not_utf8_breaks_the_watcher_for_good(root: Path) -> None:
+    """Every later look raises the same error."""
+    with plain(root) as watch:
+        (root / ODD).touch()
+        for _ in range(3):
+            with pytest.raises(WatchfilesRustInternalError, match="decode"):
+                watch.told(10_000)
+
+
+async def test_ours_a_name_that_is_not_utf8(root: Path) -> None:
+    """Each costs a restart of the watcher and nobody a request."""
+
+    def write(text: str) -> None:
+        (root / os.fsdecode(text.split(maxsplit=1)[0].encode() + b"\xff.md")).touch()
+        (root / "part.md").write_text(text)
+
+    async with a_house(root) as house:
+        await shows(house, write)
+        await house.until(lambda: house.watcher.watcher_restarts_total >= 1)
+        await house.until(lambda: house.watcher.mode == "inotify")
+        await shows(house, (root / "part.md").write_text)
+
+
+async def test_ours_a_directory_whose_name_is_not_utf8(root: Path) -> None:
+    """It is not served; the rest is as it was."""
+    async with a_house(root) as house:
+        (root / os.fsdecode(b"\xfe")).mkdir()
+        await shows(house, (root / "part.md").write_text)
+
+
+# -- no event at all --------------------------------------------------------------------------
+
+
+def write_through_a_link(root: Path, text: str) -> None:
+    """Write to the file by a second name outside the library."""
+    outside = root.parent / "outside.md"
+    if not outside.exists():
+        os.link(root / "part.md", outside)
+    with outside.open("r+") as file:
+        file.write(text)
+        file.truncate()
+
+
+def write_through_a_mapping(root: Path, text: str) -> None:
+    """Write to the file through memory; its size stays."""
+    with (root / "part.md").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:] = text.encode().ljust(len(mapped))
+        mapped.flush()
+
+
+@pytest.mark.parametrize("write", [write_through_a_link, write_through_a_mapping])
+def test_plain_such_a_write_is_not_told(root: Path, write: object) -> None:
+    """The kernel makes no event in the directory that is watched."""
+    assert callable(write)
+    with plain(root) as watch:
+        write(root, "new")
+        assert str(root / "part.md") not in watch.told()
+
+
+@pytest.mark.parametrize("write", [write_through_a_link, write_through_a_mapping])
+async def test_ours_such_a_write_is_found_by_the_reconcile(root: Path, write: object) -> None:
+    """A request sees it at once; unasked it is warm an interval later, counted, and the watcher made anew."""
+    assert callable(write)
+    async with a_house(root, RECONCILING) as house:
+        await shows(house, lambda text: write(root, text))
+        await house.until(lambda: house.missed >= 1)
+        await house.until(lambda: house.watcher.watcher_restarts_total >= 1)
+        assert "made no event" in house.watcher.last_error
+        await house.until(lambda: house.watcher.mode == "inotify")
+        await shows(house, (root / "part.md").write_text)
+
+
+async def test_ours_a_request_that_finds_what_no_event_told_makes_the_watcher_anew(root: Path) -> None:
+    """Nobody has to wait for the reconcile to learn of deafness."""
+    async with a_house(root) as house:
+        write_through_a_link(root, "found\n")
+        assert "found" in await house.ask()
+        await house.until(lambda: house.missed == 1)
+        await house.until(lambda: house.watcher.watcher_restarts_total == 1)
+
+
+# -- saves ------------------------------------------------------------------------------------
+
+
+def save(path: Path, text: str) -> None:
+    """As editors do: write beside it and rename over it."""
+    path.with_suffix(".tmp").write_text(text)
+    path.with_suffix(".tmp").rename(path)
+
+
+def test_plain_a_batch_says_that_a_file_came_and_went(root: Path) -> None:
+    """Both kinds for one path in one unordered set: a kind proves nothing."""
+    with plain(root) as watch:
+        (root / "part.md").unlink()
+        (root / "part.md").write_text("new")
+        save(root / "part.md", "newer")
+        kinds = {kind for kind, path in watch.changes() if path == str(root / "part.md")}
+    assert {1, 3} <= kinds
+
+
+async def test_ours_deleted_and_written_and_saved_in_one_breath(root: Path) -> None:
+    """Only what is there at the end counts."""
+
+    def churn(text: str) -> None:
+        for _ in range(5):
+            (root / "part.md").unlink()
+            (root / "part.md").write_text("not yet")
+            save(root / "part.md", text)
+
+    async with a_house(root) as house:
+        await shows(house, churn)
+        assert house.missed == 0
+
+
+def test_plain_a_watch_on_a_file_dies_with_an_atomic_save(root: Path) -> None:
+    """The inode is gone, and nothing is told of its successor."""
+    with plain(root / "part.md") as watch:
+        save(root / "part.md", "new")
+        assert watch.told()
+        (root / "part.md").write_text("newer")
+        assert watch.told() == set()
+
+
+async def test_ours_atomic_saves(root: Path) -> None:
+    """Directories are watched, never files."""
+    async with a_house(root) as house:
+        await shows(house, lambda text: save(root / "part.md", text))
+        assert house.missed == 0
+
+
+# -- polling ----------------------------------------------------------------------------------
+
+
+def early_in_a_second() -> None:
+    """Wait for the first tenth of a second of a second."""
+    while time.time() % 1 > 0.1:
+        threading.Event().wait(0.01)
+
+
+def test_plain_polling_misses_the_second_edit_of_a_second(root: Path) -> None:
+    """It compares whole seconds."""
+    early_in_a_second()
+    (root / "part.md").write_text("first")
+    with plain(root, polling=True) as watch:
+        (root / "part.md").write_text("second")
+        assert str(root / "part.md") not in watch.told()
+
+
+async def test_ours_scanning_sees_every_edit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that tells nothing: signatures have nanoseconds, inode and size."""
+    monkeypatch.setattr(MountTable, "read", lambda _: Mounts({"/": "nfs4"}))
+    async with a_house(root, QUICK) as house:
+        assert house.watcher.mode == "scan"
+        assert house.watcher.directories == 0
+        await asyncio.to_thread(early_in_a_second)
+        await shows(house, (root / "part.md").write_text)
+        assert (house.missed, house.watcher.watcher_restarts_total) == (0, 0)
+
+
+# -- the window -------------------------------------------------------------------------------
+
+
+def test_plain_events_vanish_when_a_look_times_out(root: Path) -> None:
+    """What comes between the last look at the events and the time-out is thrown away."""
+    names = {str(root / f"{number}.md") for number in range(3_000)}
+    lost = 0
+    for _ in range(10):
+        lost = len(names - _told_by_short_looks(root, names))
+        if lost:
+            break
+    assert lost
+
+
+def _told_by_short_looks(root: Path, names: set[str]) -> set[str]:
+    notify = RustNotify([str(root)], False, False, 0, True, False)
+
+    def touch() -> None:
+        for name in names:
+            os.utime(name) if os.path.exists(name) else Path(name).touch()
+
+    writing = threading.Thread(target=touch)
+    writing.start()
+    told: set[str] = set()
+    while writing.is_alive():
+        seen = notify.watch(0, 0, 1, None)
+        told |= set() if isinstance(seen, str) else {path for _, path in seen}
+    seen = notify.watch(0, 5, 100, None)
+    told |= set() if isinstance(seen, str) else {path for _, path in seen}
+    notify.close()
+    return told
+
+
+async def test_ours_no_event_vanishes(root: Path) -> None:
+    """A thousand files, one after the other, each one told: none is found by chance later."""
+    async with a_house(root) as house:
+        for number in range(1_000):
+            (root / f"{number}.md").write_text("x")
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+        await house.until(lambda: len(house.keeper.library) == 1_002)
+        assert house.watcher.full_batches <= 1 + house.watcher.stalls
+        assert house.missed == 0

@@ -1,0 +1,86 @@
+"""Too few watches, too few instances, too few rights: watchfiles is blind without a word, we say and scan."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from promptd.watch.inotify import Inotify
+from promptd.watch.lookout import World
+from promptd.watch.watcher import Watcher
+from tests.faults.house import a_house, shows
+from tests.faults.namespaces import play
+from tests.faults.plain import Plain, plain
+from tests.watch.fakes import AsNobody
+
+
+def test_too_few_watches(place: Path) -> None:
+    """Refused at the start, swallowed later; we watch the outer directories, scan the rest, and try again."""
+    story = play("few_watches", place, "-Ur")
+    assert "limit" in story["refusal"]
+    directory_told, file_told = story["plain"]
+    assert directory_told
+    assert file_told == []
+    assert story["before"]["mode"] == "degraded: watch limit"
+    assert story["before"]["directories_unwatched"] >= 20
+    assert "unwatched" in story["answer"]
+    assert story["scans"] >= 1
+    assert story["watcher"]["mode"] == "inotify"
+    assert story["watcher"]["directories"] == 63
+
+
+def test_no_instance_at_all(place: Path) -> None:
+    """Everything is scanned until there is one."""
+    story = play("no_instances", place, "-Ur")
+    assert story["before"]["mode"] == "degraded: no watches"
+    assert "os error 24" in story["before"]["last_error"]
+    assert story["watcher"]["mode"] == "inotify"
+
+
+def test_plain_everything_beside_an_unreadable_directory_is_blind(as_nobody: AsNobody) -> None:
+    """The walk stops there, with `ignore_permission_denied` without a word, else with an error."""
+    root = as_nobody.directory / "lib"
+    names = [f"d{number}" for number in range(20)]
+    for name in names:
+        (root / name).mkdir(parents=True)
+    first = os.listdir(root)[0]
+    (root / first).chmod(0)
+    with as_nobody, pytest.raises(PermissionError), plain(root):
+        pass
+    with as_nobody:
+        watch = Plain(root, ignore_permission_denied=True)
+    for name in names:
+        (root / name / "x.md").touch()
+    told = watch.told()
+    watch.close()
+    assert len(told) < len(names) - 1
+
+
+async def test_ours_an_unreadable_directory(as_nobody: AsNobody, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its siblings are watched; made readable, it is watched as well."""
+    root = as_nobody.directory / "lib"
+    names = [f"d{number}" for number in range(20)]
+    for name in names:
+        (root / name).mkdir(parents=True)
+    (root / "hello.md").write_text("".join(f"<include>{name}/x.md</include>\n" for name in names))
+    secret = root / os.listdir(root)[0]
+    secret = secret if secret.is_dir() else root / "d0"
+    secret.chmod(0)
+
+    def make(paths: Sequence[str]) -> Inotify:
+        with as_nobody:
+            return Inotify(paths)
+
+    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "make_world", partial(World, make=make))
+    async with a_house(root) as house:
+        for name in names:
+            if name != secret.name:
+                (root / name / "x.md").write_text(f"text of {name}\n")
+                await house.warm(f"text of {name}")
+        assert house.watcher.mode == "inotify"
+        secret.chmod(0o755)
+        await shows(house, (secret / "x.md").write_text)
+        assert house.watcher.directories == 22
+        assert (house.missed, house.watcher.watcher_restarts_total) == (0, 0)

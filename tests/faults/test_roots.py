@@ -1,0 +1,158 @@
+"""A root that goes, comes, moves or is another one now: watchfiles is deaf from then on, without an error."""
+
+import shutil
+from pathlib import Path
+
+from tests.faults.house import a_house, shows
+from tests.faults.plain import plain
+
+
+def fill(root: Path, text: str) -> None:
+    """A library with this text in its part."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "hello.md").write_text("Hello.\n<include>part.md</include>\n")
+    (root / "part.md").write_text(text)
+
+
+# -- deleted and recreated --------------------------------------------------------------------
+
+
+def test_plain_a_recreated_root_is_not_watched(root: Path) -> None:
+    """The deletion is told, and nothing ever after."""
+    with plain(root) as watch:
+        shutil.rmtree(root)
+        assert watch.told()
+        fill(root, "again")
+        assert watch.told() == set()
+
+
+async def test_ours_a_recreated_root(root: Path) -> None:
+    """Gone and back, three times; and what is written into it later is seen."""
+
+    def recreate(text: str) -> None:
+        shutil.rmtree(root)
+        fill(root, text)
+
+    async with a_house(root) as house:
+        await shows(house, recreate)
+        await shows(house, (root / "part.md").write_text)
+
+
+async def test_ours_a_root_that_was_away_for_a_while(root: Path) -> None:
+    """While it is gone there is nothing to be had, and nothing is forgotten but that."""
+    async with a_house(root) as house:
+        shutil.rmtree(root)
+        await house.until(lambda: len(house.keeper.library) == 0)
+        fill(root, "back\n")
+        await house.until(lambda: len(house.keeper.library) == 2)
+        assert "back" in await house.ask()
+        (root / "part.md").write_text("watched\n")
+        await house.warm("watched")
+
+
+# -- renamed ----------------------------------------------------------------------------------
+
+
+def test_plain_a_renamed_root_is_confused_with_its_successor(root: Path) -> None:
+    """What is written to the old directory is told by the root's name, what is written to the new one not."""
+    with plain(root) as watch:
+        root.rename(root.parent / "old")
+        watch.told()
+        (root.parent / "old" / "part.md").write_text("elsewhere")
+        assert str(root / "part.md") in watch.told()
+        fill(root, "new")
+        assert watch.told() == set()
+
+
+async def test_ours_a_renamed_root_and_its_successor(root: Path) -> None:
+    """The new directory is watched, and the old one is no longer."""
+    number = iter(range(10))
+
+    def move_and_fill(text: str) -> None:
+        root.rename(root.parent / f"old{next(number)}")
+        fill(root, text)
+
+    async with a_house(root) as house:
+        await shows(house, move_and_fill)
+        await house.until(lambda: house.watcher.directories == 2)
+        events = house.watcher.events
+        (root.parent / "old0" / "part.md").write_text("elsewhere\n")
+        (root / "part.md").write_text("here\n")
+        await house.warm("here")
+        assert house.watcher.events - events <= 2, "one for the file, one for a look at its permissions"
+
+
+# -- re-pointed -------------------------------------------------------------------------------
+
+
+def test_plain_a_re_pointed_root_is_not_watched(root: Path) -> None:
+    """Neither the change of the link is told, nor anything behind it."""
+    fill(root.parent / "v2", "v2")
+    current = root.parent / "current"
+    current.symlink_to(root)
+    with plain(current) as watch:
+        (root.parent / "next").symlink_to(root.parent / "v2")
+        (root.parent / "next").rename(current)
+        (current / "part.md").write_text("new")
+        assert watch.told() == set()
+
+
+async def test_ours_a_re_pointed_root(root: Path) -> None:
+    """Releases are switched by a link, as they are with capistrano or nix; old ones are watched no longer."""
+    current = root.parent / "current"
+    current.symlink_to(root)
+
+    def release(text: str) -> None:
+        version = root.parent / f"v-{text.split(maxsplit=1)[0]}"
+        fill(version, text)
+        (root.parent / "next").symlink_to(version)
+        (root.parent / "next").rename(current)
+
+    async with a_house(current) as house:
+        await shows(house, release)
+        await shows(house, (current / "part.md").write_text)
+        await house.until(lambda: house.watcher.directories == 2)
+
+
+async def test_ours_a_link_further_up_is_re_pointed(root: Path) -> None:
+    """`…/current/lib` is the root, and `current` is a link to a link: no watch is anywhere near."""
+    for version in ("v1", "v2"):
+        fill(root.parent / "deep" / version / "lib", f"{version}\n")
+    (root.parent / "stable").symlink_to("deep/v1")
+    (root.parent / "current").symlink_to("stable")
+    async with a_house(root.parent / "current" / "lib") as house:
+        assert "v1" in await house.ask()
+        (root.parent / "next").symlink_to("deep/v2")
+        (root.parent / "next").rename(root.parent / "stable")
+        await house.warm("v2")
+        (root.parent / "deep" / "v2" / "lib" / "part.md").write_text("written\n")
+        await house.warm("written")
+
+
+# -- above ------------------------------------------------------------------------------------
+
+
+def test_plain_an_ancestor_that_is_renamed_is_not_told(root: Path) -> None:
+    """And what takes its place is not watched."""
+    with plain(root) as watch:
+        root.parent.rename(root.parent.parent / "elsewhere")
+        assert watch.told() == set()
+        fill(root, "new")
+        assert watch.told() == set()
+
+
+async def test_ours_an_ancestor_that_is_renamed(root: Path) -> None:
+    """Three levels above the root, where nothing of ours is watched: a round finds it."""
+    top = root.parent / "a"
+    library = top / "b" / "c" / "lib"
+    fill(library, "zeroth text\n")
+    number = iter(range(10))
+
+    def move_and_fill(text: str) -> None:
+        top.rename(root.parent / f"old{next(number)}")
+        fill(library, text)
+
+    async with a_house(library) as house:
+        await shows(house, move_and_fill)
+        await shows(house, (library / "part.md").write_text)
+        assert house.watcher.watcher_restarts_total == 0
