@@ -51,6 +51,8 @@ class Block:
     foot: int = 0
     name: str = ""
     parent: "Block | None" = None
+    depth: int = 0  # how many items it is below
+    in_element: bool = False  # below an element
     children: list["Block"] = field(default_factory=list)
 
     def __repr__(self) -> str:
@@ -69,12 +71,13 @@ class Block:
             yield block
             stack.extend(reversed(block.children))
 
-    def above(self) -> Iterator["Block"]:
-        """Its containers, the nearest first."""
-        block = self.parent
-        while block is not None:
-            yield block
-            block = block.parent
+    def adopt(self, child: "Block") -> "Block":
+        """Take a block in as the last child."""
+        child.parent = self
+        child.depth = self.depth + (self.kind == "item")
+        child.in_element = self.in_element or self.kind == "element"
+        self.children.append(child)
+        return child
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ class _Reader:
             match = _OPEN.match(line.text)
             self.open("element", line, name=match["name"] if match else "", level=line.indent)
             return
-        depth = max(index for index, block in enumerate(self.stack) if block.kind == "element")
+        depth = next(n for n in range(len(self.stack) - 1, 0, -1) if self.stack[n].kind == "element")
         self.close_to(depth + 1, line.start)
         element = self.stack.pop()
         element.foot, element.end = line.start, line.end
@@ -285,12 +288,13 @@ class _Reader:
         return self.was_blank or (self.leaf is not None and self.leaf.kind == "code")
 
     def in_markup(self) -> bool:
-        return any(block.kind in ("element", "item") for block in self.stack)
+        top = self.stack[-1]
+        return top.in_element or top.depth > 0 or top.kind in ("element", "item")
 
     def continues(self, kind: Kind, leaf: Block, line: _Line) -> bool:
         """True if a line goes on with the leaf before it; without indentation only outside elements."""
         if leaf.kind == "item":
-            is_lazy = not any(block.kind == "element" for block in self.stack)
+            is_lazy = not leaf.in_element
             return kind == "paragraph" and not self.was_blank and (is_lazy or line.indent > leaf.level)
         return kind == leaf.kind and kind not in ("tag", "rule")
 
@@ -304,13 +308,12 @@ class _Reader:
     def add(self, kind: Kind, line: _Line) -> None:
         match = _TAG_LINE.match(line.text) if kind == "tag" else None
         name = (match["name"] if match else "") or ""
-        self.leaf = Block(kind, line.start, line.end, line.end, line.indent, name=name, parent=self.stack[-1])
-        self.stack[-1].children.append(self.leaf)
+        leaf = Block(kind, line.start, line.end, line.end, line.indent, name=name)
+        self.leaf = self.stack[-1].adopt(leaf)
 
     def open(self, kind: Kind, line: _Line, *, level: int, name: str = "") -> None:
-        block = Block(kind, line.start, line.end, line.end, level, name=name, parent=self.stack[-1])
-        self.stack[-1].children.append(block)
-        self.stack.append(block)
+        block = Block(kind, line.start, line.end, line.end, level, name=name)
+        self.stack.append(self.stack[-1].adopt(block))
         self.leaf = None
 
     def extend(self, line: _Line) -> None:

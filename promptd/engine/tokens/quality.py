@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz, process
 
 from promptd.engine.tokens.anchors import guard_words, instructing_words, is_instructing
-from promptd.engine.tokens.blocks import Block, Page, read
+from promptd.engine.tokens.blocks import Page, read
 from promptd.engine.tokens.units import sentences, spoken, without_indent
 from promptd.engine.tokens.words import Idf, fold
 
@@ -151,11 +151,7 @@ def _headings(page: Page) -> Iterator[str]:
 
 
 def _depth(page: Page) -> int:
-    return max((_level(block) for block in page.root.walk() if block.kind == "item"), default=0)
-
-
-def _level(item: Block) -> int:
-    return 1 + sum(above.kind == "item" for above in item.above())
+    return max((block.depth + 1 for block in page.root.walk() if block.kind == "item"), default=0)
 
 
 def _tags(page: Page) -> Mapping[str, int]:

@@ -91,35 +91,31 @@ class Company:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._known: dict[Block, bool] = {page.root: False}
+        self._negative: set[Block] = set()
+        for block in page.root.walk():  # containers come before what they hold
+            self._look_below(block)
 
     def __repr__(self) -> str:
-        return f"<Company {len(self._known)} known>"
+        return f"<Company {len(self._negative)} in negative company>"
 
     def is_negative(self, block: Block) -> bool:
         """True if a heading, opening tag, item or lead-in above a block negates."""
-        return self._below(block.parent) or self._lead(block) if block.parent is not None else False
+        return block in self._negative
 
-    def _below(self, parent: Block | None) -> bool:
-        if parent is None:
-            return False
-        known = self._known.get(parent)
-        if known is None:
-            own = self._page.text[parent.start : parent.head]
-            known = _NEGATIVE.search(own) is not None or self.is_negative(parent)
-            self._known[parent] = known
-        return known
+    def _look_below(self, parent: Block) -> None:
+        is_below = parent in self._negative or self._negates(parent.start, parent.head)
+        is_led = False  # a lead-in holds for the list after it, or for one block
+        for child in parent.children:
+            if is_below or is_led:
+                self._negative.add(child)
+            if child.kind == "paragraph":
+                is_lead_in = is_lead(self._page.text[child.start : child.end])
+                is_led = is_lead_in and self._negates(child.start, child.end)
+            elif child.kind != "item":
+                is_led = False
 
-    def _lead(self, block: Block) -> bool:
-        """The paragraph that ends in a colon before the list or block, if there is one."""
-        siblings = block.parent.children if block.parent is not None else []
-        index = self._page.place(block)
-        while index > 0 and siblings[index - 1].kind == block.kind == "item":
-            index -= 1
-        if index == 0 or siblings[index - 1].kind != "paragraph":
-            return False
-        lead = self._page.text[siblings[index - 1].start : siblings[index - 1].end]
-        return is_lead(lead) and _NEGATIVE.search(lead) is not None
+    def _negates(self, start: int, end: int) -> bool:
+        return _NEGATIVE.search(self._page.text, start, end) is not None
 
 
 def spoken(page: Page) -> Iterator[str]:

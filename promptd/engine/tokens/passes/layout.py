@@ -96,7 +96,7 @@ def markup_indent(page: Page, context: Context) -> Iterator[Edit]:
 def _tag_lines(page: Page) -> Iterator[tuple[int, int]]:
     """Lines that are tags, outside lists."""
     for block in page.root.walk():
-        if block.kind not in ("element", "tag") or any(above.kind == "item" for above in block.above()):
+        if block.kind not in ("element", "tag") or block.depth:
             continue
         yield block.start, block.head
         if block.kind == "element":
@@ -121,7 +121,7 @@ def tag_lines(page: Page, context: Context) -> Iterator[Edit]:
     """
     for block in page.root.walk():
         inner = block.children
-        if block.kind != "element" or not inner or any(above.kind == "item" for above in block.above()):
+        if block.kind != "element" or not inner or block.depth:
             continue
         if inner[0].kind == "element":
             yield from _join(page, block.start, block.head, inner[0].start)
@@ -144,9 +144,9 @@ def dedent(page: Page, context: Context) -> Iterator[Edit]:
     Not lossless by CommonMark, which reads such lines as code by accident of their indentation.
     """
     for block in page.root.walk():
-        if block.kind == "element" and not any(above.kind == "item" for above in block.above()):
+        if block.kind == "element" and not block.depth:
             yield from _dedent_runs(page, block)
-        if block.kind == "section" and any(above.kind == "element" for above in block.above()):
+        if block.kind == "section" and block.in_element:
             yield from _unindent(page, block.start, block.head)
     for start, end in _tag_lines(page):
         yield from _unindent(page, start, end)
