@@ -232,9 +232,11 @@ def _existing(keeper: Keeper, ids: Iterable[str]) -> Flow[list[str]]:
 def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     """Scan all roots and read whatever differs from what is held; then what directives alone reach."""
     listing: Listing = yield Scan()
-    changes = yield from _take_in(keeper, keeper.differences(listing))
-    while phantoms := keeper.phantoms(listing):  # again, for those of a later root that come forward
-        keeper.apply(phantoms)
+    differing = keeper.differences(listing)
+    changes = yield from _take_in(keeper, differing)
+    suspects = changes.ids | {place.id for place in differing if place not in listing.found}
+    while strays := keeper.strays(listing, suspects):  # again, for those of a later root that come forward
+        keeper.apply(strays)
     keeper.note_listing(listing)
     return changes
 

@@ -243,26 +243,34 @@ class Keeper:
 
     def differences(self, listing: Listing) -> list[Place]:
         """The places a scan shows to differ from what is held: what a reconcile has to read."""
-        held = dict(self.library.held())
         found = listing.found
-        differing = [
-            place for place, signature in found.items() if place not in held or held[place] != signature
-        ]
-        unlisted = [place for place in held if place not in found]
-        return [*differing, *unlisted]
+        held, differing = set[Place](), list[Place]()
+        for place, signature in self.library.held():
+            held.add(place)
+            if signature is None or found.get(place) != signature:
+                differing.append(place)
+        return [*(place for place in found if place not in held), *differing]
 
-    def phantoms(self, listing: Listing) -> list[Reading]:
-        """Readings that forget the unusable files that were asked for by name where no listing goes.
+    def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
+        """Readings that forget those of the ids that a scan from scratch would not know.
 
-        Below an unreadable directory or a link that leads out they are no part of the library, unless
-        some directive names them: a scan from scratch would not know them.
+        What no listing shows is known for two reasons: a directive leads there, or somebody asked for it by
+        name. Without either it goes; so does what is unusable and was only asked for, for below a link that
+        leads out or an unreadable directory nobody can say what there is.
         """
-        graph = self.library.graph
+        held = (self.library.get(id) for id in ids)
         return [
             Reading(component.place)
-            for component in self.library.broken()
-            if component.place not in listing.found and not graph.count_dependents(component.id)
+            for component in held
+            if component is not None and component.place not in listing.found and self._is_stray(component)
         ]
+
+    def _is_stray(self, component: Component) -> bool:
+        if component.error is not None:
+            return not self.library.graph.count_dependents(component.id)
+        if self.library.is_listed(component.id):
+            return False
+        return not any(component.id in prompt.facts.ids for _, prompt in self.prompts.items())
 
     def note_listing(self, listing: Listing) -> None:
         """Remember what a scan saw besides files: directories to watch and problems to report."""

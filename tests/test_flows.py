@@ -69,6 +69,21 @@ def test_reconcile_forgets_what_a_scan_would_not_know(library: Library) -> None:
     assert "away/bin/env" not in keeper.library
 
 
+def test_reconcile_forgets_what_no_directive_leads_to_any_more(library: Library) -> None:
+    """Adopted for a directive that is gone: neither the file nor its edges stay, unless it is asked for."""
+    keeper = keeper_of(library(FILES | {"raw.xml": "<include>a.md</include>"}))
+    assert keeper.library.graph.count_dependents("a.md") == 2
+    library({"p.md": "<include>a.md</include>"})
+    by_name = request_of(("raw.xml",))
+    flows.run(keeper, flows.assemble(keeper, by_name, Sweep(keeper.files)))
+    flows.run(keeper, flows.reconcile(keeper))
+    assert "raw.xml" in keeper.library
+    keeper.prompts.discard(by_name)
+    flows.run(keeper, flows.reconcile(keeper))
+    assert "raw.xml" not in keeper.library
+    assert keeper.library.graph.count_dependents("a.md") == 1
+
+
 def test_follow_reads_what_a_watcher_points_at(library: Library) -> None:
     """Known, wanted or new components; other files, other places and deletions cost nothing or are seen."""
     root = library(FILES)

@@ -74,11 +74,11 @@ class Graph:
     def settle(self) -> None:
         """Bring the knots up to date after any number of `replace` and `remove`.
 
-        A knot that appeared contains the source of a new edge and lies below its target; a knot that fell
-        apart lost an edge: no other component can have joined or left one.
+        All of a knot that appeared lies below the target of a new edge and above its source; a knot that
+        fell apart lost an edge: no other component can have joined or left one.
         """
         below = self._reach(self._targets)
-        suspects = self._loose if self._sources.isdisjoint(below) else self._loose | below
+        suspects = self._loose | self._above(self._sources & below, below)
         for id in suspects:
             self._knots.pop(id, None)
         if suspects:
@@ -102,6 +102,17 @@ class Graph:
                 if following not in seen:
                     seen.add(following)
                     stack.append(following)
+        return seen
+
+    def _above(self, starts: set[str], among: set[str]) -> set[str]:
+        """The starts and everything above them over hard edges, as far as it is among these."""
+        seen = set(starts)
+        stack = list(starts)
+        while stack:
+            for source, edge in self._graph.pred[stack.pop()].items():
+                if edge["hard"] and source in among and source not in seen:
+                    seen.add(source)
+                    stack.append(source)
         return seen
 
     # -- questions ----------------------------------------------------------------------------

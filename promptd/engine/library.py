@@ -223,10 +223,6 @@ class Library:
     def _is_found(self, id: str) -> bool:
         return id in self._components and self.names.is_discovered(id.rpartition("/")[2])
 
-    def broken(self) -> list[Component]:
-        """The components that cannot be used. Walks all."""
-        return [component for component in self._components.values() if component.error is not None]
-
     def wanted(self) -> Iterator[Place]:
         """Places that directives look for in vain: files that no listing shows may stand there."""
         for id in self._seekers:

@@ -7,6 +7,7 @@ or a backslash is refused by name before anything is looked up.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from rapidfuzz import fuzz, process
 
 from promptd.engine.component import Base, Directive
 
+MAX_KNOWN_GROUPS = 32_768  # targets remembered: during a first scan each is resolved some three times; 15 MB
 MAX_TARGET_CHARS = 1024  # PATH_MAX is 4096 bytes; a name a person wrote is far shorter
 
 
@@ -39,6 +41,7 @@ class Names:
         self._ignored = frozenset(name for name in ignore if not _is_pattern(name))
         patterns = "|".join(translate(name) for name in ignore if _is_pattern(name))
         self._matches_ignored = re.compile(patterns or "(?!)").match  # one search: every link asks it
+        self._groups = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._find_groups)
 
     def is_discovered(self, filename: str) -> bool:
         """True if a file of this name is a component without being asked for."""
@@ -79,7 +82,7 @@ class Names:
                 groups += [group for group in found if group not in groups]
         return groups or refused or Refused("is empty")
 
-    def _groups(self, target: str, directory: str) -> list[Group] | Refused:
+    def _find_groups(self, target: str, directory: str) -> list[Group] | Refused:
         id = join(directory, target)
         if isinstance(id, Refused):
             return id
