@@ -32,10 +32,11 @@ class Graph:
         self._sources: set[str] = set()  # got new hard edges since the last `settle`
         self._targets: set[str] = set()  # where those edges lead
         self._loose: set[str] = set()  # members of knots that lost an edge since
+        self._edges = 0  # networkx would add up all degrees
         self._ranking: tuple[int, list[str]] = (0, [])  # how far ranked, ids by number of dependents
 
     def __repr__(self) -> str:
-        return f"<Graph {len(self._graph)} components, {self._graph.number_of_edges()} edges>"
+        return f"<Graph {len(self._graph)} components, {self._edges} edges>"
 
     def __len__(self) -> int:
         return len(self._graph)
@@ -54,6 +55,7 @@ class Graph:
         held = {target: edge["hard"] for target, edge in self._graph.adj[id].items()}
         if list(held.items()) == list(requires.items()):
             return False
+        self._edges += len(requires) - len(held)
         self._graph.remove_edges_from([(id, target) for target in held])
         self._graph.add_edges_from((id, target, {"hard": hard}) for target, hard in requires.items())
         gained = {target for target, hard in requires.items() if hard and not held.get(target)}
@@ -67,6 +69,8 @@ class Graph:
     def remove(self, id: str) -> None:
         """Remove a component and its edges. Cycles: call `settle`."""
         if id in self._graph:
+            at_itself = self._graph.has_edge(id, id)
+            self._edges -= len(self._graph.adj[id]) + len(self._graph.pred[id]) - at_itself
             self._graph.remove_node(id)
             self._loose |= self._knots.get(id, frozenset())
             self._ranking = (0, [])
@@ -190,7 +194,7 @@ class Graph:
 
     def statistics(self) -> GraphStatistics:
         """Counts of nodes, edges and cyclic components."""
-        return GraphStatistics(len(self._graph), self._graph.number_of_edges(), len(self._knots))
+        return GraphStatistics(len(self._graph), self._edges, len(self._knots))
 
 
 def _unwound(came_from: Mapping[str, str], id: str) -> tuple[str, ...]:

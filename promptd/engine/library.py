@@ -12,99 +12,14 @@ and the others wait in `shadows`.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from promptd.engine.component import Directive, Parsed, Place, Reading, Signature
+from promptd.engine.component import Directive, Place, Reading, Signature
 from promptd.engine.graph import Graph
+from promptd.engine.member import Component, Link
 from promptd.engine.resolve import Names, Refused, matches
 from promptd.engine.shadows import Shadows
 from promptd.errors import ComponentError
 
-EMPTY = Parsed()
-
-
-class Component:
-    """One file of the library as last read. Mutated by `Library` alone; prompts remember its digest."""
-
-    __slots__ = ("digest", "error", "id", "is_racy", "links", "parsed", "read_at_ns", "root", "signature")
-
-    def __init__(self, reading: Reading) -> None:
-        self.id = reading.place.id
-        self.root = reading.place.root
-        self.links: tuple[Link, ...] = ()
-        self.take(reading)
-
-    def __repr__(self) -> str:
-        return f"<Component {self.id} {self.digest[:8]}{' ' + self.error.type if self.error else ''}>"
-
-    def take(self, reading: Reading) -> None:
-        """Replace what is known by a newer reading of the same place."""
-        self.signature: Signature | None = reading.signature
-        self.read_at_ns = reading.read_at_ns
-        self.is_racy = not reading.is_proved_by_signature
-        self.digest = reading.digest
-        self.parsed = reading.parsed or EMPTY
-        self.error: ComponentError | None = reading.error
-
-    def confirm(self, signature: Signature, read_at_ns: int) -> None:
-        """The same bytes were read again at `read_at_ns`: the signature may have aged into proof."""
-        self.signature = signature
-        self.read_at_ns = read_at_ns
-        self.is_racy = not self.as_reading().is_proved_by_signature
-
-    def as_reading(self) -> Reading:
-        """The reading this component was last made from, without its text."""
-        return Reading(
-            self.place, self.signature, self.read_at_ns, self.digest, None, self.parsed, self.error
-        )
-
-    @property
-    def place(self) -> Place:
-        """Where the file is."""
-        return Place(self.root, self.id)
-
-    @property
-    def is_reference(self) -> bool:
-        """True if its author wants a one-line reference wherever it is pulled in (`mode: reference`)."""
-        return self.parsed.metadata.get("mode") == "reference"
-
-    @property
-    def description(self) -> str:
-        """`description:` of its front matter on one line, or ""."""
-        return " ".join(str(self.parsed.metadata.get("description") or "").split())
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One directive and what it resolves to: a target id, or the reason there is none.
-
-    `absent` are the ids that were looked for before the target was found: negative facts. `rivals` are
-    the ids that make a target ambiguous. `is_reference`: one line stands for the target's text, because
-    the directive or the target's own front matter (`mode: reference`) says so.
-    """
-
-    directive: Directive
-    target: str | None = None
-    absent: tuple[str, ...] = ()
-    reason: str = ""
-    rivals: tuple[str, ...] = ()
-    is_reference: bool = False
-
-    @property
-    def looked_for(self) -> tuple[str, ...]:
-        """Ids whose coming or going may give this link another meaning, besides its target's."""
-        return (*self.absent, *self.rivals)
-
-    @property
-    def is_hard(self) -> bool:
-        """True if the target's text is pulled in here."""
-        return self.target is not None and not (self.directive.is_soft or self.is_reference)
-
-    @property
-    def is_dangling(self) -> bool:
-        """True if this is a directive whose target is missing though it should not be."""
-        directive = self.directive
-        return self.target is None and not (
-            directive.is_tentative or directive.is_optional or directive.is_soft
-        )
+__all__ = ["Component", "Delta", "Library", "LibraryStatistics", "Link", "Resolution"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +102,8 @@ class Library:
         self.graph = Graph()
         self._components: dict[str, Component] = {}
         self.shadows = Shadows()
+        self._broken: set[str] = set()  # ids with an error
+        self._dangling = 0
         self._seekers: dict[str, set[str]] = {}  # id -> those with a link that looked for it, see `Link`
 
     def __repr__(self) -> str:
@@ -260,15 +177,10 @@ class Library:
         return Resolution(None, tuple(absent), "does not exist")
 
     def statistics(self) -> LibraryStatistics:
-        """Counts; walks all components, so for the monitor and not for the hot path."""
-        components = self._components.values()
+        """Counts, kept as changes come: nothing is walked."""
+        graph = self.graph.statistics()
         return LibraryStatistics(
-            components=len(self._components),
-            errors=sum(component.error is not None for component in components),
-            edges=self.graph.statistics().edges,
-            dangling=sum(link.is_dangling for component in components for link in component.links),
-            cyclic=self.graph.statistics().cyclic,
-            revision=self.revision,
+            len(self._components), len(self._broken), graph.edges, self._dangling, graph.cyclic, self.revision
         )
 
     # -- the one way in -----------------------------------------------------------------------
@@ -283,6 +195,7 @@ class Library:
         if not touched:
             return Delta(self.revision)
         self.revision += 1
+        self._count_broken(touched)
         return Delta(
             self.revision,
             tuple(sorted(batch.added)),
@@ -291,6 +204,14 @@ class Library:
             tuple(sorted(relinked)),
             frozenset(touched | relinked),
         )
+
+    def _count_broken(self, touched: Iterable[str]) -> None:
+        for id in touched:
+            component = self._components.get(id)
+            if component is not None and component.error is not None:
+                self._broken.add(id)
+            else:
+                self._broken.discard(id)
 
     def _take(self, reading: Reading, batch: _Batch) -> None:
         held = self._components.get(reading.place.id)
@@ -349,6 +270,7 @@ class Library:
         if links == component.links and id in self.graph:
             return False
         self._unseek(id, component.links)
+        self._dangling += _dangling(links)
         for sought in {sought for link in links for sought in link.looked_for}:
             self._seekers.setdefault(sought, set()).add(id)
         component.links = links
@@ -359,12 +281,17 @@ class Library:
         self.graph.replace(id, edges)
         return True
 
-    def _unseek(self, id: str, links: Iterable[Link]) -> None:
+    def _unseek(self, id: str, links: Sequence[Link]) -> None:
+        self._dangling -= _dangling(links)
         for sought in {sought for link in links for sought in link.looked_for}:
             seekers = self._seekers.get(sought, set())
             seekers.discard(id)
             if not seekers:
                 self._seekers.pop(sought, None)
+
+
+def _dangling(links: Iterable[Link]) -> int:
+    return sum(link.is_dangling for link in links)
 
 
 def _kind(error: ComponentError | None) -> str:

@@ -54,6 +54,7 @@ def test_knots_are_the_strongly_connected_sets(
     tied |= {id for id in plain if plain.has_edge(id, id)}
     assert {id for id in IDS if graph.cycle_through(id)} == tied
     assert graph.statistics().cyclic == len(tied)
+    assert graph.statistics().edges == graph._graph.number_of_edges()
 
 
 @given(histories)

@@ -1,6 +1,7 @@
 """The library's law: whatever the history of changes, the state equals one built from the last readings."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,10 @@ def library_of(*batches: list[Reading], roots: int = 1) -> Library:
 def state(library: Library) -> dict[str, Any]:
     """Return everything one can ask of a library, in comparable form."""
     held = {id: library.get(id) for id in (*IDS, *WRITTEN) if library.get(id) is not None}
+    counts = replace(library.statistics(), revision=0)
+    everything = [one for one in held.values() if one is not None]
+    assert counts.errors == sum(one.error is not None for one in everything)
+    assert counts.dangling == sum(link.is_dangling for one in everything for link in one.links)
     return {
         "components": {
             id: (one.place, one.digest, one.links, one.parsed, str(one.error), one.is_racy)
@@ -88,7 +93,7 @@ def state(library: Library) -> dict[str, Any]:
         "cycles": library.graph.cycles(),
         "wanted": sorted(library.wanted()),
         "names": {name: library.resolve(name) for name in WRITTEN},
-        "counts": (len(library), len(library.graph), library.graph.statistics()),
+        "counts": (len(library), len(library.graph), library.graph.statistics(), counts),
     }
 
 
