@@ -243,6 +243,8 @@ def main() -> None:
     version = f"Python {sys.version.split()[0]}, {TOKENIZER.name}"
     print(f"Reductions are exact tokens of whole prompts against `none`; mean (lowest). {version}.")
     for corpus in corpora(arguments.corpora):
+        if not corpus.root.is_dir():
+            continue
         report(corpus, arguments, lambda line: print(line, flush=True))
 
 
