@@ -111,10 +111,11 @@ class Net:
         todo = sorted(kept.union(fresh), key=_outer_first)
         new, limit = self._cut(todo)
         late: list[set[str]] = []
-        if limit and old:  # without the old ones there may be room for all
+        if limit and old:  # both at once are too many; what goes makes room, what stays is left alone
             _close(new)
-            late, old = self._drop(old), []
-            new, limit = self._cut(todo)
+            is_going = any(not piece.paths.isdisjoint(gone) for piece in old)
+            late, old = self._drop(old) if is_going else [], []
+            new, limit = self._cut(todo if is_going else sorted(fresh, key=_outer_first))
         self._pieces += new
         self.is_short = limit is not None
         if limit and not self._pieces:

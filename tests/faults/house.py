@@ -30,7 +30,7 @@ class House:
         self.root = root
         self.keeper = keeper_of(root)
         self.watch_settings = watch
-        self.upkeep = Upkeep(self.keeper, None, self.spawn, explained_s=0.5)
+        self.upkeep = Upkeep(self.keeper, None, self.spawn)
         self.keeper.observers.append(self.upkeep.changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -61,6 +61,10 @@ class House:
         """The answer to a request of this moment."""
         flow = flows.assemble(self.keeper, HELLO, Sweep(self.keeper.files))
         return (await flows.drive(self.keeper, flow)).text
+
+    async def rest(self) -> None:
+        """Wait until nothing is being warmed: what is warm later has not been read by then."""
+        await self.until(lambda: not self.upkeep._is_warming)
 
     async def warm(self, text: str, within_s: float = WARM_S) -> None:
         """Wait until the prompt is held ready with `text` in it; nobody asks."""
@@ -116,6 +120,7 @@ async def shows(house: House, act: Callable[[str], object], within_s: float = WA
     """Whatever `act` does with a text: a request sees it at once, and the next time it is warm unasked."""
     await asyncio.to_thread(act, "first text\n")
     assert "first text" in await house.ask()
+    await house.rest()
     await asyncio.to_thread(act, "second text\n")
     await house.warm("second text", within_s)
     await asyncio.to_thread(act, "third text\n")

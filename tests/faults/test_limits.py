@@ -26,6 +26,7 @@ def test_too_few_watches(place: Path) -> None:
     assert story["before"]["mode"] == "degraded: watch limit"
     assert story["before"]["directories_unwatched"] >= 20
     assert "unwatched" in story["answer"]
+    assert not story["is_heard"]
     assert story["scans"] >= 1
     assert story["watcher"]["mode"] == "inotify"
     assert story["watcher"]["directories"] == 63

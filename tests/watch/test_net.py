@@ -111,12 +111,23 @@ def test_a_limit_leaves_the_outer_directories_watched() -> None:
     assert net.watched == {"/lib", *directories(99)}
 
 
-def test_at_a_limit_the_old_pieces_make_room_for_the_new() -> None:
-    """Both at once would be too much; one after the other all are watched, and events are kept."""
+def test_at_a_limit_what_stays_is_left_alone() -> None:
+    """To make a piece anew beside the old one would be too much: the new directory is one of its own."""
+    notifiers = FakeNotifiers(most=12)
+    net = net_of(notifiers, *directories(10))
+    first = notifiers.last
+    assert net.mend((), ["/lib/new"]) == []
+    assert not net.is_short
+    assert net.watched == {*directories(10), "/lib/new"}
+    assert not first.is_closed
+
+
+def test_at_a_limit_what_goes_makes_room() -> None:
+    """First the old piece is emptied and closed, then the new one made; events are kept."""
     notifiers = FakeNotifiers(most=12)
     net = net_of(notifiers, *directories(10))
     notifiers.last.say({"/lib/late.md"})
-    assert net.mend((), ["/lib/new"]) == [{"/lib/late.md"}]
+    assert net.mend(["/lib/00003"], ["/lib/00003", "/lib/new"]) == [{"/lib/late.md"}]
     assert not net.is_short
     assert net.watched == {*directories(10), "/lib/new"}
     assert len(notifiers.open) == 1
