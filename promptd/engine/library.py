@@ -245,7 +245,6 @@ class Library:
             held.parsed = parsed
             return
         was_reference = held.is_reference
-        held.root = reading.place.root
         held.take(reading)
         batch.change(held, was_reference=was_reference)
 

@@ -6,7 +6,7 @@ digest it had. A Link is frozen; a library that resolves it anew makes another.
 
 from dataclasses import dataclass
 
-from promptd.engine.component import Directive, Parsed, Place, Reading, Signature
+from promptd.engine.component import Directive, Parsed, Reading, Signature
 from promptd.errors import ComponentError
 
 EMPTY = Parsed()
@@ -15,11 +15,10 @@ EMPTY = Parsed()
 class Component:
     """One file of the library as last read. Mutated by `Library` alone; prompts remember its digest."""
 
-    __slots__ = ("digest", "error", "id", "is_racy", "links", "parsed", "read_at_ns", "root", "signature")
+    __slots__ = ("digest", "error", "id", "is_racy", "links", "parsed", "place", "read_at_ns", "signature")
 
     def __init__(self, reading: Reading) -> None:
         self.id = reading.place.id
-        self.root = reading.place.root
         self.links: tuple[Link, ...] = ()
         self.take(reading)
 
@@ -27,7 +26,8 @@ class Component:
         return f"<Component {self.id} {self.digest[:8]}{' ' + self.error.type if self.error else ''}>"
 
     def take(self, reading: Reading) -> None:
-        """Replace what is known by a newer reading of the same place."""
+        """Replace what is known by a newer reading of the same id."""
+        self.place = reading.place
         self.signature: Signature | None = reading.signature
         self.read_at_ns = reading.read_at_ns
         self.is_racy = not reading.is_proved_by_signature
@@ -48,9 +48,9 @@ class Component:
         )
 
     @property
-    def place(self) -> Place:
-        """Where the file is."""
-        return Place(self.root, self.id)
+    def root(self) -> int:
+        """Index of the root the file is in."""
+        return self.place.root
 
     @property
     def is_reference(self) -> bool:
