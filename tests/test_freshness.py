@@ -91,6 +91,12 @@ class Library(RuleBasedStateMachine):
         self.touched.append(str(path))
         return path
 
+    def leads_away(self, path: Path) -> bool:
+        """Whether a path goes through a link out of the library: a rename from there would really move in
+        what is outside, and then it may be read.
+        """
+        return Path(os.path.realpath(path.parent)) == self.home / "away"
+
     @rule(root=roots, name=names, text=texts)
     def write(self, root: int, name: str, text: str) -> None:
         """Write a file in place, or create it."""
@@ -153,13 +159,17 @@ class Library(RuleBasedStateMachine):
     @rule(root=roots, name=names, to_root=roots, to=names)
     def rename(self, root: int, name: str, to_root: int, to: str) -> None:
         """Rename, over whatever is there."""
-        with suppress(OSError):
-            self.path(root, name).rename(self.path(to_root, to))
+        path, other = self.path(root, name), self.path(to_root, to)
+        if not self.leads_away(path):
+            with suppress(OSError):
+                path.rename(other)
 
     @rule(root=roots, name=names, to=names)
     def swap(self, root: int, name: str, to: str) -> None:
         """Let two files change places."""
         one, other = self.path(root, name), self.path(root, to)
+        if self.leads_away(one) or self.leads_away(other):
+            return
         with suppress(OSError):
             one.rename(self.home / "swap")
             with suppress(OSError):
