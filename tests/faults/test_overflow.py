@@ -17,7 +17,9 @@ from tests.faults.namespaces import REPOSITORY, environment
 
 FILES = 20_000
 WITHIN_S = 2.0  # watchman's own bound, on a machine that has nothing else to do
-TIMES_PLAIN = 10  # and on a slower or busier one, so many times what a plain look at the same files takes there
+TIMES_PLAIN = (
+    10  # and on a slower or busier one, so many times what a plain look at the same files takes there
+)
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
