@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from promptd.engine.component import Directive, Place, Reading, Signature
 from promptd.engine.graph import Graph
+from promptd.engine.history import History
 from promptd.engine.member import Component, Link
 from promptd.engine.resolve import Names, Refused, matches
 from promptd.engine.shadows import Shadows
@@ -69,6 +70,7 @@ class _Batch:
     changed: set[str] = field(default_factory=set)
     moded: set[str] = field(default_factory=set)
     removed: dict[str, Component] = field(default_factory=dict)
+    targets: set[str] = field(default_factory=set)  # of links that are new, or gone
 
     def add(self, component: Component) -> None:
         before = self.removed.pop(component.id, None)
@@ -102,6 +104,7 @@ class Library:
         self.graph = Graph()
         self._components: dict[str, Component] = {}
         self.shadows = Shadows()
+        self.history = History()
         self._broken: set[str] = set()  # ids with an error
         self._dangling = 0
         self._seekers: dict[str, set[str]] = {}  # id -> those with a link that looked for it, see `Link`
@@ -196,6 +199,7 @@ class Library:
             return Delta(self.revision)
         self.revision += 1
         self._count_broken(touched)
+        self.history.note(self.revision, touched | relinked | self._seen_otherwise(batch.targets))
         return Delta(
             self.revision,
             tuple(sorted(batch.added)),
@@ -204,6 +208,21 @@ class Library:
             tuple(sorted(relinked)),
             frozenset(touched | relinked),
         )
+
+    def _seen_otherwise(self, targets: Iterable[str]) -> set[str]:
+        """Ids that a listing may show otherwise though nothing in them changed.
+
+        The targets of links that are new or gone have other dependents. Such a target that no listing shows
+        by itself may also have come into the list or left it, and with it what it pulls in.
+        """
+        seen, todo = set[str](), list(targets)
+        while todo:
+            id = todo.pop()
+            if id not in seen:
+                seen.add(id)
+                if not self._is_found(id):
+                    todo += self.graph.requires(id, hard_only=False)
+        return seen
 
     def _count_broken(self, touched: Iterable[str]) -> None:
         for id in touched:
@@ -257,19 +276,23 @@ class Library:
             relink.update(self.graph.dependents(id))
         for id, component in batch.removed.items():
             relink.update(self.graph.dependents(id))
+            batch.targets.update(_targets(component.links))
             self._unseek(id, component.links)
             self.graph.remove(id)
-        relinked = {id for id in sorted(relink) if id in self._components and self._link_all(id)}
+        known = (id for id in sorted(relink) if id in self._components)
+        relinked = {id for id in known if self._link_all(id, batch.targets)}
         self.graph.settle()
         return relinked
 
-    def _link_all(self, id: str) -> bool:
+    def _link_all(self, id: str, targets: set[str]) -> bool:
+        """Resolve a component's links; if they changed, note where they led and lead, and return True."""
         component = self._components[id]
         links = tuple(self.link(directive, id) for directive in component.parsed.directives)
         if links == component.links and id in self.graph:
             return False
         self._unseek(id, component.links)
         self._dangling += _dangling(links)
+        targets.update(_targets(component.links), _targets(links))
         for sought in {sought for link in links for sought in link.looked_for}:
             self._seekers.setdefault(sought, set()).add(id)
         component.links = links
@@ -291,6 +314,10 @@ class Library:
 
 def _dangling(links: Iterable[Link]) -> int:
     return sum(link.is_dangling for link in links)
+
+
+def _targets(links: Iterable[Link]) -> Iterator[str]:
+    return (link.target for link in links if link.target is not None)
 
 
 def _kind(error: ComponentError | None) -> str:
