@@ -27,6 +27,7 @@ VALID_INTERVALS = 3  # two snapshots may be late or lost before a reader takes t
 HEALTHY_WATCHER_MODES = ("inotify", "inotify+scan", "scan", "off")
 PROBLEMS = "problems"  # a source of this name gives sentences, not a section
 
+NOTHING: Mapping[str, Any] = {}
 _log = log.get_logger("promptd.monitor")
 
 
@@ -38,11 +39,19 @@ class About:
     pid: int
 
 
-def build(sample: Sample, about: About, *, valid_for_s: float, is_last: bool = False) -> dict[str, Any]:
+def build(
+    sample: Sample,
+    about: About,
+    *,
+    valid_for_s: float,
+    is_last: bool = False,
+    findings: Mapping[str, Any] = NOTHING,
+) -> dict[str, Any]:
     """The snapshot as plain values, ready for JSON.
 
     `status` is "ok", "degraded" with its reasons in `problems`, or "stopped" in the last one. A section
-    stands under its source's name; `requests` for example holds counts and `latency_ms`.
+    stands under its source's name; `requests` for example holds counts and `latency_ms`. `findings` are
+    what was concluded from this sample and those before it, by section.
     """
     problems = list(_problems(sample))
     status = "degraded" if problems else "ok"
@@ -57,6 +66,7 @@ def build(sample: Sample, about: About, *, valid_for_s: float, is_last: bool = F
         "version": about.version,
         "status": "stopped" if is_last else status,
         "problems": problems,
+        **{name: msgspec.to_builtins(found) for name, found in findings.items()},
         **sections,
         "process": _plain(sample.process),
     }
@@ -139,6 +149,7 @@ class Snapshots:
         sampler: Sampler,
         about: About,
         *,
+        look: Callable[[Sample], Mapping[str, Any]] = lambda _: NOTHING,
         interval_s: float = 10.0,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
@@ -146,6 +157,7 @@ class Snapshots:
         self.interval_s = interval_s
         self._sampler = sampler
         self._about = about
+        self._look = look
         self._sleep = sleep
         self._lock = threading.Lock()
         self._number = self._newest = 0
@@ -163,7 +175,17 @@ class Snapshots:
         """The snapshot as of now, as plain values; writes nothing."""
         sample = await self._sampler.sample()
         valid_for_s = 0.0 if is_last else self.interval_s * VALID_INTERVALS
-        return build(sample, self._about, valid_for_s=valid_for_s, is_last=is_last)
+        findings = self._look(sample)
+        return build(sample, self._about, valid_for_s=valid_for_s, is_last=is_last, findings=findings)
+
+    async def observe_every(self, interval_s: float) -> None:
+        """Take a sample in at an interval, between one file and the next."""
+        while True:
+            await self._sleep(interval_s)
+            try:
+                self._look(await self._sampler.sample())
+            except Exception as error:
+                _log.exception("not measured", error=repr(error))
 
     async def run(self) -> None:
         """Write a snapshot now and after every interval, until cancelled."""
