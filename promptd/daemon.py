@@ -28,6 +28,8 @@ from promptd.engine.library import Delta
 from promptd.engine.request import Request
 from promptd.errors import AlreadyRunning, ConfigError, PromptdError
 from promptd.keeper import Keeper
+from promptd.monitor.beside import HistoryWriter, MetricsWriter
+from promptd.monitor.history import History
 from promptd.monitor.lag import LoopLag
 from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
@@ -46,7 +48,7 @@ from promptd.upkeep.watchdog import watch_ourselves
 EX_OK, EX_ALREADY_RUNNING, EX_CONFIG = 0, 75, 78  # sysexits.h
 RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a keeper is not made of
-INTERVALS = frozenset({"monitor.sample_s", "monitor.snapshot_s", "watch.reconcile_s"})
+INTERVALS = ("monitor.", "watch.reconcile_s")
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
 LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
 
@@ -84,9 +86,10 @@ class Daemon:
         self.lag = LoopLag()
         self.observatory = Observatory(config)
         sampler = Sampler(sources_of(self), histograms=lambda: histograms_of(self))
-        self.snapshots = Snapshots(
-            self.state, sampler, about, look=lambda sample: self.observatory.look(sample).sections()
-        )
+        monitor = config.monitor
+        self.history = HistoryWriter(History(self.state, monitor.history_bytes), monitor.history_s)
+        beside = (self.history, MetricsWriter(self.state, __version__))
+        self.snapshots = Snapshots(self.state, sampler, about, look=self.observatory.look, beside=beside)
 
     def __repr__(self) -> str:
         return f"<Daemon {self.keeper!r}>"
@@ -202,6 +205,8 @@ class Daemon:
         for timer in self._timers:
             timer.cancel()
         self.snapshots.interval_s = self.config.monitor.snapshot_s
+        self.history.interval_s = self.config.monitor.history_s
+        self.history.history.max_bytes = self.config.monitor.history_bytes
         loops: list[Coroutine[Any, Any, None]] = [
             self.upkeep.reconcile_every(self.config.watch.reconcile_s),
             self.upkeep.keep_every(self.config.monitor.snapshot_s),
@@ -306,7 +311,7 @@ class Daemon:
         log.configure(config.log.format, config.log.level)
         if any(key == "roots" or key.startswith(("watch.", "library.")) for key in changed):
             await self.upkeep.watch(config.watch)
-        if not changed.isdisjoint(INTERVALS):
+        if any(key.startswith(INTERVALS) for key in changed):
             self._set_timers()
 
     async def _filled(self, config: Config) -> Keeper:

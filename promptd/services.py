@@ -15,7 +15,9 @@ from typing import Any, Protocol
 from promptd import __version__, log, methods
 from promptd.config import Config
 from promptd.keeper import Keeper
+from promptd.monitor import metrics
 from promptd.monitor.lag import LoopLag
+from promptd.monitor.observatory import Findings
 from promptd.monitor.snapshot import Snapshots
 from promptd.serve.handler import Handler, Service
 from promptd.serve.listener import Listener
@@ -68,6 +70,7 @@ def services_of(rooms: Rooms) -> dict[str, Service]:
         "unsubscribe": lambda peer, params: rooms.subscriptions.unsubscribe(peer, params),
         "statistics": lambda _peer, _params: statistics_of(rooms),
         "health": lambda _peer, _params: rooms.snapshots.take(),
+        "metrics": lambda _peer, _params: _metrics(rooms),
         "reload": lambda _peer, _params: rooms.reload(),
         "ping": lambda _peer, _params: _pong(rooms) if rooms.is_ready.is_set() else _pong_when_ready(rooms),
         "version": lambda _peer, _params: _version(),
@@ -83,6 +86,13 @@ async def _pong_when_ready(rooms: Rooms) -> dict[str, Any]:
     """Who pings while the library is being read waits until it is whole."""
     await rooms.is_ready.wait()
     return _pong(rooms)
+
+
+async def _metrics(rooms: Rooms) -> dict[str, Any]:
+    taken = await rooms.snapshots.taken()
+    assert isinstance(taken.found, Findings)
+    text = await asyncio.to_thread(metrics.exposition, taken.sample, taken.found, __version__)
+    return {"content_type": metrics.content_type(), "text": text}
 
 
 def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
