@@ -28,13 +28,17 @@ from promptd.engine.library import Delta
 from promptd.engine.request import Request
 from promptd.errors import AlreadyRunning, ConfigError, PromptdError
 from promptd.keeper import Keeper
+from promptd.monitor.beside import HistoryWriter, MetricsWriter
+from promptd.monitor.history import History
+from promptd.monitor.lag import LoopLag
+from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
 from promptd.monitor.snapshot import About, Snapshots
 from promptd.serve.binding import adopt, bind
 from promptd.serve.handler import Handler
 from promptd.serve.listener import Listener
 from promptd.serve.subscriptions import Subscriptions
-from promptd.services import limits_of, services_of, sources_of
+from promptd.services import histograms_of, limits_of, services_of, sources_of
 from promptd.systemd import Notifier, listen_fds, watchdog_interval_s
 from promptd.tokenizer import Tokenizer
 from promptd.upkeep import Upkeep
@@ -43,8 +47,8 @@ from promptd.upkeep.watchdog import watch_ourselves
 
 EX_OK, EX_ALREADY_RUNNING, EX_CONFIG = 0, 75, 78  # sysexits.h
 RESTART_SECTIONS = ("serve", "state")
-OUTSIDE_KEEPER = ("log.", "monitor.", "watch.")  # what a keeper is not made of
-INTERVALS = frozenset({"monitor.snapshot_s", "watch.reconcile_s"})
+OUTSIDE_KEEPER = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a keeper is not made of
+INTERVALS = ("monitor.", "watch.reconcile_s")
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
 LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
 
@@ -79,7 +83,13 @@ class Daemon:
         self.listener: Listener | None = None
         self.addresses: tuple[str, ...] = ()
         about = About(version=__version__, pid=os.getpid())
-        self.snapshots = Snapshots(self.state, Sampler(sources_of(self)), about)
+        self.lag = LoopLag()
+        self.observatory = Observatory(config)
+        sampler = Sampler(sources_of(self), histograms=lambda: histograms_of(self))
+        monitor = config.monitor
+        self.history = HistoryWriter(History(self.state, monitor.history_bytes), monitor.history_s)
+        beside = (self.history, MetricsWriter(self.state, __version__))
+        self.snapshots = Snapshots(self.state, sampler, about, look=self.observatory.look, beside=beside)
 
     def __repr__(self) -> str:
         return f"<Daemon {self.keeper!r}>"
@@ -195,10 +205,14 @@ class Daemon:
         for timer in self._timers:
             timer.cancel()
         self.snapshots.interval_s = self.config.monitor.snapshot_s
+        self.history.interval_s = self.config.monitor.history_s
+        self.history.history.max_bytes = self.config.monitor.history_bytes
         loops: list[Coroutine[Any, Any, None]] = [
             self.upkeep.reconcile_every(self.config.watch.reconcile_s),
             self.upkeep.keep_every(self.config.monitor.snapshot_s),
             self.snapshots.run(),
+            self.snapshots.observe_every(self.config.monitor.sample_s),
+            self.lag.run(),
         ]
         interval_s = watchdog_interval_s(self._environment)
         if interval_s is not None:
@@ -293,10 +307,11 @@ class Daemon:
         if any(not key.startswith(OUTSIDE_KEEPER) for key in changed):
             await self._exchange(await self._filled(config))
         self.config = config
+        self.observatory.configure(config)
         log.configure(config.log.format, config.log.level)
         if any(key == "roots" or key.startswith(("watch.", "library.")) for key in changed):
             await self.upkeep.watch(config.watch)
-        if not changed.isdisjoint(INTERVALS):
+        if any(key.startswith(INTERVALS) for key in changed):
             self._set_timers()
 
     async def _filled(self, config: Config) -> Keeper:
@@ -307,6 +322,7 @@ class Daemon:
         now_s = time.time()
         self.keeper.fold_uses(now_s)
         keeper.hot.restore(self.keeper.hot.weights(now_s), age_s=0.0)
+        keeper.fitter.popular = self.keeper.fitter.popular
         try:
             await self._fill(keeper)
         except BaseException:

@@ -114,7 +114,7 @@ def assemble(keeper: Keeper, request: Request, sweep: Sweep) -> Flow[Prompt]:
     try:
         while not isinstance(step := keeper.attempt(attempt, sweep), Prompt):
             sweep = yield from _advance(keeper, step, attempt, sweep)
-            if held := keeper.standing(request, sweep):
+            if held := keeper.current(request, sweep):
                 return held  # read again, and found to be what it was
     except UnknownComponent as error:
         raise (yield from _with_nearest(keeper, error)) from None

@@ -37,9 +37,18 @@ Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the pro
 
 
 @dataclass(frozen=True, slots=True)
-class Caches:
-    """Statistics of the three caches."""
+class Served:
+    """Prompts that needed no file read (`hits`), held or made anew, and those that did (`misses`)."""
 
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Statistics of the three caches, and of all of them together."""
+
+    served: Served
     components: CacheStatistics
     prompts: CacheStatistics
     skeletons: CacheStatistics
@@ -68,6 +77,7 @@ class Keeper:
         self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes, self._spend)
         self._outlines: Cache[tuple[str, ...], Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
+        self._made_cold = 0  # prompts for which a file had to be read
         self._uses: Counter[str] = Counter()  # of prompts that are gone, until they are folded
         self.observers: list[Observer] = []
         self.problems: tuple[str, ...] = ()
@@ -86,13 +96,6 @@ class Keeper:
 
     def current(self, request: Request, sweep: Sweep) -> Prompt | None:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
-        prompt = self.standing(request, sweep)
-        if prompt is None:
-            self.prompts.miss()
-        return prompt
-
-    def standing(self, request: Request, sweep: Sweep) -> Prompt | None:
-        """As `current`, but asked again in the middle of a request: a failure is not counted."""
         prompt = self.prompts.peek(request)
         if prompt is None or not self.holds(prompt.facts, sweep) or not self.fitter.is_current(prompt):
             return None
@@ -165,6 +168,8 @@ class Keeper:
     def _finish(self, attempt: Attempt, outline: Outline) -> Prompt | Work | Words:
         made = make(self.fitter, attempt, outline)
         if isinstance(made, Prompt):
+            self.prompts.miss()
+            self._made_cold += bool(attempt.reads)
             if attempt.is_consistent:
                 self.prompts.put(attempt.request, made, made.size_bytes)
             else:
@@ -315,7 +320,9 @@ class Keeper:
 
     def statistics(self) -> Caches:
         """Statistics of the caches; library, loader and segments have their own."""
-        return Caches(self.texts.statistics(), self.prompts.statistics(), self._outlines.statistics())
+        prompts = self.prompts.statistics()
+        served = Served(prompts.hits + prompts.misses - self._made_cold, self._made_cold)
+        return Caches(served, self.texts.statistics(), prompts, self._outlines.statistics())
 
     def savings(self) -> FitterStatistics:
         """What strategies and budgets saved so far, uses of prompts that are held included."""

@@ -20,6 +20,7 @@ from promptd.engine.component import Place, Reading
 from promptd.engine.parse import parse
 from promptd.errors import ParseError, UnreadableComponent
 from promptd.files import Files, Look
+from promptd.stats import Histogram
 
 SMOOTHING = 0.2  # weight of the newest look in the running means: about the last ten count
 SLOW_READ_S = 0.001  # a page-cache read takes 0.02 ms, a network one 0.5 ms and more: below, one worker
@@ -28,7 +29,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadStatistics:
-    """Looks made, phases, errors, seconds in all, workers in use, and running mean times a look."""
+    """Looks made, phases, errors, seconds in all, workers in use, and mean times a look.
+
+    `at_once` looks are being made now, `most_at_once` were since the start.
+    """
 
     looks: int
     phases: int
@@ -37,6 +41,8 @@ class LoadStatistics:
     workers: int
     mean_read_ms: float
     mean_parse_ms: float
+    at_once: int
+    most_at_once: int
 
 
 class Workers:
@@ -87,6 +93,8 @@ class Loader:
         self._is_closed = False
         self._looks = self._phases = self._errors = 0
         self._seconds = self._parse_s = self._read_s = 0.0
+        self._at_once = self._most_at_once = 0
+        self._load_us = Histogram()  # of a look with its parse, whatever it waited for
         self._counting = threading.Lock()  # phases may be loaded from several threads
 
     def __repr__(self) -> str:
@@ -99,9 +107,16 @@ class Loader:
         return timed.reading
 
     def _read(self, place: Place, was_filled: bool) -> _Timed:
-        look = self._look(place, was_filled)
-        started = time.perf_counter()
-        return _Timed(self._parsed(look), look.seconds, time.perf_counter() - started)
+        with self._counting:
+            self._at_once += 1
+            self._most_at_once = max(self._most_at_once, self._at_once)
+        try:
+            look = self._look(place, was_filled)
+            started = time.perf_counter()
+            return _Timed(self._parsed(look), look.seconds, time.perf_counter() - started)
+        finally:
+            with self._counting:
+                self._at_once -= 1
 
     def _look(self, place: Place, was_filled: bool) -> Look:
         try:
@@ -118,6 +133,8 @@ class Loader:
             self._errors += sum(one.reading.error is not None for one in timed)
             self._read_s += sum(one.read_s for one in timed)
             self._parse_s += sum(one.work_s for one in timed)
+            for one in timed:
+                self._load_us.record(int(1e6 * (one.read_s + one.work_s)))
 
     def _parsed(self, look: Look) -> Reading:
         parsed, error = None, look.error
@@ -182,4 +199,10 @@ class Loader:
             self.workers.count,
             round(1000 * self._read_s / looks, 4),
             round(1000 * self._parse_s / looks, 4),
+            self._at_once,
+            self._most_at_once,
         )
+
+    def histograms(self) -> dict[str, Histogram]:
+        """What grows here; only to be copied."""
+        return {"load_us": self._load_us}

@@ -152,6 +152,12 @@ METHODS: dict[str, Method] = {
         Method("statistics", Params, "Counts and times of everything in the daemon.", "one object a room"),
         Method("health", Params, "The health snapshot as of now.", "as health.json"),
         Method(
+            "metrics",
+            Params,
+            "Everything that is measured, in Prometheus' text format.",
+            "content_type, text",
+        ),
+        Method(
             "reload",
             Params,
             "Read the configuration again and wait until it is in force.",

@@ -284,6 +284,14 @@ class Handler:
             len(self._under_way),
         )
 
+    def histograms(self) -> dict[str, Histogram]:
+        """What grows here; only to be copied."""
+        return {
+            "latency_us": self._latency_us,
+            "scan_latency_us": self._scan_latency_us,
+            "service_latency_us": self._service_latency_us,
+        }
+
 
 class _Named(msgspec.Struct):
     name: str | None = None

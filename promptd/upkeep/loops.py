@@ -99,6 +99,10 @@ class Upkeep:
             self._change_to_warm_ms.statistics(),
         )
 
+    def histograms(self) -> dict[str, Histogram]:
+        """What grows here; only to be copied."""
+        return {"change_to_warm_ms": self._change_to_warm_ms}
+
     async def _survive(self, what: str, work: Awaitable[object]) -> None:
         try:
             await work
