@@ -23,8 +23,7 @@ MAX_NAMES = 1_000
 MAX_NUMBER_BITS = 4_096  # Python refuses to write out numbers of more than 4,300 digits
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, cache_hash=True):
     """How a prompt is wanted; None is what the configuration says. `budget` and `reserve` are tokens."""
 
     strategy: str | None = None
@@ -38,14 +37,13 @@ class Options:
 PLAIN = Options()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, cache_hash=True):
     """One prompt asked for. `variables` are sorted pairs, so equal requests are equal keys."""
 
     names: tuple[str, ...]
     variables: tuple[tuple[str, str], ...] = ()
     arguments: str | None = None
-    options: Options | None = None  # None is PLAIN, which hashes faster
+    options: Options | None = None  # None is PLAIN
 
 
 def request_of(
@@ -110,18 +108,21 @@ class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
     chain: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Facts:
-    """What an answer rests on: components at a digest, and places that were empty.
+    """What an answer rests on: components at a digest, and places that were empty. Compared by identity.
 
     `files` holds (component, digest, path); `absent` holds paths and places; `paths` all of their paths
-    and `ids` all of their ids.
+    and `ids` all of their ids. `proof` asks the disk whether all is as it was when the facts were last found
+    to hold, which was at the library's revision `proved_at`; whoever checks facts puts it in.
     """
 
     files: tuple[tuple[Component, str, str], ...]
     absent: tuple[tuple[str, Place], ...]
     paths: tuple[str, ...]
     ids: frozenset[str]
+    proof: Callable[[], bool] | None = None
+    proved_at: int = -1
 
     def is_touched_by(self, affected: frozenset[str]) -> bool:
         """True if a change that affected these ids may have made the answer another one."""
@@ -156,7 +157,10 @@ class Fit:
 
 @dataclass(slots=True)
 class Prompt:
-    """An assembled prompt. `encoded` is kept by whoever sends it; `uses` counts since last folded.
+    """An assembled prompt; `uses` counts since last folded.
+
+    `encoded` is kept by whoever sends it: `encoded_bytes` of it are the prompt's own, what follows is true of
+    the revision `encoded_at`.
 
     `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
     where the prefix without values ends, in code points. `fit` is None where nothing was asked to be saved,
@@ -182,6 +186,8 @@ class Prompt:
     worth_version: int = -1
     is_consistent: bool = True
     encoded: bytes | None = None
+    encoded_bytes: int = 0
+    encoded_at: int = -1
     uses: int = 0
 
     def __repr__(self) -> str:
