@@ -15,7 +15,7 @@ from promptd.engine.fill import Filled
 from promptd.engine.fitting.allocate import Row
 from promptd.engine.fitting.cost import Estimate, Savings
 from promptd.engine.library import Component
-from promptd.engine.skeleton import Draft, Note, Skeleton, Unit
+from promptd.engine.skeleton import Note, Skeleton, Unit
 from promptd.engine.tolerant_yaml import as_text
 from promptd.errors import InvalidParams
 
@@ -200,26 +200,40 @@ class Prompt:
         return 2 * len(self.text.encode(errors="replace")) + 300 * (len(self.manifest) + units) + 1000
 
 
-def entries(skeleton: Skeleton, filled: Filled, count: Callable[[int, int], int]) -> tuple[Entry, ...]:
-    """The manifest: one entry for each piece, in the order it was met. `count`: tokens of a span."""
-    return tuple(_entry(draft, filled, count) for draft in skeleton.drafts)
+def entries(
+    skeleton: Skeleton,
+    filled: Filled,
+    count: Callable[[int, int], int],
+    constant: dict[int, int] | None = None,
+) -> tuple[Entry, ...]:
+    """The manifest: one entry for each piece, in the order it was met. `count`: tokens of a span.
 
-
-def _entry(draft: Draft, filled: Filled, count: Callable[[int, int], int]) -> Entry:
-    start, end = filled.offsets[draft.first], filled.offsets[draft.last]
-    tokens = count(start, end) if end > start else 0
-    return Entry(
-        draft.id,
-        draft.digest,
-        tokens,
-        (start, end),
-        draft.reason,
-        draft.chain,
-        draft.line,
-        draft.target,
-        draft.variant,
-        draft.removed,
-    )
+    `constant` remembers, for this very skeleton, the tokens of entries that no value can change.
+    """
+    known = {} if constant is None else constant
+    found: list[Entry] = []
+    for index, draft in enumerate(skeleton.drafts):
+        start, end = filled.offset(draft.first), filled.offset(draft.last)
+        tokens = known.get(index)
+        if tokens is None:
+            tokens = count(start, end) if end > start else 0
+            if filled.mould.is_constant(draft.first, draft.last):
+                known[index] = tokens
+        found.append(
+            Entry(
+                draft.id,
+                draft.digest,
+                tokens,
+                (start, end),
+                draft.reason,
+                draft.chain,
+                draft.line,
+                draft.target,
+                draft.variant,
+                draft.removed,
+            )
+        )
+    return tuple(found)
 
 
 def warnings(*notes: Note) -> tuple[Warning, ...]:
