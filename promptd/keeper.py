@@ -97,15 +97,19 @@ class Keeper:
     def current(self, request: Request, sweep: Sweep) -> Prompt | None:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
         prompt = self.prompts.peek(request)
-        if prompt is None or not self.holds(prompt.facts, sweep) or not self.fitter.is_current(prompt):
+        if prompt is None or not self._stands(prompt, sweep):
             return None
         prompt.uses += 1
         return self.prompts.get(request)
 
-    def used_again(self, prompt: Prompt, times: int) -> None:
-        """Count further answers with a prompt that is current in the same sweep."""
-        prompt.uses += times
-        self.prompts.hit(times)
+    def _stands(self, prompt: Prompt, sweep: Sweep) -> bool:
+        is_true = freshness.holds(prompt.facts, sweep, self.library.revision)
+        return is_true and (prompt.worth_version < 0 or self.fitter.is_current(prompt))
+
+    def used_again(self, prompt: Prompt) -> None:
+        """Count a further answer with a prompt that is current in the same sweep."""
+        prompt.uses += 1
+        self.prompts.hit(1)
 
     def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs | Work | Words:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
@@ -192,8 +196,8 @@ class Keeper:
         return Facts(files, absent, paths, ids)
 
     def holds(self, facts: Facts, sweep: Sweep) -> bool:
-        """True if nothing in the facts has changed on disk since it was read. About 3 µs a fact."""
-        return freshness.holds(facts, sweep)
+        """True if nothing in the facts has changed on disk since it was read."""
+        return freshness.holds(facts, sweep, self.library.revision)
 
     # -- a change -----------------------------------------------------------------------------
 

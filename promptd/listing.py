@@ -20,7 +20,7 @@ from promptd.engine.resolve import Names
 MAX_DIRECTORY_DEPTH = 64
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 HAS_PROC = os.path.isdir("/proc/self/fd")  # Linux; elsewhere paths are walked step by step
-_FIELDS = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")  # those of a Signature
+fields_of = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")  # those of a Signature
 _KIND = stat.S_IFMT(0o177777)
 _new = tuple.__new__
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
@@ -169,7 +169,7 @@ def real_path_of(descriptor: int, path: str) -> str:
 
 def signature_from(found: os.stat_result) -> Signature:
     """The signature of what was stat-ed."""
-    return _new(Signature, _FIELDS(found))  # half the time of Signature(…): this is done for every fact
+    return _new(Signature, fields_of(found))  # half the time of Signature(…): this is done for every fact
 
 
 def signature_of(path: str) -> Signature | None:

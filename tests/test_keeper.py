@@ -225,7 +225,8 @@ def test_each_answer_is_a_use_of_what_is_in_it(made: Made, monkeypatch: pytest.M
     keeper = made()
     prompt = ask(keeper, P)
     ask(keeper, P)
-    keeper.used_again(prompt, 3)
+    for _ in range(3):
+        keeper.used_again(prompt)
     ask(keeper, Q)
     assert weights(keeper) == {"p.md": 5.0, "part.md": 5.0, "q.md": 1.0}
     assert weights(keeper) == {"p.md": 5.0, "part.md": 5.0, "q.md": 1.0}

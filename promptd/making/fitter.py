@@ -49,7 +49,7 @@ class Outline:
         if held is None:
             if len(self.tallies) >= MAX_TALLIES:
                 self.tallies.clear()
-            held = self.tallies[id(skeleton)] = skeleton, Tally(skeleton.parts, segments)
+            held = self.tallies[id(skeleton)] = skeleton, Tally(skeleton.mould, segments)
         return held[1]
 
 
