@@ -152,9 +152,10 @@ class Daemon:
         await self._prepare()
         self.keeper.observers.append(self.subscriptions.changed)
         await listener.start()  # a prompt reads what it needs itself: it need not wait for all the rest
+        index = self.keeper.loader.index
         await self._fill(self.keeper)
         self.keeper.observers += [self.upkeep.changed, self._say_how_many]
-        self.upkeep.begin()
+        self.upkeep.begin(index)
         self._set_timers()
         self.is_ready.set()
         gc.collect()
@@ -240,7 +241,7 @@ class Daemon:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.upkeep.keep()
+        await self.upkeep.keep(is_last=True)
         await self.snapshots.write(is_last=True)
         await asyncio.to_thread(self.keeper.close)
         self.notifier.close()
@@ -307,6 +308,7 @@ class Daemon:
         now_s = time.time()
         self.keeper.fold_uses(now_s)
         keeper.hot.restore(self.keeper.hot.weights(now_s), age_s=0.0)
+        await self.upkeep.lend(keeper)
         try:
             await self._fill(keeper)
         except BaseException:

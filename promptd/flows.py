@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, S
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from promptd.engine.component import Place, Reading
@@ -28,7 +29,8 @@ from promptd.making.fitter import Words, Work
 
 Result = TypeVar("Result")
 LEARN_AT_ONCE = 200  # components whose words are learnt in one go: some 50 ms in a thread
-READ_AT_ONCE = 100  # components of a first scan that are applied in one go, which takes some 4 ms
+READ_AT_ONCE = 100  # components that are applied in one go, which takes some 3 ms
+COMPARE_AT_ONCE = 2_000  # places that are compared or asked about in one go: 1 ms
 MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the listing
 
 
@@ -79,7 +81,12 @@ class Compute:
     run: Callable[[], Any]
 
 
-Command = Read | Look | Scan | Exists | Reconcile | Compute
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let others have the loop before going on with what takes long; nothing comes back."""
+
+
+Command = Read | Look | Scan | Exists | Reconcile | Compute | Pause
 Flow = Generator[Command, Any, Result]
 
 
@@ -95,6 +102,26 @@ class Reconciled:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
+
+
+class _Found:
+    """Ids that several deltas added, changed and removed."""
+
+    def __init__(self) -> None:
+        self.added, self.changed, self.removed = set[str](), set[str](), set[str]()
+
+    def take(self, delta: Delta) -> None:
+        self.added.update(delta.added)
+        self.changed.update(delta.changed)
+        self.removed.update(delta.removed)
+
+    @property
+    def ids(self) -> set[str]:
+        return self.added | self.changed | self.removed
+
+    def total(self, revision: int) -> Reconciled:
+        counts = len(self.added), len(self.changed), len(self.removed)
+        return Reconciled(*counts, revision, frozenset(self.ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,39 +259,87 @@ def _existing(keeper: Keeper, ids: Iterable[str]) -> Flow[list[str]]:
 def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     """Scan all roots and read whatever differs from what is held; then what directives alone reach."""
     listing: Listing = yield Scan()
-    differing = keeper.differences(listing)
-    changes = yield from _take_in(keeper, differing)
-    suspects = changes.ids | {place.id for place in differing if place not in listing.found}
+    differing = yield from differences(keeper, listing)
+    found = _Found()
+    unread = yield from _recall(keeper, listing, differing, found)
+    yield from _take_in(keeper, unread, found)
+    suspects = yield from _unlisted(keeper, listing, [*found.ids, *(place.id for place in differing)])
     while strays := keeper.strays(listing, suspects):  # again, for those of a later root that come forward
         keeper.apply(strays)
     keeper.note_listing(listing)
-    return changes
+    return found.total(keeper.library.revision)
+
+
+def differences(keeper: Keeper, listing: Listing) -> Flow[list[Place]]:
+    """The places a scan shows to differ from what is held: what a reconcile has to read."""
+    found = dict(listing.found)
+    held, differing = keeper.library.held(), list[Place]()
+    while some := list(islice(held, COMPARE_AT_ONCE)):
+        for place, signature in some:
+            if found.pop(place, None) != signature or signature is None:
+                differing.append(place)
+        yield Pause()
+    return [*found, *differing]
+
+
+def _recall(
+    keeper: Keeper, listing: Listing, differing: Sequence[Place], found: _Found
+) -> Flow[Sequence[Place]]:
+    """Take what an earlier process knew and a signature proves; returns the places that are left to read.
+
+    What is reached through a symlink of its own is read: it may lead elsewhere with the same signature.
+    """
+    index = keeper.loader.index
+    if index is None:
+        return differing
+    found_now, links = listing.found, listing.links
+    seen = ((place, found_now[place]) for place in differing if place in found_now and place not in links)
+    known: list[Reading] = yield Compute(partial(index.proved, seen, keeper.files.max_bytes))
+    for at in range(0, len(known), READ_AT_ONCE):
+        found.take(keeper.apply(known[at : at + READ_AT_ONCE]))
+        yield Pause()
+    recalled = {reading.place for reading in known}
+    return [place for place in differing if place not in recalled]
+
+
+def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[list[str]]:
+    """Those of the ids whose component no listing shows."""
+    ids, unlisted = iter(ids), list[str]()
+    while some := list(islice(ids, COMPARE_AT_ONCE)):
+        held = (component for id in some if (component := keeper.library.get(id)) is not None)
+        unlisted += [component.id for component in held if component.place not in listing.found]
+        yield Pause()
+    return unlisted
 
 
 def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
     """Read what a watcher pointed at, as far as it can be a component."""
     places = (place for path in sorted(paths) for place in keeper.files.places(path))
-    relevant = [place for place in places if keeper.library.is_relevant(place.id)]
-    return (yield from _take_in(keeper, relevant))
+    found = _Found()
+    yield from _take_in(keeper, [place for place in places if keeper.library.is_relevant(place.id)], found)
+    return found.total(keeper.library.revision)
 
 
-def _take_in(keeper: Keeper, places: Sequence[Place]) -> Flow[Reconciled]:
-    """Read places, then whatever directives reach that no listing shows, phase by phase."""
-    deltas: list[Delta] = []
+def _take_in(keeper: Keeper, places: Sequence[Place], found: _Found) -> Flow[None]:
+    """Read places, then whatever directives reach that no listing shows, phase by phase.
+
+    A batch is one revision, unless it is so large that applying it would hold up requests.
+    """
     for _ in range(MAX_ADOPTION_PHASES):
-        step = len(places) if keeper.is_complete else READ_AT_ONCE  # once complete, a batch is one revision
-        for at in range(0, len(places), step or 1):
-            some = tuple(places[at : at + step])
-            deltas.append((yield from read(keeper, some, of=(at, len(places)))))
-        places = yield Exists(tuple(keeper.library.wanted()))
+        for at in range(0, len(places), READ_AT_ONCE):
+            some = tuple(places[at : at + READ_AT_ONCE])
+            found.take((yield from read(keeper, some, of=(at, len(places)))))
+        places = yield from _adoptable(keeper)
         if not places:
             break
-    added, changed, removed = (
-        frozenset(id for delta in deltas for id in getattr(delta, what))
-        for what in ("added", "changed", "removed")
-    )
-    counts = len(added), len(changed), len(removed)
-    return Reconciled(*counts, keeper.library.revision, added | changed | removed)
+
+
+def _adoptable(keeper: Keeper) -> Flow[list[Place]]:
+    """Places that directives look for and where something stands by now."""
+    wanted, places = keeper.library.wanted(), list[Place]()
+    while some := tuple(islice(wanted, COMPARE_AT_ONCE)):
+        places += yield Exists(some)
+    return places
 
 
 def warm(keeper: Keeper) -> Flow[int]:
@@ -298,6 +373,8 @@ def perform(keeper: Keeper, command: Command, progress: Progress | None = None) 
             return run(keeper, reconcile(keeper), progress)
         case Compute(work):
             return work()
+        case Pause():
+            return None
 
 
 def _part_of(progress: Progress | None, of: tuple[int, int] | None) -> Progress | None:
@@ -343,7 +420,10 @@ async def drive(
             command = command or flow.send(outcome)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        if not isinstance(command, Reconcile):
+        if isinstance(command, Pause):
+            await asyncio.sleep(0)
+            outcome = None
+        elif not isinstance(command, Reconcile):
             outcome = await asyncio.to_thread(perform, keeper, command)
         elif reconciled is not None:
             outcome = await reconciled(keeper)

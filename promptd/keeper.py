@@ -241,16 +241,6 @@ class Keeper:
                 ]
         return places
 
-    def differences(self, listing: Listing) -> list[Place]:
-        """The places a scan shows to differ from what is held: what a reconcile has to read."""
-        found = listing.found
-        held, differing = set[Place](), list[Place]()
-        for place, signature in self.library.held():
-            held.add(place)
-            if signature is None or found.get(place) != signature:
-                differing.append(place)
-        return [*(place for place in found if place not in held), *differing]
-
     def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
         """Readings that forget those of the ids that a scan from scratch would not know.
 
@@ -277,6 +267,7 @@ class Keeper:
         self.directories = listing.directories
         self.problems = listing.problems
         self.is_complete = True
+        self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------
 

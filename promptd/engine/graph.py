@@ -4,8 +4,8 @@ Nodes are ids; an edge u -> v that is hard means the text of v is pulled into u,
 to. Edges are kept both ways in plain dictionaries. Knots (strongly connected sets of hard edges) are kept
 current incrementally: a knot that appears runs through a new edge, so it lies below that edge's target; one
 that falls apart has lost an edge. Only those are searched, with one pass for a whole batch, and only what
-cannot be ordered at all is given to networkx, which most libraries never import. Chains to show are found
-when they are asked for.
+cannot be ordered at all is given to networkx, which no start has to wait for. Chains to show are found when
+they are asked for.
 """
 
 import heapq
@@ -106,13 +106,9 @@ class Graph:
         _discard_orderly(among)
         if not among:
             return
-        import networkx as nx  # 0.07 s: only libraries with a cycle wait for it
-
-        circling: nx.DiGraph[str] = nx.DiGraph(among)
-        for members in nx.strongly_connected_components(circling):
-            knot = frozenset(members)
-            if len(knot) > 1 or all(circling.has_edge(id, id) for id in knot):
-                self._knots |= dict.fromkeys(knot, knot)
+        for members in strongly_connected(among):
+            if len(members) > 1 or all(id in among[id] for id in members):
+                self._knots |= dict.fromkeys(members, members)
 
     def _reach(self, starts: set[str]) -> set[str]:
         """The starts and everything below them over hard edges."""
@@ -209,6 +205,18 @@ class Graph:
     def statistics(self) -> GraphStatistics:
         """Counts of nodes, edges and cyclic components."""
         return GraphStatistics(len(self._requires), self._edges, len(self._knots))
+
+
+def strongly_connected(edges: Mapping[str, Iterable[str]]) -> list[frozenset[str]]:
+    """The strongly connected sets of a graph of ids.
+
+    The first call imports networkx, which takes 0.07 s and reads many files: where that must not happen
+    later on an event loop, call this with nothing beforehand.
+    """
+    import networkx as nx
+
+    graph: nx.DiGraph[str] = nx.DiGraph(edges)
+    return [frozenset(members) for members in nx.strongly_connected_components(graph)]
 
 
 def _discard_orderly(among: dict[str, list[str]]) -> None:
