@@ -6,13 +6,27 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
+from promptd.commands import (
+    Command,
+    Compute,
+    Exists,
+    Flow,
+    Found,
+    Look,
+    Pause,
+    Read,
+    Reconcile,
+    Reconciled,
+    Result,
+    Scan,
+)
 from promptd.engine.component import Place, Reading
 from promptd.engine.fitting.lexicon import distinct
 from promptd.engine.library import Delta
@@ -27,101 +41,38 @@ from promptd.listing import Listing
 from promptd.loading import Progress
 from promptd.making.fitter import Words, Work
 
-Result = TypeVar("Result")
+__all__ = [
+    "Closure",
+    "Command",
+    "Compute",
+    "Exists",
+    "Flow",
+    "Look",
+    "Pause",
+    "Read",
+    "Reconcile",
+    "Reconciled",
+    "Scan",
+    "assemble",
+    "closure",
+    "count_hot",
+    "differences",
+    "drive",
+    "follow",
+    "perform",
+    "read",
+    "reconcile",
+    "run",
+    "satisfy",
+    "warm",
+]
 LEARN_AT_ONCE = 200  # components whose words are learnt in one go: some 50 ms in a thread
 READ_AT_ONCE = 100  # components that are applied in one go, which takes some 3 ms
+COUNT_AT_ONCE = (
+    20  # texts that are counted in one go in the background: 10 ms, most without the interpreter lock
+)
 COMPARE_AT_ONCE = 2_000  # places that are compared or asked about in one go: 1 ms
 MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the listing
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Read and parse these places; the outcome is a list of readings. `filled` were not empty before.
-
-    `is_wanted`: they are for a prompt, so their tokens are counted at once, away from the event loop.
-    `of`: how many were read before in the same phase, and of how many, for whoever shows progress.
-    """
-
-    places: tuple[Place, ...]
-    filled: frozenset[Place] = frozenset()
-    is_wanted: bool = False
-    of: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Stat these paths and read these places into a sweep; nothing comes back."""
-
-    sweep: Sweep
-    paths: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """List all roots; the outcome is a Listing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exists:
-    """Find which of these places hold something; the outcome is a list of places."""
-
-    places: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reconcile:
-    """Make the whole library true; the outcome is a Reconciled. Who asks at the same time may share one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """Call a pure function that takes its time; the outcome is what it returns."""
-
-    run: Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Let others have the loop before going on with what takes long; nothing comes back."""
-
-
-Command = Read | Look | Scan | Exists | Reconcile | Compute | Pause
-Flow = Generator[Command, Any, Result]
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What a reconcile found to differ from what was held."""
-
-    added: int
-    changed: int
-    removed: int
-    revision: int
-    ids: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.removed)
-
-
-class _Found:
-    """Ids that several deltas added, changed and removed."""
-
-    def __init__(self) -> None:
-        self.added, self.changed, self.removed = set[str](), set[str](), set[str]()
-
-    def take(self, delta: Delta) -> None:
-        self.added.update(delta.added)
-        self.changed.update(delta.changed)
-        self.removed.update(delta.removed)
-
-    @property
-    def ids(self) -> set[str]:
-        return self.added | self.changed | self.removed
-
-    def total(self, revision: int) -> Reconciled:
-        counts = len(self.added), len(self.changed), len(self.removed)
-        return Reconciled(*counts, revision, frozenset(self.ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +211,7 @@ def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     """Scan all roots and read whatever differs from what is held; then what directives alone reach."""
     listing: Listing = yield Scan()
     differing = yield from differences(keeper, listing)
-    found = _Found()
+    found = Found()
     unread = yield from _recall(keeper, listing, differing, found)
     yield from _take_in(keeper, unread, found)
     suspects = yield from _unlisted(keeper, listing, [*found.ids, *(place.id for place in differing)])
@@ -283,7 +234,7 @@ def differences(keeper: Keeper, listing: Listing) -> Flow[list[Place]]:
 
 
 def _recall(
-    keeper: Keeper, listing: Listing, differing: Sequence[Place], found: _Found
+    keeper: Keeper, listing: Listing, differing: Sequence[Place], found: Found
 ) -> Flow[Sequence[Place]]:
     """Take what an earlier process knew and a signature proves; returns the places that are left to read.
 
@@ -315,12 +266,12 @@ def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[list
 def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
     """Read what a watcher pointed at, as far as it can be a component."""
     places = (place for path in sorted(paths) for place in keeper.files.places(path))
-    found = _Found()
+    found = Found()
     yield from _take_in(keeper, [place for place in places if keeper.library.is_relevant(place.id)], found)
     return found.total(keeper.library.revision)
 
 
-def _take_in(keeper: Keeper, places: Sequence[Place], found: _Found) -> Flow[None]:
+def _take_in(keeper: Keeper, places: Sequence[Place], found: Found) -> Flow[None]:
     """Read places, then whatever directives reach that no listing shows, phase by phase.
 
     A batch is one revision, unless it is so large that applying it would hold up requests.
@@ -348,6 +299,13 @@ def warm(keeper: Keeper) -> Flow[int]:
     if places:
         yield from read(keeper, places, preload=True)
     return len(places)
+
+
+def count_hot(keeper: Keeper) -> Flow[None]:
+    """Count the hot set's texts, some at a time, so that the first prompts made of them only add up."""
+    texts = keeper.hot_texts()
+    for at in range(0, len(texts), COUNT_AT_ONCE):
+        yield Compute(partial(_count, keeper, texts[at : at + COUNT_AT_ONCE]))
 
 
 # -- drivers ----------------------------------------------------------------------------------
@@ -387,10 +345,20 @@ def _part_of(progress: Progress | None, of: tuple[int, int] | None) -> Progress 
 
 def _count_ahead(keeper: Keeper, readings: Iterable[Reading]) -> None:
     """Count the segments of these texts, so that the event loop only adds them up."""
-    for reading in readings:
-        if reading.text is not None and reading.parsed is not None:
-            with suppress(PromptdError):  # it will be raised where it can be answered
-                keeper.segments.count(reading.text[reading.parsed.body_start :])
+    _count(
+        keeper,
+        [
+            reading.text[reading.parsed.body_start :]
+            for reading in readings
+            if reading.text and reading.parsed
+        ],
+    )
+
+
+def _count(keeper: Keeper, bodies: Iterable[str]) -> None:
+    for body in bodies:
+        with suppress(PromptdError):  # it will be raised where it can be answered
+            keeper.segments.count(body)
 
 
 def run(keeper: Keeper, flow: Flow[Result], progress: Progress | None = None) -> Result:

@@ -296,6 +296,11 @@ class Keeper:
             if id not in self.texts and (component := self.library.get(id))
         ]
 
+    def hot_texts(self) -> list[str]:
+        """Bodies of the hot set, as far as they are in the cache."""
+        held = ((self.library.get(id), self.texts.peek(id)) for id in sorted(self.texts.pins))
+        return [text[component.parsed.body_start :] for component, text in held if component and text]
+
     def _is_usable(self, id: str) -> bool:
         component = self.library.get(id)
         return component is not None and component.error is None
