@@ -250,16 +250,6 @@ class Keeper:
                 ]
         return places
 
-    def differences(self, listing: Listing) -> list[Place]:
-        """The places a scan shows to differ from what is held: what a reconcile has to read."""
-        found = listing.found
-        held, differing = set[Place](), list[Place]()
-        for place, signature in self.library.held():
-            held.add(place)
-            if signature is None or found.get(place) != signature:
-                differing.append(place)
-        return [*(place for place in found if place not in held), *differing]
-
     def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
         """Readings that forget those of the ids that a scan from scratch would not know.
 
@@ -286,6 +276,7 @@ class Keeper:
         self.directories = listing.directories
         self.problems = listing.problems
         self.is_complete = True
+        self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------
 
@@ -313,6 +304,11 @@ class Keeper:
             for id in sorted(pinned)
             if id not in self.texts and (component := self.library.get(id))
         ]
+
+    def hot_texts(self) -> list[str]:
+        """Bodies of the hot set, as far as they are in the cache."""
+        held = ((self.library.get(id), self.texts.peek(id)) for id in sorted(self.texts.pins))
+        return [text[component.parsed.body_start :] for component, text in held if component and text]
 
     def _is_usable(self, id: str) -> bool:
         component = self.library.get(id)

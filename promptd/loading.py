@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from promptd.engine.component import Place, Reading
+from promptd.engine.component import Parsed, Place, Reading
+from promptd.engine.index import Index
 from promptd.engine.parse import parse
 from promptd.errors import ParseError, UnreadableComponent
 from promptd.files import Files, Look
@@ -83,12 +84,16 @@ class _Timed(NamedTuple):
 
 
 class Loader:
-    """Looks at places and parses what is there, in the calling thread or in a pool."""
+    """Looks at places and parses what is there, in the calling thread or in a pool.
+
+    `index`, while there is one, knows parses of an earlier process.
+    """
 
     def __init__(self, files: Files, dialects: Sequence[Sequence[str]], workers: Workers) -> None:
         self.files = files
         self.workers = workers
-        self._dialects = [tuple(names) for names in dialects]
+        self.index: Index | None = None
+        self.dialects = [tuple(names) for names in dialects]
         self._pool: ThreadPoolExecutor | None = None
         self._is_closed = False
         self._looks = self._phases = self._errors = 0
@@ -140,11 +145,15 @@ class Loader:
         parsed, error = None, look.error
         if look.text is not None:
             try:
-                parsed = parse(look.text, self._dialects[look.place.root])
+                parsed = self._recalled(look) or parse(look.text, self.dialects[look.place.root])
             except Exception as problem:
                 error = ParseError(f"{look.place.id} could not be parsed: {problem!r}", id=look.place.id)
         text = look.text if parsed is not None else None
         return Reading(look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error)
+
+    def _recalled(self, look: Look) -> Parsed | None:
+        index = self.index
+        return None if index is None else index.parsed(look.place.root, look.digest)
 
     def load_now(
         self, places: Collection[Place], filled: Collection[Place] = (), progress: Progress | None = None
