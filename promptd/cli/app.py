@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Daemon": {
         "serve": "promptd.cli.serve:serve",
         "status": "promptd.cli.status:status",
+        "health": "promptd.cli.health:health",
         "reload": "promptd.cli.control:reload",
         "reconcile": "promptd.cli.control:reconcile",
         "sockname": "promptd.cli.control:sockname",
