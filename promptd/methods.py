@@ -158,6 +158,12 @@ METHODS: dict[str, Method] = {
             "content_type, text",
         ),
         Method(
+            "configuration",
+            Params,
+            "The configuration in force, whole and as TOML.",
+            "toml",
+        ),
+        Method(
             "reload",
             Params,
             "Read the configuration again and wait until it is in force.",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from promptd import __version__, log, methods
+from promptd import config as configuration
 from promptd.config import Config
 from promptd.keeper import Keeper
 from promptd.monitor import metrics
@@ -71,6 +72,7 @@ def services_of(rooms: Rooms) -> dict[str, Service]:
         "statistics": lambda _peer, _params: statistics_of(rooms),
         "health": lambda _peer, _params: rooms.snapshots.take(),
         "metrics": lambda _peer, _params: _metrics(rooms),
+        "configuration": lambda _peer, _params: {"toml": configuration.render(rooms.config)},
         "reload": lambda _peer, _params: rooms.reload(),
         "ping": lambda _peer, _params: _pong(rooms) if rooms.is_ready.is_set() else _pong_when_ready(rooms),
         "version": lambda _peer, _params: _version(),
