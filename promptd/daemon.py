@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ from promptd.monitor.history import History
 from promptd.monitor.lag import LoopLag
 from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
+from promptd.monitor.sinks import CommandSink, log_event
 from promptd.monitor.snapshot import About, Snapshots
+from promptd.serve.alert_feed import AlertFeed
 from promptd.serve.binding import adopt, bind
 from promptd.serve.handler import Handler
 from promptd.serve.listener import Listener
@@ -79,14 +81,17 @@ class Daemon:
         self.handler = Handler(
             self.keeper, services_of(self), self.spawn, self._unforeseen, self.upkeep.reconcile
         )
-        self.handler.on_closed.append(self.subscriptions.forget)
         self.listener: Listener | None = None
         self.addresses: tuple[str, ...] = ()
         about = About(version=__version__, pid=os.getpid())
         self.lag = LoopLag()
         self.observatory = Observatory(config)
         sampler = Sampler(sources_of(self), histograms=lambda: histograms_of(self))
+        self.alert_feed = AlertFeed()
+        self.alert_command = CommandSink(self._alert_command, self.spawn)
+        self.observatory.tell(log_event, self.alert_feed.tell, self.alert_command)
         monitor = config.monitor
+        self.handler.on_closed += [self.subscriptions.forget, self.alert_feed.forget]
         self.history = HistoryWriter(History(self.state, monitor.history_bytes), monitor.history_s)
         beside = (self.history, MetricsWriter(self.state, __version__))
         self.snapshots = Snapshots(self.state, sampler, about, look=self.observatory.look, beside=beside)
@@ -113,6 +118,9 @@ class Daemon:
         self._generation += 1
         instance = f"{os.getpid():x}-{time.time_ns():x}-{self._generation}"
         return Keeper(config, tokenizer, instance=instance, now_s=time.time())
+
+    def _alert_command(self) -> tuple[Sequence[str], float]:
+        return self.config.alerts.command, self.config.alerts.command_timeout_s
 
     @property
     def uptime_s(self) -> float:

@@ -12,17 +12,22 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from promptd import __version__, log, methods
 from promptd import config as configuration
 from promptd.config import Config
 from promptd.keeper import Keeper
+from promptd.methods import AlertsParams
 from promptd.monitor import metrics
 from promptd.monitor.lag import LoopLag
-from promptd.monitor.observatory import Findings
+from promptd.monitor.observatory import Findings, Observatory
+from promptd.monitor.sinks import CommandSink
 from promptd.monitor.snapshot import Snapshots
+from promptd.serve.alert_feed import AlertFeed
 from promptd.serve.handler import Handler, Service
 from promptd.serve.listener import Listener
-from promptd.serve.peer import Limits
+from promptd.serve.peer import Limits, Peer
 from promptd.serve.subscriptions import Subscriptions
 from promptd.stats import Histogram
 from promptd.upkeep import Upkeep
@@ -51,6 +56,9 @@ class Rooms(Protocol):
     handler: Handler
     subscriptions: Subscriptions
     lag: LoopLag
+    observatory: Observatory
+    alert_feed: AlertFeed
+    alert_command: CommandSink
     upkeep: Upkeep
     snapshots: Snapshots
     listener: Listener | None
@@ -73,6 +81,7 @@ def services_of(rooms: Rooms) -> dict[str, Service]:
         "health": lambda _peer, _params: rooms.snapshots.take(),
         "metrics": lambda _peer, _params: _metrics(rooms),
         "configuration": lambda _peer, _params: {"toml": configuration.render(rooms.config)},
+        "alerts": lambda peer, params: _alerts(rooms, peer, params),
         "reload": lambda _peer, _params: rooms.reload(),
         "ping": lambda _peer, _params: _pong(rooms) if rooms.is_ready.is_set() else _pong_when_ready(rooms),
         "version": lambda _peer, _params: _version(),
@@ -88,6 +97,12 @@ async def _pong_when_ready(rooms: Rooms) -> dict[str, Any]:
     """Who pings while the library is being read waits until it is whole."""
     await rooms.is_ready.wait()
     return _pong(rooms)
+
+
+def _alerts(rooms: Rooms, peer: Peer, params: AlertsParams) -> dict[str, Any]:
+    is_told = rooms.alert_feed.switch(peer, params.subscribe)
+    view: dict[str, Any] = msgspec.to_builtins(rooms.observatory.alerts.view())
+    return view | {"subscribed": is_told}
 
 
 async def _metrics(rooms: Rooms) -> dict[str, Any]:
@@ -114,6 +129,7 @@ def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
         "requests": lambda: rooms.handler.statistics(),
         "connections": lambda: rooms.listener.statistics() if rooms.listener else None,
         "subscriptions": lambda: rooms.subscriptions.statistics(),
+        "alert_command": lambda: rooms.alert_command.statistics(),
         "snapshots": lambda: rooms.snapshots.statistics(),
         "log": log.statistics,
         "problems": lambda: problems_of(rooms),

@@ -79,7 +79,7 @@ def export(out: str | None, socket: str | None, config_path: str | None) -> None
     the other machine.
     """
     with open_source(Where(socket=socket, config_path=config_path)) as source:
-        answers = [decode(source.call(method)) for method in ("configuration", "health", "version")]
+        answers = [decode(source.call(method, {})) for method in ("configuration", "health", "version")]
     text = "".join(f"{line}\n" for line in _exported(*answers))
     if out is None:
         output.emit(text.encode())

@@ -65,9 +65,9 @@ class Observatory:
         self._judge = Judge(config.targets, config.alerts.min_samples)
         self.alerts.configure(config.alerts)
 
-    def tell(self, teller: Callable[[Event], object]) -> None:
-        """Call `teller` with every event of an alert from now on."""
-        self._tellers.append(teller)
+    def tell(self, *tellers: Callable[[Event], object]) -> None:
+        """Call these with every event of an alert from now on."""
+        self._tellers += tellers
 
     def look(self, sample: Sample) -> Findings:
         """Take a sample in and say how things are now; tells of alerts that begin, change or end."""

@@ -33,7 +33,7 @@ FOUND: dict[str, Any] = {
 }
 ROOMS = (
     *("library", "cache", "graph", "loader", "tokens", "savings", "hot_set", "watcher", "upkeep"),
-    *("requests", "connections", "subscriptions", "snapshots", "log"),
+    *("requests", "connections", "subscriptions", "alert_command", "snapshots", "log"),
 )
 
 _HEAD: dict[str, Any] = {
