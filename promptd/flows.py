@@ -6,7 +6,7 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -235,10 +235,18 @@ def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     differing = keeper.differences(listing)
     changes = yield from _take_in(keeper, differing)
     suspects = changes.ids | {place.id for place in differing if place not in listing.found}
-    while strays := keeper.strays(listing, suspects):  # again, for those of a later root that come forward
-        keeper.apply(strays)
+    yield from _let_go(keeper, listing, suspects)
     keeper.note_listing(listing)
     return changes
+
+
+def _let_go(keeper: Keeper, listing: Listing, suspects: frozenset[str]) -> Flow[None]:
+    """Forget the strays; what comes forward from a later root may be one as well, or lead to others."""
+    gone: set[Place] = set()
+    while strays := keeper.strays(listing, suspects):
+        keeper.apply(strays)
+        gone.update(reading.place for reading in strays)
+        suspects |= (yield from _take_in(keeper, (), gone)).ids
 
 
 def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
@@ -248,15 +256,17 @@ def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
     return (yield from _take_in(keeper, relevant))
 
 
-def _take_in(keeper: Keeper, places: Sequence[Place]) -> Flow[Reconciled]:
-    """Read places, then whatever directives reach that no listing shows, phase by phase."""
+def _take_in(
+    keeper: Keeper, places: Sequence[Place], gone: Collection[Place] = frozenset()
+) -> Flow[Reconciled]:
+    """Read places, then whatever directives reach that no listing shows, phase by phase, but for the `gone`."""
     deltas: list[Delta] = []
     for _ in range(MAX_ADOPTION_PHASES):
         step = len(places) if keeper.is_complete else READ_AT_ONCE  # once complete, a batch is one revision
         for at in range(0, len(places), step or 1):
             some = tuple(places[at : at + step])
             deltas.append((yield from read(keeper, some, of=(at, len(places)))))
-        places = yield Exists(tuple(keeper.library.wanted()))
+        places = yield Exists(tuple(place for place in keeper.library.wanted() if place not in gone))
         if not places:
             break
     added, changed, removed = (
