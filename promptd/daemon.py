@@ -23,6 +23,7 @@ from msgspec import structs
 
 from promptd import __version__, flows, log
 from promptd import config as configuration
+from promptd.claim import Claim
 from promptd.config import Config
 from promptd.engine.library import Delta
 from promptd.engine.request import Request
@@ -46,7 +47,10 @@ RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("log.", "monitor.", "watch.")  # what a keeper is not made of
 INTERVALS = frozenset({"monitor.snapshot_s", "watch.reconcile_s"})
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
-LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
+# Of stop_s: three quarters for requests in flight, then Busy is sent to those whose time is up, and the last
+# tenth is for ending the loops and writing the last snapshot.
+HEARD, SEEN_OUT = 0.75, 0.9
+LAST_WORDS_S = 0.25  # for sending Busy, however short stop_s is
 
 _log = log.get_logger("promptd.daemon")
 Load = Callable[[], Config]
@@ -69,8 +73,9 @@ class Daemon:
         self._timers: list[asyncio.Task[None]] = []
         self._generation = 0
         self.state = Path(configuration.state_directory(config, environment))
+        self.claim = Claim(self.state)
         self.keeper = self._keeper(config, Tokenizer(config.tokens.encoding))
-        self.upkeep = Upkeep(self.keeper, self.state, self.spawn)
+        self.upkeep = Upkeep(self.keeper, self.state, self.spawn, claim=self.claim)
         self.subscriptions = Subscriptions(self.keeper, self.spawn, self._unforeseen)
         self.handler = Handler(
             self.keeper, services_of(self), self.spawn, self._unforeseen, self.upkeep.reconcile
@@ -79,7 +84,7 @@ class Daemon:
         self.listener: Listener | None = None
         self.addresses: tuple[str, ...] = ()
         about = About(version=__version__, pid=os.getpid())
-        self.snapshots = Snapshots(self.state, Sampler(sources_of(self)), about)
+        self.snapshots = Snapshots(self.state, Sampler(sources_of(self)), about, claim=self.claim)
 
     def __repr__(self) -> str:
         return f"<Daemon {self.keeper!r}>"
@@ -229,9 +234,9 @@ class Daemon:
         for timer in self._timers:
             timer.cancel()
         stop_s = self.config.serve.stop_s
-        time_is_up = asyncio.get_running_loop().call_later(stop_s, self.handler.stop)
+        time_is_up = asyncio.get_running_loop().call_later(HEARD * stop_s, self.handler.stop)
         try:
-            await listener.stop(stop_s + LAST_WORDS_S)
+            await listener.stop(max(SEEN_OUT * stop_s, LAST_WORDS_S))
         finally:
             time_is_up.cancel()
 
@@ -242,6 +247,7 @@ class Daemon:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.upkeep.keep()
         await self.snapshots.write(is_last=True)
+        self.claim.release()
         await asyncio.to_thread(self.keeper.close)
         self.notifier.close()
         _log.info("stopped")

@@ -259,7 +259,7 @@ def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
 def _take_in(
     keeper: Keeper, places: Sequence[Place], gone: Collection[Place] = frozenset()
 ) -> Flow[Reconciled]:
-    """Read places, then whatever directives reach that no listing shows, phase by phase, but for the `gone`."""
+    """Read places, then, but for the `gone`, whatever directives reach that no listing shows, in phases."""
     deltas: list[Delta] = []
     for _ in range(MAX_ADOPTION_PHASES):
         step = len(places) if keeper.is_complete else READ_AT_ONCE  # once complete, a batch is one revision

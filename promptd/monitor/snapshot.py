@@ -19,6 +19,7 @@ import msgspec
 
 from promptd import log
 from promptd.atomic import discard_leftovers, write_atomic
+from promptd.claim import Claim
 from promptd.monitor.sampler import Failed, Sample, Sampler
 
 SCHEMA_VERSION = 1
@@ -139,6 +140,7 @@ class Snapshots:
         sampler: Sampler,
         about: About,
         *,
+        claim: Claim | None = None,
         interval_s: float = 10.0,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
@@ -146,6 +148,7 @@ class Snapshots:
         self.interval_s = interval_s
         self._sampler = sampler
         self._about = about
+        self._claim = claim
         self._sleep = sleep
         self._lock = threading.Lock()
         self._number = self._newest = 0
@@ -189,6 +192,8 @@ class Snapshots:
         """Runs in a thread, and on after a cancelled `write`: an older snapshot never replaces a newer."""
         with self._lock:
             if number > self._newest:
+                if self._claim is not None:
+                    self._claim.assert_held()
                 write_atomic(self.path, data)
                 self._newest = number
 
