@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadStatistics:
-    """Looks made, phases, errors, seconds in all, workers in use, and mean times a look (of parsing, in processor time)."""
+    """Looks made, phases, errors, seconds in all, workers in use, mean times a look (parsing: of a processor)."""
 
     looks: int
     phases: int
@@ -51,8 +51,8 @@ class Workers:
     def __init__(self, minimum: int, maximum: int) -> None:
         self.minimum = minimum
         self.maximum = max(minimum, maximum)
-        self._reads_s: deque[float] = deque(maxlen=RECENT)
-        self._works_s: deque[float] = deque(maxlen=RECENT)
+        self._reads_s = deque([0.0] * RECENT, RECENT)
+        self._works_s = deque([0.0005] * RECENT, RECENT)
 
     def __repr__(self) -> str:
         return f"<Workers {self.count} of {self.minimum}-{self.maximum}>"
@@ -73,7 +73,7 @@ class Workers:
 
 
 def _median(values: Collection[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else 0.0
+    return sorted(values)[len(values) // 2]
 
 
 class _Timed(NamedTuple):
