@@ -24,6 +24,7 @@ from msgspec import structs
 
 from promptd import __version__, flows, log
 from promptd import config as configuration
+from promptd.claim import Claim
 from promptd.config import Config
 from promptd.engine.graph import strongly_connected
 from promptd.engine.library import Delta
@@ -54,7 +55,10 @@ RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a keeper is not made of
 INTERVALS = ("monitor.", "watch.reconcile_s")
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
-LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
+# Of stop_s: three quarters for requests in flight, then Busy is sent to those whose time is up, and the last
+# tenth is for ending the loops and writing the last snapshot.
+HEARD, SEEN_OUT = 0.75, 0.9
+LAST_WORDS_S = 0.25  # for sending Busy, however short stop_s is
 
 _log = log.get_logger("promptd.daemon")
 Load = Callable[[], Config]
@@ -78,8 +82,9 @@ class Daemon:
         self._generation = 0
         self._problem: ConfigError | None = None  # what shows after READY that we cannot live with
         self.state = Path(configuration.state_directory(config, environment))
+        self.claim = Claim(self.state)
         self.keeper = self._keeper(config, Tokenizer(config.tokens.encoding))
-        self.upkeep = Upkeep(self.keeper, self.state, self.spawn)
+        self.upkeep = Upkeep(self.keeper, self.state, self.spawn, claim=self.claim)
         self.subscriptions = Subscriptions(self.keeper, self.spawn, self._unforeseen)
         self.handler = Handler(
             self.keeper, services_of(self), self.spawn, self._unforeseen, self.upkeep.reconcile
@@ -97,7 +102,7 @@ class Daemon:
         self.handler.on_closed += [self.subscriptions.forget, self.alert_feed.forget]
         self.history = HistoryWriter(History(self.state, monitor.history_bytes), monitor.history_s)
         beside = (self.history, MetricsWriter(self.state, __version__))
-        self.snapshots = Snapshots(self.state, sampler, about, look=self.observatory.look, beside=beside)
+        self.snapshots = Snapshots(self.claim, sampler, about, look=self.observatory.look, beside=beside)
 
     def __repr__(self) -> str:
         return f"<Daemon {self.keeper!r}>"
@@ -268,9 +273,9 @@ class Daemon:
         for timer in self._timers:
             timer.cancel()
         stop_s = self.config.serve.stop_s
-        time_is_up = asyncio.get_running_loop().call_later(stop_s, self.handler.stop)
+        time_is_up = asyncio.get_running_loop().call_later(HEARD * stop_s, self.handler.stop)
         try:
-            await listener.stop(stop_s + LAST_WORDS_S)
+            await listener.stop(max(SEEN_OUT * stop_s, LAST_WORDS_S))
         finally:
             time_is_up.cancel()
 
@@ -281,6 +286,7 @@ class Daemon:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.upkeep.keep(is_last=True)
         await self.snapshots.write(is_last=True)
+        self.claim.release()
         await asyncio.to_thread(self.keeper.close)
         self.notifier.close()
         _log.info("stopped")

@@ -6,7 +6,7 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -214,9 +214,8 @@ def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     found = Found()
     unread = yield from _recall(keeper, listing, differing, found)
     yield from _take_in(keeper, unread, found)
-    suspects = yield from _unlisted(keeper, listing, [*found.ids, *(place.id for place in differing)])
-    while strays := keeper.strays(listing, suspects):  # again, for those of a later root that come forward
-        keeper.apply(strays)
+    suspects = yield from _unlisted(keeper, listing, {*found.ids, *(place.id for place in differing)})
+    yield from _let_go(keeper, listing, suspects)
     keeper.note_listing(listing)
     return found.total(keeper.library.revision)
 
@@ -253,14 +252,28 @@ def _recall(
     return [place for place in differing if place not in recalled]
 
 
-def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[list[str]]:
-    """Those of the ids whose component no listing shows."""
-    ids, unlisted = iter(ids), list[str]()
+def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[set[str]]:
+    """Those of the ids of which something is held, in front or behind, that no listing shows."""
+    ids, unlisted = iter(ids), set[str]()
     while some := list(islice(ids, COMPARE_AT_ONCE)):
-        held = (component for id in some if (component := keeper.library.get(id)) is not None)
-        unlisted += [component.id for component in held if component.place not in listing.found]
+        for id in some:
+            component = keeper.library.get(id)
+            held = [*keeper.library.shadows.of(id), *([component] if component else ())]
+            if any(each.place not in listing.found for each in held):
+                unlisted.add(id)
         yield Pause()
     return unlisted
+
+
+def _let_go(keeper: Keeper, listing: Listing, suspects: set[str]) -> Flow[None]:
+    """Forget the strays; what comes forward from a later root may be one as well, or lead to others."""
+    gone: set[Place] = set()
+    while strays := keeper.strays(listing, suspects):
+        keeper.apply(strays)
+        gone.update(reading.place for reading in strays)
+        found = Found()
+        yield from _take_in(keeper, (), found, gone)
+        suspects |= found.ids
 
 
 def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
@@ -271,8 +284,10 @@ def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
     return found.total(keeper.library.revision)
 
 
-def _take_in(keeper: Keeper, places: Sequence[Place], found: Found) -> Flow[None]:
-    """Read places, then whatever directives reach that no listing shows, phase by phase.
+def _take_in(
+    keeper: Keeper, places: Sequence[Place], found: Found, gone: Collection[Place] = frozenset()
+) -> Flow[None]:
+    """Read places, then, but for the `gone`, whatever directives reach that no listing shows, in phases.
 
     A batch is one revision, unless it is so large that applying it would hold up requests.
     """
@@ -280,14 +295,15 @@ def _take_in(keeper: Keeper, places: Sequence[Place], found: Found) -> Flow[None
         for at in range(0, len(places), READ_AT_ONCE):
             some = tuple(places[at : at + READ_AT_ONCE])
             found.take((yield from read(keeper, some, of=(at, len(places)))))
-        places = yield from _adoptable(keeper)
+        places = yield from _adoptable(keeper, gone)
         if not places:
             break
 
 
-def _adoptable(keeper: Keeper) -> Flow[list[Place]]:
-    """Places that directives look for and where something stands by now."""
-    wanted, places = keeper.library.wanted(), list[Place]()
+def _adoptable(keeper: Keeper, gone: Collection[Place]) -> Flow[list[Place]]:
+    """Places that directives look for and where something stands by now, but for the `gone`."""
+    wanted = (place for place in keeper.library.wanted() if place not in gone)
+    places = list[Place]()
     while some := tuple(islice(wanted, COMPARE_AT_ONCE)):
         places += yield Exists(some)
     return places

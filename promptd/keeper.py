@@ -255,14 +255,17 @@ class Keeper:
 
         What no listing shows is known for two reasons: a directive leads there, or somebody asked for it by
         name. Without either it goes; so does what is unusable and was only asked for, for below a link that
-        leads out or an unreadable directory nobody can say what there is.
+        leads out or an unreadable directory nobody can say what there is. Where an earlier root hides it, it
+        goes in any case: it is read again when it is needed.
         """
-        held = (self.library.get(id) for id in ids)
-        return [
-            Reading(component.place)
-            for component in held
-            if component is not None and component.place not in listing.found and self._is_stray(component)
+        ids = list(ids)
+        held = (component for id in ids if (component := self.library.get(id)) is not None)
+        hidden = (shadow for id in ids for shadow in self.library.shadows.of(id))
+        places = [
+            *(component.place for component in held if self._is_stray(component)),
+            *(shadow.place for shadow in hidden if shadow.error is not None),
         ]
+        return [Reading(place) for place in places if place not in listing.found]
 
     def _is_stray(self, component: Component) -> bool:
         if component.error is not None:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from promptd import flows, log
+from promptd.claim import Claim
 from promptd.config.schema import WatchConfig
 from promptd.engine.index import Index
 from promptd.engine.library import Delta
@@ -48,13 +49,22 @@ class UpkeepStatistics:
 
 
 class Upkeep:
-    """The loops around one keeper; a reload hands over another. `state` is the state directory, if any."""
+    """The loops around one keeper; a reload hands over another.
+
+    `state` is the state directory, if any, and `claim` what was claimed of it if others write there too.
+    """
 
     def __init__(
-        self, keeper: Keeper, state: Path | None, spawn: Spawn, *, explained_s: float = EXPLAINED_S
+        self,
+        keeper: Keeper,
+        state: Path | None,
+        spawn: Spawn,
+        *,
+        claim: Claim | None = None,
+        explained_s: float = EXPLAINED_S,
     ) -> None:
         self.keeper = keeper
-        self._uses = UsesFile(state) if state is not None else None
+        self._uses = UsesFile(state, claim) if state is not None else None
         self._counts = CountsFile(state) if state is not None else None
         self._index = IndexFile(state) if state is not None else None
         self._indexed: tuple[int, Keeper] | None = None  # what the index on disk says
