@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Daemon": {
         "serve": "promptd.cli.serve:serve",
         "status": "promptd.cli.status:status",
+        "top": "promptd.cli.top.command:top",
         "reload": "promptd.cli.control:reload",
         "reconcile": "promptd.cli.control:reconcile",
         "sockname": "promptd.cli.control:sockname",
