@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "serve": "promptd.cli.serve:serve",
         "status": "promptd.cli.status:status",
         "top": "promptd.cli.top.command:top",
+        "health": "promptd.cli.health:health",
         "reload": "promptd.cli.control:reload",
         "reconcile": "promptd.cli.control:reconcile",
         "sockname": "promptd.cli.control:sockname",
