@@ -36,6 +36,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "status": "promptd.cli.status:status",
         "top": "promptd.cli.top.command:top",
         "health": "promptd.cli.health:health",
+        "report": "promptd.cli.report.command:report",
         "reload": "promptd.cli.control:reload",
         "reconcile": "promptd.cli.control:reconcile",
         "sockname": "promptd.cli.control:sockname",
