@@ -131,7 +131,7 @@ class Keeper:
         needs = freshness.needs(facts, attempt, sweep)
         if not (needs.places or needs.paths):
             needs = Needs(tuple(self._without_text(members, attempt))) or needs
-        attempt.reads.update(needs.places)
+        attempt.will_read(needs.places)
         return needs
 
     def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:

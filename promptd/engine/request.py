@@ -211,13 +211,15 @@ def entries(
     `constant` remembers, for this very skeleton, the tokens of entries that no value can change.
     """
     known = {} if constant is None else constant
+    starts, run_of, within = filled.starts, filled.mould.run_of, filled.mould.within
     found: list[Entry] = []
     for index, draft in enumerate(skeleton.drafts):
-        start, end = filled.offset(draft.first), filled.offset(draft.last)
+        first, last = draft.first, draft.last
+        start, end = starts[run_of[first]] + within[first], starts[run_of[last]] + within[last]
         tokens = known.get(index)
         if tokens is None:
             tokens = count(start, end) if end > start else 0
-            if filled.mould.is_constant(draft.first, draft.last):
+            if filled.mould.is_constant(first, last):
                 known[index] = tokens
         found.append(
             Entry(

@@ -67,8 +67,7 @@ class _Maker:
     def ordered(self) -> tuple[Skeleton, bool]:
         """The skeleton in the order that caches best, as far as that is allowed."""
         wanted = self.wish.options.stable_first
-        allowed = any("stable_first" in member.parsed.metadata for member in self.outline.members)
-        if wanted is False or not (wanted or allowed):
+        if wanted is False or not (wanted or self.outline.may_move):
             return self.outline.skeleton, False
         key = (wanted, *sorted(self.known))
         if key not in self.outline.ordered:

@@ -31,7 +31,7 @@ class Measured:
     `shifts` are where the runs of the insides begin, `befores` the tokens before the first mark of each.
     """
 
-    __slots__ = ("_befores", "_firsts", "_insides", "_lasts", "_segments", "_shifts", "_text")
+    __slots__ = ("_befores", "_firsts", "_insides", "_known", "_lasts", "_segments", "_shifts", "_text")
 
     def __init__(
         self, text: str, insides: list[_Inside], shifts: list[int], befores: list[int], segments: Segments
@@ -40,12 +40,19 @@ class Measured:
         self._firsts = [shift + inside.marks[0] for shift, inside in zip(shifts, insides, strict=True)]
         self._lasts = [shift + inside.marks[-1] for shift, inside in zip(shifts, insides, strict=True)]
         self._segments = segments
+        self._known: dict[tuple[int, int], int] = {}
 
     def __repr__(self) -> str:
         return f"<Measured {len(self._text)} characters, {len(self._insides)} insides>"
 
     def count(self, start: int, end: int) -> int:
         """Tokens of text[start:end]: equal to encoding that stretch whole."""
+        known = self._known.get((start, end))
+        if known is None:  # the whole text is asked for by everyone
+            known = self._known[start, end] = self._count(start, end)
+        return known
+
+    def _count(self, start: int, end: int) -> int:
         first, last = bisect_left(self._lasts, start), bisect_right(self._firsts, end) - 1
         if first <= last:
             since, before = self._mark(first, start, is_first=True)
