@@ -204,6 +204,7 @@ class _Maker:
         notes = self.notes(drawn)
         manifest = drawn.entries()
         digest = hashlib.sha256(filled.text.encode()).hexdigest()
+        pieces = {"text": filled.encoded(), "manifest": msgspec.Raw(msgspec.json.encode(manifest))}
         end = stable_end(drawn.skeleton, filled, self.known)
         prompt = Prompt(
             request=self.request,
@@ -212,7 +213,7 @@ class _Maker:
             tokens=drawn.tokens,
             encoding=self.fitter.encoding,
             digest=digest,
-            etag=_etag(digest, manifest, notes, fit, self.request.options),
+            etag=_etag(digest, pieces["manifest"], notes, fit, self.request.options),
             manifest=manifest,
             warnings=notes,
             metadata=self.outline.metadata,
@@ -224,6 +225,7 @@ class _Maker:
             estimate=estimate(drawn.tokens, self.fitter.encoding, model) if model else None,
             worth_version=self.fitter.version if self.wish.strategy.passes else version,
             is_consistent=self.attempt.is_consistent,
+            pieces=pieces,
             uses=1,
         )
         self.note_prefix(prompt)
