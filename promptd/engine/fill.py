@@ -59,7 +59,9 @@ def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None
     if arguments and not filler.used_arguments:
         values.append(f"\n\nARGUMENTS: {arguments}")
         texts.append(values[-1])
-    notes = (*_empty(skeleton, filler.empty), *_unused(skeleton, variables))
+    notes: tuple[Note, ...] = ()
+    if filler.empty or not mould.names.issuperset(variables):
+        notes = (*_empty(skeleton, filler.empty), *_unused(skeleton, variables))
     return Filled("".join(texts), starts, mould, notes, tuple(values))
 
 

@@ -258,7 +258,7 @@ def check_size(text: str, tokens: int, config: Config) -> None:
             limit=limit,
         )
     max_bytes = config.library.max_prompt_bytes
-    if len(text) > max_bytes or len(text.encode()) > max_bytes:
+    if 4 * len(text) > max_bytes and len(text.encode()) > max_bytes:
         raise PromptTooLarge(
             f"the prompt exceeds {max_bytes} bytes (library.max_prompt_bytes)", limit=max_bytes
         )
