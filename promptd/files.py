@@ -8,6 +8,7 @@ threads; none keeps state but `Sweep`, which lives for one turn.
 """
 
 import hashlib
+import itertools
 import os
 import stat
 import time
@@ -26,6 +27,7 @@ TORN_WAIT_S, TORN_STEP_S = 0.1, 0.005
 SLOW_STAT_S = 0.0001  # local file systems take 0.002 ms; 50 facts at this rate hold the event loop for 5 ms
 STAT_SMOOTHING = 0.05  # weight of the newest sweep in the running mean
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
+_orders = itertools.count(1)
 _O_PATH = getattr(os, "O_PATH", 0) if listing.HAS_PROC else 0
 
 
@@ -39,6 +41,7 @@ class Look:
     digest: str = ""
     text: str | None = None
     error: ComponentError | None = None
+    order: int = 0
     seconds: float = 0.0
 
 
@@ -83,10 +86,10 @@ class Files:
         """
         deadline = time.perf_counter() + TORN_WAIT_S
         while True:
-            started = time.perf_counter()
+            started, order = time.perf_counter(), next(_orders)
             look = self._look_steadily(place)
             if not (was_filled and look.text == "") or started > deadline:
-                return replace(look, seconds=time.perf_counter() - started)
+                return replace(look, order=order, seconds=time.perf_counter() - started)
             time.sleep(TORN_STEP_S)
 
     def _look_steadily(self, place: Place) -> Look:
