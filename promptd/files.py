@@ -86,19 +86,20 @@ class Files:
         """
         deadline = time.perf_counter() + TORN_WAIT_S
         while True:
-            started, order = time.perf_counter(), next(_orders)
+            started = time.perf_counter()
             look = self._look_steadily(place)
             if not (was_filled and look.text == "") or started > deadline:
-                return replace(look, order=order, seconds=time.perf_counter() - started)
+                return replace(look, seconds=time.perf_counter() - started)
             time.sleep(TORN_STEP_S)
 
     def _look_steadily(self, place: Place) -> Look:
         path = self.path(place)
         for _ in range(MAX_READ_ATTEMPTS):
+            order = next(_orders)
             look = self._look_once(place, path)
             if look.signature == signature_of(path):
                 break
-        return look
+        return replace(look, order=order)
 
     def _look_once(self, place: Place, path: str) -> Look:
         now = time.time_ns()  # before the read: a write after this moment must look newer or racy
