@@ -104,7 +104,10 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at one place: absent (no signature), unusable (error), or text with its parse."""
+    """One look at one place: absent (no signature), unusable (error), or text with its parse.
+
+    `order` says which of two looks began later; 0 is no look of this process.
+    """
 
     place: Place
     signature: Signature | None = None
@@ -113,6 +116,7 @@ class Reading:
     text: str | None = None
     parsed: Parsed | None = None
     error: ComponentError | None = None
+    order: int = 0
 
     @property
     def is_absent(self) -> bool:

@@ -247,6 +247,8 @@ class Library:
 
     def _take(self, reading: Reading, batch: _Batch) -> None:
         held = self._components.get(reading.place.id)
+        if held is not None and held.place == reading.place and 0 < reading.order < held.order:
+            return  # it took so long to get here that somebody who looked later was faster
         self.mark += _is_news(held, reading)
         if held is not None and held.root < reading.place.root:
             self.shadows.put(reading)
