@@ -64,8 +64,9 @@ profile: $(STAMP) ## where the hot path spends its time, and its instructions a 
 	@$(BIN)/python -m benchmarks.profiling
 	@$(BIN)/python -m benchmarks.instructions
 
-docs: $(STAMP) ## write docs/protocol.md from what the daemon says of itself
+docs: $(STAMP) ## write docs/protocol.md and the snapshot's schema from what the daemon says of itself
 	@$(BIN)/python -m promptd.cli.protocol_page docs/protocol.md
+	@$(BIN)/python -m promptd.monitor.schema > promptd/monitor/health-1.schema.json
 
 units: ## verify and score the systemd units
 	@.ci/units

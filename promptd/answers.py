@@ -30,7 +30,7 @@ from promptd.params import (
 
 
 def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
-    """A prompt's result object, encoded; what depends on the moment is spliced in at its end."""
+    """A prompt's result object, encoded; what depends on the moment is put on its end at each revision."""
     if prompt.encoded is None:
         head = _text(keeper, prompt) | {
             "tokens": prompt.tokens,
@@ -46,7 +46,11 @@ def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
             "warnings": prompt.warnings,
         }
         prompt.encoded = msgspec.json.encode(head)[:-1]
-    return prompt.encoded + _tail(keeper, prompt)
+        prompt.encoded_bytes = len(prompt.encoded)
+    if prompt.encoded_at != keeper.library.revision:
+        prompt.encoded = prompt.encoded[: prompt.encoded_bytes] + _tail(keeper, prompt)
+        prompt.encoded_at = keeper.library.revision
+    return prompt.encoded
 
 
 def _text(keeper: Keeper, prompt: Prompt) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from promptd import listing
 from promptd.engine.component import Place, Signature
+from promptd.engine.request import Facts
 from promptd.engine.resolve import Names
 from promptd.errors import ComponentError, ComponentTooLarge, EncodingError, OutsideRoot, UnreadableComponent
 from promptd.listing import Listing, real_path_of, signature_from, signature_of
@@ -218,12 +219,16 @@ class Files:
 class Sweep:
     """Signatures as of one turn of the loop: each path is looked at once, however many ask.
 
-    `seen` are the signatures so far, None where there was nothing or a directory.
+    `seen` are the signatures so far, None where there was nothing or a directory; `held` are the facts that
+    were found to hold, and at which revision of the library.
     """
+
+    __slots__ = ("_looks", "files", "held", "seen")
 
     def __init__(self, files: Files) -> None:
         self.files = files
         self.seen: dict[str, Signature | None] = {}
+        self.held: dict[Facts, int] = {}
         self._looks: dict[Place, Look] = {}
 
     def __repr__(self) -> str:
@@ -249,6 +254,16 @@ class Sweep:
             started = time.perf_counter()
             self.seen.update(zip(new, map(signature_of, new), strict=True))
             self.files.observe_stats(len(new), time.perf_counter() - started)
+
+    def ask(self, facts: Facts) -> bool:
+        """Have the proof of some facts asked, unless a stat is slow, and measure how long that takes."""
+        files = self.files
+        if facts.proof is None or not facts.paths or files.stat_s > SLOW_STAT_S:
+            return False
+        started = time.perf_counter()
+        is_same = facts.proof()
+        files.observe_stats(len(facts.paths), time.perf_counter() - started)
+        return is_same
 
     def looked(self, place: Place) -> Look | None:
         """What was read of a place in this sweep, if it was."""

@@ -37,9 +37,18 @@ Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the pro
 
 
 @dataclass(frozen=True, slots=True)
-class Caches:
-    """Statistics of the three caches."""
+class Served:
+    """Prompts that needed no file read (`hits`), held or made anew, and those that did (`misses`)."""
 
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Statistics of the three caches, and of all of them together."""
+
+    served: Served
     components: CacheStatistics
     prompts: CacheStatistics
     skeletons: CacheStatistics
@@ -68,6 +77,7 @@ class Keeper:
         self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes, self._spend)
         self._outlines: Cache[tuple[str, ...], Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
+        self._made_cold = 0  # prompts for which a file had to be read
         self._uses: Counter[str] = Counter()  # of prompts that are gone, until they are folded
         self.observers: list[Observer] = []
         self.problems: tuple[str, ...] = ()
@@ -86,23 +96,20 @@ class Keeper:
 
     def current(self, request: Request, sweep: Sweep) -> Prompt | None:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
-        prompt = self.standing(request, sweep)
-        if prompt is None:
-            self.prompts.miss()
-        return prompt
-
-    def standing(self, request: Request, sweep: Sweep) -> Prompt | None:
-        """As `current`, but asked again in the middle of a request: a failure is not counted."""
         prompt = self.prompts.peek(request)
-        if prompt is None or not self.holds(prompt.facts, sweep) or not self.fitter.is_current(prompt):
+        if prompt is None or not self._stands(prompt, sweep):
             return None
         prompt.uses += 1
         return self.prompts.get(request)
 
-    def used_again(self, prompt: Prompt, times: int) -> None:
-        """Count further answers with a prompt that is current in the same sweep."""
-        prompt.uses += times
-        self.prompts.hit(times)
+    def _stands(self, prompt: Prompt, sweep: Sweep) -> bool:
+        is_true = freshness.holds(prompt.facts, sweep, self.library.revision)
+        return is_true and (prompt.worth_version < 0 or self.fitter.is_current(prompt))
+
+    def used_again(self, prompt: Prompt) -> None:
+        """Count a further answer with a prompt that is current in the same sweep."""
+        prompt.uses += 1
+        self.prompts.hit(1)
 
     def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs | Work | Words:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
@@ -165,6 +172,8 @@ class Keeper:
     def _finish(self, attempt: Attempt, outline: Outline) -> Prompt | Work | Words:
         made = make(self.fitter, attempt, outline)
         if isinstance(made, Prompt):
+            self.prompts.miss()
+            self._made_cold += bool(attempt.reads)
             if attempt.is_consistent:
                 self.prompts.put(attempt.request, made, made.size_bytes)
             else:
@@ -187,8 +196,8 @@ class Keeper:
         return Facts(files, absent, paths, ids)
 
     def holds(self, facts: Facts, sweep: Sweep) -> bool:
-        """True if nothing in the facts has changed on disk since it was read. About 3 µs a fact."""
-        return freshness.holds(facts, sweep)
+        """True if nothing in the facts has changed on disk since it was read."""
+        return freshness.holds(facts, sweep, self.library.revision)
 
     # -- a change -----------------------------------------------------------------------------
 
@@ -241,16 +250,6 @@ class Keeper:
                 ]
         return places
 
-    def differences(self, listing: Listing) -> list[Place]:
-        """The places a scan shows to differ from what is held: what a reconcile has to read."""
-        found = listing.found
-        held, differing = set[Place](), list[Place]()
-        for place, signature in self.library.held():
-            held.add(place)
-            if signature is None or found.get(place) != signature:
-                differing.append(place)
-        return [*(place for place in found if place not in held), *differing]
-
     def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
         """Readings that forget those of the ids that a scan from scratch would not know.
 
@@ -280,6 +279,7 @@ class Keeper:
         self.directories = listing.directories
         self.problems = listing.problems
         self.is_complete = True
+        self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------
 
@@ -308,6 +308,11 @@ class Keeper:
             if id not in self.texts and (component := self.library.get(id))
         ]
 
+    def hot_texts(self) -> list[str]:
+        """Bodies of the hot set, as far as they are in the cache."""
+        held = ((self.library.get(id), self.texts.peek(id)) for id in sorted(self.texts.pins))
+        return [text[component.parsed.body_start :] for component, text in held if component and text]
+
     def _is_usable(self, id: str) -> bool:
         component = self.library.get(id)
         return component is not None and component.error is None
@@ -318,7 +323,9 @@ class Keeper:
 
     def statistics(self) -> Caches:
         """Statistics of the caches; library, loader and segments have their own."""
-        return Caches(self.texts.statistics(), self.prompts.statistics(), self._outlines.statistics())
+        prompts = self.prompts.statistics()
+        served = Served(prompts.hits + prompts.misses - self._made_cold, self._made_cold)
+        return Caches(served, self.texts.statistics(), prompts, self._outlines.statistics())
 
     def savings(self) -> FitterStatistics:
         """What strategies and budgets saved so far, uses of prompts that are held included."""

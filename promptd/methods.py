@@ -17,6 +17,7 @@ from promptd.files import Sweep
 from promptd.flows import Flow
 from promptd.keeper import Keeper
 from promptd.params import (
+    AlertsParams,
     AssembleParams,
     ChangesParams,
     GetParams,
@@ -31,6 +32,7 @@ from promptd.params import (
 __all__ = [
     "METHODS",
     "PROTOCOL",
+    "AlertsParams",
     "AssembleParams",
     "Method",
     "Params",
@@ -162,6 +164,21 @@ METHODS: dict[str, Method] = {
         ),
         Method("statistics", Params, "Counts and times of everything in the daemon.", "one object a room"),
         Method("health", Params, "The health snapshot as of now.", "as health.json"),
+        Method(
+            "metrics",
+            Params,
+            "Everything that is measured, in Prometheus' text format.",
+            "content_type, text",
+        ),
+        Method(
+            "alerts",
+            AlertsParams,
+            "What is wrong now and what was, and be told of it on this connection.",
+            "active (id, rule, severity, first_seen_unix_s, last_seen_unix_s, value, threshold, unit,"
+            " sentence), history, raised_total, cleared_total, subscribed; then notifications `alert`: event"
+            " (raised, escalated, eased, cleared), time_unix_s, id, rule, severity, value, threshold, unit,"
+            " sentence",
+        ),
         Method(
             "reload",
             Params,

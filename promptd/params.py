@@ -150,6 +150,20 @@ class GraphParams(Params, frozen=True):
     name: Name | None = None
 
 
+class AlertsParams(Params, frozen=True):
+    """What is wrong, and whether to be told of changes."""
+
+    subscribe: (
+        Annotated[
+            bool,
+            Meta(
+                description="true: send this connection a notification `alert` for each event; false: no more"
+            ),
+        ]
+        | None
+    ) = None
+
+
 class UnsubscribeParams(Params, frozen=True):
     """A subscription of this connection."""
 

@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "deps": "promptd.cli.catalogue:deps",
         "graph": "promptd.cli.graphs:graph",
         "check": "promptd.cli.check:check",
+        "validate": "promptd.cli.validate:validate",
         "init": "promptd.cli.init:init",
     },
     "Daemon": {

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
+from promptd.child import POLL_S
 from promptd.cli import output
-from promptd.cli.demo_daemon import POLL_S, DemoDaemon, demo_daemon
+from promptd.cli.demo_daemon import DemoDaemon, demo_daemon
 from promptd.client import Client
 from promptd.errors import Internal
 

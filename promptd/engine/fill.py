@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from promptd.engine.arguments import split_words
+from promptd.engine.mould import Mould
 from promptd.engine.skeleton import Note, Rules, Skeleton
 from promptd.engine.slots import Slot
 from promptd.errors import MissingVariable
@@ -21,23 +22,31 @@ MAX_NAMED_NEAR = 5
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The text, the code-point offset at which each part begins (one more than parts), and warnings."""
+    """The text, the code-point offsets at which the runs of its mould begin (and where the last ends)."""
 
     text: str
-    offsets: tuple[int, ...]
-    notes: tuple[Note, ...]
+    starts: tuple[int, ...]
+    mould: Mould
+    notes: tuple[Note, ...] = ()
+
+    def offset(self, part: int) -> int:
+        """Where a part of the skeleton begins; of one more than there are, where the last one ends."""
+        return self.starts[self.mould.run_of[part]] + self.mould.within[part]
 
 
 def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None, rules: Rules) -> Filled:
     """Fill a skeleton. Raises MissingVariable naming the declaration of a required one without value."""
     filler = _Filler({**rules.variables, **variables}, skeleton, arguments)
     filler.check_required()
-    parts = [part if isinstance(part, str) else filler.text_of(part) for part in skeleton.parts]
-    offsets = (0, *accumulate(len(part) for part in parts))
+    mould = skeleton.mould
+    texts: list[str] = mould.runs.copy()  # type: ignore[assignment] # the slots among them are replaced below
+    for run, slot in mould.slots:
+        texts[run] = filler.text_of(slot)
+    starts = (0, *accumulate(map(len, texts)))
     if arguments and not filler.used_arguments:
-        parts.append(f"\n\nARGUMENTS: {arguments}")
+        texts.append(f"\n\nARGUMENTS: {arguments}")
     notes = (*_empty(skeleton, filler.empty), *_unused(skeleton, variables))
-    return Filled("".join(parts), offsets, notes)
+    return Filled("".join(texts), starts, mould, notes)
 
 
 class _Filler:
@@ -103,8 +112,7 @@ def _empty(skeleton: Skeleton, names: Mapping[str, None]) -> Iterator[Note]:
 
 
 def _unused(skeleton: Skeleton, variables: Mapping[str, str]) -> Iterator[Note]:
-    known = {part.name for part in skeleton.parts if isinstance(part, Slot) and part.kind == "variable"}
-    known |= skeleton.variables.keys()
+    known = skeleton.mould.names | skeleton.variables.keys()
     for name in sorted(variables.keys() - known):
         listed = ", ".join(sorted(known)[:MAX_NAMED_NEAR]) or "none"
         message = f"variable {name!r} is used nowhere in this prompt; its variables: {listed}"

@@ -101,6 +101,7 @@ class Library:
         self.names = names
         self.roots = roots
         self.revision = 0
+        self.mark = 0  # another number whenever `readings` would give something that is worth keeping
         self.graph = Graph()
         self._components: dict[str, Component] = {}
         self.shadows = Shadows()
@@ -124,12 +125,27 @@ class Library:
         """The component of this id, or None."""
         return self._components.get(id)
 
+    def places_of(self, id: str) -> Iterator[Place]:
+        """The places of an id that we hold a reading of: the component's and the hidden ones."""
+        if id in self._components:
+            yield self._components[id].place
+        yield from (reading.place for reading in self.shadows.of(id))
+
     def held(self) -> Iterator[tuple[Place, Signature | None]]:
-        """Every place we hold a reading of, with its signature, or None if that proves nothing yet."""
-        for component in self._components.values():
+        """Every place we hold a reading of, with its signature, or None if that proves nothing yet.
+
+        Of those held now; it may be asked for some at a time, with changes in between.
+        """
+        for component in list(self._components.values()):
             yield component.place, None if component.is_racy else component.signature
-        for reading in self.shadows:
+        for reading in list(self.shadows):
             yield reading.place, reading.signature if reading.is_proved_by_signature else None
+
+    def readings(self) -> Iterator[Reading]:
+        """What was read of every place we hold, without texts; some at a time, as with `held`."""
+        for component in list(self._components.values()):
+            yield component.as_reading()
+        yield from list(self.shadows)
 
     def ids(self, globs: Sequence[str] = ("**",)) -> list[str]:
         """Sorted ids of the components that fit; files outside the suffixes only once referred to."""
@@ -144,8 +160,11 @@ class Library:
         return id in self._components and self.names.is_discovered(id.rpartition("/")[2])
 
     def wanted(self) -> Iterator[Place]:
-        """Places that directives look for in vain: files that no listing shows may stand there."""
-        for id in self._seekers:
+        """Places that directives look for in vain: files that no listing shows may stand there.
+
+        Some at a time, as with `held`.
+        """
+        for id in list(self._seekers):
             if id not in self._components:
                 yield from (Place(root, id) for root in range(self.roots))
 
@@ -234,6 +253,7 @@ class Library:
 
     def _take(self, reading: Reading, batch: _Batch) -> None:
         held = self._components.get(reading.place.id)
+        self.mark += _is_news(held, reading)
         if held is not None and held.root < reading.place.root:
             self.shadows.put(reading)
         elif reading.is_absent:
@@ -310,6 +330,14 @@ class Library:
             seekers.discard(id)
             if not seekers:
                 self._seekers.pop(sought, None)
+
+
+def _is_news(held: Component | None, reading: Reading) -> bool:
+    """True if there is something to keep of a reading that was not known, or nothing any more."""
+    is_usable = reading.error is None and not reading.is_absent
+    if held is None or held.error is not None:
+        return is_usable
+    return not is_usable or held.is_racy or (held.place, held.signature) != (reading.place, reading.signature)
 
 
 def _dangling(links: Iterable[Link]) -> int:

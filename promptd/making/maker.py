@@ -49,6 +49,10 @@ class _Draw:
     filled: Filled
     tokens: int
     measured: Measured
+    constant: dict[int, int]
+
+    def entries(self) -> tuple[records.Entry, ...]:
+        return records.entries(self.skeleton, self.filled, self.measured.count, self.constant)
 
 
 class _Maker:
@@ -82,8 +86,9 @@ class _Maker:
 
     def draw(self, skeleton: Skeleton) -> _Draw:
         filled = self.fill(skeleton)
-        measured = self.outline.tally(skeleton, self.fitter.segments).measure(filled)
-        return _Draw(skeleton, filled, measured.count(0, len(filled.text)), measured)
+        tally = self.outline.tally(skeleton, self.fitter.segments)
+        measured = tally.measure(filled)
+        return _Draw(skeleton, filled, measured.count(0, len(filled.text)), measured, tally.constant)
 
     # -- decisions ----------------------------------------------------------------------------
 
@@ -140,8 +145,9 @@ class _Maker:
             self.fitter.account.over_budget += 1
             raise made.refusal
         found = made.found()
-        measured = Tally(found.skeleton.parts, self.fitter.segments).measure(found.filled)
-        drawn = _Draw(found.skeleton, found.filled, found.tokens, measured)
+        tally = Tally(found.skeleton.mould, self.fitter.segments)
+        measured = tally.measure(found.filled)
+        drawn = _Draw(found.skeleton, found.filled, found.tokens, measured, tally.constant)
         fit = self.account(source, drawn, shares(made.quality), found.rows, found.gap)
         return self.prompt(drawn, source.tokens, fit, self.fitter.version)
 
@@ -157,7 +163,7 @@ class _Maker:
         if self.wish.room is None:
             return self.account(source, drawn, shares(quality))
         rows = untouched(self.base, self.cards(), self.fill, self.count)
-        entries = records.entries(drawn.skeleton, drawn.filled, drawn.measured.count)
+        entries = drawn.entries()
         below = _own_tokens(entries)
         kept = shares(quality).information
         return self.account(
@@ -197,7 +203,7 @@ class _Maker:
         filled, model = drawn.filled, self.wish.model
         check_size(filled.text, drawn.tokens, self.fitter.config)
         notes = self.notes(drawn)
-        manifest = records.entries(drawn.skeleton, filled, drawn.measured.count)
+        manifest = drawn.entries()
         digest = hashlib.sha256(filled.text.encode()).hexdigest()
         end = stable_end(drawn.skeleton, filled, self.known)
         prompt = Prompt(

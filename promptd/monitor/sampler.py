@@ -16,6 +16,8 @@ from typing import Any
 import msgspec
 import psutil
 
+from promptd.stats import Histogram
+
 Source = Callable[[], Any]
 
 MIN_WINDOW_S = 1.0  # a CPU share over less says more about the scheduler than about us
@@ -50,6 +52,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: float
     sections: dict[str, Any]
     process: ProcessSample | None
+    histograms: dict[str, Histogram] = {}  # copies of those that grow in the rooms
 
 
 class SamplerStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +73,10 @@ class Sampler:
         clock: Callable[[], float] = time.monotonic,
         unix_clock: Callable[[], float] = time.time,
         read_process: Callable[[float], ProcessSample | None] | None = None,
+        histograms: Callable[[], Mapping[str, Histogram]] = dict,
     ) -> None:
         self._sources = dict(sources)
+        self._histograms = histograms
         self._clock = clock
         self._unix_clock = unix_clock
         self._read_process = read_process or read_own_process
@@ -84,15 +89,18 @@ class Sampler:
 
     async def sample(self) -> Sample:
         """Read everything once."""
+        taken_unix_s, uptime_s = self._unix_clock(), self._clock() - self._started_s
         sections = self._pull()
+        histograms = {name: each.copy() for name, each in self._histograms().items()}
         percent = self._cpu.percent(time.process_time())
         process = await asyncio.to_thread(self._read_process, percent)
         self._samples += 1
         return Sample(
-            taken_unix_s=self._unix_clock(),
-            uptime_s=self._clock() - self._started_s,
+            taken_unix_s=taken_unix_s,
+            uptime_s=uptime_s,
             sections=sections,
             process=process,
+            histograms=histograms,
         )
 
     def statistics(self) -> SamplerStatistics:

@@ -188,7 +188,7 @@ async def test_ours_scanning_sees_every_edit(root: Path, monkeypatch: pytest.Mon
 def test_plain_events_vanish_when_a_look_times_out(root: Path) -> None:
     """What comes between the last look at the events and the time-out is thrown away.
 
-    The window is some hundred nanoseconds wide, so a fast machine may run for minutes without falling into it.
+    The window is some hundred nanoseconds wide: a fast machine may run for minutes without falling into it.
     """
     deadline_s = time.monotonic() + 5
     while not _lost_by_short_looks(root):

@@ -17,9 +17,7 @@ from tests.faults.namespaces import REPOSITORY, environment
 
 FILES = 20_000
 WITHIN_S = 2.0  # watchman's own bound, on a machine that has nothing else to do
-TIMES_PLAIN = (
-    10  # and on a slower or busier one, so many times what a plain look at the same files takes there
-)
+TIMES_PLAIN = 10  # elsewhere, so many times what a plain look at the same files takes
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
@@ -105,8 +103,7 @@ def stop_and_create(daemon: Daemon, root: Path) -> None:
     took_s = time.monotonic() - started_s
     assert total == FILES + 1
     plain_s = plain_look_s(root)
-    print(f"complete {took_s:.2f} s after SIGCONT; a plain look takes {plain_s:.2f} s")
-    assert took_s <= max(WITHIN_S, TIMES_PLAIN * plain_s)
+    assert took_s <= max(WITHIN_S, TIMES_PLAIN * plain_s), f"{took_s} s; a plain look takes {plain_s} s"
     daemon.wait_for(lambda: daemon.statistics("watcher")["full_batches"] > full_batches)
     watcher = daemon.statistics("watcher")
     assert watcher["watcher_restarts_total"] == 0

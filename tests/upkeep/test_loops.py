@@ -177,7 +177,7 @@ async def test_a_bug_while_warming_is_counted_and_survived(
 
 
 async def test_two_thousand_files_are_one_batch(post: Post, until: Until, said: io.StringIO) -> None:
-    """A checkout is one line in the log and one revision, not thousands."""
+    """A checkout is one line in the log, and a revision for each part of it that keeps the loop for 3 ms."""
     # Half a second of quiet, so that a busy machine cannot make two bursts of one.
     await post.watch(WatchConfig(step_ms=5, settle_ms=500, max_settle_ms=5_000))
     await until(lambda: post.counts.batches == 1)  # the first look at everything
@@ -190,7 +190,7 @@ async def test_two_thousand_files_are_one_batch(post: Post, until: Until, said: 
     await asyncio.to_thread(check_out)
     await until(lambda: sum(batch["added"] for batch in logged(said, "batch")) == 2_000)
     batches = logged(said, "batch")
-    assert post.keeper.library.revision - before == len(batches)
+    assert post.keeper.library.revision - before <= len(batches) + 2_000 // flows.READ_AT_ONCE
     assert len(batches) <= 3  # one, unless the disk itself pauses for half a second
 
 
