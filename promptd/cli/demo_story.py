@@ -116,7 +116,7 @@ def _show_snapshot(daemon: DemoDaemon) -> None:
 
 
 def _compact(snapshot: dict[str, Any]) -> Iterator[str]:
-    """What fits a screen of the snapshot, as JSON again: the first values of each section, and how many more."""
+    """The snapshot as JSON, of each section what fits a line, so that the whole fits a screen."""
     members = [f"  {json.dumps(key)}: {_first(value)}" for key, value in snapshot.items()]
     yield "{"
     for member in (*(f"{member}," for member in members[:-1]), members[-1]):
