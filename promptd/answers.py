@@ -3,12 +3,14 @@
 A prompt's result is encoded once and kept with it; only what depends on the moment is put on its end.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from promptd import flows
 from promptd.engine import check as checking
+from promptd.engine.component import Reading
 from promptd.engine.fitting import forms
 from promptd.engine.fitting.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.engine.library import Component
@@ -231,7 +233,10 @@ def _edges(component: Component) -> list[dict[str, Any]]:
 def check(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
     """The report on the whole library as it is now."""
     yield flows.Reconcile()
-    report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems)
+    wishes = checking.section_wishes(keeper.library)
+    readings: list[Reading] = yield flows.Read(tuple({wish.place for wish in wishes}))
+    lost = yield flows.Compute(partial(checking.lost_sections, wishes, readings))
+    report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems, lost)
     shown: dict[str, Any] = {"roots": keeper.files.roots, **msgspec.structs.asdict(report)}
     return shown | {"clock": keeper.clock}
 
