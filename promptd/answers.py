@@ -20,6 +20,7 @@ from promptd.flows import Flow
 from promptd.keeper import Keeper
 from promptd.params import (
     AssembleParams,
+    ChangesParams,
     GetParams,
     GraphParams,
     ListParams,
@@ -29,7 +30,7 @@ from promptd.params import (
 
 
 def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
-    """A prompt's result object, encoded; what depends on the moment is spliced in at its end."""
+    """A prompt's result object, encoded; what depends on the moment is put on its end at each revision."""
     if prompt.encoded is None:
         head = _text(keeper, prompt) | {
             "tokens": prompt.tokens,
@@ -44,8 +45,14 @@ def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
             "manifest": prompt.manifest,
             "warnings": prompt.warnings,
         }
+        head |= {key: piece for key, piece in (prompt.pieces or {}).items() if key in head}
+        prompt.pieces = None
         prompt.encoded = msgspec.json.encode(head)[:-1]
-    return prompt.encoded + _tail(keeper, prompt)
+        prompt.encoded_bytes = len(prompt.encoded)
+    if prompt.encoded_at != keeper.library.revision:
+        prompt.encoded = prompt.encoded[: prompt.encoded_bytes] + _tail(keeper, prompt)
+        prompt.encoded_at = keeper.library.revision
+    return prompt.encoded
 
 
 def _text(keeper: Keeper, prompt: Prompt) -> dict[str, Any]:
@@ -136,6 +143,25 @@ def components(keeper: Keeper, params: ListParams, _sweep: Sweep) -> Flow[dict[s
     chosen = [keeper.library.get(id) for id in ids if matches(id, (params.glob,))]
     return {
         "components": [_listed(keeper, component) for component in chosen if component is not None],
+        "total": len(ids),
+        "clock": keeper.clock,
+    }
+
+
+def changes(keeper: Keeper, params: ChangesParams, _sweep: Sweep) -> Flow[dict[str, Any]]:
+    """`changes`: what is different in the list since a clock, or the whole list if that cannot be told."""
+    yield flows.Reconcile()
+    library = keeper.library
+    ids = library.ids()
+    revision = params.since_revision(keeper.instance)
+    known = None if revision is None or revision > library.revision else library.history.since(revision)
+    touched = ids if known is None else sorted(known)
+    listed = [id for id in touched if library.is_listed(id)]
+    chosen = [library.get(id) for id in listed]
+    return {
+        "fresh_instance": known is None,
+        "components": [_listed(keeper, component) for component in chosen if component is not None],
+        "removed": sorted(set(touched).difference(listed)),
         "total": len(ids),
         "clock": keeper.clock,
     }

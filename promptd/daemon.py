@@ -1,11 +1,12 @@
 """The daemon: composition root and order of life.
 
 Start: bind the socket (so that a second instance fails at once), watch, and listen: a prompt that is asked
-for reads what it consists of. Meanwhile load the vocabulary, read the library, warm the hot set, and then
-say READY; a `ping` is answered from then on. Stop: say STOPPING, accept no more, finish what is under way,
-write the last snapshot. Everything is built here and handed to everyone else; the wings do not know each
-other. `serve.*` and `state.*` take a restart to change, the rest is taken over by a reload, which builds a
-new keeper beside the old one and exchanges them when it is warm.
+for reads what it consists of. Meanwhile read the library, as far as the index of the last run does not know
+it, and then say READY; a `ping` is answered from then on. The vocabulary and the hot set follow in the
+background; who needs a count earlier loads the vocabulary at once. Stop: say STOPPING, accept no more,
+finish what is under way, write the last snapshot. Everything is built here and handed to everyone else; the
+wings do not know each other. `serve.*` and `state.*` take a restart to change, the rest is taken over by a
+reload, which builds a new keeper beside the old one and exchanges them when it is warm.
 """
 
 import asyncio
@@ -23,7 +24,9 @@ from msgspec import structs
 
 from promptd import __version__, flows, log
 from promptd import config as configuration
+from promptd.claim import Claim
 from promptd.config import Config
+from promptd.engine.graph import strongly_connected
 from promptd.engine.library import Delta
 from promptd.engine.request import Request
 from promptd.errors import AlreadyRunning, ConfigError, PromptdError
@@ -52,7 +55,10 @@ RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a keeper is not made of
 INTERVALS = ("monitor.", "watch.reconcile_s")
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
-LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
+# Of stop_s: three quarters for requests in flight, then Busy is sent to those whose time is up, and the last
+# tenth is for ending the loops and writing the last snapshot.
+HEARD, SEEN_OUT = 0.75, 0.9
+LAST_WORDS_S = 0.25  # for sending Busy, however short stop_s is
 
 _log = log.get_logger("promptd.daemon")
 Load = Callable[[], Config]
@@ -74,9 +80,11 @@ class Daemon:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.Task[None]] = []
         self._generation = 0
+        self._problem: ConfigError | None = None  # what shows after READY that we cannot live with
         self.state = Path(configuration.state_directory(config, environment))
+        self.claim = Claim(self.state)
         self.keeper = self._keeper(config, Tokenizer(config.tokens.encoding))
-        self.upkeep = Upkeep(self.keeper, self.state, self.spawn)
+        self.upkeep = Upkeep(self.keeper, self.state, self.spawn, claim=self.claim)
         self.subscriptions = Subscriptions(self.keeper, self.spawn, self._unforeseen)
         self.handler = Handler(
             self.keeper, services_of(self), self.spawn, self._unforeseen, self.upkeep.reconcile
@@ -94,7 +102,7 @@ class Daemon:
         self.handler.on_closed += [self.subscriptions.forget, self.alert_feed.forget]
         self.history = HistoryWriter(History(self.state, monitor.history_bytes), monitor.history_s)
         beside = (self.history, MetricsWriter(self.state, __version__))
-        self.snapshots = Snapshots(self.state, sampler, about, look=self.observatory.look, beside=beside)
+        self.snapshots = Snapshots(self.claim, sampler, about, look=self.observatory.look, beside=beside)
 
     def __repr__(self) -> str:
         return f"<Daemon {self.keeper!r}>"
@@ -130,7 +138,11 @@ class Daemon:
     # -- start --------------------------------------------------------------------------------
 
     async def live(self) -> None:
-        """From the bound socket to the last snapshot. Raises AlreadyRunning, ConfigError."""
+        """From the bound socket to the last snapshot. Raises AlreadyRunning, ConfigError.
+
+        Garbage is collected from READY on: until then nothing becomes garbage, and every collection would
+        look at all there is.
+        """
         self._mind_signals()
         listener = self.listener = self._listener()
         try:
@@ -140,6 +152,8 @@ class Daemon:
         finally:
             await self._see_out(listener)
             await self._wind_up()
+        if self._problem is not None:
+            raise self._problem
 
     def _mind_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -170,14 +184,16 @@ class Daemon:
         await self._prepare()
         self.keeper.observers.append(self.subscriptions.changed)
         await listener.start()  # a prompt reads what it needs itself: it need not wait for all the rest
-        await self._fill(self.keeper)
+        index = self.keeper.loader.index
+        await flows.drive(self.keeper, flows.reconcile(self.keeper))
         self.keeper.observers += [self.upkeep.changed, self._say_how_many]
-        self.upkeep.begin()
+        self.upkeep.begin(index)
         self._set_timers()
         self.is_ready.set()
-        gc.collect()
         gc.freeze()  # a full collection over what lives as long as we do stops the loop for 25 ms
+        gc.enable()
         self._say_ready()
+        self.spawn(self._get_warm(self.keeper))
         _log.info(
             "ready",
             components=len(self.keeper.library),
@@ -192,18 +208,24 @@ class Daemon:
             await asyncio.to_thread(self.state.mkdir, mode=0o700, parents=True, exist_ok=True)
         except OSError as problem:  # only use counts and the snapshot suffer, and say so themselves
             _log.warning("no state directory", path=self.state, error=problem)
+        await asyncio.to_thread(self.keeper.tokenizer.require)
         await self.upkeep.restore()
         await self.upkeep.watch(self.config.watch)
 
-    async def _fill(self, keeper: Keeper) -> None:
-        """Load the vocabulary, read the whole library, warm what is hot.
+    async def _get_warm(self, keeper: Keeper) -> None:
+        """After READY: what the first requests would otherwise wait for, one after the other."""
+        try:
+            await self._warm(keeper)
+        except ConfigError as problem:  # a damaged vocabulary
+            self._problem = problem
+            self.stopping.set()
 
-        One after the other: side by side they would only take turns at the interpreter lock, and the
-        loader would take the waiting for slow reads.
-        """
+    async def _warm(self, keeper: Keeper) -> None:
+        """Load the vocabulary, read and count what is hot."""
         await asyncio.to_thread(keeper.tokenizer.load)
-        await flows.drive(keeper, flows.reconcile(keeper))
+        await asyncio.to_thread(strongly_connected, {})
         await flows.drive(keeper, flows.warm(keeper))
+        await flows.drive(keeper, flows.count_hot(keeper))
 
     def _observe(self, keeper: Keeper) -> None:
         keeper.observers += [self.upkeep.changed, self.subscriptions.changed, self._say_how_many]
@@ -251,9 +273,9 @@ class Daemon:
         for timer in self._timers:
             timer.cancel()
         stop_s = self.config.serve.stop_s
-        time_is_up = asyncio.get_running_loop().call_later(stop_s, self.handler.stop)
+        time_is_up = asyncio.get_running_loop().call_later(HEARD * stop_s, self.handler.stop)
         try:
-            await listener.stop(stop_s + LAST_WORDS_S)
+            await listener.stop(max(SEEN_OUT * stop_s, LAST_WORDS_S))
         finally:
             time_is_up.cancel()
 
@@ -262,8 +284,9 @@ class Daemon:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.upkeep.keep()
+        await self.upkeep.keep(is_last=True)
         await self.snapshots.write(is_last=True)
+        self.claim.release()
         await asyncio.to_thread(self.keeper.close)
         self.notifier.close()
         _log.info("stopped")
@@ -331,8 +354,11 @@ class Daemon:
         self.keeper.fold_uses(now_s)
         keeper.hot.restore(self.keeper.hot.weights(now_s), age_s=0.0)
         keeper.fitter.popular = self.keeper.fitter.popular
+        await self.upkeep.lend(keeper)
         try:
-            await self._fill(keeper)
+            await asyncio.to_thread(keeper.tokenizer.require)
+            await flows.drive(keeper, flows.reconcile(keeper))
+            await self._warm(keeper)
         except BaseException:
             keeper.close()
             raise

@@ -8,6 +8,7 @@ threads; none keeps state but `Sweep`, which lives for one turn.
 """
 
 import hashlib
+import itertools
 import os
 import stat
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from promptd import listing
 from promptd.engine.component import Place, Signature
+from promptd.engine.request import Facts
 from promptd.engine.resolve import Names
 from promptd.errors import ComponentError, ComponentTooLarge, EncodingError, OutsideRoot, UnreadableComponent
 from promptd.listing import Listing, real_path_of, signature_from, signature_of
@@ -26,6 +28,7 @@ TORN_WAIT_S, TORN_STEP_S = 0.1, 0.005
 SLOW_STAT_S = 0.0001  # local file systems take 0.002 ms; 50 facts at this rate hold the event loop for 5 ms
 STAT_SMOOTHING = 0.05  # weight of the newest sweep in the running mean
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
+_orders = itertools.count(1)
 _O_PATH = getattr(os, "O_PATH", 0) if listing.HAS_PROC else 0
 
 
@@ -39,6 +42,7 @@ class Look:
     digest: str = ""
     text: str | None = None
     error: ComponentError | None = None
+    order: int = 0
     seconds: float = 0.0
 
 
@@ -92,10 +96,11 @@ class Files:
     def _look_steadily(self, place: Place) -> Look:
         path = self.path(place)
         for _ in range(MAX_READ_ATTEMPTS):
+            order = next(_orders)
             look = self._look_once(place, path)
             if look.signature == signature_of(path):
                 break
-        return look
+        return replace(look, order=order)
 
     def _look_once(self, place: Place, path: str) -> Look:
         now = time.time_ns()  # before the read: a write after this moment must look newer or racy
@@ -218,12 +223,16 @@ class Files:
 class Sweep:
     """Signatures as of one turn of the loop: each path is looked at once, however many ask.
 
-    `seen` are the signatures so far, None where there was nothing or a directory.
+    `seen` are the signatures so far, None where there was nothing or a directory; `held` are the facts that
+    were found to hold, and at which revision of the library.
     """
+
+    __slots__ = ("_looks", "files", "held", "seen")
 
     def __init__(self, files: Files) -> None:
         self.files = files
         self.seen: dict[str, Signature | None] = {}
+        self.held: dict[Facts, int] = {}
         self._looks: dict[Place, Look] = {}
 
     def __repr__(self) -> str:
@@ -249,6 +258,16 @@ class Sweep:
             started = time.perf_counter()
             self.seen.update(zip(new, map(signature_of, new), strict=True))
             self.files.observe_stats(len(new), time.perf_counter() - started)
+
+    def ask(self, facts: Facts) -> bool:
+        """Have the proof of some facts asked, unless a stat is slow, and measure how long that takes."""
+        files = self.files
+        if facts.proof is None or not facts.paths or files.stat_s > SLOW_STAT_S:
+            return False
+        started = time.perf_counter()
+        is_same = facts.proof()
+        files.observe_stats(len(facts.paths), time.perf_counter() - started)
+        return is_same
 
     def looked(self, place: Place) -> Look | None:
         """What was read of a place in this sweep, if it was."""

@@ -7,7 +7,6 @@ has to be read again in that sweep. Reading is never done here, in the middle of
 what somebody has to do first.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from promptd.engine.component import Place, Reading
 from promptd.engine.library import Component
 from promptd.engine.request import Facts, Request
 from promptd.files import Sweep
+from promptd.proof import Proof
 
 MAX_READS_A_REQUEST = 3  # a file that changes faster than we can read it is answered as inconsistent
 
@@ -45,7 +45,7 @@ class Attempt:
     """
 
     request: Request
-    reads: Counter[Place] = field(default_factory=Counter)
+    reads: dict[Place, int] = field(default_factory=dict)
     readings: dict[str, Reading] = field(default_factory=dict)
     unsteady: dict[Place, None] = field(default_factory=dict)
     made: object = None
@@ -61,11 +61,30 @@ class Attempt:
 
     def exhausted(self, place: Place) -> bool:
         """True if a place was read so often that its next change is no longer waited out."""
-        return self.reads[place] >= MAX_READS_A_REQUEST
+        return self.reads.get(place, 0) >= MAX_READS_A_REQUEST
+
+    def will_read(self, places: Iterable[Place]) -> None:
+        """Count a read of each of these places."""
+        for place in places:
+            self.reads[place] = self.reads.get(place, 0) + 1
 
 
-def holds(facts: Facts, sweep: Sweep) -> bool:
-    """True if nothing in the facts has changed on disk since it was read. About 3 µs a fact."""
+def holds(facts: Facts, sweep: Sweep, revision: int) -> bool:
+    """True if nothing in the facts has changed on disk since it was read; `revision` is the library's.
+
+    Asked of the disk once a sweep. What held before is looked at whole (0.4 to 1.5 µs a fact), and fact by
+    fact only if something is different, or if the library is: then a component may have another digest.
+    """
+    if sweep.held.get(facts) == revision:
+        return True
+    is_proved = facts.proved_at == revision and sweep.ask(facts)
+    if not is_proved and not _hold_one_by_one(facts, sweep, revision):
+        return False
+    sweep.held[facts] = revision
+    return True
+
+
+def _hold_one_by_one(facts: Facts, sweep: Sweep, revision: int) -> bool:
     if unswept(facts, sweep):
         return False
     seen = sweep.seen
@@ -74,7 +93,12 @@ def holds(facts: Facts, sweep: Sweep) -> bool:
             return False
         if component.is_racy and not _is_confirmed(component, sweep):
             return False
-    return not facts.absent or all(seen[path] is None for path, _ in facts.absent)
+    if not all(seen[path] is None for path, _ in facts.absent):
+        return False
+    if not any(component.is_racy for component, _, _ in facts.files):
+        facts.proof = Proof(facts.paths, [seen[path] for path in facts.paths]).holds
+        facts.proved_at = revision
+    return True
 
 
 def needs(facts: Facts, attempt: Attempt, sweep: Sweep) -> Needs:

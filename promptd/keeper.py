@@ -78,7 +78,7 @@ class Keeper:
         self._outlines: Cache[tuple[str, ...], Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
         self._made_cold = 0  # prompts for which a file had to be read
-        self._uses: Counter[str] = Counter()  # of prompts that are gone, until they are folded
+        self._uses: Counter[Facts] = Counter()  # of prompts, by what they rest on, until they are folded
         self.observers: list[Observer] = []
         self.problems: tuple[str, ...] = ()
         self.directories: tuple[str, ...] = tuple(self.files.roots)
@@ -97,15 +97,19 @@ class Keeper:
     def current(self, request: Request, sweep: Sweep) -> Prompt | None:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
         prompt = self.prompts.peek(request)
-        if prompt is None or not self.holds(prompt.facts, sweep) or not self.fitter.is_current(prompt):
+        if prompt is None or not self._stands(prompt, sweep):
             return None
         prompt.uses += 1
         return self.prompts.get(request)
 
-    def used_again(self, prompt: Prompt, times: int) -> None:
-        """Count further answers with a prompt that is current in the same sweep."""
-        prompt.uses += times
-        self.prompts.hit(times)
+    def _stands(self, prompt: Prompt, sweep: Sweep) -> bool:
+        is_true = freshness.holds(prompt.facts, sweep, self.library.revision)
+        return is_true and (prompt.worth_version < 0 or self.fitter.is_current(prompt))
+
+    def used_again(self, prompt: Prompt) -> None:
+        """Count a further answer with a prompt that is current in the same sweep."""
+        prompt.uses += 1
+        self.prompts.hit(1)
 
     def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs | Work | Words:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
@@ -131,7 +135,7 @@ class Keeper:
         needs = freshness.needs(facts, attempt, sweep)
         if not (needs.places or needs.paths):
             needs = Needs(tuple(self._without_text(members, attempt))) or needs
-        attempt.reads.update(needs.places)
+        attempt.will_read(needs.places)
         return needs
 
     def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
@@ -192,8 +196,8 @@ class Keeper:
         return Facts(files, absent, paths, ids)
 
     def holds(self, facts: Facts, sweep: Sweep) -> bool:
-        """True if nothing in the facts has changed on disk since it was read. About 3 µs a fact."""
-        return freshness.holds(facts, sweep)
+        """True if nothing in the facts has changed on disk since it was read."""
+        return freshness.holds(facts, sweep, self.library.revision)
 
     # -- a change -----------------------------------------------------------------------------
 
@@ -246,29 +250,22 @@ class Keeper:
                 ]
         return places
 
-    def differences(self, listing: Listing) -> list[Place]:
-        """The places a scan shows to differ from what is held: what a reconcile has to read."""
-        found = listing.found
-        held, differing = set[Place](), list[Place]()
-        for place, signature in self.library.held():
-            held.add(place)
-            if signature is None or found.get(place) != signature:
-                differing.append(place)
-        return [*(place for place in found if place not in held), *differing]
-
     def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
         """Readings that forget those of the ids that a scan from scratch would not know.
 
         What no listing shows is known for two reasons: a directive leads there, or somebody asked for it by
         name. Without either it goes; so does what is unusable and was only asked for, for below a link that
-        leads out or an unreadable directory nobody can say what there is.
+        leads out or an unreadable directory nobody can say what there is. Where an earlier root hides it, it
+        goes in any case: it is read again when it is needed.
         """
-        held = (self.library.get(id) for id in ids)
-        return [
-            Reading(component.place)
-            for component in held
-            if component is not None and component.place not in listing.found and self._is_stray(component)
+        ids = list(ids)
+        held = (component for id in ids if (component := self.library.get(id)) is not None)
+        hidden = (shadow for id in ids for shadow in self.library.shadows.of(id))
+        places = [
+            *(component.place for component in held if self._is_stray(component)),
+            *(shadow.place for shadow in hidden if shadow.error is not None),
         ]
+        return [Reading(place) for place in places if place not in listing.found]
 
     def _is_stray(self, component: Component) -> bool:
         if component.error is not None:
@@ -282,6 +279,7 @@ class Keeper:
         self.directories = listing.directories
         self.problems = listing.problems
         self.is_complete = True
+        self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------
 
@@ -289,17 +287,20 @@ class Keeper:
         """Count the uses of prompts since the last call towards their components."""
         for request, prompt in self.prompts.items():
             self._spend(request, prompt)
-        for id, times in self._uses.items():
+        uses: Counter[str] = Counter()
+        for facts, times in self._uses.items():
+            uses.update({component.id: times for component, _, _ in facts.files})
+        for id, times in uses.items():
             if id in self.library:
                 self.hot.use((id,), now_s, times)
         self._uses.clear()
 
     def _spend(self, _request: Request, prompt: Prompt) -> None:
         """Take a prompt's uses over, so that they outlive it."""
-        for component, _, _ in prompt.facts.files if prompt.uses else ():
-            self._uses[component.id] += prompt.uses
-        self.fitter.spend(prompt)
-        prompt.uses = 0
+        if prompt.uses:
+            self._uses[prompt.facts] += prompt.uses
+            self.fitter.spend(prompt)
+            prompt.uses = 0
 
     def pin_hot(self) -> list[Place]:
         """Pin the hot set; returns the places of those that are not in the cache."""
@@ -309,6 +310,11 @@ class Keeper:
             for id in sorted(pinned)
             if id not in self.texts and (component := self.library.get(id))
         ]
+
+    def hot_texts(self) -> list[str]:
+        """Bodies of the hot set, as far as they are in the cache."""
+        held = ((self.library.get(id), self.texts.peek(id)) for id in sorted(self.texts.pins))
+        return [text[component.parsed.body_start :] for component, text in held if component and text]
 
     def _is_usable(self, id: str) -> bool:
         component = self.library.get(id)

@@ -20,7 +20,7 @@ from promptd.engine.resolve import Names
 MAX_DIRECTORY_DEPTH = 64
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 HAS_PROC = os.path.isdir("/proc/self/fd")  # Linux; elsewhere paths are walked step by step
-_FIELDS = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")  # those of a Signature
+fields_of = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")  # those of a Signature
 _KIND = stat.S_IFMT(0o177777)
 _new = tuple.__new__
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
@@ -30,11 +30,15 @@ IsInside = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One scan of all roots. `problems` are sentences about what could not be listed."""
+    """One scan of all roots. `problems` are sentences about what could not be listed.
+
+    `links` are those of the found that are reached through a symlink of their own.
+    """
 
     found: dict[Place, Signature]
     directories: tuple[str, ...]
     problems: tuple[str, ...] = ()
+    links: frozenset[Place] = frozenset()
 
 
 def scan(roots: Sequence[str], names: Names, is_inside: IsInside, max_files: int) -> Listing:
@@ -42,7 +46,7 @@ def scan(roots: Sequence[str], names: Names, is_inside: IsInside, max_files: int
     walk = _Walk(names, is_inside, max_files)
     for root, top in enumerate(roots):
         walk.tree(root, _Step(top))
-    return Listing(walk.found, tuple(walk.directories), tuple(walk.problems))
+    return Listing(walk.found, tuple(walk.directories), tuple(walk.problems), frozenset(walk.links))
 
 
 def directories(
@@ -76,6 +80,7 @@ class _Walk:
     found: dict[Place, Signature] = field(default_factory=dict)
     directories: dict[str, str] = field(default_factory=dict)  # as reached -> where it really is
     problems: list[str] = field(default_factory=list)
+    links: set[Place] = field(default_factory=set)
 
     def tree(self, root: int, top: _Step) -> None:
         steps = [top]
@@ -125,6 +130,8 @@ class _Walk:
         return below
 
     def file(self, place: Place, directory: str, entry: os.DirEntry[str]) -> None:
+        if entry.is_symlink():
+            self.links.add(place)
         try:
             self.found[place] = signature_from(entry.stat())
         except _NOTHING_THERE:
@@ -169,7 +176,7 @@ def real_path_of(descriptor: int, path: str) -> str:
 
 def signature_from(found: os.stat_result) -> Signature:
     """The signature of what was stat-ed."""
-    return _new(Signature, _FIELDS(found))  # half the time of Signature(…): this is done for every fact
+    return _new(Signature, fields_of(found))  # half the time of Signature(…): this is done for every fact
 
 
 def signature_of(path: str) -> Signature | None:

@@ -19,6 +19,7 @@ from promptd.keeper import Keeper
 from promptd.params import (
     AlertsParams,
     AssembleParams,
+    ChangesParams,
     GetParams,
     GraphParams,
     ListParams,
@@ -103,6 +104,16 @@ METHODS: dict[str, Method] = {
             "components (id, description, size_bytes, digest, requires, dependents, error), total, clock",
             (),
             answers.components,
+        ),
+        Method(
+            "changes",
+            ChangesParams,
+            "What became different in the list since a clock. With `fresh_instance` true the clock is of"
+            " another instance (a restart, a reload) or too old, and this is the whole list: forget yours.",
+            "fresh_instance, components (as in list: added or different), removed (ids that are no longer"
+            " listed), total, clock",
+            (),
+            answers.changes,
         ),
         Method(
             "dependencies",

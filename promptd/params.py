@@ -4,6 +4,7 @@ A mistyped or unknown parameter is refused when these are decoded, before anythi
 decoded for a prompt turns into a Request here; nothing is answered in this file.
 """
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 import msgspec
@@ -23,7 +24,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
-class PromptParams(Params, frozen=True):
+class PromptParams(Params, frozen=True, dict=True):
     """Which prompt: `name`, or `components` in order, with values."""
 
     name: Name | UnsetType = UNSET
@@ -33,6 +34,10 @@ class PromptParams(Params, frozen=True):
 
     def request(self) -> Request:
         """The request meant. Raises InvalidParams unless exactly one of name and components is given."""
+        return self._request
+
+    @cached_property
+    def _request(self) -> Request:
         if isinstance(self.components, UnsetType):
             if isinstance(self.name, UnsetType):
                 raise InvalidParams("give `name` (one component) or `components` (a list, in order)")
@@ -121,6 +126,27 @@ class ListParams(Params, frozen=True):
     """Which components: `**` crosses directories, `*` does not."""
 
     glob: Annotated[str, Meta(min_length=1, max_length=1024)] = "**"
+
+
+class ChangesParams(Params, frozen=True):
+    """Since when: a `clock` of an earlier answer."""
+
+    since: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^c:[^:]+:(0|[1-9][0-9]{0,17})$",
+                max_length=200,
+                description="the `clock` of the answer you hold; without one, all there is",
+            ),
+        ]
+        | None
+    ) = None
+
+    def since_revision(self, instance: str) -> int | None:
+        """The revision meant; None if the clock is that of another instance, or there is none."""
+        _, of, revision = (self.since or "c::").split(":")
+        return int(revision) if of == instance else None
 
 
 class GraphParams(Params, frozen=True):

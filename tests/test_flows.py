@@ -10,7 +10,7 @@ import pytest
 from promptd import flows
 from promptd.engine.component import Place
 from promptd.engine.request import Prompt, request_of
-from promptd.errors import OutsideRoot, UnknownComponent
+from promptd.errors import OutsideRoot, UnknownComponent, UnreadableComponent
 from promptd.files import Files, Look, Sweep
 from promptd.keeper import Keeper
 from tests.conftest import Library
@@ -82,6 +82,42 @@ def test_reconcile_forgets_what_no_directive_leads_to_any_more(library: Library)
     flows.run(keeper, flows.reconcile(keeper))
     assert "raw.xml" not in keeper.library
     assert keeper.library.graph.count_dependents("a.md") == 1
+
+
+def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> None:
+    """One reconcile is enough to know what it leads to, as it is for one who starts from nothing."""
+    first, second = library({"first/a.md": "a"}) / "first", library({"second/d/c.md": "c"}) / "second"
+    roots = [str(first), str(second)]
+    keeper = keeper_of(first, roots=roots)
+    (first / "d").symlink_to("d")  # a loop: nobody can say whether d/c.md is below it
+    with pytest.raises(UnreadableComponent):
+        flows.run(keeper, flows.assemble(keeper, request_of(("d/c.md",)), Sweep(keeper.files)))
+    (second / "d/c.md").write_text("<include>raw.xml</include>")
+    (second / "raw.xml").write_text("<include>deep.xml</include>")
+    (second / "deep.xml").write_text("deep")
+    flows.run(keeper, flows.reconcile(keeper))
+    assert held(keeper) == held(keeper_of(first, roots=roots))
+
+
+def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Library) -> None:
+    """Asked for below a loop in the second root, then there in the first: only the first is held."""
+    first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
+    roots = [str(first), str(second)]
+    keeper = keeper_of(first, roots=roots)
+    (second / "d").symlink_to("d")
+    with pytest.raises(UnreadableComponent):
+        flows.run(keeper, flows.assemble(keeper, request_of(("d/c.md",)), Sweep(keeper.files)))
+    library({"first/d/c.md": "c"})
+    flows.run(keeper, flows.reconcile(keeper))
+    assert held(keeper) == held(keeper_of(first, roots=roots))
+    (first / "d/c.md").unlink()
+    with pytest.raises(UnreadableComponent):
+        flows.run(keeper, flows.assemble(keeper, request_of(("d/c.md",)), Sweep(keeper.files)))
+
+
+def held(keeper: Keeper) -> set[Place]:
+    """Every place a keeper holds a reading of."""
+    return {place for place, _ in keeper.library.held()}
 
 
 def test_follow_reads_what_a_watcher_points_at(library: Library) -> None:

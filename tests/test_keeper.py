@@ -203,11 +203,15 @@ def test_differences_are_what_a_reconcile_has_to_read(made: Made, monkeypatch: p
     make_files_look_old(monkeypatch)
     keeper = made()
     flows.run(keeper, flows.reconcile(keeper))
-    assert keeper.differences(keeper.files.scan()) == []
+    assert flows.run(keeper, flows.differences(keeper, keeper.files.scan())) == []
     path_of(keeper, "q.md").unlink()
     path_of(keeper, "part.md").write_text("changed")
     path_of(keeper, "new.md").write_text("new")
-    assert {place.id for place in keeper.differences(keeper.files.scan())} == {"q.md", "part.md", "new.md"}
+    assert {place.id for place in flows.run(keeper, flows.differences(keeper, keeper.files.scan()))} == {
+        "q.md",
+        "part.md",
+        "new.md",
+    }
 
 
 # -- the hot set ----------------------------------------------------------------------------------
@@ -225,7 +229,8 @@ def test_each_answer_is_a_use_of_what_is_in_it(made: Made, monkeypatch: pytest.M
     keeper = made()
     prompt = ask(keeper, P)
     ask(keeper, P)
-    keeper.used_again(prompt, 3)
+    for _ in range(3):
+        keeper.used_again(prompt)
     ask(keeper, Q)
     assert weights(keeper) == {"p.md": 5.0, "part.md": 5.0, "q.md": 1.0}
     assert weights(keeper) == {"p.md": 5.0, "part.md": 5.0, "q.md": 1.0}

@@ -25,6 +25,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Library": {
         "list": "promptd.cli.catalogue:list_components",
+        "changes": "promptd.cli.catalogue:changes",
         "deps": "promptd.cli.catalogue:deps",
         "graph": "promptd.cli.graphs:graph",
         "check": "promptd.cli.check:check",

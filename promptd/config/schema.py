@@ -180,7 +180,10 @@ class ServeConfig(_Section, frozen=True):
     stall_s: Annotated[
         float, _says("a peer that does not read its replies is dropped after this time", gt=0, le=86_400)
     ] = 10.0
-    stop_s: Annotated[float, _says("time for requests in flight when stopping", ge=0, le=3_600)] = 5.0
+    stop_s: Annotated[
+        float,
+        _says("time for stopping; requests in flight get three quarters of it", ge=0, le=3_600),
+    ] = 5.0
 
 
 Price = Annotated[float, Meta(ge=0, le=1_000_000)]

@@ -11,33 +11,58 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+import msgspec
+
 from promptd.engine.arguments import split_words
+from promptd.engine.mould import Mould
 from promptd.engine.skeleton import Note, Rules, Skeleton
 from promptd.engine.slots import Slot
 from promptd.errors import MissingVariable
 
 MAX_NAMED_NEAR = 5
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The text, the code-point offset at which each part begins (one more than parts), and warnings."""
+    """The text, the code-point offsets at which the runs of its mould begin (and where the last ends)."""
 
     text: str
-    offsets: tuple[int, ...]
-    notes: tuple[Note, ...]
+    starts: tuple[int, ...]
+    mould: Mould
+    notes: tuple[Note, ...] = ()
+    values: tuple[str, ...] = ()  # in the place of each slot, and what was put behind the last run
+
+    def encoded(self) -> msgspec.Raw:
+        """The text as JSON; only the values are encoded for it."""
+        pieces = self.mould.encoded.copy()
+        for (run, _), value in zip(self.mould.slots, self.values, strict=False):
+            pieces[run] = _encode(value)[1:-1]
+        pieces += [_encode(value)[1:-1] for value in self.values[len(self.mould.slots) :]]
+        return msgspec.Raw(b'"%b"' % b"".join(pieces))
+
+    def offset(self, part: int) -> int:
+        """Where a part of the skeleton begins; of one more than there are, where the last one ends."""
+        return self.starts[self.mould.run_of[part]] + self.mould.within[part]
 
 
 def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None, rules: Rules) -> Filled:
     """Fill a skeleton. Raises MissingVariable naming the declaration of a required one without value."""
     filler = _Filler({**rules.variables, **variables}, skeleton, arguments)
     filler.check_required()
-    parts = [part if isinstance(part, str) else filler.text_of(part) for part in skeleton.parts]
-    offsets = (0, *accumulate(len(part) for part in parts))
+    mould = skeleton.mould
+    values = [filler.text_of(slot) for _, slot in mould.slots]
+    texts: list[str] = mould.runs.copy()  # type: ignore[assignment] # the slots among them are replaced below
+    for (run, _), value in zip(mould.slots, values, strict=True):
+        texts[run] = value
+    starts = (0, *accumulate(map(len, texts)))
     if arguments and not filler.used_arguments:
-        parts.append(f"\n\nARGUMENTS: {arguments}")
-    notes = (*_empty(skeleton, filler.empty), *_unused(skeleton, variables))
-    return Filled("".join(parts), offsets, notes)
+        values.append(f"\n\nARGUMENTS: {arguments}")
+        texts.append(values[-1])
+    notes: tuple[Note, ...] = ()
+    if filler.empty or not mould.names.issuperset(variables):
+        notes = (*_empty(skeleton, filler.empty), *_unused(skeleton, variables))
+    return Filled("".join(texts), starts, mould, notes, tuple(values))
 
 
 class _Filler:
@@ -103,8 +128,7 @@ def _empty(skeleton: Skeleton, names: Mapping[str, None]) -> Iterator[Note]:
 
 
 def _unused(skeleton: Skeleton, variables: Mapping[str, str]) -> Iterator[Note]:
-    known = {part.name for part in skeleton.parts if isinstance(part, Slot) and part.kind == "variable"}
-    known |= skeleton.variables.keys()
+    known = skeleton.mould.names | skeleton.variables.keys()
     for name in sorted(variables.keys() - known):
         listed = ", ".join(sorted(known)[:MAX_NAMED_NEAR]) or "none"
         message = f"variable {name!r} is used nowhere in this prompt; its variables: {listed}"

@@ -15,7 +15,7 @@ from promptd.engine.fill import Filled
 from promptd.engine.fitting.allocate import Row
 from promptd.engine.fitting.cost import Estimate, Savings
 from promptd.engine.library import Component
-from promptd.engine.skeleton import Draft, Note, Skeleton, Unit
+from promptd.engine.skeleton import Note, Skeleton, Unit
 from promptd.engine.tolerant_yaml import as_text
 from promptd.errors import InvalidParams
 
@@ -23,8 +23,7 @@ MAX_NAMES = 1_000
 MAX_NUMBER_BITS = 4_096  # Python refuses to write out numbers of more than 4,300 digits
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """How a prompt is wanted; None is what the configuration says. `budget` and `reserve` are tokens."""
 
     strategy: str | None = None
@@ -38,14 +37,13 @@ class Options:
 PLAIN = Options()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """One prompt asked for. `variables` are sorted pairs, so equal requests are equal keys."""
 
     names: tuple[str, ...]
     variables: tuple[tuple[str, str], ...] = ()
     arguments: str | None = None
-    options: Options | None = None  # None is PLAIN, which hashes faster
+    options: Options | None = None  # None is PLAIN
 
 
 def request_of(
@@ -81,7 +79,7 @@ def _sound(what: str, text: str) -> str:
     return text
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One piece of a prompt. `span` is [start, end) in code points, `tokens` those of that span.
 
     `variant` is what a strategy or a budget made of it, `removed` every unit that was taken out of it.
@@ -99,7 +97,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     removed: tuple[Unit, ...] = ()
 
 
-class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
+class Warning(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Something left out, shortened or doubtful: where it is written and the chain that led there."""
 
     kind: str
@@ -110,18 +108,21 @@ class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
     chain: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Facts:
-    """What an answer rests on: components at a digest, and places that were empty.
+    """What an answer rests on: components at a digest, and places that were empty. Compared by identity.
 
     `files` holds (component, digest, path); `absent` holds paths and places; `paths` all of their paths
-    and `ids` all of their ids.
+    and `ids` all of their ids. `proof` asks the disk whether all is as it was when the facts were last found
+    to hold, which was at the library's revision `proved_at`; whoever checks facts puts it in.
     """
 
     files: tuple[tuple[Component, str, str], ...]
     absent: tuple[tuple[str, Place], ...]
     paths: tuple[str, ...]
     ids: frozenset[str]
+    proof: Callable[[], bool] | None = None
+    proved_at: int = -1
 
     def is_touched_by(self, affected: frozenset[str]) -> bool:
         """True if a change that affected these ids may have made the answer another one."""
@@ -156,7 +157,11 @@ class Fit:
 
 @dataclass(slots=True)
 class Prompt:
-    """An assembled prompt. `encoded` is kept by whoever sends it; `uses` counts since last folded.
+    """An assembled prompt; `uses` counts since last folded.
+
+    `pieces` are values of the reply that are JSON already, until it was encoded whole.
+    `encoded` is kept by whoever sends it: `encoded_bytes` of it are the prompt's own, what follows is true of
+    the revision `encoded_at`.
 
     `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
     where the prefix without values ends, in code points. `fit` is None where nothing was asked to be saved,
@@ -181,7 +186,10 @@ class Prompt:
     estimate: Estimate | None = None
     worth_version: int = -1
     is_consistent: bool = True
+    pieces: Mapping[str, msgspec.Raw] | None = None
     encoded: bytes | None = None
+    encoded_bytes: int = 0
+    encoded_at: int = -1
     uses: int = 0
 
     def __repr__(self) -> str:
@@ -194,26 +202,42 @@ class Prompt:
         return 2 * len(self.text.encode(errors="replace")) + 300 * (len(self.manifest) + units) + 1000
 
 
-def entries(skeleton: Skeleton, filled: Filled, count: Callable[[int, int], int]) -> tuple[Entry, ...]:
-    """The manifest: one entry for each piece, in the order it was met. `count`: tokens of a span."""
-    return tuple(_entry(draft, filled, count) for draft in skeleton.drafts)
+def entries(
+    skeleton: Skeleton,
+    filled: Filled,
+    count: Callable[[int, int], int],
+    constant: dict[int, int] | None = None,
+) -> tuple[Entry, ...]:
+    """The manifest: one entry for each piece, in the order it was met. `count`: tokens of a span.
 
-
-def _entry(draft: Draft, filled: Filled, count: Callable[[int, int], int]) -> Entry:
-    start, end = filled.offsets[draft.first], filled.offsets[draft.last]
-    tokens = count(start, end) if end > start else 0
-    return Entry(
-        draft.id,
-        draft.digest,
-        tokens,
-        (start, end),
-        draft.reason,
-        draft.chain,
-        draft.line,
-        draft.target,
-        draft.variant,
-        draft.removed,
-    )
+    `constant` remembers, for this very skeleton, the tokens of entries that no value can change.
+    """
+    known = {} if constant is None else constant
+    starts, run_of, within = filled.starts, filled.mould.run_of, filled.mould.within
+    found: list[Entry] = []
+    for index, draft in enumerate(skeleton.drafts):
+        first, last = draft.first, draft.last
+        start, end = starts[run_of[first]] + within[first], starts[run_of[last]] + within[last]
+        tokens = known.get(index)
+        if tokens is None:
+            tokens = count(start, end) if end > start else 0
+            if filled.mould.is_constant(first, last):
+                known[index] = tokens
+        found.append(
+            Entry(
+                draft.id,
+                draft.digest,
+                tokens,
+                (start, end),
+                draft.reason,
+                draft.chain,
+                draft.line,
+                draft.target,
+                draft.variant,
+                draft.removed,
+            )
+        )
+    return tuple(found)
 
 
 def warnings(*notes: Note) -> tuple[Warning, ...]:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from promptd.engine.component import Variable
+from promptd.engine.mould import Mould
 from promptd.engine.slots import Slot
 
 Reason = Literal[
@@ -105,7 +106,15 @@ class Skeleton:
     notes: list[Note] = field(default_factory=list)
     variables: dict[str, tuple[str, Variable]] = field(default_factory=dict)  # name -> (declaring id, it)
     origins: list[Origin] = field(default_factory=list)  # in the order of parts
+    _mould: Mould | None = field(default=None, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
         slots = sum(isinstance(part, Slot) for part in self.parts)
         return f"<Skeleton of {len(self.parts)} parts, {slots} slots, {len(self.drafts)} entries>"
+
+    @property
+    def mould(self) -> Mould:
+        """What stays the same whatever values go in; the parts are final once it was asked for."""
+        if self._mould is None:
+            self._mould = Mould(self.parts)
+        return self._mould

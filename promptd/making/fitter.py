@@ -42,6 +42,10 @@ class Outline:
     ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
     fitted: dict[object, tuple[int, Fitted]] = field(default_factory=dict)
     tallies: dict[int, tuple[Skeleton, Tally]] = field(default_factory=dict)
+    may_move: bool = False
+
+    def __post_init__(self) -> None:
+        self.may_move = any("stable_first" in member.parsed.metadata for member in self.members)
 
     def tally(self, skeleton: Skeleton, segments: Segments) -> Tally:
         """The tally of one of this outline's skeletons, made once."""
@@ -49,7 +53,7 @@ class Outline:
         if held is None:
             if len(self.tallies) >= MAX_TALLIES:
                 self.tallies.clear()
-            held = self.tallies[id(skeleton)] = skeleton, Tally(skeleton.parts, segments)
+            held = self.tallies[id(skeleton)] = skeleton, Tally(skeleton.mould, segments)
         return held[1]
 
 

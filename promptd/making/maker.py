@@ -49,6 +49,10 @@ class _Draw:
     filled: Filled
     tokens: int
     measured: Measured
+    constant: dict[int, int]
+
+    def entries(self) -> tuple[records.Entry, ...]:
+        return records.entries(self.skeleton, self.filled, self.measured.count, self.constant)
 
 
 class _Maker:
@@ -63,8 +67,7 @@ class _Maker:
     def ordered(self) -> tuple[Skeleton, bool]:
         """The skeleton in the order that caches best, as far as that is allowed."""
         wanted = self.wish.options.stable_first
-        allowed = any("stable_first" in member.parsed.metadata for member in self.outline.members)
-        if wanted is False or not (wanted or allowed):
+        if wanted is False or not (wanted or self.outline.may_move):
             return self.outline.skeleton, False
         key = (wanted, *sorted(self.known))
         if key not in self.outline.ordered:
@@ -82,8 +85,9 @@ class _Maker:
 
     def draw(self, skeleton: Skeleton) -> _Draw:
         filled = self.fill(skeleton)
-        measured = self.outline.tally(skeleton, self.fitter.segments).measure(filled)
-        return _Draw(skeleton, filled, measured.count(0, len(filled.text)), measured)
+        tally = self.outline.tally(skeleton, self.fitter.segments)
+        measured = tally.measure(filled)
+        return _Draw(skeleton, filled, measured.count(0, len(filled.text)), measured, tally.constant)
 
     # -- decisions ----------------------------------------------------------------------------
 
@@ -140,8 +144,9 @@ class _Maker:
             self.fitter.account.over_budget += 1
             raise made.refusal
         found = made.found()
-        measured = Tally(found.skeleton.parts, self.fitter.segments).measure(found.filled)
-        drawn = _Draw(found.skeleton, found.filled, found.tokens, measured)
+        tally = Tally(found.skeleton.mould, self.fitter.segments)
+        measured = tally.measure(found.filled)
+        drawn = _Draw(found.skeleton, found.filled, found.tokens, measured, tally.constant)
         fit = self.account(source, drawn, shares(made.quality), found.rows, found.gap)
         return self.prompt(drawn, source.tokens, fit, self.fitter.version)
 
@@ -157,7 +162,7 @@ class _Maker:
         if self.wish.room is None:
             return self.account(source, drawn, shares(quality))
         rows = untouched(self.base, self.cards(), self.fill, self.count)
-        entries = records.entries(drawn.skeleton, drawn.filled, drawn.measured.count)
+        entries = drawn.entries()
         below = _own_tokens(entries)
         kept = shares(quality).information
         return self.account(
@@ -197,8 +202,9 @@ class _Maker:
         filled, model = drawn.filled, self.wish.model
         check_size(filled.text, drawn.tokens, self.fitter.config)
         notes = self.notes(drawn)
-        manifest = records.entries(drawn.skeleton, filled, drawn.measured.count)
+        manifest = drawn.entries()
         digest = hashlib.sha256(filled.text.encode()).hexdigest()
+        pieces = {"text": filled.encoded(), "manifest": msgspec.Raw(msgspec.json.encode(manifest))}
         end = stable_end(drawn.skeleton, filled, self.known)
         prompt = Prompt(
             request=self.request,
@@ -207,7 +213,7 @@ class _Maker:
             tokens=drawn.tokens,
             encoding=self.fitter.encoding,
             digest=digest,
-            etag=_etag(digest, manifest, notes, fit, self.request.options),
+            etag=_etag(digest, pieces["manifest"], notes, fit, self.request.options),
             manifest=manifest,
             warnings=notes,
             metadata=self.outline.metadata,
@@ -219,6 +225,7 @@ class _Maker:
             estimate=estimate(drawn.tokens, self.fitter.encoding, model) if model else None,
             worth_version=self.fitter.version if self.wish.strategy.passes else version,
             is_consistent=self.attempt.is_consistent,
+            pieces=pieces,
             uses=1,
         )
         self.note_prefix(prompt)
@@ -251,7 +258,7 @@ def check_size(text: str, tokens: int, config: Config) -> None:
             limit=limit,
         )
     max_bytes = config.library.max_prompt_bytes
-    if len(text) > max_bytes or len(text.encode()) > max_bytes:
+    if 4 * len(text) > max_bytes and len(text.encode()) > max_bytes:
         raise PromptTooLarge(
             f"the prompt exceeds {max_bytes} bytes (library.max_prompt_bytes)", limit=max_bytes
         )

@@ -12,13 +12,13 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from promptd import log
 from promptd.atomic import discard_leftovers, write_atomic
+from promptd.claim import Claim
 from promptd.monitor.sampler import Failed, Sample, Sampler
 
 SCHEMA_VERSION = 1  # raised when a member goes, is renamed or means something else; see schema.py
@@ -158,14 +158,14 @@ class SnapshotStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshots:
-    """Keeps `directory/health.json` fresh; `interval_s` may be changed at any time.
+    """Keeps `health.json` fresh in the directory that is claimed; `interval_s` may be changed at any time.
 
     `look` concludes from each sample; `beside` are called in a thread after each file, to write others.
     """
 
     def __init__(
         self,
-        directory: Path,
+        claim: Claim,
         sampler: Sampler,
         about: About,
         *,
@@ -174,12 +174,13 @@ class Snapshots:
         interval_s: float = 10.0,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self.path = directory / FILE_NAME
+        self.path = claim.directory / FILE_NAME
         self.interval_s = interval_s
         self._sampler = sampler
         self._about = about
         self._look = look
         self._beside = beside
+        self._claim = claim
         self._sleep = sleep
         self._lock = threading.Lock()
         self._number = self._newest = 0
@@ -243,6 +244,7 @@ class Snapshots:
         """Runs in a thread, and on after a cancelled `write`: an older snapshot never replaces a newer."""
         with self._lock:
             if number > self._newest:
+                self._claim.assert_held()
                 write_atomic(self.path, encode(taken.document))
                 self._newest = number
                 for write in self._beside:

@@ -128,12 +128,20 @@ class Connection(asyncio.Protocol):
         """Bytes came."""
         self._has_spoken = True
         self._tally.bytes_in += len(data)
-        events = self._decoder.feed(data)
+        is_free = not (self.in_flight or self._backlog or self._is_congested or self._is_finishing)
+        call = self._decoder.recall(data) if is_free else None
+        if call is None:
+            self._queue(self._decoder.feed(data))
+        else:  # nothing stands before it: it needs no queue
+            self.in_flight = 1
+            self._turns.call(self, call)
+        if self._is_parting:
+            self.hear_out()
+
+    def _queue(self, events: list[Event]) -> None:
         if events:
             self._backlog.extend(events)
             self._regulate()
-        if self._is_parting:
-            self.hear_out()
 
     def eof_received(self) -> bool:
         """The peer sends no more (`printf … | nc -N`), but may still be waiting for answers."""
@@ -194,24 +202,27 @@ class Connection(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what is unsent; close if this was the last of it."""
-        pieces, self._outbox = self._outbox, []
         if self._transport is None or self.is_closed:
+            self._outbox.clear()
             return
-        if pieces:
+        if self._outbox:
+            pieces, self._outbox = self._outbox, []
             self._write(self._transport, pieces)
         if self._is_finishing and not self._backlog and not self.in_flight:
             self.close()
 
     def _write(self, transport: asyncio.Transport, pieces: list[bytes]) -> None:
-        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        if len(pieces) == 1:
+            size = len(pieces[0])
+            transport.write(pieces[0])
+        else:
+            size = sum(map(len, pieces))
+            if self._can_gather and size > _SPLICED_BYTES:
+                transport.writelines(pieces)
+            else:
+                transport.write(b"".join(pieces))
         self._bytes_out += size
         self._tally.bytes_out += size
-        if len(pieces) == 1:
-            transport.write(pieces[0])
-        elif self._can_gather and size > _SPLICED_BYTES:
-            transport.writelines(pieces)
-        else:
-            transport.write(b"".join(pieces))
 
     def pause_writing(self) -> None:
         """The peer does not read as fast as it asks: it is asked nothing more."""

@@ -57,15 +57,6 @@ class HandlerStatistics:
     under_way: int
 
 
-@dataclass(slots=True)
-class _Known:
-    """A prompt that was validated in this turn, its answer, and how often the turn gave it again."""
-
-    prompt: Prompt
-    body: bytes
-    repeats: int = 0
-
-
 class Handler:
     """Answers calls; one for the whole daemon, called from the event loop only.
 
@@ -100,20 +91,20 @@ class Handler:
         """Answer, or start to answer, everything that arrived in one turn of the loop."""
         started_s = time.perf_counter()
         sweep = Sweep(self.keeper.files)
-        known: dict[bytes, _Known] = {}
+        known: dict[bytes, Prompt] = {}
         hot: list[Call] = []
         for peer, call in batch:
             try:
-                body = self._known(call, sweep, known)
-                if body is None:
+                prompt = self._known(call, sweep, known) if call.method == "assemble" else None
+                if prompt is None:
                     self._begin(peer, call, sweep, started_s)
                 else:
-                    peer.answer(call, body)
+                    peer.answer(call, methods.encode_prompt(self.keeper, prompt))
                     hot.append(call)
             except Exception as problem:
                 self._fail(peer, call, problem, started_s)
         if hot:
-            self._account_hot(hot, known, started_s)
+            self._account_hot(hot, started_s)
 
     def closed(self, peer: Peer) -> None:
         """A peer is gone: let go of what is kept for it."""
@@ -128,34 +119,31 @@ class Handler:
 
     # -- the hot path -------------------------------------------------------------------------
 
-    def _known(self, call: Call, sweep: Sweep, known: dict[bytes, _Known]) -> bytes | None:
-        """The answer if these very parameters were asked before and every fact of their prompt still holds.
+    def _known(self, call: Call, sweep: Sweep, known: dict[bytes, Prompt]) -> Prompt | None:
+        """The prompt if these very parameters were asked before and every fact of it still holds.
 
         Held once a turn: `known` is what this turn has validated so far, by parameters.
         """
-        if call.method != "assemble" or self._is_stopping:
+        params = call.params
+        if params in known:
+            self.keeper.used_again(known[params])
+            return known[params]
+        request = self._recognised.get(params)
+        if request is None or self._is_stopping:
             return None
-        found = known.get(call.params)
-        if found is None:
-            request = self._recognised.get(call.params)
-            prompt = None if request is None else self.keeper.current(request, sweep)
-            if prompt is None:
-                return None
-            found = known[call.params] = _Known(prompt, methods.encode_prompt(self.keeper, prompt))
-        else:
-            found.repeats += 1
-        return found.body
+        prompt = self.keeper.current(request, sweep)
+        if prompt is not None:
+            known[params] = prompt
+        return prompt
 
-    def _account_hot(self, calls: Sequence[Call], known: Mapping[bytes, _Known], started_s: float) -> None:
+    def _account_hot(self, calls: Sequence[Call], started_s: float) -> None:
         """Count what was answered in this turn, once for all of it: that is when it is written, too."""
+        elapsed_s = time.perf_counter() - started_s
         self._calls.add("assemble", len(calls))
-        for found in known.values():
-            if found.repeats:
-                self.keeper.used_again(found.prompt, found.repeats)
-        self._latency_us.record(int((time.perf_counter() - started_s) * 1e6), len(calls))
+        self._latency_us.record(int(elapsed_s * 1e6), len(calls))
         if log.is_enabled("debug"):
             for call in calls:
-                self._log_call(call, time.perf_counter() - started_s, None)
+                self._log_call(call, elapsed_s, None)
 
     def _recognise(self, call: Call, params: Params) -> None:
         if not isinstance(params, AssembleParams) or params.etag is not None:

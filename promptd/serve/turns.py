@@ -29,47 +29,67 @@ class Turns:
     def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
         self._loop = loop
         self._handler = handler
+        self._batch: list[tuple[Peer, Call]] = []
         self._ready: list[Seat] = []
         self._dirty: list[Seat] = []
+        self._alone: Peer | None = None  # whose call was the only one of the last turn
         self._is_scheduled = False
 
     def __repr__(self) -> str:
         return f"<Turns {len(self._ready)} ready, {len(self._dirty)} dirty>"
 
+    def call(self, peer: Peer, call: Call) -> None:
+        """A call that nothing stands before.
+
+        A peer that was alone in the last turn gets a turn of its own, now: most often nobody else asks. The
+        turn sweeps after this call has come, as any other does; it only is not shared.
+        """
+        self._batch.append((peer, call))
+        if self._is_scheduled:
+            return
+        self._is_scheduled = True
+        if peer is self._alone:
+            self._run()
+        else:
+            self._loop.call_soon(self._run)
+
     def ready(self, seat: Seat) -> None:
         """The connection holds calls; to be said once until they are taken."""
         self._ready.append(seat)
-        self._schedule()
+        if not self._is_scheduled:
+            self._schedule()
 
     def dirty(self, seat: Seat) -> None:
         """The connection holds unsent bytes; to be said once until they are flushed."""
         self._dirty.append(seat)
-        self._schedule()
+        if not self._is_scheduled:
+            self._schedule()
 
     def _schedule(self) -> None:
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            self._loop.call_soon(self._run)
+        self._is_scheduled = True
+        self._loop.call_soon(self._run)
 
     def _run(self) -> None:
         # Stays "scheduled" throughout: what becomes dirty below is flushed below, without another turn.
         try:
-            self._turn()
+            batch, self._batch = self._batch, []
+            if self._ready:
+                self._take(batch)
+            if batch:
+                self._alone = batch[0][0] if len(batch) == 1 else None
+                self._hand_over(batch)
+            dirty, self._dirty = self._dirty, []
+            for seat in dirty:
+                seat.flush()
         finally:
             self._is_scheduled = False
             if self._ready or self._dirty:
                 self._schedule()
 
-    def _turn(self) -> None:
+    def _take(self, batch: list[tuple[Peer, Call]]) -> None:
         ready, self._ready = self._ready, []
-        batch: list[tuple[Peer, Call]] = []
         for seat in ready:
             seat.take(batch)
-        if batch:
-            self._hand_over(batch)
-        dirty, self._dirty = self._dirty, []
-        for seat in dirty:
-            seat.flush()
 
     def _hand_over(self, batch: list[tuple[Peer, Call]]) -> None:
         """Let the handler answer; a handler that raises costs this batch an error and nothing more."""

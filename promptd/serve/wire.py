@@ -5,7 +5,7 @@ Refusals; the encode functions splice bodies that are JSON already. There is no 
 and nothing here ever raises for what a peer sent.
 
 How it is fast: a request seen before is recognised by its raw bytes. A line that differs from a vetted one
-in nothing but the digits of its id is known by all that follows the id (`_recall`). Else `_recognise`
+in nothing but the digits of its id is known by all that follows the id (`recall`). Else `_recognise`
 decodes only the outermost object, looks the parameters up among those vetted earlier, and proves by
 arithmetic that the line holds nothing besides. Every other line goes to strict.py, which reads it whole and
 names what is wrong with it.
@@ -78,7 +78,7 @@ class Vetted:
         if line.startswith(head) and _is_number(identity):
             if len(self.calls) >= _VETTED_ENTRIES:
                 self.calls.clear()
-            self.calls[line[len(head) - 1 :]] = call
+            self.calls[line[len(head) - 1 :] + b"\n"] = call
 
 
 class Decoder:
@@ -110,19 +110,33 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes, in order. Never raises."""
-        if not self.is_mid_line and data.find(b"\n") == len(data) - 1:  # one whole line, as nearly always
-            self.lines += 1
-            event = self._recall(data) or self._read(data[:-1])
-            return [] if event is None else [event]
+        call = self.recall(data)
+        if call is not None:
+            return [call]
         lines = data.split(b"\n")
         rest = lines.pop()
         if lines and (self._partial or self._is_discarding):
             lines[0] = self._complete(lines[0])
         self.lines += len(lines)
-        events = [event for event in map(self._read, lines) if event is not None]
+        events = [event for line in lines if (event := self._read(line)) is not None]
         if rest:
             events += self._keep(rest)
         return events
+
+    def recall(self, data: bytes) -> Call | None:
+        """The Call, if `data` is one line that differs in nothing but the digits of its id from a vetted one.
+
+        None says nothing: `feed` is to be asked then.
+        """
+        comma = data.find(b",", _START_BYTES, _START_BYTES + _MAX_DIGITS + 1)
+        call = self._vetted.calls.get(data[comma:]) if comma > 0 else None
+        if call is None or self._partial or self._is_discarding or not data.startswith(_START):
+            return None
+        identity = data[_START_BYTES:comma]
+        if not identity.isdigit() or (identity.startswith(b"0") and identity != b"0"):
+            return None
+        self.lines += 1
+        return Call(identity, call.method, call.params)
 
     def end(self) -> list[Event]:
         """The peer sends no more: a line without its end is refused, for it may have been cut short."""
@@ -165,17 +179,6 @@ class Decoder:
             return call
         return None if not line or line.isspace() else self._read_strictly(line)
 
-    def _recall(self, data: bytes) -> Call | None:
-        """The Call, if a line that differs in nothing but the digits of its id was vetted before."""
-        if not data.startswith(_START):
-            return None
-        comma = data.find(b",", _START_BYTES, _START_BYTES + _MAX_DIGITS + 1)
-        call = self._vetted.calls.get(data[comma:-1]) if comma > 0 else None
-        if call is None:
-            return None
-        identity = data[_START_BYTES:comma]
-        return Call(identity, call.method, call.params) if _is_number(identity) else None
-
     def _recognise(self, line: bytes) -> Call | None:
         """The Call, if the line is plainly written and its parameters were vetted before.
 
@@ -201,7 +204,7 @@ class Decoder:
         return call
 
     def _read_strictly(self, line: bytes) -> Event:
-        event = strict.read(line, self._max_depth)
+        event = strict.read_plain(line, self._max_depth) or strict.read(line, self._max_depth)
         if isinstance(event, Call):
             self._vetted.keep_params(event.params)
         return event

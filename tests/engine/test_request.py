@@ -68,7 +68,7 @@ def test_an_entry_counts_its_span_and_nothing_else() -> None:
         Draft("b.md", "e", "included", ("a.md:1",), 1, 2, 1),
         Draft("c.md", "", "missing", ("a.md:2",), 2, 2, 2, "c.md"),
     ]
-    filled = Filled("one two\n", (0, 4, 8), ())
+    filled = Filled("one two\n", (0, 8), skeleton.mould)
     first, second, third = entries(skeleton, filled, lambda start, end: len(filled.text[start:end].split()))
     assert (first.span, first.tokens, first.chain) == ((0, 8), 2, ())
     assert (second.span, second.tokens, second.line) == ((4, 8), 1, 1)

@@ -37,7 +37,7 @@ def test_every_stretch_counts_as_encoded_whole(
     filled = fill(skeleton, {"v": value}, None, Rules()) if skeleton.parts else None
     if filled is None:
         return
-    measured = Tally(skeleton.parts, Segments(loaded.count_many)).measure(filled)
+    measured = Tally(skeleton.mould, Segments(loaded.count_many)).measure(filled)
     start = data.draw(st.integers(0, len(filled.text)))
     end = data.draw(st.integers(start, len(filled.text)))
     for stretch in ((0, len(filled.text)), (start, end)):
@@ -55,14 +55,14 @@ def test_new_values_count_only_their_surroundings() -> None:
     lines = "".join(f"line {number}\n" for number in range(1_000))
     skeleton = Skeleton([lines, "Hello ", Slot("variable", "{v}", "v"), ".\n", lines])
     segments = Segments(count_many)
-    tally = Tally(skeleton.parts, segments)
+    tally = Tally(skeleton.mould, segments)
     for value in ("Ada", "Bo"):
         asked.clear()
         before = segments.statistics().asked
         filled = fill(skeleton, {"v": value}, None, Rules())
         assert tally.measure(filled).count(0, len(filled.text)) == 4_002
         assert segments.statistics().asked - before < 10
-    assert asked == ["Hello Bo.\n"]
+    assert asked == ["line 999\nHello Bo.\nline 0\n"]
 
 
 def test_an_encoding_without_proven_cuts_is_counted_whole() -> None:
@@ -70,4 +70,4 @@ def test_an_encoding_without_proven_cuts_is_counted_whole() -> None:
     segments = Segments(lambda texts: [len(text) for text in texts], is_additive=False)
     skeleton = Skeleton(["a\nb\nc\n"])
     filled = fill(skeleton, {}, None, Rules())
-    assert Tally(skeleton.parts, segments).measure(filled).count(1, 4) == 3
+    assert Tally(skeleton.mould, segments).measure(filled).count(1, 4) == 3

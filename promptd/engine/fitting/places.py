@@ -116,7 +116,7 @@ def _measured(places: Sequence[Place], like: Skeleton, fill: Fill, count: Count)
     if parts:
         filled = fill(Skeleton(parts, like.drafts, variables=like.variables))
         for index, number, first, last in chunks:
-            tokens[index][number] += count(filled.text[filled.offsets[first] : filled.offsets[last]])
+            tokens[index][number] += count(filled.text[filled.offset(first) : filled.offset(last)])
     return tokens
 
 

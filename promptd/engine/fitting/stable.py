@@ -18,10 +18,10 @@ _PLAIN = Card()
 
 def stable_end(skeleton: Skeleton, filled: Filled, known: Container[str]) -> int:
     """Where the stable prefix ends in the text, in code points. `known`: names that get values."""
-    for index, part in enumerate(skeleton.parts):
-        if isinstance(part, Slot) and _is_live(part, skeleton, known):
-            return filled.offsets[index]
-    return filled.offsets[len(skeleton.parts)]
+    for run, slot in filled.mould.slots:
+        if _is_live(slot, skeleton, known):
+            return filled.starts[run]
+    return filled.starts[-1]
 
 
 def _is_live(slot: Slot, skeleton: Skeleton, known: Container[str]) -> bool:

@@ -24,7 +24,7 @@ def test_there_and_back(a: str, b: str, c: str) -> None:
     before, after = (bench.filled(each, name="N") for each in (bench.skeleton, again))
     assert before.text == after.text
     spans = [
-        [(draft.id, draft.chain, filled.offsets[draft.first], filled.offsets[draft.last]) for draft in drafts]
+        [(draft.id, draft.chain, filled.offset(draft.first), filled.offset(draft.last)) for draft in drafts]
         for drafts, filled in ((bench.skeleton.drafts, before), (again.drafts, after))
     ]
     assert spans[0] == spans[1]
