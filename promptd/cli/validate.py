@@ -161,6 +161,8 @@ def _loading(suite: "Suite") -> Any:
             f"    {_signed(found.by_concurrency)}  concurrency ({found.workers} at work, since a read takes"
             f" {found.mean_read_ms:.3f} ms)",
             f"    {_signed(found.by_kept_counts)}  token counts kept from the last run",
+            f"    {_signed(found.by_kept_index)}  index kept from the last run",
+            f"a restarted daemon can answer after {1000 * found.ready_s:.0f} ms and reads on demand",
             f"hot set, in the first {hot.requests} requests: {hot.reads_with} files read instead of"
             f" {hot.reads_without}, {hot.ms_with:.0f} ms instead of {hot.ms_without:.0f} ms",
         ]
