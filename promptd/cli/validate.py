@@ -111,7 +111,7 @@ def _sections(suite: "Suite") -> Iterator[tuple[str, Any]]:
         f"Cache: {suite.caching.requests:,} requests, popularity by Zipf, seed {subject.seed}",
         _caching(suite),
     )
-    yield f"Loading: {suite.loading.files} files, medians of {suite.loading.rounds}", _loading(suite)
+    yield f"Loading: {suite.loading.files} files, the fastest of {suite.loading.rounds}", _loading(suite)
     tokens = suite.reduction
     title = f"Tokens: {tokens.sample} of {tokens.of_prompts} prompts, against strategy none"
     yield title, _tokens(suite)
