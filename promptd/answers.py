@@ -52,7 +52,9 @@ def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
         prompt.encoded = msgspec.json.encode(head)[:-1]
         prompt.encoded_bytes = len(prompt.encoded)
     if prompt.encoded_at != keeper.library.revision:
-        prompt.encoded = prompt.encoded[: prompt.encoded_bytes] + _tail(keeper, prompt)
+        prompt.encoded = prompt.encoded[: prompt.encoded_bytes] + _tail(
+            keeper, is_consistent=prompt.is_consistent
+        )
         prompt.encoded_at = keeper.library.revision
     return prompt.encoded
 
@@ -82,19 +84,21 @@ def _fit(prompt: Prompt) -> dict[str, Any]:
     return found if prompt.estimate is None else found | {"estimate": prompt.estimate}
 
 
-def _tail(keeper: Keeper, prompt: Prompt) -> bytes:
-    consistent = b"true" if prompt.is_consistent else b"false"
+def _tail(keeper: Keeper, *, is_consistent: bool) -> bytes:
+    consistent = b"true" if is_consistent else b"false"
     return b',"clock":"%b","consistent":%b}' % (keeper.clock.encode(), consistent)
 
 
 def encode_unchanged(keeper: Keeper, prompt: Prompt) -> bytes:
     """The short answer to one who already holds the prompt."""
     head = {"unchanged": True, "tokens": prompt.tokens, "digest": prompt.digest, "etag": prompt.etag}
-    return msgspec.json.encode(head)[:-1] + _tail(keeper, prompt)
+    return msgspec.json.encode(head)[:-1] + _tail(keeper, is_consistent=prompt.is_consistent)
 
 
 def assemble(keeper: Keeper, params: AssembleParams, sweep: Sweep) -> Flow[msgspec.Raw]:
     """The prompt, or in few bytes that it is the one whose etag was sent along."""
+    if params.etag is None and (struck := keeper.strike(params.request(), sweep)) is not None:
+        return msgspec.Raw(struck + _tail(keeper, is_consistent=True))
     prompt = yield from flows.assemble(keeper, params.request(), sweep)
     if params.etag is not None and params.etag == prompt.etag:
         return msgspec.Raw(encode_unchanged(keeper, prompt))
