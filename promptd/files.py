@@ -41,6 +41,7 @@ class Look:
     text: str | None = None
     error: ComponentError | None = None
     seconds: float = 0.0
+    began_s: float = 0.0  # by a clock that is never set
 
 
 class Files:
@@ -87,7 +88,7 @@ class Files:
             started = time.perf_counter()
             look = self._look_steadily(place)
             if not (was_filled and look.text == "") or started > deadline:
-                return replace(look, seconds=time.perf_counter() - started)
+                return replace(look, seconds=time.perf_counter() - started, began_s=started)
             time.sleep(TORN_STEP_S)
 
     def _look_steadily(self, place: Place) -> Look:

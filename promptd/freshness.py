@@ -147,5 +147,5 @@ def _is_confirmed(component: Component, sweep: Sweep) -> bool:
         return False
     if not look.digest and str(look.error) != str(component.error):
         return False
-    component.confirm(look.signature, look.read_at_ns)
+    component.confirm(look.signature, look.read_at_ns, look.began_s)
     return True

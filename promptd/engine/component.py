@@ -104,7 +104,11 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at one place: absent (no signature), unusable (error), or text with its parse."""
+    """One look at one place: absent (no signature), unusable (error), or text with its parse.
+
+    `began_s` is when the look began, by a clock that is never set: of two looks at one place the one that
+    began later is at least as fresh. 0 is for what was concluded without a look.
+    """
 
     place: Place
     signature: Signature | None = None
@@ -113,6 +117,7 @@ class Reading:
     text: str | None = None
     parsed: Parsed | None = None
     error: ComponentError | None = None
+    began_s: float = 0.0
 
     @property
     def is_absent(self) -> bool:

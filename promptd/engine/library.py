@@ -256,6 +256,8 @@ class Library:
         self.mark += _is_news(held, reading)
         if held is not None and held.root < reading.place.root:
             self.shadows.put(reading)
+        elif held is not None and held.is_newer_than(reading):
+            return
         elif reading.is_absent:
             self._drop(reading.place, held, batch)
         elif held is None:

@@ -36,6 +36,23 @@ def broken(id: str, message: str, root: int = 0) -> Reading:
     return Reading(Place(root, id), Signature(1, 2, 3, 4, 5), 9, error=UnreadableComponent(message))
 
 
+def test_a_look_that_began_earlier_replaces_nothing() -> None:
+    """Threads come in out of turn; a conclusion without a look (a stray that goes) is always taken."""
+    library = Library(Names((".md",)))
+    old, new = (
+        replace(reading("a.md", text, age=age), began_s=age) for text, age in (("old", 1), ("new", 2))
+    )
+    gone = Reading(Place(0, "a.md"))
+    assert library.apply([new])
+    for late in (old, replace(gone, began_s=1.5)):
+        assert not library.apply([late])
+        assert library.get("a.md") is not None
+        assert library.get("a.md").digest == new.digest  # type: ignore[union-attr]
+    assert library.apply([replace(gone, began_s=3.0)])
+    assert library.apply([old])
+    assert library.apply([gone])
+
+
 def text_of(written: list[str], soft: list[str], word: str, mode: str = "") -> str:
     """Return a component's text that includes some names, requires others softly, and may ask for a mode."""
     keys = [*([f"requires: [{', '.join(soft)}]"] if soft else []), *([f"mode: {mode}"] if mode else [])]
