@@ -45,6 +45,8 @@ def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
             "manifest": prompt.manifest,
             "warnings": prompt.warnings,
         }
+        head |= {key: piece for key, piece in (prompt.pieces or {}).items() if key in head}
+        prompt.pieces = None
         prompt.encoded = msgspec.json.encode(head)[:-1]
         prompt.encoded_bytes = len(prompt.encoded)
     if prompt.encoded_at != keeper.library.revision:

@@ -102,8 +102,7 @@ class Daemon:
         self.handler.on_closed += [self.subscriptions.forget, self.alert_feed.forget]
         self.history = HistoryWriter(History(self.state, monitor.history_bytes), monitor.history_s)
         beside = (self.history, MetricsWriter(self.state, __version__))
-        self.snapshots = Snapshots(self.state, sampler, about, look=self.observatory.look, beside=beside)
-        self.snapshots.claim = self.claim
+        self.snapshots = Snapshots(self.claim, sampler, about, look=self.observatory.look, beside=beside)
 
     def __repr__(self) -> str:
         return f"<Daemon {self.keeper!r}>"

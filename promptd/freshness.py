@@ -7,7 +7,6 @@ has to be read again in that sweep. Reading is never done here, in the middle of
 what somebody has to do first.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -46,7 +45,7 @@ class Attempt:
     """
 
     request: Request
-    reads: Counter[Place] = field(default_factory=Counter)
+    reads: dict[Place, int] = field(default_factory=dict)
     readings: dict[str, Reading] = field(default_factory=dict)
     unsteady: dict[Place, None] = field(default_factory=dict)
     made: object = None
@@ -62,7 +61,12 @@ class Attempt:
 
     def exhausted(self, place: Place) -> bool:
         """True if a place was read so often that its next change is no longer waited out."""
-        return self.reads[place] >= MAX_READS_A_REQUEST
+        return self.reads.get(place, 0) >= MAX_READS_A_REQUEST
+
+    def will_read(self, places: Iterable[Place]) -> None:
+        """Count a read of each of these places."""
+        for place in places:
+            self.reads[place] = self.reads.get(place, 0) + 1
 
 
 def holds(facts: Facts, sweep: Sweep, revision: int) -> bool:
@@ -147,5 +151,5 @@ def _is_confirmed(component: Component, sweep: Sweep) -> bool:
         return False
     if not look.digest and str(look.error) != str(component.error):
         return False
-    component.confirm(look.signature, look.read_at_ns, look.began_s)
+    component.confirm(look.signature, look.read_at_ns)
     return True

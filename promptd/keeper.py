@@ -78,7 +78,7 @@ class Keeper:
         self._outlines: Cache[tuple[str, ...], Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
         self._made_cold = 0  # prompts for which a file had to be read
-        self._uses: Counter[str] = Counter()  # of prompts that are gone, until they are folded
+        self._uses: Counter[Facts] = Counter()  # of prompts, by what they rest on, until they are folded
         self.observers: list[Observer] = []
         self.problems: tuple[str, ...] = ()
         self.directories: tuple[str, ...] = tuple(self.files.roots)
@@ -135,7 +135,7 @@ class Keeper:
         needs = freshness.needs(facts, attempt, sweep)
         if not (needs.places or needs.paths):
             needs = Needs(tuple(self._without_text(members, attempt))) or needs
-        attempt.reads.update(needs.places)
+        attempt.will_read(needs.places)
         return needs
 
     def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
@@ -287,17 +287,20 @@ class Keeper:
         """Count the uses of prompts since the last call towards their components."""
         for request, prompt in self.prompts.items():
             self._spend(request, prompt)
-        for id, times in self._uses.items():
+        uses: Counter[str] = Counter()
+        for facts, times in self._uses.items():
+            uses.update({component.id: times for component, _, _ in facts.files})
+        for id, times in uses.items():
             if id in self.library:
                 self.hot.use((id,), now_s, times)
         self._uses.clear()
 
     def _spend(self, _request: Request, prompt: Prompt) -> None:
         """Take a prompt's uses over, so that they outlive it."""
-        for component, _, _ in prompt.facts.files if prompt.uses else ():
-            self._uses[component.id] += prompt.uses
-        self.fitter.spend(prompt)
-        prompt.uses = 0
+        if prompt.uses:
+            self._uses[prompt.facts] += prompt.uses
+            self.fitter.spend(prompt)
+            prompt.uses = 0
 
     def pin_hot(self) -> list[Place]:
         """Pin the hot set; returns the places of those that are not in the cache."""

@@ -31,9 +31,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadStatistics:
-    """Looks made, phases, errors, seconds in all, workers in use, mean times a look.
+    """Looks made, phases, errors, seconds in all, workers in use, mean times a look (parsing: of a CPU).
 
-    Parsing is in processor time. `at_once` looks are being made now, `most_at_once` were since the start.
+    `at_once` looks are being made now, `most_at_once` were since the start.
     """
 
     looks: int
@@ -158,7 +158,7 @@ class Loader:
                 error = ParseError(f"{look.place.id} could not be parsed: {problem!r}", id=look.place.id)
         text = look.text if parsed is not None else None
         return Reading(
-            look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error, look.began_s
+            look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error, look.order
         )
 
     def _recalled(self, look: Look) -> Parsed | None:

@@ -171,6 +171,12 @@ METHODS: dict[str, Method] = {
             "content_type, text",
         ),
         Method(
+            "configuration",
+            Params,
+            "The configuration in force, whole and as TOML.",
+            "toml",
+        ),
+        Method(
             "alerts",
             AlertsParams,
             "What is wrong now and what was, and be told of it on this connection.",

@@ -4,6 +4,7 @@ A mistyped or unknown parameter is refused when these are decoded, before anythi
 decoded for a prompt turns into a Request here; nothing is answered in this file.
 """
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 import msgspec
@@ -23,7 +24,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
-class PromptParams(Params, frozen=True):
+class PromptParams(Params, frozen=True, dict=True):
     """Which prompt: `name`, or `components` in order, with values."""
 
     name: Name | UnsetType = UNSET
@@ -33,6 +34,10 @@ class PromptParams(Params, frozen=True):
 
     def request(self) -> Request:
         """The request meant. Raises InvalidParams unless exactly one of name and components is given."""
+        return self._request
+
+    @cached_property
+    def _request(self) -> Request:
         if isinstance(self.components, UnsetType):
             if isinstance(self.name, UnsetType):
                 raise InvalidParams("give `name` (one component) or `components` (a list, in order)")

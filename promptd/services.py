@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from promptd import __version__, log, methods
+from promptd import config as configuration
 from promptd.config import Config
 from promptd.keeper import Keeper
 from promptd.methods import AlertsParams
@@ -79,6 +80,7 @@ def services_of(rooms: Rooms) -> dict[str, Service]:
         "statistics": lambda _peer, _params: statistics_of(rooms),
         "health": lambda _peer, _params: rooms.snapshots.take(),
         "metrics": lambda _peer, _params: _metrics(rooms),
+        "configuration": lambda _peer, _params: {"toml": configuration.render(rooms.config)},
         "alerts": lambda peer, params: _alerts(rooms, peer, params),
         "reload": lambda _peer, _params: rooms.reload(),
         "ping": lambda _peer, _params: _pong(rooms) if rooms.is_ready.is_set() else _pong_when_ready(rooms),

@@ -35,6 +35,9 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Daemon": {
         "serve": "promptd.cli.serve:serve",
         "status": "promptd.cli.status:status",
+        "top": "promptd.cli.top.command:top",
+        "health": "promptd.cli.health:health",
+        "report": "promptd.cli.report.command:report",
         "reload": "promptd.cli.control:reload",
         "reconcile": "promptd.cli.control:reconcile",
         "sockname": "promptd.cli.control:sockname",

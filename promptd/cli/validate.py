@@ -44,6 +44,7 @@ every target is met, 1 if one is missed."""
 @click.pass_context
 def validate(
     ctx: click.Context,
+    /,
     directory: str | None,
     config_path: str | None,
     as_json: bool,
@@ -137,12 +138,14 @@ def _left_out(suite: "Suite") -> Iterator[str]:
 def _caching(suite: "Suite") -> Any:
     found = suite.caching
     lines = [
-        f"{_percent(found.hit_ratio)} of {found.component_uses:,} component uses came from memory,"
-        f" {found.misses:,} had to be read; the cache holds {found.cache_entries:,} of {found.components:,}"
+        f"{_percent(found.hit_ratio)} of the prompts needed no file read; of {found.component_uses:,}"
+        f" components in all replies {_percent(found.component_hit_ratio)} were in the cache, which holds"
+        f" {found.cache_entries:,} of {found.components:,}"
     ]
     lines += [
         f"look-ups, {kind}: {_percent(each.hit_ratio)} of {each.hits + each.misses:,}"
         for kind, each in found.by_kind.items()
+        if kind != "served"
     ]
     return _lines(lines)
 
@@ -210,7 +213,7 @@ def _bounds(check: "Check") -> str:
         return f"{_value(check.at_least, check.unit)} to {_value(check.at_most, check.unit)}"
     if check.at_least is not None:
         return f"≥ {_value(check.at_least, check.unit)}"
-    return f"≤ {_value(check.at_most, check.unit)}"
+    return "" if check.at_most is None else f"≤ {_value(check.at_most, check.unit)}"
 
 
 def _met(check: "Check") -> Any:

@@ -106,8 +106,7 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True):
 class Reading:
     """One look at one place: absent (no signature), unusable (error), or text with its parse.
 
-    `began_s` is when the look began, by a clock that is never set: of two looks at one place the one that
-    began later is at least as fresh. 0 is for what was concluded without a look.
+    `order` says which of two looks began later; 0 is no look of this process.
     """
 
     place: Place
@@ -117,7 +116,7 @@ class Reading:
     text: str | None = None
     parsed: Parsed | None = None
     error: ComponentError | None = None
-    began_s: float = 0.0
+    order: int = 0
 
     @property
     def is_absent(self) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+import msgspec
+
 from promptd.engine.arguments import split_words
 from promptd.engine.mould import Mould
 from promptd.engine.skeleton import Note, Rules, Skeleton
@@ -18,6 +20,7 @@ from promptd.engine.slots import Slot
 from promptd.errors import MissingVariable
 
 MAX_NAMED_NEAR = 5
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,15 @@ class Filled:
     starts: tuple[int, ...]
     mould: Mould
     notes: tuple[Note, ...] = ()
+    values: tuple[str, ...] = ()  # in the place of each slot, and what was put behind the last run
+
+    def encoded(self) -> msgspec.Raw:
+        """The text as JSON; only the values are encoded for it."""
+        pieces = self.mould.encoded.copy()
+        for (run, _), value in zip(self.mould.slots, self.values, strict=False):
+            pieces[run] = _encode(value)[1:-1]
+        pieces += [_encode(value)[1:-1] for value in self.values[len(self.mould.slots) :]]
+        return msgspec.Raw(b'"%b"' % b"".join(pieces))
 
     def offset(self, part: int) -> int:
         """Where a part of the skeleton begins; of one more than there are, where the last one ends."""
@@ -39,14 +51,18 @@ def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None
     filler = _Filler({**rules.variables, **variables}, skeleton, arguments)
     filler.check_required()
     mould = skeleton.mould
+    values = [filler.text_of(slot) for _, slot in mould.slots]
     texts: list[str] = mould.runs.copy()  # type: ignore[assignment] # the slots among them are replaced below
-    for run, slot in mould.slots:
-        texts[run] = filler.text_of(slot)
+    for (run, _), value in zip(mould.slots, values, strict=True):
+        texts[run] = value
     starts = (0, *accumulate(map(len, texts)))
     if arguments and not filler.used_arguments:
-        texts.append(f"\n\nARGUMENTS: {arguments}")
-    notes = (*_empty(skeleton, filler.empty), *_unused(skeleton, variables))
-    return Filled("".join(texts), starts, mould, notes)
+        values.append(f"\n\nARGUMENTS: {arguments}")
+        texts.append(values[-1])
+    notes: tuple[Note, ...] = ()
+    if filler.empty or not mould.names.issuperset(variables):
+        notes = (*_empty(skeleton, filler.empty), *_unused(skeleton, variables))
+    return Filled("".join(texts), starts, mould, notes, tuple(values))
 
 
 class _Filler:

@@ -125,12 +125,6 @@ class Library:
         """The component of this id, or None."""
         return self._components.get(id)
 
-    def places_of(self, id: str) -> Iterator[Place]:
-        """The places of an id that we hold a reading of: the component's and the hidden ones."""
-        if id in self._components:
-            yield self._components[id].place
-        yield from (reading.place for reading in self.shadows.of(id))
-
     def held(self) -> Iterator[tuple[Place, Signature | None]]:
         """Every place we hold a reading of, with its signature, or None if that proves nothing yet.
 
@@ -253,11 +247,11 @@ class Library:
 
     def _take(self, reading: Reading, batch: _Batch) -> None:
         held = self._components.get(reading.place.id)
+        if held is not None and held.place == reading.place and 0 < reading.order < held.order:
+            return  # it took so long to get here that somebody who looked later was faster
         self.mark += _is_news(held, reading)
         if held is not None and held.root < reading.place.root:
             self.shadows.put(reading)
-        elif held is not None and held.is_newer_than(reading):
-            return
         elif reading.is_absent:
             self._drop(reading.place, held, batch)
         elif held is None:

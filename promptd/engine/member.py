@@ -16,12 +16,12 @@ class Component:
     """One file of the library as last read. Mutated by `Library` alone; prompts remember its digest."""
 
     __slots__ = (
-        "began_s",
         "digest",
         "error",
         "id",
         "is_racy",
         "links",
+        "order",
         "parsed",
         "place",
         "read_at_ns",
@@ -41,22 +41,17 @@ class Component:
         self.place = reading.place
         self.signature: Signature | None = reading.signature
         self.read_at_ns = reading.read_at_ns
-        self.began_s = reading.began_s
         self.is_racy = not reading.is_proved_by_signature
         self.digest = reading.digest
         self.parsed = reading.parsed or EMPTY
         self.error: ComponentError | None = reading.error
+        self.order = reading.order
 
-    def confirm(self, signature: Signature, read_at_ns: int, began_s: float) -> None:
+    def confirm(self, signature: Signature, read_at_ns: int) -> None:
         """The same bytes were read again at `read_at_ns`: the signature may have aged into proof."""
         self.signature = signature
         self.read_at_ns = read_at_ns
-        self.began_s = max(self.began_s, began_s)
         self.is_racy = not self.as_reading().is_proved_by_signature
-
-    def is_newer_than(self, reading: Reading) -> bool:
-        """True if what is known comes from a later look at the same place: threads may come in out of turn."""
-        return reading.place == self.place and 0 < reading.began_s < self.began_s
 
     def as_reading(self) -> Reading:
         """The reading this component was last made from, without its text."""
@@ -68,7 +63,7 @@ class Component:
             None,
             self.parsed,
             self.error,
-            self.began_s,
+            self.order,
         )
 
     @property

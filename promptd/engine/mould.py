@@ -6,6 +6,9 @@ run and a constant.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import msgspec
 
 from promptd.engine.slots import Slot
 
@@ -18,8 +21,6 @@ class Mould:
     `run_of` and `within` say of each part, and of the end of all, in which run it begins and how far behind
     the run's start, in code points; `names` are those of all variables that have a slot.
     """
-
-    __slots__ = ("names", "run_of", "runs", "slots", "within")
 
     def __init__(self, parts: Parts) -> None:
         self.runs: list[str | Slot] = []
@@ -52,6 +53,11 @@ class Mould:
                 length += len(part)
         if texts:
             yield "".join(texts)
+
+    @cached_property
+    def encoded(self) -> list[bytes]:
+        """The runs as they stand within a JSON string; nothing for slots."""
+        return [b"" if isinstance(run, Slot) else msgspec.json.encode(run)[1:-1] for run in self.runs]
 
     def parts_of(self) -> Iterator[tuple[int, list[int]]]:
         """Each run of text with the places within it where its parts begin, its end included."""

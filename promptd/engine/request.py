@@ -23,7 +23,7 @@ MAX_NAMES = 1_000
 MAX_NUMBER_BITS = 4_096  # Python refuses to write out numbers of more than 4,300 digits
 
 
-class Options(msgspec.Struct, frozen=True, cache_hash=True):
+class Options(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """How a prompt is wanted; None is what the configuration says. `budget` and `reserve` are tokens."""
 
     strategy: str | None = None
@@ -37,7 +37,7 @@ class Options(msgspec.Struct, frozen=True, cache_hash=True):
 PLAIN = Options()
 
 
-class Request(msgspec.Struct, frozen=True, cache_hash=True):
+class Request(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """One prompt asked for. `variables` are sorted pairs, so equal requests are equal keys."""
 
     names: tuple[str, ...]
@@ -79,7 +79,7 @@ def _sound(what: str, text: str) -> str:
     return text
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One piece of a prompt. `span` is [start, end) in code points, `tokens` those of that span.
 
     `variant` is what a strategy or a budget made of it, `removed` every unit that was taken out of it.
@@ -97,7 +97,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     removed: tuple[Unit, ...] = ()
 
 
-class Warning(msgspec.Struct, frozen=True, omit_defaults=True):
+class Warning(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Something left out, shortened or doubtful: where it is written and the chain that led there."""
 
     kind: str
@@ -159,6 +159,7 @@ class Fit:
 class Prompt:
     """An assembled prompt; `uses` counts since last folded.
 
+    `pieces` are values of the reply that are JSON already, until it was encoded whole.
     `encoded` is kept by whoever sends it: `encoded_bytes` of it are the prompt's own, what follows is true of
     the revision `encoded_at`.
 
@@ -185,6 +186,7 @@ class Prompt:
     estimate: Estimate | None = None
     worth_version: int = -1
     is_consistent: bool = True
+    pieces: Mapping[str, msgspec.Raw] | None = None
     encoded: bytes | None = None
     encoded_bytes: int = 0
     encoded_at: int = -1
@@ -211,13 +213,15 @@ def entries(
     `constant` remembers, for this very skeleton, the tokens of entries that no value can change.
     """
     known = {} if constant is None else constant
+    starts, run_of, within = filled.starts, filled.mould.run_of, filled.mould.within
     found: list[Entry] = []
     for index, draft in enumerate(skeleton.drafts):
-        start, end = filled.offset(draft.first), filled.offset(draft.last)
+        first, last = draft.first, draft.last
+        start, end = starts[run_of[first]] + within[first], starts[run_of[last]] + within[last]
         tokens = known.get(index)
         if tokens is None:
             tokens = count(start, end) if end > start else 0
-            if filled.mould.is_constant(draft.first, draft.last):
+            if filled.mould.is_constant(first, last):
                 known[index] = tokens
         found.append(
             Entry(

@@ -42,6 +42,10 @@ class Outline:
     ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
     fitted: dict[object, tuple[int, Fitted]] = field(default_factory=dict)
     tallies: dict[int, tuple[Skeleton, Tally]] = field(default_factory=dict)
+    may_move: bool = False
+
+    def __post_init__(self) -> None:
+        self.may_move = any("stable_first" in member.parsed.metadata for member in self.members)
 
     def tally(self, skeleton: Skeleton, segments: Segments) -> Tally:
         """The tally of one of this outline's skeletons, made once."""

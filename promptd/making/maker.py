@@ -67,8 +67,7 @@ class _Maker:
     def ordered(self) -> tuple[Skeleton, bool]:
         """The skeleton in the order that caches best, as far as that is allowed."""
         wanted = self.wish.options.stable_first
-        allowed = any("stable_first" in member.parsed.metadata for member in self.outline.members)
-        if wanted is False or not (wanted or allowed):
+        if wanted is False or not (wanted or self.outline.may_move):
             return self.outline.skeleton, False
         key = (wanted, *sorted(self.known))
         if key not in self.outline.ordered:
@@ -205,6 +204,7 @@ class _Maker:
         notes = self.notes(drawn)
         manifest = drawn.entries()
         digest = hashlib.sha256(filled.text.encode()).hexdigest()
+        pieces = {"text": filled.encoded(), "manifest": msgspec.Raw(msgspec.json.encode(manifest))}
         end = stable_end(drawn.skeleton, filled, self.known)
         prompt = Prompt(
             request=self.request,
@@ -213,7 +213,7 @@ class _Maker:
             tokens=drawn.tokens,
             encoding=self.fitter.encoding,
             digest=digest,
-            etag=_etag(digest, manifest, notes, fit, self.request.options),
+            etag=_etag(digest, pieces["manifest"], notes, fit, self.request.options),
             manifest=manifest,
             warnings=notes,
             metadata=self.outline.metadata,
@@ -225,6 +225,7 @@ class _Maker:
             estimate=estimate(drawn.tokens, self.fitter.encoding, model) if model else None,
             worth_version=self.fitter.version if self.wish.strategy.passes else version,
             is_consistent=self.attempt.is_consistent,
+            pieces=pieces,
             uses=1,
         )
         self.note_prefix(prompt)
@@ -257,7 +258,7 @@ def check_size(text: str, tokens: int, config: Config) -> None:
             limit=limit,
         )
     max_bytes = config.library.max_prompt_bytes
-    if len(text) > max_bytes or len(text.encode()) > max_bytes:
+    if 4 * len(text) > max_bytes and len(text.encode()) > max_bytes:
         raise PromptTooLarge(
             f"the prompt exceeds {max_bytes} bytes (library.max_prompt_bytes)", limit=max_bytes
         )

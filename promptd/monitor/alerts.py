@@ -1,13 +1,13 @@
 """Alerts: what is wrong long enough to be said, said once, and taken back when it is over.
 
-One rule a target. A condition must hold for `hold_s` before it is raised (at the mildest severity it had
-meanwhile), and an alert is eased or cleared only after the figure was better by the hysteresis for
-`clear_s`. Without data nothing is raised; an alert whose figure stays away for `clear_s` is cleared. Pure:
-times are handed in, events are returned, and who is told is somebody else's business.
+One rule a target. A condition must be at least so bad for `hold_s` before it is raised or escalated, and an
+alert is eased or cleared once the figure was better, by the hysteresis, for `clear_s`. Without data nothing
+is raised; an alert whose figure stays away for `clear_s` is cleared. Pure: times are handed in, events are
+returned, and who is told is somebody else's business.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -103,13 +103,13 @@ class Condition:
 
 
 class Rule:
-    """One rule's life: quiet, pending, raised, recovering."""
+    """One rule's life: for each severity, since when it is at least or at most that bad."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.alert: Alert | None = None
-        self._worse = _Held(min)
-        self._better = _Held(max)
+        self._at_least: dict[Severity, float] = {}
+        self._at_most: dict[Severity, float] = {}
 
     def __repr__(self) -> str:
         return f"<Rule {self.name}: {self.alert.severity if self.alert else 'quiet'}>"
@@ -118,26 +118,19 @@ class Rule:
         self, condition: Condition, now_s: float, unix_s: float, settings: AlertsConfig
     ) -> EventName | None:
         """Take in how it is now; returns what that makes of the alert."""
-        is_now = condition.severity()
         active = _level(self.alert)
         if self.alert is not None and condition.attained is not None:
             self.alert = _made(condition, self.alert.severity, self.alert, unix_s)
-        if is_now > active:
-            self._better.forget()
-            mildest = self._worse.hold(is_now, now_s)
-            return self._become(mildest, condition, unix_s) if self._worse.is_for(settings.hold_s) else None
-        self._worse.forget()
-        eased = condition.severity(settings.hysteresis)
-        if eased >= active:
-            self._better.forget()
-            return None
-        worst = self._better.hold(eased, now_s)
-        return self._become(worst, condition, unix_s) if self._better.is_for(settings.clear_s) else None
+        is_now, with_margin = condition.severity(), condition.severity(settings.hysteresis)
+        _note(self._at_least, now_s, lambda level: is_now >= level)
+        _note(self._at_most, now_s, lambda level: with_margin <= level)
+        worst = max(_lasting(self._at_least, now_s - settings.hold_s), default=Severity.NONE)
+        best = min(_lasting(self._at_most, now_s - settings.clear_s), default=active)
+        severity = worst if worst > active else min(active, best)
+        return None if severity == active else self._become(severity, condition, unix_s)
 
     def _become(self, severity: Severity, condition: Condition, unix_s: float) -> EventName:
         before, former = _level(self.alert), self.alert
-        self._worse.forget()
-        self._better.forget()
         if severity is Severity.NONE:
             self.alert = None
             return "cleared"
@@ -145,30 +138,17 @@ class Rule:
         return "raised" if former is None else "escalated" if severity > before else "eased"
 
 
-class _Held:
-    """Since when something holds, and the mildest or worst it was meanwhile."""
+def _note(since: dict[Severity, float], now_s: float, holds: Callable[[Severity], bool]) -> None:
+    """Keep since when something holds for each severity, and forget those for which it does not."""
+    for level in Severity:
+        if holds(level):
+            since.setdefault(level, now_s)
+        else:
+            since.pop(level, None)
 
-    def __init__(self, choose: Callable[[Severity, Severity], Severity]) -> None:
-        self._choose = choose
-        self._since_s: float | None = None
-        self._held_s = 0.0
-        self._severity = Severity.NONE
 
-    def hold(self, severity: Severity, now_s: float) -> Severity:
-        """It holds now, at this severity."""
-        if self._since_s is None:
-            self._since_s, self._severity = now_s, severity
-        self._held_s = now_s - self._since_s
-        self._severity = self._choose(self._severity, severity)
-        return self._severity
-
-    def is_for(self, least_s: float) -> bool:
-        """True if it has held that long."""
-        return self._since_s is not None and self._held_s >= least_s
-
-    def forget(self) -> None:
-        """It holds no longer."""
-        self._since_s = None
+def _lasting(since: Mapping[Severity, float], until_s: float) -> Iterator[Severity]:
+    return (level for level, since_s in since.items() if since_s <= until_s)
 
 
 class Alerts:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -159,15 +158,14 @@ class SnapshotStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshots:
-    """Keeps `directory/health.json` fresh; `interval_s` may be changed at any time.
+    """Keeps `health.json` fresh in the directory that is claimed; `interval_s` may be changed at any time.
 
-    `look` concludes from each sample; `beside` are called in a thread after each file, to write others. Where
-    other daemons may write in the same directory, `claim` is ours on it.
+    `look` concludes from each sample; `beside` are called in a thread after each file, to write others.
     """
 
     def __init__(
         self,
-        directory: Path,
+        claim: Claim,
         sampler: Sampler,
         about: About,
         *,
@@ -176,13 +174,13 @@ class Snapshots:
         interval_s: float = 10.0,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self.path = directory / FILE_NAME
+        self.path = claim.directory / FILE_NAME
         self.interval_s = interval_s
         self._sampler = sampler
         self._about = about
-        self.claim: Claim | None = None
         self._look = look
         self._beside = beside
+        self._claim = claim
         self._sleep = sleep
         self._lock = threading.Lock()
         self._number = self._newest = 0
@@ -246,8 +244,7 @@ class Snapshots:
         """Runs in a thread, and on after a cancelled `write`: an older snapshot never replaces a newer."""
         with self._lock:
             if number > self._newest:
-                if self.claim is not None:
-                    self.claim.assert_held()
+                self._claim.assert_held()
                 write_atomic(self.path, encode(taken.document))
                 self._newest = number
                 for write in self._beside:

@@ -14,15 +14,40 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any, NoReturn
 
+import msgspec
+
 from promptd.errors import InvalidParams, InvalidRequest, MalformedFrame, PromptdError
 from promptd.serve.frames import NULL, UNREADABLE, Call, Refusal, is_id, read_frame, salvage_id
 
 _SHOWN = 40  # characters of a peer's own text in a message
 _MEMBERS = frozenset(("jsonrpc", "id", "method", "params"))
+_encode = msgspec.json.Encoder().encode
 # A string, ended or not; possessive, so that it takes time in proportion to the line.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def read_plain(line: bytes, max_depth: int) -> Call | None:
+    """The one request that the line holds, if reading and writing it again gives the very same bytes.
+
+    Then nothing is hidden in it: a key that stands twice, white space, a number or an escape written in
+    another way would not come back. None says nothing: `read` is to be asked then, which takes 8 µs, not 1.
+    """
+    if line.count(b"[") + line.count(b"{") > max_depth:
+        return None
+    try:
+        request = msgspec.json.decode(line)
+    except UNREADABLE:
+        return None
+    if type(request) is not dict or _encode(request) != line or not _MEMBERS.issuperset(request):
+        return None
+    identity, method, params = request.get("id", False), request.get("method"), request.get("params")
+    if type(method) is not str or type(params) is not dict or type(identity) not in (int, str):
+        return None
+    if request.get("jsonrpc") != "2.0":
+        return None
+    return Call(_encode(identity), method, _encode(params))
 
 
 def read(line: bytes, max_depth: int) -> Call | Refusal:

@@ -118,7 +118,7 @@ class Decoder:
         if lines and (self._partial or self._is_discarding):
             lines[0] = self._complete(lines[0])
         self.lines += len(lines)
-        events = [event for event in map(self._read, lines) if event is not None]
+        events = [event for line in lines if (event := self._read(line)) is not None]
         if rest:
             events += self._keep(rest)
         return events
@@ -204,7 +204,7 @@ class Decoder:
         return call
 
     def _read_strictly(self, line: bytes) -> Event:
-        event = strict.read(line, self._max_depth)
+        event = strict.read_plain(line, self._max_depth) or strict.read(line, self._max_depth)
         if isinstance(event, Call):
             self._vetted.keep_params(event.params)
         return event

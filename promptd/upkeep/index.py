@@ -24,6 +24,7 @@ from promptd.atomic import discard_leftovers, write_atomic
 from promptd.engine import tolerant_yaml
 from promptd.engine.component import Reading
 from promptd.engine.index import Entry, Index, entry_of
+from promptd.keeper import Keeper
 
 FILE_NAME = "index.bin"
 SCHEMA_VERSION = 1
@@ -52,6 +53,11 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     parser: str
     boot: str
     shelves: tuple[Shelf, ...]
+
+
+def shelves_of(keeper: Keeper) -> list[Shelf]:
+    """Where the files of a keeper are from."""
+    return list(map(Shelf, keeper.files.roots, keeper.loader.dialects))
 
 
 _encode = msgspec.msgpack.encode

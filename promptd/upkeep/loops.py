@@ -22,7 +22,7 @@ from promptd.files import Sweep
 from promptd.keeper import Keeper
 from promptd.stats import Distribution, Histogram
 from promptd.upkeep.counts import CountsFile
-from promptd.upkeep.index import AT_ONCE, IndexFile, Shelf, Writing
+from promptd.upkeep.index import AT_ONCE, IndexFile, Writing, shelves_of
 from promptd.upkeep.missed import EXPLAINED_S, Missed
 from promptd.upkeep.rounds import Rounds, Spawn
 from promptd.upkeep.uses import UsesFile
@@ -336,7 +336,7 @@ class Upkeep:
     async def lend(self, keeper: Keeper) -> Index | None:
         """Give a keeper that is to be filled the index that was kept last."""
         if self._index is not None:
-            keeper.loader.index = await asyncio.to_thread(self._index.read, _shelves(keeper))
+            keeper.loader.index = await asyncio.to_thread(self._index.read, shelves_of(keeper))
         return keeper.loader.index
 
     @property
@@ -348,14 +348,9 @@ class Upkeep:
         if self._index is None or not self.keeper.is_complete or self._indexed == self._mark:
             return
         mark, readings = self._mark, self.keeper.library.readings()
-        writing = await asyncio.to_thread(Writing, _shelves(self.keeper))
+        writing = await asyncio.to_thread(Writing, shelves_of(self.keeper))
         while some := list(islice(readings, AT_ONCE)):
             await asyncio.to_thread(writing.add, some)
         if await asyncio.to_thread(self._index.write, writing):
             self._indexed = mark
         self._indexed_s = time.monotonic()
-
-
-def _shelves(keeper: Keeper) -> list[Shelf]:
-    """Where the files of a keeper are from."""
-    return list(map(Shelf, keeper.files.roots, keeper.loader.dialects))

@@ -69,7 +69,7 @@ class Suite:
 
     def verdict(self) -> Verdict:
         """The figures of all stages against the targets."""
-        return judge(self.caching, self.loading, self.reduction, self.latency)
+        return judge(self.config.targets, self.caching, self.loading, self.reduction, self.latency)
 
     def _prepare(self, progress: Progress | None) -> None:
         found = mix.prepare(self._engine, self.config.library.prompts, self.seed, progress)

@@ -1,4 +1,4 @@
-"""`validate` as a command: what it prints, and what its exit code says. The stages have tests of their own."""
+"""`validate` as a command: what it prints, and what its exit code says."""
 
 import json
 from pathlib import Path

@@ -36,23 +36,6 @@ def broken(id: str, message: str, root: int = 0) -> Reading:
     return Reading(Place(root, id), Signature(1, 2, 3, 4, 5), 9, error=UnreadableComponent(message))
 
 
-def test_a_look_that_began_earlier_replaces_nothing() -> None:
-    """Threads come in out of turn; a conclusion without a look (a stray that goes) is always taken."""
-    library = Library(Names((".md",)))
-    old, new = (
-        replace(reading("a.md", text, age=age), began_s=age) for text, age in (("old", 1), ("new", 2))
-    )
-    gone = Reading(Place(0, "a.md"))
-    assert library.apply([new])
-    for late in (old, replace(gone, began_s=1.5)):
-        assert not library.apply([late])
-        assert library.get("a.md") is not None
-        assert library.get("a.md").digest == new.digest  # type: ignore[union-attr]
-    assert library.apply([replace(gone, began_s=3.0)])
-    assert library.apply([old])
-    assert library.apply([gone])
-
-
 def text_of(written: list[str], soft: list[str], word: str, mode: str = "") -> str:
     """Return a component's text that includes some names, requires others softly, and may ask for a mode."""
     keys = [*([f"requires: [{', '.join(soft)}]"] if soft else []), *([f"mode: {mode}"] if mode else [])]
@@ -213,6 +196,18 @@ def test_a_removed_component_is_not_current_for_those_who_hold_it() -> None:
     assert held is not None
     assert held.digest == ""
     assert library.get("a.md") is not held
+
+
+def test_a_look_that_was_overtaken_changes_nothing() -> None:
+    """Two read the same file; who looked first may apply last, and must not take the library back."""
+    library = library_of([replace(reading("a.md", "new"), order=2)])
+    assert not library.apply([replace(reading("a.md", "old"), order=1)])
+    assert not library.apply([Reading(Place(0, "a.md"), order=1)])
+    held = library.get("a.md")
+    assert held is not None
+    assert held.digest == reading("a.md", "new").digest
+    assert library.apply([replace(reading("a.md", "newest"), order=3)])
+    assert library.apply([Reading(Place(0, "a.md"))]).removed == ("a.md",), "who did not look knows why"
 
 
 def test_shadowed_texts_are_not_kept() -> None:

@@ -116,7 +116,7 @@ def test_the_log_says_it_as_loud_as_it_is_bad() -> None:
         sinks.log_event(event())
         sinks.log_event(structs.replace(event(), event="cleared"))
     finally:
-        log.configure("json", "error", stream=io.StringIO())
+        log.silence()
     raised, cleared = (json.loads(line) for line in stream.getvalue().splitlines())
     assert (raised["level"], raised["rule"], raised["measured"]) == ("error", "memory", 3e8)
     assert "above the target" in raised["advice"]

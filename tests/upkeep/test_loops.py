@@ -392,3 +392,42 @@ async def test_what_cannot_be_kept_is_a_problem_for_the_operator(post: Post) -> 
     await without.keep()
     assert without.problems() == []
     assert "0 batches" in repr(without)
+
+
+# -- the index ----------------------------------------------------------------------------------
+
+
+async def test_the_index_is_written_when_there_is_news(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Soon after the start, not again for what is known already, at the end for what came since."""
+    monkeypatch.setattr(module, "INDEX_EVERY_S", 0.0)
+    path = post.state / "index.bin"
+    await post.upkeep.restore()
+    await post.upkeep.keep()
+    first = await asyncio.to_thread(path.read_bytes)
+    await asyncio.to_thread(path.unlink)
+    await post.upkeep.keep(is_last=True)
+    assert not await asyncio.to_thread(path.exists)
+    await post.write("commands/other.md", "Something new.\n")
+    await post.upkeep.reconcile(post.keeper)
+    await post.upkeep.keep(is_last=True)
+    assert await asyncio.to_thread(path.read_bytes) != first
+
+
+async def test_the_index_is_not_written_all_the_time(post: Post) -> None:
+    """Between the first time and the end an interval lies, however much changes."""
+    path = post.state / "index.bin"
+    await post.upkeep.keep()
+    await asyncio.to_thread(path.unlink)
+    await post.write("commands/other.md", "Something new.\n")
+    await post.upkeep.reconcile(post.keeper)
+    await post.upkeep.keep()
+    assert not await asyncio.to_thread(path.exists)
+
+
+async def test_a_library_that_is_not_known_yet_is_not_indexed(post: Post) -> None:
+    """A daemon that ends during its start leaves the index of the last one."""
+    keeper = await asyncio.to_thread(keeper_of, post.root, is_filled=False)
+    upkeep = Upkeep(keeper, post.state, post.tasks.spawn)
+    await upkeep.keep(is_last=True)
+    assert not await asyncio.to_thread((post.state / "index.bin").exists)
+    keeper.close()

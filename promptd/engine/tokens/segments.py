@@ -21,6 +21,9 @@ MAX_KEPT = (
     150_000  # counts that outlive the process: 3 MB on disk, some 25 MB while they wait to be asked for
 )
 
+NEAR_CHARS = 1_000  # a longer text is worth cutting: most of its segments are known
+MAX_RECENT = 1_000  # at most 4 MB of them
+
 CountMany = Callable[[Sequence[str]], Sequence[int]]
 
 
@@ -52,6 +55,7 @@ class Segments:
         self._max_bytes = max_bytes
         self._lines: dict[str, int] = {}  # segment without its newline -> tokens of it with the newline
         self._ends: dict[str, int] = {}  # the last segment of a text, which no newline ends
+        self._recent: dict[str, int] = {}  # what stood around values lately
         self._earlier: dict[bytes, int] = {}  # by digest, from an earlier process
         self._asked = self._encoded = self._known_bytes = self._recalled = 0
 
@@ -70,6 +74,22 @@ class Segments:
         self._learn(known, [line for line in dict.fromkeys(lines) if line not in known], "\n")
         self._learn(ends, [end] if end not in ends else [], "")
         return sum(map(known.__getitem__, lines)) + ends[end]
+
+    def count_near(self, text: str) -> int:
+        """Tokens of a short text that a value stands in: encoded whole, for it will hardly come again.
+
+        The last few are remembered apart, so that values do not fill the memory of the library's segments.
+        """
+        known = self._recent.get(text)
+        if known is None:
+            if len(text) > NEAR_CHARS:
+                return self.count(text)
+            if len(self._recent) >= MAX_RECENT:
+                self._recent.clear()
+            known = self._recent[text] = self._count_many((text,))[0]
+            self._encoded += 1
+        self._asked += 1
+        return known
 
     def _learn(self, known: dict[str, int], fresh: Sequence[str], ending: str) -> None:
         if fresh and self._earlier:

@@ -17,6 +17,9 @@ from promptd.engine.mould import Mould
 from promptd.engine.tokens.segments import SAFE_CUT, Segments
 
 
+LEAST_CHARS = 100  # between two values; a shorter inside is encoded faster than it is looked up
+
+
 class _Inside(NamedTuple):
     """Marks of one run, from its start, and the tokens from the first of them to each."""
 
@@ -31,7 +34,7 @@ class Measured:
     `shifts` are where the runs of the insides begin, `befores` the tokens before the first mark of each.
     """
 
-    __slots__ = ("_befores", "_firsts", "_insides", "_lasts", "_segments", "_shifts", "_text")
+    __slots__ = ("_befores", "_firsts", "_insides", "_known", "_lasts", "_segments", "_shifts", "_text")
 
     def __init__(
         self, text: str, insides: list[_Inside], shifts: list[int], befores: list[int], segments: Segments
@@ -40,12 +43,19 @@ class Measured:
         self._firsts = [shift + inside.marks[0] for shift, inside in zip(shifts, insides, strict=True)]
         self._lasts = [shift + inside.marks[-1] for shift, inside in zip(shifts, insides, strict=True)]
         self._segments = segments
+        self._known: dict[tuple[int, int], int] = {}
 
     def __repr__(self) -> str:
         return f"<Measured {len(self._text)} characters, {len(self._insides)} insides>"
 
     def count(self, start: int, end: int) -> int:
         """Tokens of text[start:end]: equal to encoding that stretch whole."""
+        known = self._known.get((start, end))
+        if known is None:  # the whole text is asked for by everyone
+            known = self._known[start, end] = self._count(start, end)
+        return known
+
+    def _count(self, start: int, end: int) -> int:
         first, last = bisect_left(self._lasts, start), bisect_right(self._firsts, end) - 1
         if first <= last:
             since, before = self._mark(first, start, is_first=True)
@@ -53,9 +63,9 @@ class Measured:
             if since <= until:
                 tokens = after - before
                 for edge in (self._text[start:since], self._text[until:end]):
-                    tokens += self._segments.count(edge) if edge else 0
+                    tokens += self._segments.count_near(edge) if edge else 0
                 return tokens
-        return self._segments.count(self._text[start:end])
+        return self._segments.count_near(self._text[start:end])
 
     def _mark(self, index: int, place: int, *, is_first: bool) -> tuple[int, int]:
         """The first mark of an inside not before a place, or the last not behind it, and the tokens to it."""
@@ -83,12 +93,12 @@ class Tally:
         """Count what stands between the insides."""
         shifts: list[int] = []
         befores: list[int] = []
-        count, text, starts = self._segments.count, filled.text, filled.starts
+        count_near, text, starts = self._segments.count_near, filled.text, filled.starts
         end = tokens = 0
         for run, marks, sums in self._insides:
             shift = starts[run]
             if befores:
-                tokens += count(text[end : shift + marks[0]])
+                tokens += count_near(text[end : shift + marks[0]])
             shifts.append(shift)
             befores.append(tokens)
             end = shift + marks[-1]
@@ -105,7 +115,8 @@ def _insides(mould: Mould, segments: Segments) -> Iterable[_Inside]:
             sums = [0]
             for since, until in pairwise(marks):
                 sums.append(sums[-1] + segments.count(text[since:until]))
-            yield _Inside(run, marks, sums)
+            if marks[-1] - marks[0] >= LEAST_CHARS:
+                yield _Inside(run, marks, sums)
 
 
 def _cuts(text: str, start: int, end: int) -> Iterable[int]:
