@@ -31,9 +31,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadStatistics:
-    """Looks made, phases, errors, seconds in all, workers in use, mean times a look (parsing: of a CPU).
+    """Looks made, phases, errors, seconds in all, workers in use, mean times a look.
 
-    `at_once` looks are being made now, `most_at_once` were since the start.
+    Parsing is in processor time. `at_once` looks are being made now, `most_at_once` were since the start.
     """
 
     looks: int
@@ -157,9 +157,7 @@ class Loader:
             except Exception as problem:
                 error = ParseError(f"{look.place.id} could not be parsed: {problem!r}", id=look.place.id)
         text = look.text if parsed is not None else None
-        return Reading(
-            look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error, look.order
-        )
+        return Reading(look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error)
 
     def _recalled(self, look: Look) -> Parsed | None:
         index = self.index

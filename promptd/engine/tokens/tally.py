@@ -16,7 +16,6 @@ from promptd.engine.fill import Filled
 from promptd.engine.mould import Mould
 from promptd.engine.tokens.segments import SAFE_CUT, Segments
 
-
 LEAST_CHARS = 100  # between two values; a shorter inside is encoded faster than it is looked up
 
 
