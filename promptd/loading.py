@@ -157,7 +157,9 @@ class Loader:
             except Exception as problem:
                 error = ParseError(f"{look.place.id} could not be parsed: {problem!r}", id=look.place.id)
         text = look.text if parsed is not None else None
-        return Reading(look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error)
+        return Reading(
+            look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error, look.order
+        )
 
     def _recalled(self, look: Look) -> Parsed | None:
         index = self.index
