@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
@@ -31,6 +32,8 @@ from benchmarks import budgets, counting
 from promptd import config
 from promptd.embedded import Engine
 from promptd.engine.request import Prompt
+from promptd.engine.tokens.anchors import is_instructing
+from promptd.engine.tokens.blocks import Page, read
 from promptd.engine.tokens.optimise import Optimised, Piece, Tools, optimise
 from promptd.engine.tokens.passes.base import Aims
 from promptd.engine.tokens.passes.layout import is_shortened
@@ -38,6 +41,7 @@ from promptd.engine.tokens.quality import Quality, compare, facts
 from promptd.engine.tokens.segments import Segments
 from promptd.engine.tokens.strategies import STRATEGIES, Strategy
 from promptd.engine.tokens.tree import tree
+from promptd.engine.tokens.units import sentences
 from promptd.engine.tokens.words import idf_of
 from promptd.errors import MissingVariable
 from promptd.tokenizer import Tokenizer
@@ -189,15 +193,40 @@ def vocabularies(directory: Path) -> str:
 
 
 def floors(found: Sequence[Prompt], tools: Tools) -> Iterator[str]:
-    """What `aggressive` saves at other floors of information, and how many prompts the floor stops."""
+    """What `aggressive` saves at other floors of information, and how many prompts an aim stops."""
     yield "| floor | mean reduction | mean information | stopped by an aim |\n|---|---|---|---|"
-    for floor in (0.99, 0.97, 0.95, 0.93, 0.90, 0.0):
-        strategy = replace(STRATEGIES["aggressive"], aims=Aims(information=floor))
+    default = Aims()
+    aims = [replace(default, information=floor) for floor in (0.99, 0.97, 0.95, 0.93, 0.90, 0.0)]
+    for each in [*aims, replace(default, reduction=1.0)]:
+        strategy = replace(STRATEGIES["aggressive"], aims=each)
         results = [optimise(prompt.text, [], strategy, tools) for prompt in found]
         saved = statistics.mean(result.reduction for result in results)
         kept = statistics.mean(result.quality.information.ratio for result in results)
         stopped = sum(is_shortened(result.text) for result in results)
-        yield f"| {floor:.2f} | {saved:.1%} | {kept:.4f} | {stopped} of {len(results)} |"
+        name = f"{each.information:.2f}" + (", no aimed reduction" if each.reduction == 1 else "")
+        yield f"| {name} | {saved:.1%} | {kept:.4f} | {stopped} of {len(results)} |"
+
+
+def standing(found: Sequence[Prompt], tools: Tools) -> str:
+    """What stands after `aggressive`, by kind: mean shares of the tokens of `none`."""
+    shares: Counter[str] = Counter()
+    for prompt in found:
+        page = read(optimise(prompt.text, [], STRATEGIES["aggressive"], tools).text)
+        for block in page.root.walk():
+            is_prose = block.kind in ("paragraph", "item")
+            spans = sentences(page, block.start, block.head) if is_prose else [(block.start, block.head)]
+            for span in spans if block.kind != "root" else ():
+                kind = _kind(page, *span) if is_prose else block.kind
+                shares[kind] += COUNT(page.text[slice(*span)]) / prompt.tokens / len(found)
+    listed = (f"{kind} {share:.1%}" for kind, share in shares.most_common() if share >= 0.005)
+    return f"What stands after `aggressive`, in shares of the tokens before it: {', '.join(listed)}."
+
+
+def _kind(page: Page, start: int, end: int) -> str:
+    """Of a sentence or item: why it is protected, or that it is not as such."""
+    if is_instructing(page.text[start:end]):
+        return "instructions"
+    return "sentences without an anchor" if page.is_free(start, end) else "sentences with an anchor"
 
 
 def peers(python: str, found: Sequence[Prompt], tools: Tools) -> Iterator[Tally]:
@@ -235,7 +264,14 @@ def report(corpus: Corpus, arguments: argparse.Namespace) -> Iterator[str]:
         yield f"\nWith a budget of {budgets.SHARE:.0%} of its tokens for each prompt:\n\n{budgets.HEAD}"
         yield budgets.fits(engine, found, TOKENIZER).row(corpus.name)
     if arguments.passes:
-        yield from ("", *passes(found[::4] or found, tools), "", *floors(found, tools))
+        yield from (
+            "",
+            *passes(found[::4] or found, tools),
+            "",
+            *floors(found, tools),
+            "",
+            standing(found, tools),
+        )
 
 
 def costs() -> Iterator[str]:
