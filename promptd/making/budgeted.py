@@ -10,7 +10,7 @@ from promptd.engine.fitting.cards import Card
 from promptd.engine.fitting.places import Fill
 from promptd.engine.fitting.shape import Node, text_of
 from promptd.engine.fitting.variants import Variants, key_of, variants_of
-from promptd.engine.skeleton import Skeleton
+from promptd.engine.skeleton import Note, Skeleton
 from promptd.engine.tokens.quality import Quality, compare, facts
 from promptd.errors import OverBudget
 from promptd.making.fitter import Fitter
@@ -26,6 +26,7 @@ class Budgeted:
         self.version = fitter.version
         self.tools = fitter.tools()
         self.fresh: dict[object, Variants] = {}
+        self.skipped: dict[tuple[str, str], str] = {}  # (component, pass that raised for it): what is said
         self.refusal: OverBudget | None = None
         self.quality: Quality
         self._kept = fitter.variants
@@ -51,6 +52,9 @@ class Budgeted:
         except OverBudget as refusal:
             self.refusal = refusal
             return self
+        self._found.skeleton.notes += [
+            Note("skipped-pass", message, id, 0) for (id, _), message in self.skipped.items()
+        ]
         source, _ = text_of(self.base.parts)
         result, _ = text_of(self._found.skeleton.parts)
         self.quality = compare(facts(source), facts(result), self.tools.idf)
@@ -62,4 +66,6 @@ class Budgeted:
         found = self._kept.peek(key) or self.fresh.get(key)
         if found is None:
             found = self.fresh[key] = variants_of(node, self.tools.strategies, self.tools, card)
+        for name, message in found.skipped.items():
+            self.skipped[node.draft.id if node.draft is not None else "", name] = message
         return found

@@ -15,7 +15,7 @@ from promptd.config import Config
 from promptd.engine import request as records
 from promptd.engine.component import Place
 from promptd.engine.fill import Filled, fill
-from promptd.engine.fitting.allocate import Row, untouched
+from promptd.engine.fitting.allocate import Row, impossible, untouched
 from promptd.engine.fitting.cards import Card
 from promptd.engine.fitting.cost import estimate, savings
 from promptd.engine.fitting.stable import stable_end, stable_first
@@ -125,7 +125,8 @@ class _Maker:
             drawn = self.draw(fitted.skeleton)
             if self.fits(drawn):
                 return self.prompt(drawn, source.tokens, self.strategic(source, drawn, fitted.quality))
-        return self.by_budget(source)
+            return self.by_budget(source, drawn.tokens)
+        return self.by_budget(source, source.tokens)
 
     def fits(self, drawn: _Draw) -> bool:
         room = self.wish.room
@@ -147,16 +148,18 @@ class _Maker:
         tools = self.fitter.tools()
         return Work(partial(apply_strategy, self.base, self.wish.strategy, tools, self.cards()), keep)
 
-    def by_budget(self, source: _Draw) -> Prompt | Work:
-        """A variant for each component."""
-        assert self.wish.room is not None
+    def by_budget(self, source: _Draw, tokens: int) -> Prompt | Work:
+        """A variant for each component. `tokens`: those of the whole by its strategy, which were too many."""
+        room = self.wish.room
+        assert room is not None
         made = self.attempt.made
         if not isinstance(made, Budgeted) or not made.is_of(self.base, self.fitter.version):
-            made = Budgeted(self.base, self.cards(), self.fill, self.wish.room, self.fitter)
+            made = Budgeted(self.base, self.cards(), self.fill, room, self.fitter)
             return Work(made.run, self.keep_budget)
         if made.refusal is not None:
             self.fitter.account.over_budget += 1
-            raise made.refusal
+            # A strategy sees what components repeat of one another, so that the whole of it may be smaller.
+            raise min(made.refusal, impossible(tokens, room), key=lambda each: each.details["smallest"])
         found = made.found()
         tally = Tally(found.skeleton.mould, self.fitter.segments)
         measured = tally.measure(found.filled)
@@ -167,6 +170,8 @@ class _Maker:
     def keep_budget(self, made: Budgeted) -> None:
         self.attempt.made = made
         for key, variants in made.fresh.items():
+            for name in variants.skipped:
+                self.fitter.account.skipped(name)
             self.fitter.variants.put(key, variants, variants.size_bytes)
 
     # -- the account --------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Prompts in the making: exact counts whatever is asked, options refused by name, honest accounts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptd.engine.request import Shares
+from promptd.engine.tokens.blocks import Page
+from promptd.engine.tokens.edits import Edit
+from promptd.engine.tokens.passes.base import Context
+from promptd.engine.tokens.strategies import PASSES
 from promptd.errors import ConfigError, InvalidParams, OverBudget
 from tests.engine.shelf import LAW
 from tests.making.kitchen import Kitchen
@@ -174,6 +179,19 @@ def test_a_strategy_that_makes_it_fit_is_enough() -> None:
     assert {row.variant for row in smaller.fit.allocation} != {"as is"}
 
 
+def test_the_smallest_budget_that_would_do_is_the_smallest() -> None:
+    """What the strategy alone makes of the whole may be smaller than the least of all its parts."""
+    kitchen = Kitchen(dict.fromkeys(("a.md", "b.md"), f"---\noptimise: balanced\n---\n## Steps\n\n{LONG}"))
+    asked = ("a.md", "b.md")
+    whole = kitchen.cook(*asked, strategy="balanced").tokens
+    assert whole < kitchen.cook(*asked).tokens
+    with pytest.raises(OverBudget, match=f"the smallest budget that would do is {whole}, not 2"):
+        kitchen.cook(*asked, strategy="balanced", budget=2)
+    assert kitchen.cook(*asked, strategy="balanced", budget=whole).tokens == whole
+    with pytest.raises(OverBudget):
+        kitchen.cook(*asked, strategy="balanced", budget=whole - 1)
+
+
 def test_variants_are_kept_for_the_next_budget() -> None:
     """A second budget finds the variants of the first."""
     kitchen = Kitchen(FILES)
@@ -181,6 +199,21 @@ def test_variants_are_kept_for_the_next_budget() -> None:
     kept = kitchen.fitter.variants.statistics()
     kitchen.cook(budget=900)
     assert kept.entries == kitchen.fitter.variants.statistics().entries == 2
+
+
+def test_a_pass_that_raises_under_a_budget_is_a_warning_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each component it was skipped for is named; kept variants say so again and are not counted again."""
+
+    def fail(_page: Page, _context: Context) -> list[Edit]:
+        raise ZeroDivisionError("a table with no columns")
+
+    monkeypatch.setitem(PASSES, "repeats", replace(PASSES["repeats"], run=fail))  # type: ignore[arg-type]
+    kitchen = Kitchen(FILES)
+    for budget in (950, 900):
+        said = [note for note in kitchen.cook(budget=budget).warnings if note.kind == "skipped-pass"]
+        assert [note.id for note in said] == ["a.md", "b.md"]
+        assert all("'repeats' was skipped: ZeroDivisionError" in note.message for note in said)
+    assert kitchen.fitter.account.statistics().skipped_passes == {"repeats": 2}
 
 
 # -- what cannot be ---------------------------------------------------------------------------

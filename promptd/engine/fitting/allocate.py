@@ -107,7 +107,7 @@ class _Budget:
         items = [Item(place.size, tuple(map(_choice, place.options))) for place in places]
         least = self.composed(places, smallest(items))
         if least.tokens > capacity:
-            raise _impossible(least.tokens, room)
+            raise impossible(least.tokens, room)
         whole = self.count(self.fill(self.skeleton).text)
         left = capacity - (whole - sum(place.tokens for place in places))
         for _ in range(MAX_REPAIRS):
@@ -219,7 +219,8 @@ def _protection(place: Place) -> str:
     return f"min_tokens: {place.card.min_tokens}" if place.card.min_tokens else "fits as it is"
 
 
-def _impossible(least: int, room: Room) -> OverBudget:
+def impossible(least: int, room: Room) -> OverBudget:
+    """The refusal of a budget for a prompt that cannot have fewer than `least` tokens."""
     kept = f" and {room.reserve} are kept for output" if room.reserve else ""
     return OverBudget(
         f"the prompt needs at least {least} tokens{kept}: the smallest budget that would do is"

@@ -5,7 +5,7 @@ the component alone and can be kept for every prompt it stands in. Values go in 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from promptd.engine.fitting.cards import NEVER, Card
 from promptd.engine.fitting.outlined import OUTLINE, outlines
@@ -37,10 +37,14 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """All variants of one component, the first as it is; `worth` is its information in nats."""
+    """All variants of one component, the first as it is; `worth` is its information in nats.
+
+    `skipped`: the passes that raised, each with the sentence that says so.
+    """
 
     all: tuple[Variant, ...]
     worth: float
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -63,16 +67,19 @@ def variants_of(node: Node, strategies: Mapping[str, Strategy], tools: Tools, ca
     """
     own = OwnText(node)
     found = [as_it_is(node, tools.count)]
+    skipped: dict[str, str] = {}
     if card.limit != NEVER and own.text.strip():
-        for variant in _made(own, strategies, tools, card):
+        for variant in _made(own, _allowed(strategies, card), tools, card, skipped):
             if all(variant.chunks != other.chunks for other in found):
                 found.append(variant)
-    return Variants(tuple(found), tools.idf.sum(set(words(own.text))))
+    return Variants(tuple(found), tools.idf.sum(set(words(own.text))), skipped)
 
 
-def _made(own: OwnText, strategies: Mapping[str, Strategy], tools: Tools, card: Card) -> Iterator[Variant]:
-    for strategy in _allowed(strategies, card):
-        variant = _by(own, strategy, tools)
+def _made(
+    own: OwnText, strategies: Iterator[Strategy], tools: Tools, card: Card, skipped: dict[str, str]
+) -> Iterator[Variant]:
+    for strategy in strategies:
+        variant = _by(own, strategy, tools, skipped)
         if variant is not None:
             yield variant
     if own.node.draft is not None and not own.node.draft.chain and card.limit is None:
@@ -102,10 +109,11 @@ def _allowed(strategies: Mapping[str, Strategy], card: Card) -> Iterator[Strateg
             return
 
 
-def _by(own: OwnText, strategy: Strategy, tools: Tools) -> Variant | None:
+def _by(own: OwnText, strategy: Strategy, tools: Tools, skipped: dict[str, str]) -> Variant | None:
     """The variant by one strategy, or None if a mark did not survive, which no pass should do."""
     pieces = [Piece("", span, NEVER) for span, _ in own.held]
     result = optimise(own.text, pieces, strategy, tools)
+    skipped.update(zip(result.skipped, result.warnings, strict=True))
     placed = [(span, part) for span, (_, part) in zip(result.spans, own.held, strict=True)]
     if any(isinstance(part, Mark) and result.text[slice(*span)] != part for span, part in placed):
         return None
