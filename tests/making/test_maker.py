@@ -83,17 +83,18 @@ def test_the_count_is_that_of_encoding_the_whole(
     """For any library, request, values, strategy and budget, in both encodings; and a budget is kept to."""
     files = {"a.md": f"{a}\n<include>b.md</include>\n{a}<include>b.md</include>", "b.md": b}
     kitchen = Kitchen(files, "cl100k_base" if encoding else "o200k_base")
-    options: dict[str, Any] = {"strategy": strategy, "budget": budget}
+    asked: dict[str, Any] = {"variables": {"name": value}, "arguments": arguments, "strategy": strategy}
     try:
-        prompt = kitchen.cook(variables={"name": value}, arguments=arguments, **options)
+        prompt = kitchen.cook(**asked, budget=budget)
     except OverBudget as error:
         smallest = error.details["smallest"]
         assert budget is not None
         assert smallest > budget
-        prompt = kitchen.cook(
-            variables={"name": value}, arguments=arguments, **(options | {"budget": smallest})
-        )
+        prompt = kitchen.cook(**asked, budget=smallest)
         assert prompt.tokens <= smallest
+        if smallest - 1 > budget:
+            with pytest.raises(OverBudget, match=f"would do is {smallest}, not {smallest - 1}"):
+                kitchen.cook(**asked, budget=smallest - 1)
     else:
         assert budget is None or prompt.tokens <= budget
     assert prompt.tokens == kitchen.tokens(prompt.text)
