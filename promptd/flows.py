@@ -214,8 +214,8 @@ def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     found = Found()
     unread = yield from _recall(keeper, listing, differing, found)
     yield from _take_in(keeper, unread, found)
-    suspects = yield from _unlisted(keeper, listing, {*found.ids, *(place.id for place in differing)})
-    yield from _let_go(keeper, listing, suspects)
+    suspects = yield from _unlisted(keeper, listing, [*found.ids, *(place.id for place in differing)])
+    yield from _let_go(keeper, listing, suspects, found)
     keeper.note_listing(listing)
     return found.total(keeper.library.revision)
 
@@ -252,28 +252,22 @@ def _recall(
     return [place for place in differing if place not in recalled]
 
 
-def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[set[str]]:
-    """Those of the ids of which something is held, in front or behind, that no listing shows."""
-    ids, unlisted = iter(ids), set[str]()
+def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[list[str]]:
+    """Those of the ids of which something is held, hidden or not, that no listing shows."""
+    ids, unlisted = iter(ids), list[str]()
     while some := list(islice(ids, COMPARE_AT_ONCE)):
-        for id in some:
-            component = keeper.library.get(id)
-            held = [*keeper.library.shadows.of(id), *([component] if component else ())]
-            if any(each.place not in listing.found for each in held):
-                unlisted.add(id)
+        unlisted += [id for id in some if not listing.found.keys() >= set(keeper.library.places_of(id))]
         yield Pause()
     return unlisted
 
 
-def _let_go(keeper: Keeper, listing: Listing, suspects: set[str]) -> Flow[None]:
+def _let_go(keeper: Keeper, listing: Listing, suspects: Iterable[str], found: Found) -> Flow[None]:
     """Forget the strays; what comes forward from a later root may be one as well, or lead to others."""
     gone: set[Place] = set()
-    while strays := keeper.strays(listing, suspects):
+    while strays := keeper.strays(listing, [*suspects, *found.ids]):
         keeper.apply(strays)
         gone.update(reading.place for reading in strays)
-        found = Found()
         yield from _take_in(keeper, (), found, gone)
-        suspects |= found.ids
 
 
 def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
@@ -285,7 +279,7 @@ def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
 
 
 def _take_in(
-    keeper: Keeper, places: Sequence[Place], found: Found, gone: Collection[Place] = frozenset()
+    keeper: Keeper, places: Sequence[Place], found: Found, gone: Collection[Place] = ()
 ) -> Flow[None]:
     """Read places, then, but for the `gone`, whatever directives reach that no listing shows, in phases.
 
@@ -301,9 +295,9 @@ def _take_in(
 
 
 def _adoptable(keeper: Keeper, gone: Collection[Place]) -> Flow[list[Place]]:
-    """Places that directives look for and where something stands by now, but for the `gone`."""
+    """Places that directives look for and where something stands by now, but for those that are `gone`."""
     wanted = (place for place in keeper.library.wanted() if place not in gone)
-    places = list[Place]()
+    places: list[Place] = []
     while some := tuple(islice(wanted, COMPARE_AT_ONCE)):
         places += yield Exists(some)
     return places

@@ -31,9 +31,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadStatistics:
-    """Looks made, phases, errors, seconds in all, workers in use, mean times a look (parsing: of a CPU).
+    """Looks made, phases, errors, seconds in all, workers in use, mean times a look.
 
-    `at_once` looks are being made now, `most_at_once` were since the start.
+    Parsing is in processor time. `at_once` looks are being made now, `most_at_once` were since the start.
     """
 
     looks: int

@@ -1,6 +1,7 @@
 """Flows, driven in this thread: what they decide between one look at the disk and the next."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -140,6 +141,33 @@ def test_a_place_in_two_roots_is_followed_in_both(library: Library) -> None:
     (root / "sub" / "a.md").write_text("two")
     found = flows.run(keeper, flows.follow(keeper, [str(root / "sub" / "a.md")]))
     assert found.ids == {"sub/a.md", "a.md"}
+
+
+def test_an_older_reading_of_another_makes_no_answer_stale(library: Library) -> None:
+    """A file that changes whenever it is read is answered as read last, not as another read it long ago."""
+    root = library(
+        {"p.md": "<include>a.md</include>\n<include>b.md</include>\n", "a.md": "a0\n", "b.md": "b\n"}
+    )
+    keeper = keeper_of(root)
+    place = Place(0, "a.md")
+    late = [keeper.loader.read(place)]  # by a thread that comes in when all others have read on
+    flow = flows.assemble(keeper, request_of(("p",)), Sweep(keeper.files))
+    (root / "a.md").write_text("a1\n")
+    outcome: Any = None
+    for number in itertools.count(2):
+        try:
+            command = flow.send(outcome)
+        except StopIteration as done:
+            prompt = done.value
+            break
+        outcome = flows.perform(keeper, command)
+        if isinstance(command, flows.Read) and place in command.places:
+            (root / "a.md").write_text(f"a{number}\n")
+            (root / "b.md").write_text(f"b{number}\n")
+        elif isinstance(command, flows.Read):
+            keeper.apply(late)
+    assert not prompt.is_consistent
+    assert "a0" not in prompt.text
 
 
 # -- off the event loop ---------------------------------------------------------------------------

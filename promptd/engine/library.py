@@ -125,6 +125,12 @@ class Library:
         """The component of this id, or None."""
         return self._components.get(id)
 
+    def places_of(self, id: str) -> Iterator[Place]:
+        """The places of an id that we hold a reading of: the component's and the hidden ones."""
+        if id in self._components:
+            yield self._components[id].place
+        yield from (reading.place for reading in self.shadows.of(id))
+
     def held(self) -> Iterator[tuple[Place, Signature | None]]:
         """Every place we hold a reading of, with its signature, or None if that proves nothing yet.
 
