@@ -1,6 +1,9 @@
 """Instructions of the hot path, a request: a figure that a noisy machine cannot change.
 
-    python -m benchmarks.instructions
+    python -m benchmarks.instructions [--keep]
+
+Each figure is held against the one in instructions.json, and the program ends with 1 if one of them grew by
+more than 5 %; `--keep` writes that file anew, which belongs into the commit that changes the figures.
 
 Runs the hot path twice under callgrind, with few and with many turns; the difference is what the turns cost,
 free of start-up. User-space instructions only: a stat call counts as its entry, the kernel's sockets are no
@@ -8,6 +11,7 @@ part of it. Tokens are words here, for loading a real vocabulary under valgrind 
 not in the figure of new values. Addresses vary a little from run to run, so figures repeat to about 1 %.
 """
 
+import json
 import os
 import re
 import shutil
@@ -16,11 +20,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from itertools import count, islice, repeat
+from pathlib import Path
 
 from benchmarks import libraries
 from benchmarks.hot_path import HotPath
 from promptd.tokenizer import Tokenizer
 
+REFERENCE = Path(__file__).with_name("instructions.json")
+TOLERATED = 1.05  # on one machine figures repeat to 1 %; another interpreter or libc may need `--keep` first
 FEW, MANY = 20, 120
 _COLLECTED = re.compile(r"Collected : (\d+)")
 
@@ -64,19 +71,30 @@ def _collected(what: str, connections: int, times: int) -> int:
     return int(found[1])
 
 
-def main() -> None:
+def main() -> int:
     """Print the table, or run what is counted."""
     if len(sys.argv) == 4:
         turns(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
-        return
+        return 0
     if shutil.which("valgrind") is None:
         print("valgrind is not installed: no instruction counts")
-        return
-    print("| hot path, 12 components of 10 KB | instructions a request |\n|---|---|")
+        return 0
+    reference: dict[str, int] = json.loads(REFERENCE.read_text(encoding="utf-8"))
+    print("| hot path, 12 components of 10 KB | instructions a request | kept | change |\n|---|---|---|---|")
+    found: dict[str, int] = {}
     for what, connections in (("same", 1), ("same", 64), ("new", 16)):
-        counted = instructions(what, connections)
-        print(f"| {what} values, {connections} a turn | {counted:,.0f} |", flush=True)
+        name = f"{what} values, {connections} a turn"
+        found[name] = round(instructions(what, connections))
+        kept = reference.get(name, found[name])
+        print(f"| {name} | {found[name]:,} | {kept:,} | {found[name] / kept - 1:+.1%} |", flush=True)
+    if "--keep" in sys.argv:
+        REFERENCE.write_text(f"{json.dumps(found, indent=2)}\n", encoding="utf-8")
+        return 0
+    grown = [name for name, count in found.items() if count > reference.get(name, count) * TOLERATED]
+    if grown:
+        print(f"more instructions than kept: {', '.join(grown)}", file=sys.stderr)
+    return 1 if grown else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

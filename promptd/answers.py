@@ -3,12 +3,14 @@
 A prompt's result is encoded once and kept with it; only what depends on the moment is put on its end.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from promptd import flows
 from promptd.engine import check as checking
+from promptd.engine.component import Reading
 from promptd.engine.fitting import forms
 from promptd.engine.fitting.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.engine.library import Component
@@ -50,7 +52,9 @@ def encode_prompt(keeper: Keeper, prompt: Prompt) -> bytes:
         prompt.encoded = msgspec.json.encode(head)[:-1]
         prompt.encoded_bytes = len(prompt.encoded)
     if prompt.encoded_at != keeper.library.revision:
-        prompt.encoded = prompt.encoded[: prompt.encoded_bytes] + _tail(keeper, prompt)
+        prompt.encoded = prompt.encoded[: prompt.encoded_bytes] + _tail(
+            keeper, is_consistent=prompt.is_consistent
+        )
         prompt.encoded_at = keeper.library.revision
     return prompt.encoded
 
@@ -80,19 +84,21 @@ def _fit(prompt: Prompt) -> dict[str, Any]:
     return found if prompt.estimate is None else found | {"estimate": prompt.estimate}
 
 
-def _tail(keeper: Keeper, prompt: Prompt) -> bytes:
-    consistent = b"true" if prompt.is_consistent else b"false"
+def _tail(keeper: Keeper, *, is_consistent: bool) -> bytes:
+    consistent = b"true" if is_consistent else b"false"
     return b',"clock":"%b","consistent":%b}' % (keeper.clock.encode(), consistent)
 
 
 def encode_unchanged(keeper: Keeper, prompt: Prompt) -> bytes:
     """The short answer to one who already holds the prompt."""
     head = {"unchanged": True, "tokens": prompt.tokens, "digest": prompt.digest, "etag": prompt.etag}
-    return msgspec.json.encode(head)[:-1] + _tail(keeper, prompt)
+    return msgspec.json.encode(head)[:-1] + _tail(keeper, is_consistent=prompt.is_consistent)
 
 
 def assemble(keeper: Keeper, params: AssembleParams, sweep: Sweep) -> Flow[msgspec.Raw]:
     """The prompt, or in few bytes that it is the one whose etag was sent along."""
+    if params.etag is None and (struck := keeper.strike(params.request(), sweep)) is not None:
+        return msgspec.Raw(struck + _tail(keeper, is_consistent=True))
     prompt = yield from flows.assemble(keeper, params.request(), sweep)
     if params.etag is not None and params.etag == prompt.etag:
         return msgspec.Raw(encode_unchanged(keeper, prompt))
@@ -231,7 +237,10 @@ def _edges(component: Component) -> list[dict[str, Any]]:
 def check(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
     """The report on the whole library as it is now."""
     yield flows.Reconcile()
-    report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems)
+    wishes = checking.section_wishes(keeper.library)
+    readings: list[Reading] = yield flows.Read(tuple({wish.place for wish in wishes}))
+    lost = yield flows.Compute(partial(checking.lost_sections, wishes, readings))
+    report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems, lost)
     shown: dict[str, Any] = {"roots": keeper.files.roots, **msgspec.structs.asdict(report)}
     return shown | {"clock": keeper.clock}
 

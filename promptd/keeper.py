@@ -33,6 +33,8 @@ from promptd.making.fitter import Fitter, FitterStatistics, Outline, Words, Work
 from promptd.making.maker import make
 from promptd.tokenizer import Tokenizer
 
+MAX_STRUCK = 4_096  # requests remembered for having been asked once
+
 Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the prompts it made untrue
 
 
@@ -78,6 +80,7 @@ class Keeper:
         self._outlines: Cache[tuple[str, ...], Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
         self._made_cold = 0  # prompts for which a file had to be read
+        self._struck: set[Request] = set()  # answered by a stamp: who asks again gets a prompt that is kept
         self._uses: Counter[Facts] = Counter()  # of prompts, by what they rest on, until they are folded
         self.observers: list[Observer] = []
         self.problems: tuple[str, ...] = ()
@@ -110,6 +113,30 @@ class Keeper:
         """Count a further answer with a prompt that is current in the same sweep."""
         prompt.uses += 1
         self.prompts.hit(1)
+
+    def strike(self, request: Request, sweep: Sweep) -> bytes | None:
+        """The reply to a request with values that come for the first time, but for its end; None: make it.
+
+        The second time it is made in full and cached.
+        """
+        if not request.variables or request.arguments is not None or request.options is not None:
+            return None
+        outline = self._outlines.peek(request.names)
+        stamp = outline and outline.stamps.get(tuple([name for name, _ in request.variables]))
+        if not outline or not stamp or request in self._struck or request in self.prompts:
+            return None
+        if not self.holds(outline.facts, sweep):
+            return None
+        self._outlines.get(request.names)
+        limits = self.config.library.max_prompt_bytes // 4, self.config.tokens.max_context_tokens
+        struck = stamp.strike(dict(request.variables), *limits)
+        if struck is not None:
+            if len(self._struck) >= MAX_STRUCK:
+                self._struck.clear()
+            self._struck.add(request)
+            self.fitter.note_prefix(request, stamp.prefix, stamp.stable_tokens, None)
+            self._uses[outline.facts] += 1
+        return struck
 
     def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs | Work | Words:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""

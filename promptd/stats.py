@@ -65,6 +65,9 @@ class Distribution:
         return self.total / self.count if self.count else 0.0
 
 
+NOTHING = Distribution(0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
 class Histogram:
     """How often which value was seen, to about 3 %, in at most 944 buckets whatever is recorded.
 
@@ -170,10 +173,12 @@ class Histogram:
 
     def statistics(self) -> Distribution:
         """A frozen record of what is held now."""
+        if not self._count:
+            return NOTHING
         return Distribution(
             self._count,
             self._total,
-            self._minimum if self._count else 0,
+            self._minimum,
             self._maximum,
             *self._percentiles(50, 90, 95, 99, 99.9),
         )

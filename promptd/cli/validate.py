@@ -111,7 +111,7 @@ def _sections(suite: "Suite") -> Iterator[tuple[str, Any]]:
         f"Cache: {suite.caching.requests:,} requests, popularity by Zipf, seed {subject.seed}",
         _caching(suite),
     )
-    yield f"Loading: {suite.loading.files} files, medians of {suite.loading.rounds}", _loading(suite)
+    yield f"Loading: {suite.loading.files} files, the fastest of {suite.loading.rounds}", _loading(suite)
     tokens = suite.reduction
     title = f"Tokens: {tokens.sample} of {tokens.of_prompts} prompts, against strategy none"
     yield title, _tokens(suite)
@@ -161,6 +161,8 @@ def _loading(suite: "Suite") -> Any:
             f"    {_signed(found.by_concurrency)}  concurrency ({found.workers} at work, since a read takes"
             f" {found.mean_read_ms:.3f} ms)",
             f"    {_signed(found.by_kept_counts)}  token counts kept from the last run",
+            f"    {_signed(found.by_kept_index)}  index kept from the last run",
+            f"a restarted daemon can answer after {1000 * found.ready_s:.0f} ms and reads on demand",
             f"hot set, in the first {hot.requests} requests: {hot.reads_with} files read instead of"
             f" {hot.reads_without}, {hot.ms_with:.0f} ms instead of {hot.ms_without:.0f} ms",
         ]

@@ -12,20 +12,22 @@ from typing import Any
 from promptd.config import Config
 from promptd.engine.cache import Cache, CacheStatistics
 from promptd.engine.fitting.cards import Card, card_of
-from promptd.engine.fitting.cost import Account, SavingsStatistics
+from promptd.engine.fitting.cost import Account, Model, SavingsStatistics
 from promptd.engine.fitting.lexicon import Lexicon
 from promptd.engine.fitting.variants import Variants
 from promptd.engine.fitting.whole import Fitted
 from promptd.engine.library import Component
 from promptd.engine.popular import Popular, PopularPrompts, PopularStatistics
-from promptd.engine.request import Facts, Prompt
+from promptd.engine.request import PLAIN, Facts, Prompt, Request
 from promptd.engine.skeleton import Rules, Skeleton
 from promptd.engine.tokens.optimise import Tools
 from promptd.engine.tokens.segments import Segments
 from promptd.engine.tokens.tally import Tally
+from promptd.making.stamp import Stamp
 from promptd.making.wish import Choices
 
 MAX_VARIANTS = 20_000
+MAX_STAMPS = 8  # of one outline: requests differ in values, hardly in names
 MAX_TALLIES = 8  # of one outline: each strategy and order has a skeleton of its own
 
 
@@ -42,6 +44,7 @@ class Outline:
     ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
     fitted: dict[object, tuple[int, Fitted]] = field(default_factory=dict)
     tallies: dict[int, tuple[Skeleton, Tally]] = field(default_factory=dict)
+    stamps: dict[tuple[str, ...], Stamp] = field(default_factory=dict)
     may_move: bool = False
 
     def __post_init__(self) -> None:
@@ -137,6 +140,12 @@ class Fitter:
                 for member in outline.members
             }
         return outline.cards
+
+    def note_prefix(self, request: Request, digest: str, tokens: int, model: Model | None) -> None:
+        """Whether the stable prefix is what it was for the last request like this but for values."""
+        options = request.options or PLAIN
+        key = (request.names, options.strategy, options.budget, options.stable_first)
+        self.account.prefix(key, digest, tokens, model)
 
     def spend(self, prompt: Prompt) -> None:
         """Add up what a prompt's uses cost and saved; they are counted nowhere else afterwards."""

@@ -27,7 +27,8 @@ from promptd.engine.tokens.tally import Measured, Tally
 from promptd.errors import OverBudget, PromptTooLarge
 from promptd.freshness import Attempt
 from promptd.making.budgeted import Budgeted
-from promptd.making.fitter import Fitter, Outline, Words, Work
+from promptd.making.fitter import MAX_STAMPS, Fitter, Outline, Words, Work
+from promptd.making.stamp import Stamp, digest_of
 
 _WHOLE = Shares(1.0, 1.0, 1.0, 1.0)
 
@@ -94,7 +95,20 @@ class _Maker:
     def plain(self) -> Prompt:
         """Nothing is to be saved."""
         drawn = self.draw(self.base)
-        return self.prompt(drawn, drawn.tokens)
+        prompt = self.prompt(drawn, drawn.tokens)
+        if self.request.variables and self.request.arguments is None and self.request.options is None:
+            self.cut_stamp(prompt, drawn)
+        return prompt
+
+    def cut_stamp(self, prompt: Prompt, drawn: _Draw) -> None:
+        """Have a stamp for the same request with other values."""
+        stamps, names = self.outline.stamps, tuple(name for name, _ in self.request.variables)
+        if names in stamps or not Stamp.can_be(prompt):
+            return
+        if len(stamps) >= MAX_STAMPS:
+            stamps.clear()
+        tally = self.outline.tally(drawn.skeleton, self.fitter.segments)
+        stamps[names] = Stamp(prompt, drawn.skeleton, drawn.filled, tally)
 
     def fit(self) -> Prompt | Work | Words:
         """Something is to be saved: by the strategy alone if that will do, else by the budget."""
@@ -203,7 +217,7 @@ class _Maker:
         check_size(filled.text, drawn.tokens, self.fitter.config)
         notes = self.notes(drawn)
         manifest = drawn.entries()
-        digest = hashlib.sha256(filled.text.encode()).hexdigest()
+        digest = digest_of(filled.text)
         pieces = {"text": filled.encoded(), "manifest": msgspec.Raw(msgspec.json.encode(manifest))}
         end = stable_end(drawn.skeleton, filled, self.known)
         prompt = Prompt(
@@ -228,7 +242,8 @@ class _Maker:
             pieces=pieces,
             uses=1,
         )
-        self.note_prefix(prompt)
+        prefix = digest_of(prompt.text[: prompt.stable_end])
+        self.fitter.note_prefix(self.request, prefix, prompt.stable_prefix_tokens, model)
         return prompt
 
     def notes(self, drawn: _Draw) -> tuple[records.Warning, ...]:
@@ -238,13 +253,6 @@ class _Maker:
             message = "nothing was moved: no component of this prompt allows it, or nothing would be gained"
             notes.append(Note("stable-first", message, self.outline.name, 0))
         return records.warnings(*notes)
-
-    def note_prefix(self, prompt: Prompt) -> None:
-        """Whether the stable prefix is what it was for the last request like this but for values."""
-        options = self.wish.options
-        key = (self.request.names, options.strategy, options.budget, options.stable_first)
-        prefix = hashlib.sha256(prompt.text[: prompt.stable_end].encode()).hexdigest()
-        self.fitter.account.prefix(key, prefix, prompt.stable_prefix_tokens, self.wish.model)
 
 
 def check_size(text: str, tokens: int, config: Config) -> None:

@@ -1,7 +1,7 @@
 """History: one line of JSON a minute in `history.jsonl`, and never more than two files of a fixed size.
 
 A line holds the figures of the minute before it, None where there was no data. When the file reaches its
-bound it becomes `history.jsonl.1` in place of the one before: at 60 s and 4 MB each file holds about a week.
+bound it becomes `history.jsonl.1` in place of the one before: at 60 s and 4 MB each file holds six days.
 A line is written by one `write` to a file opened for appending; what a crash left half is skipped by
 `read`. Blocking: call from a thread.
 """

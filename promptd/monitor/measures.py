@@ -104,6 +104,7 @@ class Measures:
         self._windows = Windows()
         self._last: Totals | None = None
         self.warm_s: float | None = None  # what happened before is not judged
+        self._known: dict[tuple[str, float, float], Window] = {}  # of the last sample
 
     def __repr__(self) -> str:
         return f"<Measures {self._windows!r}>"
@@ -114,20 +115,29 @@ class Measures:
         if now.at_s >= last.at_s:
             self._windows.add(now.slice_since(last))
             self._last = now
+            self._known.clear()
 
     def begin_to_judge(self, now_s: float) -> None:
         """The start is over."""
         self.warm_s = now_s
         self._windows.cut()
+        self._known.clear()
 
     def window(self, name: str, now_s: float) -> Window:
         """One window, whatever happened in it."""
-        return figures(SPANS_S[name][0], self._windows.read(name, now_s))
+        return self._window(name, now_s, 0.0)
 
     def judged(self, name: str, now_s: float) -> Window:
         """The same without what happened while the daemon was warming up."""
         since_s = float("inf") if self.warm_s is None else self.warm_s
-        return figures(SPANS_S[name][0], self._windows.read(name, now_s, since_s))
+        is_past = since_s < now_s - 2 * SPANS_S[name][0]  # then no slice of the window is as old
+        return self._window(name, now_s, 0.0 if is_past else since_s)
+
+    def _window(self, name: str, now_s: float, since_s: float) -> Window:
+        key = name, now_s, since_s
+        if key not in self._known:
+            self._known[key] = figures(SPANS_S[name][0], self._windows.read(name, now_s, since_s))
+        return self._known[key]
 
     def all_windows(self, now_s: float) -> dict[str, Window]:
         """Every window by name."""

@@ -6,6 +6,7 @@ Who is told of an alert is decided by whoever feeds it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from promptd.config import Config
@@ -22,9 +23,9 @@ POINT_S = 60.0  # between two points of a trend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What a sample adds up to with those before it; the sections of the snapshot by their names."""
+    """What a sample adds up to with those before it; the windows are read when the sections are asked for."""
 
-    windows: dict[str, Window]
+    read_windows: Callable[[], dict[str, Window]]
     targets: list[Verdict]
     health: Health
     trends: list[Trend]
@@ -33,7 +34,8 @@ class Findings:
 
     def sections(self) -> dict[str, Any]:
         """In the order of the snapshot."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        found = {name: getattr(self, name) for name in self.__slots__[1:]}
+        return {"windows": self.read_windows(), **found}
 
 
 class Observatory:
@@ -83,7 +85,7 @@ class Observatory:
             for teller in self._tellers:
                 teller(event)
         return Findings(
-            windows=self.measures.all_windows(now_s),
+            read_windows=partial(self.measures.all_windows, now_s),
             targets=verdicts,
             health=health_of(verdicts),
             trends=list(self._trends.values()),

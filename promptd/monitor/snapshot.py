@@ -216,7 +216,9 @@ class Snapshots:
         while True:
             await self._sleep(interval_s)
             try:
-                await self.taken()
+                sample = await self._sampler.sample()
+                if self._look is not None:
+                    self._look(sample)
             except Exception as error:
                 _log.exception("not measured", error=repr(error))
 

@@ -3,8 +3,8 @@
 The slope is Theil and Sen's: the median of the slopes between all pairs of points, which stays right while
 up to 29 % of the points are wild. Whether it is more than noise is asked of the Mann-Kendall test (5 %, two
 sided, normal approximation without ties) and of the size of the change against the scatter around the line.
-Our own forty lines: scipy's `theilslopes` and pymannkendall bring numpy and scipy, over 100 MB, into a
-daemon of that size itself (docs/decisions/0060). Pure.
+Our own few lines: scipy's `theilslopes` and pymannkendall bring numpy and scipy into a daemon that needs
+neither (docs/decisions/0060). Pure.
 """
 
 from collections import deque

@@ -80,6 +80,7 @@ class Ring:
         self._slice_s = slice_s
         self._slices: deque[Slice] = deque()
         self._is_cut = True
+        self._kept: tuple[tuple[float, float], Slice] = (0.0, 0.0), Slice(0.0, 0.0)
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -98,12 +99,27 @@ class Ring:
         self._is_cut = True
 
     def read(self, now_s: float, since_s: float = 0.0) -> Slice:
-        """Everything that ended within the span, of slices that began at `since_s` or later."""
+        """Everything that ended within the span, of slices that began at `since_s` or later.
+
+        What closed slices add up to is kept until another one closes or falls out.
+        """
+        wanted = [
+            piece for piece in self._slices if piece.end_s > now_s - self.span_s and piece.start_s >= since_s
+        ]
         found = Slice(now_s, now_s)
-        for piece in self._slices:
-            if piece.end_s > now_s - self.span_s and piece.start_s >= since_s:
-                found.merge(piece)
+        if wanted:
+            found.merge(self._sum_of(wanted[:-1], now_s))
+            found.merge(wanted[-1])
         return found
+
+    def _sum_of(self, closed: list[Slice], now_s: float) -> Slice:
+        key = (closed[0].start_s, closed[-1].end_s) if closed else (now_s, now_s)
+        if self._kept[0] != key:
+            found = Slice(*key)
+            for piece in closed:
+                found.merge(piece)
+            self._kept = key, found
+        return self._kept[1]
 
 
 class Windows:

@@ -38,11 +38,12 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
 
 
 def test_loading_is_taken_apart_without_a_rest(config: configuration.Config) -> None:
-    """The three contributions add up to what was saved, and both loaders saw every file."""
+    """The four contributions add up to what was saved, and both loaders saw every file."""
     with Engine.open(config=config) as engine:
         asks = mix.prepare(engine, config.library.prompts, seed=1).first(10)
     found = loading.measure(config, asks)
-    parts = found.by_distinct_segments + found.by_concurrency + found.by_kept_counts
+    kept = found.by_kept_counts + found.by_kept_index
+    parts = found.by_distinct_segments + found.by_concurrency + kept
     assert found.saved_share == pytest.approx(parts)
     assert found.saved_share == pytest.approx(1 - found.promptd_s / found.plain_s)
     assert (found.files, found.hot_set.requests) == (4, 10)

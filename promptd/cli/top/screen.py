@@ -174,7 +174,7 @@ def _tree(state: State, width: int, room: int) -> list[Text]:
 
 
 def _alerts(state: State, width: int) -> Iterator[Text]:
-    """The worst alerts, each on at most two lines, then problems; how many more there are."""
+    """The worst alerts, then problems, each on at most two lines, a single one on three; how many more."""
     active = _dig(state.health, "alerts", "active") or []
     ranks = list(SEVERITY_STYLES)
     said = [
@@ -186,17 +186,17 @@ def _alerts(state: State, width: int) -> Iterator[Text]:
         yield Text("no alerts", "green")
         return
     for label, sentence in said[:MAX_ALERTS]:
-        yield from _said(label, sentence, width)
+        yield from _said(label, sentence, width, 3 if len(said) == 1 else 2)
     if len(said) > MAX_ALERTS:
         yield Text(f"and {len(said) - MAX_ALERTS} more: promptd status", "dim")
 
 
-def _said(label: str, sentence: str, width: int) -> Iterator[Text]:
-    first, *rest = textwrap.wrap(sentence, max(width - ALERT_INDENT, 20)) or [""]
+def _said(label: str, sentence: str, width: int, most: int) -> Iterator[Text]:
+    room = max(width - ALERT_INDENT, 20)
+    first, *rest = textwrap.wrap(sentence, room, max_lines=most, placeholder=" …") or [""]
     mark = f" {label} ".ljust(ALERT_INDENT - 1)
     yield Text.assemble((mark, SEVERITY_STYLES.get(label, "yellow")), " ", first)
-    if rest:
-        yield Text(" " * ALERT_INDENT + " ".join(rest))
+    yield from (Text(" " * ALERT_INDENT + line) for line in rest)
 
 
 def _keys(state: State) -> Text:
