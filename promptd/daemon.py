@@ -55,9 +55,9 @@ RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a keeper is not made of
 INTERVALS = ("monitor.", "watch.reconcile_s")
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
-# Of stop_s: three quarters for requests in flight, then Busy is sent to those whose time is up, and the last
-# tenth is for ending the loops and writing the last snapshot.
-HEARD, SEEN_OUT = 0.75, 0.9
+# Of stop_s: seven tenths for requests in flight, one for sending Busy to those whose time is up and for last
+# bytes, two for ending the loops and writing the last snapshot: 0.1 s, but 0.6 s on a busy machine.
+HEARD, SEEN_OUT = 0.7, 0.8
 LAST_WORDS_S = 0.25  # for sending Busy, however short stop_s is
 
 _log = log.get_logger("promptd.daemon")
