@@ -31,7 +31,10 @@ from tests.serve.peers import FakePeer, Tasks, call_of
 STEP_S = 30.0
 PARTS = 12
 QUICK = {
-    **{"alerts.warmup_s": 60.0, "alerts.hold_s": 60.0, "alerts.clear_s": 120.0, "alerts.min_samples": 5},
+    "alerts.warmup_s": 60.0,
+    "alerts.hold_s": 60.0,
+    "alerts.clear_s": 120.0,
+    "alerts.min_samples": 5,
     "targets.memory_bytes_max": 10**12,  # this process holds all tests; the ballast has a target of its own
 }
 REPEATED = "".join(f"Rule {n}: say plainly what you found in place {n}, and where.\n" for n in range(20))
