@@ -90,7 +90,11 @@ class Keeper:
     def current(self, request: Request, sweep: Sweep) -> Prompt | None:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
         prompt = self.prompts.peek(request)
-        if prompt is not None and self._stands(prompt, sweep):
+        if (
+            prompt is not None
+            and freshness.holds(prompt.facts, sweep, self.library.revision)
+            and (prompt.worth_version < 0 or self.fitter.is_current(prompt))
+        ):
             prompt.uses += 1
             return self.prompts.get(request)
         self.prompts.miss()
@@ -99,11 +103,9 @@ class Keeper:
     def standing(self, request: Request, sweep: Sweep) -> Prompt | None:
         """As `current`, but asked again in the middle of a request: a failure is not counted."""
         prompt = self.prompts.peek(request)
-        return None if prompt is None or not self._stands(prompt, sweep) else self.current(request, sweep)
-
-    def _stands(self, prompt: Prompt, sweep: Sweep) -> bool:
-        is_true = freshness.holds(prompt.facts, sweep, self.library.revision)
-        return is_true and (prompt.worth_version < 0 or self.fitter.is_current(prompt))
+        if prompt is None or not self.holds(prompt.facts, sweep) or not self.fitter.is_current(prompt):
+            return None
+        return self.current(request, sweep)
 
     def used_again(self, prompt: Prompt) -> None:
         """Count a further answer with a prompt that is current in the same sweep."""
