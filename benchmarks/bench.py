@@ -1,6 +1,6 @@
 """`make bench`: every figure, in under ten minutes, as one table in docs/performance.md.
 
-    python -m benchmarks.bench [PART ...]        parts: peers values mcp small many change loading
+    python -m benchmarks.bench [PART ...]        parts: peers values mcp small many change loading sweeping
 
 With parts it only prints; without any it measures all of them and rewrites the table between the marks in
 docs/performance.md. Everything is generated in a temporary directory. Ratios come from one run, each the
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks import scaling, serving, starting
+from benchmarks import scaling, serving, starting, sweeping
 from benchmarks.load import generator
 from benchmarks.table import Row, render
 
@@ -38,6 +38,7 @@ def _parts(directory: str) -> dict[str, Part]:
         "many": starting.many,
         "change": lambda _: scaling.one_change(),
         "loading": scaling.loading,
+        "sweeping": sweeping.reconciling,
     }
 
 

@@ -48,6 +48,7 @@ RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("log.", "monitor.", "watch.")  # what a keeper is not made of
 INTERVALS = frozenset({"monitor.snapshot_s", "watch.reconcile_s"})
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
+GARBAGE = (1_000, 5, 1_000)  # all that came since READY is gone through rarely: amid a scan it takes 40 ms
 LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
 
 _log = log.get_logger("promptd.daemon")
@@ -168,6 +169,7 @@ class Daemon:
         self._set_timers()
         self.is_ready.set()
         gc.freeze()  # a full collection over what lives as long as we do stops the loop for 25 ms
+        gc.set_threshold(*GARBAGE)
         gc.enable()
         self._say_ready()
         self.spawn(self._get_warm(self.keeper))
