@@ -55,6 +55,7 @@ INTERVALS = ("monitor.", "watch.reconcile_s")
 # Of stop_s: seven tenths for requests in flight, one for sending Busy to those whose time is up and for last
 # bytes, two for ending the loops and writing the last snapshot: 0.1 s, but 0.6 s on a busy machine.
 HEARD, SEEN_OUT = 0.7, 0.8
+GARBAGE = (1_000, 5, 1_000)  # all that came since READY is gone through rarely: amid a scan it takes 40 ms
 LAST_WORDS_S = 0.25  # for sending Busy, however short stop_s is
 
 _log = log.get_logger("promptd.daemon")
@@ -188,6 +189,7 @@ class Daemon:
         self._set_timers()
         self.is_ready.set()
         gc.freeze()  # a full collection over what lives as long as we do stops the loop for 25 ms
+        gc.set_threshold(*GARBAGE)
         gc.enable()
         self._say_ready()
         self.spawn(self._get_warm(self.keeper))
