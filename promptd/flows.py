@@ -86,7 +86,9 @@ class Closure:
 
 
 def assemble(keeper: Keeper, request: Request, sweep: Sweep) -> Flow[Prompt]:
-    """Assemble a prompt; reads what is stale or missing, phase by phase, until every fact holds."""
+    """A prompt that is held if it is true, else assemble it: what is stale or missing is read in phases."""
+    if held := keeper.current(request, sweep):
+        return held
     attempt = Attempt(request)
     try:
         while not isinstance(step := keeper.attempt(attempt, sweep), Prompt):
