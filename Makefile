@@ -24,7 +24,7 @@ TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo check format test test-all docs units systemd-test soak chaos clean
+.PHONY: help setup demo check format test test-all docs pictures units systemd-test soak chaos clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,8 +64,12 @@ profile: $(STAMP) ## where the hot path spends its time, and its instructions a 
 	@$(BIN)/python -m benchmarks.profiling
 	@$(BIN)/python -m benchmarks.instructions
 
-docs: $(STAMP) ## write docs/protocol.md from what the daemon says of itself
+docs: $(STAMP) ## write docs/protocol.md and the snapshot's schema from what the daemon says of itself
 	@$(BIN)/python -m promptd.cli.protocol_page docs/protocol.md
+	@$(BIN)/python -m promptd.monitor.schema > promptd/monitor/health-1.schema.json
+
+pictures: $(STAMP) ## draw docs/pictures from a real daemon; wants chromium
+	@$(BIN)/python docs/pictures/draw.py
 
 units: ## verify and score the systemd units
 	@.ci/units

@@ -78,8 +78,8 @@ class HotPath:
         # Under valgrind a stat takes so long that sweeps would move to a thread; here there is none.
         self.keeper.files.observe_stats = lambda *_: None  # type: ignore[method-assign]
         self._loop = _Loop()
-        handler = Handler(self.keeper, {}, _never, _report)
-        turns = Turns(self._loop, handler)  # type: ignore[arg-type]
+        self.handler = Handler(self.keeper, {}, _never, _report)
+        turns = Turns(self._loop, self.handler)  # type: ignore[arg-type]
         house = House(turns, Limits(), Tally(), Vetted(), lambda _: None)
         self.transports = [_Transport() for _ in range(connections)]
         self.connections = [Connection(house, 1, 0, 0.0) for _ in range(connections)]

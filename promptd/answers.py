@@ -3,12 +3,14 @@
 A prompt's result is encoded once and kept with it; only what depends on the moment is put on its end.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from promptd import flows
 from promptd.engine import check as checking
+from promptd.engine.component import Reading
 from promptd.engine.fitting import forms
 from promptd.engine.fitting.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.engine.library import Component
@@ -20,6 +22,7 @@ from promptd.flows import Flow
 from promptd.keeper import Keeper
 from promptd.params import (
     AssembleParams,
+    ChangesParams,
     GetParams,
     GraphParams,
     ListParams,
@@ -151,6 +154,25 @@ def components(keeper: Keeper, params: ListParams, _sweep: Sweep) -> Flow[dict[s
     }
 
 
+def changes(keeper: Keeper, params: ChangesParams, _sweep: Sweep) -> Flow[dict[str, Any]]:
+    """`changes`: what is different in the list since a clock, or the whole list if that cannot be told."""
+    yield flows.Reconcile()
+    library = keeper.library
+    ids = library.ids()
+    revision = params.since_revision(keeper.instance)
+    known = None if revision is None or revision > library.revision else library.history.since(revision)
+    touched = ids if known is None else sorted(known)
+    listed = [id for id in touched if library.is_listed(id)]
+    chosen = [library.get(id) for id in listed]
+    return {
+        "fresh_instance": known is None,
+        "components": [_listed(keeper, component) for component in chosen if component is not None],
+        "removed": sorted(set(touched).difference(listed)),
+        "total": len(ids),
+        "clock": keeper.clock,
+    }
+
+
 def _listed(keeper: Keeper, component: Component) -> dict[str, Any]:
     graph = keeper.library.graph
     row: dict[str, Any] = {
@@ -215,7 +237,10 @@ def _edges(component: Component) -> list[dict[str, Any]]:
 def check(keeper: Keeper, _params: Params, _sweep: Sweep) -> Flow[dict[str, Any]]:
     """The report on the whole library as it is now."""
     yield flows.Reconcile()
-    report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems)
+    wishes = checking.section_wishes(keeper.library)
+    readings: list[Reading] = yield flows.Read(tuple({wish.place for wish in wishes}))
+    lost = yield flows.Compute(partial(checking.lost_sections, wishes, readings))
+    report = checking.check(keeper.library, keeper.config.library.prompts, keeper.problems, lost)
     shown: dict[str, Any] = {"roots": keeper.files.roots, **msgspec.structs.asdict(report)}
     return shown | {"clock": keeper.clock}
 

@@ -1,11 +1,12 @@
 """The daemon: composition root and order of life.
 
 Start: bind the socket (so that a second instance fails at once), watch, and listen: a prompt that is asked
-for reads what it consists of. Meanwhile load the vocabulary, read the library, warm the hot set, and then
-say READY; a `ping` is answered from then on. Stop: say STOPPING, accept no more, finish what is under way,
-write the last snapshot. Everything is built here and handed to everyone else; the wings do not know each
-other. `serve.*` and `state.*` take a restart to change, the rest is taken over by a reload, which builds a
-new keeper beside the old one and exchanges them when it is warm.
+for reads what it consists of. Meanwhile read the library, as far as the index of the last run does not know
+it, and then say READY; a `ping` is answered from then on. The vocabulary and the hot set follow in the
+background; who needs a count earlier loads the vocabulary at once. Stop: say STOPPING, accept no more,
+finish what is under way, write the last snapshot. Everything is built here and handed to everyone else; the
+wings do not know each other. `serve.*` and `state.*` take a restart to change, the rest is taken over by a
+reload, which builds a new keeper beside the old one and exchanges them when it is warm.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,26 @@ from msgspec import structs
 
 from promptd import __version__, flows, log
 from promptd import config as configuration
+from promptd.claim import Claim
 from promptd.config import Config
+from promptd.engine.graph import strongly_connected
 from promptd.engine.library import Delta
 from promptd.engine.request import Request
 from promptd.errors import AlreadyRunning, ConfigError, PromptdError
 from promptd.keeper import Keeper
+from promptd.monitor.beside import HistoryWriter, MetricsWriter
+from promptd.monitor.history import History
+from promptd.monitor.lag import LoopLag
+from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
+from promptd.monitor.sinks import CommandSink, log_event
 from promptd.monitor.snapshot import About, Snapshots
+from promptd.serve.alert_feed import AlertFeed
 from promptd.serve.binding import adopt, bind
 from promptd.serve.handler import Handler
 from promptd.serve.listener import Listener
 from promptd.serve.subscriptions import Subscriptions
-from promptd.services import limits_of, services_of, sources_of
+from promptd.services import histograms_of, limits_of, services_of, sources_of
 from promptd.systemd import Notifier, listen_fds, watchdog_interval_s
 from promptd.tokenizer import Tokenizer
 from promptd.upkeep import Upkeep
@@ -43,10 +52,13 @@ from promptd.upkeep.watchdog import watch_ourselves
 
 EX_OK, EX_ALREADY_RUNNING, EX_CONFIG = 0, 75, 78  # sysexits.h
 RESTART_SECTIONS = ("serve", "state")
-OUTSIDE_KEEPER = ("log.", "monitor.", "watch.")  # what a keeper is not made of
-INTERVALS = frozenset({"monitor.snapshot_s", "watch.reconcile_s"})
+OUTSIDE_KEEPER = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a keeper is not made of
+INTERVALS = ("monitor.", "watch.reconcile_s")
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
-LAST_WORDS_S = 0.25  # after stop_s, for sending Busy to those whose time is up
+# Of stop_s: seven tenths for requests in flight, one for sending Busy to those whose time is up and for last
+# bytes, two for ending the loops and writing the last snapshot: 0.1 s, but 0.6 s on a busy machine.
+HEARD, SEEN_OUT = 0.7, 0.8
+LAST_WORDS_S = 0.25  # for sending Busy, however short stop_s is
 
 _log = log.get_logger("promptd.daemon")
 Load = Callable[[], Config]
@@ -68,18 +80,29 @@ class Daemon:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.Task[None]] = []
         self._generation = 0
+        self._problem: ConfigError | None = None  # what shows after READY that we cannot live with
         self.state = Path(configuration.state_directory(config, environment))
+        self.claim = Claim(self.state)
         self.keeper = self._keeper(config, Tokenizer(config.tokens.encoding))
-        self.upkeep = Upkeep(self.keeper, self.state, self.spawn)
+        self.upkeep = Upkeep(self.keeper, self.state, self.spawn, claim=self.claim)
         self.subscriptions = Subscriptions(self.keeper, self.spawn, self._unforeseen)
         self.handler = Handler(
             self.keeper, services_of(self), self.spawn, self._unforeseen, self.upkeep.reconcile
         )
-        self.handler.on_closed.append(self.subscriptions.forget)
         self.listener: Listener | None = None
         self.addresses: tuple[str, ...] = ()
         about = About(version=__version__, pid=os.getpid())
-        self.snapshots = Snapshots(self.state, Sampler(sources_of(self)), about)
+        self.lag = LoopLag()
+        self.observatory = Observatory(config)
+        sampler = Sampler(sources_of(self), histograms=lambda: histograms_of(self))
+        self.alert_feed = AlertFeed()
+        self.alert_command = CommandSink(self._alert_command, self.spawn)
+        self.observatory.tell(log_event, self.alert_feed.tell, self.alert_command)
+        monitor = config.monitor
+        self.handler.on_closed += [self.subscriptions.forget, self.alert_feed.forget]
+        self.history = HistoryWriter(History(self.state, monitor.history_bytes), monitor.history_s)
+        beside = (self.history, MetricsWriter(self.state, __version__))
+        self.snapshots = Snapshots(self.claim, sampler, about, look=self.observatory.look, beside=beside)
 
     def __repr__(self) -> str:
         return f"<Daemon {self.keeper!r}>"
@@ -104,6 +127,9 @@ class Daemon:
         instance = f"{os.getpid():x}-{time.time_ns():x}-{self._generation}"
         return Keeper(config, tokenizer, instance=instance, now_s=time.time())
 
+    def _alert_command(self) -> tuple[Sequence[str], float]:
+        return self.config.alerts.command, self.config.alerts.command_timeout_s
+
     @property
     def uptime_s(self) -> float:
         """Seconds since the daemon began to start."""
@@ -112,7 +138,11 @@ class Daemon:
     # -- start --------------------------------------------------------------------------------
 
     async def live(self) -> None:
-        """From the bound socket to the last snapshot. Raises AlreadyRunning, ConfigError."""
+        """From the bound socket to the last snapshot. Raises AlreadyRunning, ConfigError.
+
+        Garbage is collected from READY on: until then nothing becomes garbage, and every collection would
+        look at all there is.
+        """
         self._mind_signals()
         listener = self.listener = self._listener()
         try:
@@ -122,6 +152,8 @@ class Daemon:
         finally:
             await self._see_out(listener)
             await self._wind_up()
+        if self._problem is not None:
+            raise self._problem
 
     def _mind_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -152,14 +184,16 @@ class Daemon:
         await self._prepare()
         self.keeper.observers.append(self.subscriptions.changed)
         await listener.start()  # a prompt reads what it needs itself: it need not wait for all the rest
-        await self._fill(self.keeper)
+        index = self.keeper.loader.index
+        await flows.drive(self.keeper, flows.reconcile(self.keeper))
         self.keeper.observers += [self.upkeep.changed, self._say_how_many]
-        self.upkeep.begin()
+        self.upkeep.begin(index)
         self._set_timers()
         self.is_ready.set()
-        gc.collect()
         gc.freeze()  # a full collection over what lives as long as we do stops the loop for 25 ms
+        gc.enable()
         self._say_ready()
+        self.spawn(self._get_warm(self.keeper))
         _log.info(
             "ready",
             components=len(self.keeper.library),
@@ -174,18 +208,24 @@ class Daemon:
             await asyncio.to_thread(self.state.mkdir, mode=0o700, parents=True, exist_ok=True)
         except OSError as problem:  # only use counts and the snapshot suffer, and say so themselves
             _log.warning("no state directory", path=self.state, error=problem)
+        await asyncio.to_thread(self.keeper.tokenizer.require)
         await self.upkeep.restore()
         await self.upkeep.watch(self.config.watch)
 
-    async def _fill(self, keeper: Keeper) -> None:
-        """Load the vocabulary, read the whole library, warm what is hot.
+    async def _get_warm(self, keeper: Keeper) -> None:
+        """After READY: what the first requests would otherwise wait for, one after the other."""
+        try:
+            await self._warm(keeper)
+        except ConfigError as problem:  # a damaged vocabulary
+            self._problem = problem
+            self.stopping.set()
 
-        One after the other: side by side they would only take turns at the interpreter lock, and the
-        loader would take the waiting for slow reads.
-        """
+    async def _warm(self, keeper: Keeper) -> None:
+        """Load the vocabulary, read and count what is hot."""
         await asyncio.to_thread(keeper.tokenizer.load)
-        await flows.drive(keeper, flows.reconcile(keeper))
+        await asyncio.to_thread(strongly_connected, {})
         await flows.drive(keeper, flows.warm(keeper))
+        await flows.drive(keeper, flows.count_hot(keeper))
 
     def _observe(self, keeper: Keeper) -> None:
         keeper.observers += [self.upkeep.changed, self.subscriptions.changed, self._say_how_many]
@@ -195,10 +235,14 @@ class Daemon:
         for timer in self._timers:
             timer.cancel()
         self.snapshots.interval_s = self.config.monitor.snapshot_s
+        self.history.interval_s = self.config.monitor.history_s
+        self.history.history.max_bytes = self.config.monitor.history_bytes
         loops: list[Coroutine[Any, Any, None]] = [
             self.upkeep.reconcile_every(self.config.watch.reconcile_s),
             self.upkeep.keep_every(self.config.monitor.snapshot_s),
             self.snapshots.run(),
+            self.snapshots.observe_every(self.config.monitor.sample_s),
+            self.lag.run(),
         ]
         interval_s = watchdog_interval_s(self._environment)
         if interval_s is not None:
@@ -229,9 +273,9 @@ class Daemon:
         for timer in self._timers:
             timer.cancel()
         stop_s = self.config.serve.stop_s
-        time_is_up = asyncio.get_running_loop().call_later(stop_s, self.handler.stop)
+        time_is_up = asyncio.get_running_loop().call_later(HEARD * stop_s, self.handler.stop)
         try:
-            await listener.stop(stop_s + LAST_WORDS_S)
+            await listener.stop(max(SEEN_OUT * stop_s, LAST_WORDS_S))
         finally:
             time_is_up.cancel()
 
@@ -240,8 +284,9 @@ class Daemon:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.upkeep.keep()
+        await self.upkeep.keep(is_last=True)
         await self.snapshots.write(is_last=True)
+        self.claim.release()
         await asyncio.to_thread(self.keeper.close)
         self.notifier.close()
         _log.info("stopped")
@@ -293,10 +338,11 @@ class Daemon:
         if any(not key.startswith(OUTSIDE_KEEPER) for key in changed):
             await self._exchange(await self._filled(config))
         self.config = config
+        self.observatory.configure(config)
         log.configure(config.log.format, config.log.level)
         if any(key == "roots" or key.startswith(("watch.", "library.")) for key in changed):
             await self.upkeep.watch(config.watch)
-        if not changed.isdisjoint(INTERVALS):
+        if any(key.startswith(INTERVALS) for key in changed):
             self._set_timers()
 
     async def _filled(self, config: Config) -> Keeper:
@@ -307,8 +353,12 @@ class Daemon:
         now_s = time.time()
         self.keeper.fold_uses(now_s)
         keeper.hot.restore(self.keeper.hot.weights(now_s), age_s=0.0)
+        keeper.fitter.popular = self.keeper.fitter.popular
+        await self.upkeep.lend(keeper)
         try:
-            await self._fill(keeper)
+            await asyncio.to_thread(keeper.tokenizer.require)
+            await flows.drive(keeper, flows.reconcile(keeper))
+            await self._warm(keeper)
         except BaseException:
             keeper.close()
             raise

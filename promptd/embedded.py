@@ -6,6 +6,7 @@ used by one thread at a time.
 """
 
 import os
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,7 +39,7 @@ class Engine:
 
     def __init__(self, config: Config, *, progress: Progress | None = None) -> None:
         self.keeper = Keeper(
-            config, shared_tokenizer(config.tokens.encoding), instance="embedded", now_s=time.time()
+            config, shared_tokenizer(config.tokens.encoding), instance=_instance(), now_s=time.time()
         )
         self._progress = progress
 
@@ -122,6 +123,11 @@ class Engine:
     def close(self) -> None:
         """End the threads. The engine must not be used afterwards."""
         self.keeper.close()
+
+
+def _instance() -> str:
+    """A name that no other engine has: a clock of one process says nothing in the next."""
+    return f"embedded-{secrets.token_hex(6)}"
 
 
 def _encoded(method: str, params: Mapping[str, Any] | None) -> bytes:

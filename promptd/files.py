@@ -8,6 +8,7 @@ threads; none keeps state but `Sweep`, which lives for one turn.
 """
 
 import hashlib
+import itertools
 import os
 import stat
 import time
@@ -27,6 +28,7 @@ TORN_WAIT_S, TORN_STEP_S = 0.1, 0.005
 SLOW_STAT_S = 0.0001  # local file systems take 0.002 ms; 50 facts at this rate hold the event loop for 5 ms
 STAT_SMOOTHING = 0.05  # weight of the newest sweep in the running mean
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
+_orders = itertools.count(1)
 _O_PATH = getattr(os, "O_PATH", 0) if listing.HAS_PROC else 0
 
 
@@ -40,6 +42,7 @@ class Look:
     digest: str = ""
     text: str | None = None
     error: ComponentError | None = None
+    order: int = 0
     seconds: float = 0.0
 
 
@@ -93,10 +96,11 @@ class Files:
     def _look_steadily(self, place: Place) -> Look:
         path = self.path(place)
         for _ in range(MAX_READ_ATTEMPTS):
+            order = next(_orders)
             look = self._look_once(place, path)
             if look.signature == signature_of(path):
                 break
-        return look
+        return replace(look, order=order)
 
     def _look_once(self, place: Place, path: str) -> Look:
         now = time.time_ns()  # before the read: a write after this moment must look newer or racy

@@ -6,12 +6,27 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any
 
+from promptd.commands import (
+    Command,
+    Compute,
+    Exists,
+    Flow,
+    Found,
+    Look,
+    Pause,
+    Read,
+    Reconcile,
+    Reconciled,
+    Result,
+    Scan,
+)
 from promptd.engine.component import Place, Reading
 from promptd.engine.fitting.lexicon import distinct
 from promptd.engine.library import Delta
@@ -26,75 +41,38 @@ from promptd.listing import Listing
 from promptd.loading import Progress
 from promptd.making.fitter import Words, Work
 
-Result = TypeVar("Result")
+__all__ = [
+    "Closure",
+    "Command",
+    "Compute",
+    "Exists",
+    "Flow",
+    "Look",
+    "Pause",
+    "Read",
+    "Reconcile",
+    "Reconciled",
+    "Scan",
+    "assemble",
+    "closure",
+    "count_hot",
+    "differences",
+    "drive",
+    "follow",
+    "perform",
+    "read",
+    "reconcile",
+    "run",
+    "satisfy",
+    "warm",
+]
 LEARN_AT_ONCE = 200  # components whose words are learnt in one go: some 50 ms in a thread
-READ_AT_ONCE = 100  # components of a first scan that are applied in one go, which takes some 4 ms
+READ_AT_ONCE = 100  # components that are applied in one go, which takes some 3 ms
+COUNT_AT_ONCE = (
+    20  # texts that are counted in one go in the background: 10 ms, most without the interpreter lock
+)
+COMPARE_AT_ONCE = 2_000  # places that are compared or asked about in one go: 1 ms
 MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the listing
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Read and parse these places; the outcome is a list of readings. `filled` were not empty before.
-
-    `is_wanted`: they are for a prompt, so their tokens are counted at once, away from the event loop.
-    `of`: how many were read before in the same phase, and of how many, for whoever shows progress.
-    """
-
-    places: tuple[Place, ...]
-    filled: frozenset[Place] = frozenset()
-    is_wanted: bool = False
-    of: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Stat these paths and read these places into a sweep; nothing comes back."""
-
-    sweep: Sweep
-    paths: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """List all roots; the outcome is a Listing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exists:
-    """Find which of these places hold something; the outcome is a list of places."""
-
-    places: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reconcile:
-    """Make the whole library true; the outcome is a Reconciled. Who asks at the same time may share one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """Call a pure function that takes its time; the outcome is what it returns."""
-
-    run: Callable[[], Any]
-
-
-Command = Read | Look | Scan | Exists | Reconcile | Compute
-Flow = Generator[Command, Any, Result]
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What a reconcile found to differ from what was held."""
-
-    added: int
-    changed: int
-    removed: int
-    revision: int
-    ids: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.removed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +92,7 @@ def assemble(keeper: Keeper, request: Request, sweep: Sweep) -> Flow[Prompt]:
     try:
         while not isinstance(step := keeper.attempt(attempt, sweep), Prompt):
             sweep = yield from _advance(keeper, step, attempt, sweep)
-            if held := keeper.standing(request, sweep):
+            if held := keeper.current(request, sweep):
                 return held  # read again, and found to be what it was
     except UnknownComponent as error:
         raise (yield from _with_nearest(keeper, error)) from None
@@ -232,39 +210,97 @@ def _existing(keeper: Keeper, ids: Iterable[str]) -> Flow[list[str]]:
 def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     """Scan all roots and read whatever differs from what is held; then what directives alone reach."""
     listing: Listing = yield Scan()
-    differing = keeper.differences(listing)
-    changes = yield from _take_in(keeper, differing)
-    suspects = changes.ids | {place.id for place in differing if place not in listing.found}
-    while strays := keeper.strays(listing, suspects):  # again, for those of a later root that come forward
-        keeper.apply(strays)
+    differing = yield from differences(keeper, listing)
+    found = Found()
+    unread = yield from _recall(keeper, listing, differing, found)
+    yield from _take_in(keeper, unread, found)
+    suspects = yield from _unlisted(keeper, listing, [*found.ids, *(place.id for place in differing)])
+    yield from _let_go(keeper, listing, suspects, found)
     keeper.note_listing(listing)
-    return changes
+    return found.total(keeper.library.revision)
+
+
+def differences(keeper: Keeper, listing: Listing) -> Flow[list[Place]]:
+    """The places a scan shows to differ from what is held: what a reconcile has to read."""
+    found = dict(listing.found)
+    held, differing = keeper.library.held(), list[Place]()
+    while some := list(islice(held, COMPARE_AT_ONCE)):
+        for place, signature in some:
+            if found.pop(place, None) != signature or signature is None:
+                differing.append(place)
+        yield Pause()
+    return [*found, *differing]
+
+
+def _recall(
+    keeper: Keeper, listing: Listing, differing: Sequence[Place], found: Found
+) -> Flow[Sequence[Place]]:
+    """Take what an earlier process knew and a signature proves; returns the places that are left to read.
+
+    What is reached through a symlink of its own is read: it may lead elsewhere with the same signature.
+    """
+    index = keeper.loader.index
+    if index is None:
+        return differing
+    found_now, links = listing.found, listing.links
+    seen = ((place, found_now[place]) for place in differing if place in found_now and place not in links)
+    known: list[Reading] = yield Compute(partial(index.proved, seen, keeper.files.max_bytes))
+    for at in range(0, len(known), READ_AT_ONCE):
+        found.take(keeper.apply(known[at : at + READ_AT_ONCE]))
+        yield Pause()
+    recalled = {reading.place for reading in known}
+    return [place for place in differing if place not in recalled]
+
+
+def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[list[str]]:
+    """Those of the ids of which something is held, hidden or not, that no listing shows."""
+    ids, unlisted = iter(ids), list[str]()
+    while some := list(islice(ids, COMPARE_AT_ONCE)):
+        unlisted += [id for id in some if not listing.found.keys() >= set(keeper.library.places_of(id))]
+        yield Pause()
+    return unlisted
+
+
+def _let_go(keeper: Keeper, listing: Listing, suspects: Iterable[str], found: Found) -> Flow[None]:
+    """Forget the strays; what comes forward from a later root may be one as well, or lead to others."""
+    gone: set[Place] = set()
+    while strays := keeper.strays(listing, [*suspects, *found.ids]):
+        keeper.apply(strays)
+        gone.update(reading.place for reading in strays)
+        yield from _take_in(keeper, (), found, gone)
 
 
 def follow(keeper: Keeper, paths: Iterable[str]) -> Flow[Reconciled]:
     """Read what a watcher pointed at, as far as it can be a component."""
     places = (place for path in sorted(paths) for place in keeper.files.places(path))
-    relevant = [place for place in places if keeper.library.is_relevant(place.id)]
-    return (yield from _take_in(keeper, relevant))
+    found = Found()
+    yield from _take_in(keeper, [place for place in places if keeper.library.is_relevant(place.id)], found)
+    return found.total(keeper.library.revision)
 
 
-def _take_in(keeper: Keeper, places: Sequence[Place]) -> Flow[Reconciled]:
-    """Read places, then whatever directives reach that no listing shows, phase by phase."""
-    deltas: list[Delta] = []
+def _take_in(
+    keeper: Keeper, places: Sequence[Place], found: Found, gone: Collection[Place] = ()
+) -> Flow[None]:
+    """Read places, then, but for the `gone`, whatever directives reach that no listing shows, in phases.
+
+    A batch is one revision, unless it is so large that applying it would hold up requests.
+    """
     for _ in range(MAX_ADOPTION_PHASES):
-        step = len(places) if keeper.is_complete else READ_AT_ONCE  # once complete, a batch is one revision
-        for at in range(0, len(places), step or 1):
-            some = tuple(places[at : at + step])
-            deltas.append((yield from read(keeper, some, of=(at, len(places)))))
-        places = yield Exists(tuple(keeper.library.wanted()))
+        for at in range(0, len(places), READ_AT_ONCE):
+            some = tuple(places[at : at + READ_AT_ONCE])
+            found.take((yield from read(keeper, some, of=(at, len(places)))))
+        places = yield from _adoptable(keeper, gone)
         if not places:
             break
-    added, changed, removed = (
-        frozenset(id for delta in deltas for id in getattr(delta, what))
-        for what in ("added", "changed", "removed")
-    )
-    counts = len(added), len(changed), len(removed)
-    return Reconciled(*counts, keeper.library.revision, added | changed | removed)
+
+
+def _adoptable(keeper: Keeper, gone: Collection[Place]) -> Flow[list[Place]]:
+    """Places that directives look for and where something stands by now, but for those that are `gone`."""
+    wanted = (place for place in keeper.library.wanted() if place not in gone)
+    places: list[Place] = []
+    while some := tuple(islice(wanted, COMPARE_AT_ONCE)):
+        places += yield Exists(some)
+    return places
 
 
 def warm(keeper: Keeper) -> Flow[int]:
@@ -273,6 +309,13 @@ def warm(keeper: Keeper) -> Flow[int]:
     if places:
         yield from read(keeper, places, preload=True)
     return len(places)
+
+
+def count_hot(keeper: Keeper) -> Flow[None]:
+    """Count the hot set's texts, some at a time, so that the first prompts made of them only add up."""
+    texts = keeper.hot_texts()
+    for at in range(0, len(texts), COUNT_AT_ONCE):
+        yield Compute(partial(_count, keeper, texts[at : at + COUNT_AT_ONCE]))
 
 
 # -- drivers ----------------------------------------------------------------------------------
@@ -298,6 +341,8 @@ def perform(keeper: Keeper, command: Command, progress: Progress | None = None) 
             return run(keeper, reconcile(keeper), progress)
         case Compute(work):
             return work()
+        case Pause():
+            return None
 
 
 def _part_of(progress: Progress | None, of: tuple[int, int] | None) -> Progress | None:
@@ -310,10 +355,20 @@ def _part_of(progress: Progress | None, of: tuple[int, int] | None) -> Progress 
 
 def _count_ahead(keeper: Keeper, readings: Iterable[Reading]) -> None:
     """Count the segments of these texts, so that the event loop only adds them up."""
-    for reading in readings:
-        if reading.text is not None and reading.parsed is not None:
-            with suppress(PromptdError):  # it will be raised where it can be answered
-                keeper.segments.count(reading.text[reading.parsed.body_start :])
+    _count(
+        keeper,
+        [
+            reading.text[reading.parsed.body_start :]
+            for reading in readings
+            if reading.text and reading.parsed
+        ],
+    )
+
+
+def _count(keeper: Keeper, bodies: Iterable[str]) -> None:
+    for body in bodies:
+        with suppress(PromptdError):  # it will be raised where it can be answered
+            keeper.segments.count(body)
 
 
 def run(keeper: Keeper, flow: Flow[Result], progress: Progress | None = None) -> Result:
@@ -343,7 +398,10 @@ async def drive(
             command = command or flow.send(outcome)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        if not isinstance(command, Reconcile):
+        if isinstance(command, Pause):
+            await asyncio.sleep(0)
+            outcome = None
+        elif not isinstance(command, Reconcile):
             outcome = await asyncio.to_thread(perform, keeper, command)
         elif reconciled is not None:
             outcome = await reconciled(keeper)

@@ -39,9 +39,18 @@ Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the pro
 
 
 @dataclass(frozen=True, slots=True)
-class Caches:
-    """Statistics of the three caches."""
+class Served:
+    """Prompts that needed no file read (`hits`), held or made anew, and those that did (`misses`)."""
 
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Statistics of the three caches, and of all of them together."""
+
+    served: Served
     components: CacheStatistics
     prompts: CacheStatistics
     skeletons: CacheStatistics
@@ -70,6 +79,7 @@ class Keeper:
         self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes, self._spend)
         self._outlines: Cache[tuple[str, ...], Outline] = Cache(cache.prompt_entries, cache.prompt_bytes)
         self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
+        self._made_cold = 0  # prompts for which a file had to be read
         self._struck: set[Request] = set()  # answered by a stamp: who asks again gets a prompt that is kept
         self._uses: Counter[Facts] = Counter()  # of prompts, by what they rest on, until they are folded
         self.observers: list[Observer] = []
@@ -91,21 +101,13 @@ class Keeper:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
         prompt = self.prompts.peek(request)
         if (
-            prompt is not None
-            and freshness.holds(prompt.facts, sweep, self.library.revision)
-            and (prompt.worth_version < 0 or self.fitter.is_current(prompt))
+            prompt is None
+            or not freshness.holds(prompt.facts, sweep, self.library.revision)
+            or not (prompt.worth_version < 0 or self.fitter.is_current(prompt))
         ):
-            prompt.uses += 1
-            return self.prompts.get(request)
-        self.prompts.miss()
-        return None
-
-    def standing(self, request: Request, sweep: Sweep) -> Prompt | None:
-        """As `current`, but asked again in the middle of a request: a failure is not counted."""
-        prompt = self.prompts.peek(request)
-        if prompt is None or not self.holds(prompt.facts, sweep) or not self.fitter.is_current(prompt):
             return None
-        return self.current(request, sweep)
+        prompt.uses += 1
+        return self.prompts.get(request)
 
     def used_again(self, prompt: Prompt) -> None:
         """Count a further answer with a prompt that is current in the same sweep."""
@@ -132,6 +134,7 @@ class Keeper:
             if len(self._struck) >= MAX_STRUCK:
                 self._struck.clear()
             self._struck.add(request)
+            self.prompts.miss()
             self.fitter.note_prefix(request, stamp.prefix, stamp.stable_tokens, None)
             self._uses[outline.facts] += 1
         return struck
@@ -197,6 +200,8 @@ class Keeper:
     def _finish(self, attempt: Attempt, outline: Outline) -> Prompt | Work | Words:
         made = make(self.fitter, attempt, outline)
         if isinstance(made, Prompt):
+            self.prompts.miss()
+            self._made_cold += bool(attempt.reads)
             if attempt.is_consistent:
                 self.prompts.put(attempt.request, made, made.size_bytes)
             else:
@@ -273,29 +278,22 @@ class Keeper:
                 ]
         return places
 
-    def differences(self, listing: Listing) -> list[Place]:
-        """The places a scan shows to differ from what is held: what a reconcile has to read."""
-        found = listing.found
-        held, differing = set[Place](), list[Place]()
-        for place, signature in self.library.held():
-            held.add(place)
-            if signature is None or found.get(place) != signature:
-                differing.append(place)
-        return [*(place for place in found if place not in held), *differing]
-
     def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
         """Readings that forget those of the ids that a scan from scratch would not know.
 
         What no listing shows is known for two reasons: a directive leads there, or somebody asked for it by
         name. Without either it goes; so does what is unusable and was only asked for, for below a link that
-        leads out or an unreadable directory nobody can say what there is.
+        leads out or an unreadable directory nobody can say what there is. Where an earlier root hides it, it
+        goes in any case: it is read again when it is needed.
         """
-        held = (self.library.get(id) for id in ids)
-        return [
-            Reading(component.place)
-            for component in held
-            if component is not None and component.place not in listing.found and self._is_stray(component)
+        ids = list(ids)
+        held = (component for id in ids if (component := self.library.get(id)) is not None)
+        hidden = (shadow for id in ids for shadow in self.library.shadows.of(id))
+        places = [
+            *(component.place for component in held if self._is_stray(component)),
+            *(shadow.place for shadow in hidden if shadow.error is not None),
         ]
+        return [Reading(place) for place in places if place not in listing.found]
 
     def _is_stray(self, component: Component) -> bool:
         if component.error is not None:
@@ -309,6 +307,7 @@ class Keeper:
         self.directories = listing.directories
         self.problems = listing.problems
         self.is_complete = True
+        self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------
 
@@ -340,6 +339,11 @@ class Keeper:
             if id not in self.texts and (component := self.library.get(id))
         ]
 
+    def hot_texts(self) -> list[str]:
+        """Bodies of the hot set, as far as they are in the cache."""
+        held = ((self.library.get(id), self.texts.peek(id)) for id in sorted(self.texts.pins))
+        return [text[component.parsed.body_start :] for component, text in held if component and text]
+
     def _is_usable(self, id: str) -> bool:
         component = self.library.get(id)
         return component is not None and component.error is None
@@ -350,7 +354,9 @@ class Keeper:
 
     def statistics(self) -> Caches:
         """Statistics of the caches; library, loader and segments have their own."""
-        return Caches(self.texts.statistics(), self.prompts.statistics(), self._outlines.statistics())
+        prompts = self.prompts.statistics()
+        served = Served(prompts.hits + prompts.misses - self._made_cold, self._made_cold)
+        return Caches(served, self.texts.statistics(), prompts, self._outlines.statistics())
 
     def savings(self) -> FitterStatistics:
         """What strategies and budgets saved so far, uses of prompts that are held included."""

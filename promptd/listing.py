@@ -30,11 +30,15 @@ IsInside = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One scan of all roots. `problems` are sentences about what could not be listed."""
+    """One scan of all roots. `problems` are sentences about what could not be listed.
+
+    `links` are those of the found that are reached through a symlink of their own.
+    """
 
     found: dict[Place, Signature]
     directories: tuple[str, ...]
     problems: tuple[str, ...] = ()
+    links: frozenset[Place] = frozenset()
 
 
 def scan(roots: Sequence[str], names: Names, is_inside: IsInside, max_files: int) -> Listing:
@@ -42,7 +46,7 @@ def scan(roots: Sequence[str], names: Names, is_inside: IsInside, max_files: int
     walk = _Walk(names, is_inside, max_files)
     for root, top in enumerate(roots):
         walk.tree(root, _Step(top))
-    return Listing(walk.found, tuple(walk.directories), tuple(walk.problems))
+    return Listing(walk.found, tuple(walk.directories), tuple(walk.problems), frozenset(walk.links))
 
 
 def directories(
@@ -76,6 +80,7 @@ class _Walk:
     found: dict[Place, Signature] = field(default_factory=dict)
     directories: dict[str, str] = field(default_factory=dict)  # as reached -> where it really is
     problems: list[str] = field(default_factory=list)
+    links: set[Place] = field(default_factory=set)
 
     def tree(self, root: int, top: _Step) -> None:
         steps = [top]
@@ -125,6 +130,8 @@ class _Walk:
         return below
 
     def file(self, place: Place, directory: str, entry: os.DirEntry[str]) -> None:
+        if entry.is_symlink():
+            self.links.add(place)
         try:
             self.found[place] = signature_from(entry.stat())
         except _NOTHING_THERE:

@@ -11,24 +11,30 @@ them.
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from promptd.engine.component import Place, Reading
+from promptd.engine.component import Parsed, Place, Reading
+from promptd.engine.index import Index
 from promptd.engine.parse import parse
 from promptd.errors import ParseError, UnreadableComponent
 from promptd.files import Files, Look
+from promptd.stats import Histogram
 
-SMOOTHING = 0.2  # weight of the newest look in the running means: about the last ten count
+RECENT = 15  # looks whose medians count
 SLOW_READ_S = 0.001  # a page-cache read takes 0.02 ms, a network one 0.5 ms and more: below, one worker
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadStatistics:
-    """Looks made, phases, errors, seconds in all, workers in use, and running mean times a look."""
+    """Looks made, phases, errors, seconds in all, workers in use, mean times a look.
+
+    Parsing is in processor time. `at_once` looks are being made now, `most_at_once` were since the start.
+    """
 
     looks: int
     phases: int
@@ -37,39 +43,48 @@ class LoadStatistics:
     workers: int
     mean_read_ms: float
     mean_parse_ms: float
+    at_once: int
+    most_at_once: int
 
 
 class Workers:
     """How many threads to use: a pure rule fed with measured times.
 
-    While one worker waits for a read others can parse, so 1 + wait / work workers keep a core busy.
+    While one worker waits for a read others can parse, so 1 + wait / work workers keep a core busy. The
+    medians of recent looks count: whoever holds the interpreter lock delays some reads by milliseconds, a
+    file system with latency delays them all.
     """
 
     def __init__(self, minimum: int, maximum: int) -> None:
         self.minimum = minimum
         self.maximum = max(minimum, maximum)
-        self.read_s = 0.0
-        self.work_s = 0.0005
+        self._reads_s = deque([0.0] * RECENT, RECENT)
+        self._works_s = deque([0.0005] * RECENT, RECENT)
 
     def __repr__(self) -> str:
         return f"<Workers {self.count} of {self.minimum}-{self.maximum}>"
 
     def observe(self, read_s: float, work_s: float) -> None:
-        """Take one look's seconds of reading and of parsing into the running means."""
-        self.read_s += SMOOTHING * (read_s - self.read_s)
-        self.work_s += SMOOTHING * (work_s - self.work_s)
+        """Take in one look's seconds of reading, and of parsing in processor time."""
+        self._reads_s.append(read_s)
+        self._works_s.append(work_s)
 
     @property
     def count(self) -> int:
         """Workers for the next phase."""
-        if self.read_s < SLOW_READ_S:
+        read_s = _median(self._reads_s)
+        if read_s < SLOW_READ_S:
             return self.minimum
-        helpful = 1 + round(self.read_s / max(self.work_s, 1e-6))
+        helpful = 1 + round(read_s / max(_median(self._works_s), 1e-6))
         return max(self.minimum, min(self.maximum, helpful))
 
 
+def _median(values: Collection[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
 class _Timed(NamedTuple):
-    """A reading, and the seconds it took to read and to parse."""
+    """A reading, the seconds it took to read, and those of a processor to parse."""
 
     reading: Reading
     read_s: float
@@ -77,16 +92,22 @@ class _Timed(NamedTuple):
 
 
 class Loader:
-    """Looks at places and parses what is there, in the calling thread or in a pool."""
+    """Looks at places and parses what is there, in the calling thread or in a pool.
+
+    `index`, while there is one, knows parses of an earlier process.
+    """
 
     def __init__(self, files: Files, dialects: Sequence[Sequence[str]], workers: Workers) -> None:
         self.files = files
         self.workers = workers
-        self._dialects = [tuple(names) for names in dialects]
+        self.index: Index | None = None
+        self.dialects = [tuple(names) for names in dialects]
         self._pool: ThreadPoolExecutor | None = None
         self._is_closed = False
         self._looks = self._phases = self._errors = 0
         self._seconds = self._parse_s = self._read_s = 0.0
+        self._at_once = self._most_at_once = 0
+        self._load_us = Histogram()  # of a look with its parse, whatever it waited for
         self._counting = threading.Lock()  # phases may be loaded from several threads
 
     def __repr__(self) -> str:
@@ -99,9 +120,16 @@ class Loader:
         return timed.reading
 
     def _read(self, place: Place, was_filled: bool) -> _Timed:
-        look = self._look(place, was_filled)
-        started = time.perf_counter()
-        return _Timed(self._parsed(look), look.seconds, time.perf_counter() - started)
+        with self._counting:
+            self._at_once += 1
+            self._most_at_once = max(self._most_at_once, self._at_once)
+        try:
+            look = self._look(place, was_filled)
+            started = time.thread_time()
+            return _Timed(self._parsed(look), look.seconds, time.thread_time() - started)
+        finally:
+            with self._counting:
+                self._at_once -= 1
 
     def _look(self, place: Place, was_filled: bool) -> Look:
         try:
@@ -118,16 +146,24 @@ class Loader:
             self._errors += sum(one.reading.error is not None for one in timed)
             self._read_s += sum(one.read_s for one in timed)
             self._parse_s += sum(one.work_s for one in timed)
+            for one in timed:
+                self._load_us.record(int(1e6 * (one.read_s + one.work_s)))
 
     def _parsed(self, look: Look) -> Reading:
         parsed, error = None, look.error
         if look.text is not None:
             try:
-                parsed = parse(look.text, self._dialects[look.place.root])
+                parsed = self._recalled(look) or parse(look.text, self.dialects[look.place.root])
             except Exception as problem:
                 error = ParseError(f"{look.place.id} could not be parsed: {problem!r}", id=look.place.id)
         text = look.text if parsed is not None else None
-        return Reading(look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error)
+        return Reading(
+            look.place, look.signature, look.read_at_ns, look.digest, text, parsed, error, look.order
+        )
+
+    def _recalled(self, look: Look) -> Parsed | None:
+        index = self.index
+        return None if index is None else index.parsed(look.place.root, look.digest)
 
     def load_now(
         self, places: Collection[Place], filled: Collection[Place] = (), progress: Progress | None = None
@@ -182,4 +218,10 @@ class Loader:
             self.workers.count,
             round(1000 * self._read_s / looks, 4),
             round(1000 * self._parse_s / looks, 4),
+            self._at_once,
+            self._most_at_once,
         )
+
+    def histograms(self) -> dict[str, Histogram]:
+        """What grows here; only to be copied."""
+        return {"load_us": self._load_us}

@@ -17,7 +17,9 @@ from promptd.files import Sweep
 from promptd.flows import Flow
 from promptd.keeper import Keeper
 from promptd.params import (
+    AlertsParams,
     AssembleParams,
+    ChangesParams,
     GetParams,
     GraphParams,
     ListParams,
@@ -30,6 +32,7 @@ from promptd.params import (
 __all__ = [
     "METHODS",
     "PROTOCOL",
+    "AlertsParams",
     "AssembleParams",
     "Method",
     "Params",
@@ -103,6 +106,16 @@ METHODS: dict[str, Method] = {
             answers.components,
         ),
         Method(
+            "changes",
+            ChangesParams,
+            "What became different in the list since a clock. With `fresh_instance` true the clock is of"
+            " another instance (a restart, a reload) or too old, and this is the whole list: forget yours.",
+            "fresh_instance, components (as in list: added or different), removed (ids that are no longer"
+            " listed), total, clock",
+            (),
+            answers.changes,
+        ),
+        Method(
             "dependencies",
             TreeParams,
             "What a component needs, directly and indirectly.",
@@ -151,6 +164,27 @@ METHODS: dict[str, Method] = {
         ),
         Method("statistics", Params, "Counts and times of everything in the daemon.", "one object a room"),
         Method("health", Params, "The health snapshot as of now.", "as health.json"),
+        Method(
+            "metrics",
+            Params,
+            "Everything that is measured, in Prometheus' text format.",
+            "content_type, text",
+        ),
+        Method(
+            "configuration",
+            Params,
+            "The configuration in force, whole and as TOML.",
+            "toml",
+        ),
+        Method(
+            "alerts",
+            AlertsParams,
+            "What is wrong now and what was, and be told of it on this connection.",
+            "active (id, rule, severity, first_seen_unix_s, last_seen_unix_s, value, threshold, unit,"
+            " sentence), history, raised_total, cleared_total, subscribed; then notifications `alert`: event"
+            " (raised, escalated, eased, cleared), time_unix_s, id, rule, severity, value, threshold, unit,"
+            " sentence",
+        ),
         Method(
             "reload",
             Params,

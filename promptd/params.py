@@ -128,10 +128,45 @@ class ListParams(Params, frozen=True):
     glob: Annotated[str, Meta(min_length=1, max_length=1024)] = "**"
 
 
+class ChangesParams(Params, frozen=True):
+    """Since when: a `clock` of an earlier answer."""
+
+    since: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^c:[^:]+:(0|[1-9][0-9]{0,17})$",
+                max_length=200,
+                description="the `clock` of the answer you hold; without one, all there is",
+            ),
+        ]
+        | None
+    ) = None
+
+    def since_revision(self, instance: str) -> int | None:
+        """The revision meant; None if the clock is that of another instance, or there is none."""
+        _, of, revision = (self.since or "c::").split(":")
+        return int(revision) if of == instance else None
+
+
 class GraphParams(Params, frozen=True):
     """The whole graph, or what one component needs."""
 
     name: Name | None = None
+
+
+class AlertsParams(Params, frozen=True):
+    """What is wrong, and whether to be told of changes."""
+
+    subscribe: (
+        Annotated[
+            bool,
+            Meta(
+                description="true: send this connection a notification `alert` for each event; false: no more"
+            ),
+        ]
+        | None
+    ) = None
 
 
 class UnsubscribeParams(Params, frozen=True):

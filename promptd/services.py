@@ -8,17 +8,28 @@ Nothing is decided here.
 import asyncio
 import os
 import platform
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from promptd import __version__, log, methods
+from promptd import config as configuration
 from promptd.config import Config
 from promptd.keeper import Keeper
+from promptd.methods import AlertsParams
+from promptd.monitor import metrics
+from promptd.monitor.lag import LoopLag
+from promptd.monitor.observatory import Findings, Observatory
+from promptd.monitor.sinks import CommandSink
 from promptd.monitor.snapshot import Snapshots
+from promptd.serve.alert_feed import AlertFeed
 from promptd.serve.handler import Handler, Service
 from promptd.serve.listener import Listener
-from promptd.serve.peer import Limits
+from promptd.serve.peer import Limits, Peer
 from promptd.serve.subscriptions import Subscriptions
+from promptd.stats import Histogram
 from promptd.upkeep import Upkeep
 
 LIMIT_KEYS = (
@@ -32,6 +43,7 @@ LIMIT_KEYS = (
     "frame_s",
     "stall_s",
 )
+SHOWN = 10  # of the hottest
 MAX_PROBLEMS = 20  # a page of them; an unreadable tree has thousands
 
 
@@ -43,6 +55,10 @@ class Rooms(Protocol):
     keeper: Keeper
     handler: Handler
     subscriptions: Subscriptions
+    lag: LoopLag
+    observatory: Observatory
+    alert_feed: AlertFeed
+    alert_command: CommandSink
     upkeep: Upkeep
     snapshots: Snapshots
     listener: Listener | None
@@ -63,6 +79,9 @@ def services_of(rooms: Rooms) -> dict[str, Service]:
         "unsubscribe": lambda peer, params: rooms.subscriptions.unsubscribe(peer, params),
         "statistics": lambda _peer, _params: statistics_of(rooms),
         "health": lambda _peer, _params: rooms.snapshots.take(),
+        "metrics": lambda _peer, _params: _metrics(rooms),
+        "configuration": lambda _peer, _params: {"toml": configuration.render(rooms.config)},
+        "alerts": lambda peer, params: _alerts(rooms, peer, params),
         "reload": lambda _peer, _params: rooms.reload(),
         "ping": lambda _peer, _params: _pong(rooms) if rooms.is_ready.is_set() else _pong_when_ready(rooms),
         "version": lambda _peer, _params: _version(),
@@ -80,6 +99,19 @@ async def _pong_when_ready(rooms: Rooms) -> dict[str, Any]:
     return _pong(rooms)
 
 
+def _alerts(rooms: Rooms, peer: Peer, params: AlertsParams) -> dict[str, Any]:
+    is_told = rooms.alert_feed.switch(peer, params.subscribe)
+    view: dict[str, Any] = msgspec.to_builtins(rooms.observatory.alerts.view())
+    return view | {"subscribed": is_told}
+
+
+async def _metrics(rooms: Rooms) -> dict[str, Any]:
+    taken = await rooms.snapshots.taken()
+    assert isinstance(taken.found, Findings)
+    text = await asyncio.to_thread(metrics.exposition, taken.sample, taken.found, __version__)
+    return {"content_type": metrics.content_type(), "text": text}
+
+
 def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
     """Where the monitor pulls its figures from: a frozen record a room."""
     return {
@@ -91,13 +123,42 @@ def sources_of(rooms: Rooms) -> dict[str, Callable[[], Any]]:
         "savings": lambda: rooms.keeper.savings(),
         "hot_set": lambda: rooms.keeper.hot.statistics(),
         "watcher": lambda: rooms.upkeep.watcher_statistics(),
+        "prompts": lambda: popular_of(rooms.keeper),
+        "components": lambda: hottest_of(rooms.keeper),
         "upkeep": lambda: rooms.upkeep.statistics(),
         "requests": lambda: rooms.handler.statistics(),
         "connections": lambda: rooms.listener.statistics() if rooms.listener else None,
         "subscriptions": lambda: rooms.subscriptions.statistics(),
+        "alert_command": lambda: rooms.alert_command.statistics(),
         "snapshots": lambda: rooms.snapshots.statistics(),
         "log": log.statistics,
         "problems": lambda: problems_of(rooms),
+    }
+
+
+def histograms_of(rooms: Rooms) -> dict[str, Histogram]:
+    """What grows in every room, for the monitor to copy: its windows are the differences."""
+    handler, upkeep, loader = rooms.handler.histograms(), rooms.upkeep.histograms(), rooms.keeper.loader
+    return {**handler, **upkeep, **loader.histograms(), "loop_lag_us": rooms.lag.lag_us}
+
+
+def popular_of(keeper: Keeper) -> dict[str, Any]:
+    """The prompts that are asked for most, and those that cost most tokens in all."""
+    popular = keeper.fitter.popular
+    return {
+        "tracked": popular.statistics().tracked,
+        "hottest": popular.hottest(SHOWN),
+        "most_expensive": popular.most_expensive(SHOWN),
+    }
+
+
+def hottest_of(keeper: Keeper) -> dict[str, Any]:
+    """The components of the hot set's head, with how many others need them."""
+    return {
+        "hottest": [
+            {"id": id, "weight": round(weight, 3), "dependents": keeper.library.graph.count_dependents(id)}
+            for id, weight in keeper.hot.heaviest(SHOWN, time.time())
+        ]
     }
 
 

@@ -6,7 +6,7 @@ name of what is measured belong to the caller (`Histogram` of microseconds, of b
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -65,6 +65,9 @@ class Distribution:
         return self.total / self.count if self.count else 0.0
 
 
+NOTHING = Distribution(0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
 class Histogram:
     """How often which value was seen, to about 3 %, in at most 944 buckets whatever is recorded.
 
@@ -108,6 +111,48 @@ class Histogram:
         self._minimum = min(self._minimum, other._minimum)
         self._maximum = max(self._maximum, other._maximum)
 
+    def copy(self) -> "Histogram":
+        """Another one that holds the same; safe while the owner records in another thread."""
+        copied = Histogram()
+        copied._counts.update(dict(self._counts))  # one step under the interpreter lock
+        copied._count, copied._total = sum(copied._counts.values()), self._total
+        copied._minimum, copied._maximum = self._minimum, self._maximum
+        return copied
+
+    def since(self, earlier: "Histogram") -> "Histogram":
+        """What was recorded after `earlier`, a copy of this one; all of it if this one began anew.
+
+        So a window needs nothing on the path of what is measured. Count and total stay exact; minimum and
+        maximum are the bounds of the outermost buckets, as they cannot be taken apart.
+        """
+        counts = {at: count - earlier._counts.get(at, 0) for at, count in self._counts.items()}
+        total = self._total - earlier._total
+        if min(counts.values(), default=0) < 0 or self._count < earlier._count or total < 0:
+            return self.copy()
+        found = Histogram()
+        found._counts.update({at: count for at, count in counts.items() if count})
+        found._count, found._total = sum(found._counts.values()), total
+        if found._counts:
+            found._minimum = max(_lowest(min(found._counts)), self._minimum)
+            found._maximum = min(_highest(max(found._counts)), self._maximum)
+        return found
+
+    def counts_up_to(self, bounds: Sequence[int]) -> list[int]:
+        """How many values lie at or below each of the ascending bounds, a bucket counting by its middle."""
+        middles = sorted((_middle(bucket), count) for bucket, count in self._counts.items())
+        found, at, seen = [], 0, 0
+        for bound in bounds:
+            while at < len(middles) and middles[at][0] <= bound:
+                seen += middles[at][1]
+                at += 1
+            found.append(seen)
+        return found
+
+    @property
+    def total(self) -> int:
+        """The sum of what was recorded."""
+        return self._total
+
     def percentile(self, percent: float) -> int:
         """The value that `percent` % of those recorded do not exceed (nearest rank); 0 of nothing.
 
@@ -128,17 +173,30 @@ class Histogram:
 
     def statistics(self) -> Distribution:
         """A frozen record of what is held now."""
+        if not self._count:
+            return NOTHING
         return Distribution(
             self._count,
             self._total,
-            self._minimum if self._count else 0,
+            self._minimum,
             self._maximum,
             *self._percentiles(50, 90, 95, 99, 99.9),
         )
 
 
+def _shift(bucket: int) -> int:
+    return max((bucket >> _MANTISSA_BITS) - 1, 0)
+
+
+def _lowest(bucket: int) -> int:
+    """The least value of a bucket: the inverse of the arithmetic in `Histogram.record`."""
+    shift = _shift(bucket)
+    return (bucket - (shift << _MANTISSA_BITS)) << shift
+
+
+def _highest(bucket: int) -> int:
+    return _lowest(bucket) + (1 << _shift(bucket)) - 1
+
+
 def _middle(bucket: int) -> int:
-    """The middle of a bucket: the inverse of the arithmetic in `Histogram.record`."""
-    shift = max((bucket >> _MANTISSA_BITS) - 1, 0)
-    lowest = (bucket - (shift << _MANTISSA_BITS)) << shift
-    return lowest + ((1 << shift) - 1) // 2
+    return (_lowest(bucket) + _highest(bucket)) // 2

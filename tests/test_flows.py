@@ -1,6 +1,7 @@
 """Flows, driven in this thread: what they decide between one look at the disk and the next."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from promptd import flows
 from promptd.engine.component import Place
 from promptd.engine.request import Prompt, request_of
-from promptd.errors import OutsideRoot, UnknownComponent
+from promptd.errors import OutsideRoot, UnknownComponent, UnreadableComponent
 from promptd.files import Files, Look, Sweep
 from promptd.keeper import Keeper
 from tests.conftest import Library
@@ -84,6 +85,42 @@ def test_reconcile_forgets_what_no_directive_leads_to_any_more(library: Library)
     assert keeper.library.graph.count_dependents("a.md") == 1
 
 
+def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> None:
+    """One reconcile is enough to know what it leads to, as it is for one who starts from nothing."""
+    first, second = library({"first/a.md": "a"}) / "first", library({"second/d/c.md": "c"}) / "second"
+    roots = [str(first), str(second)]
+    keeper = keeper_of(first, roots=roots)
+    (first / "d").symlink_to("d")  # a loop: nobody can say whether d/c.md is below it
+    with pytest.raises(UnreadableComponent):
+        flows.run(keeper, flows.assemble(keeper, request_of(("d/c.md",)), Sweep(keeper.files)))
+    (second / "d/c.md").write_text("<include>raw.xml</include>")
+    (second / "raw.xml").write_text("<include>deep.xml</include>")
+    (second / "deep.xml").write_text("deep")
+    flows.run(keeper, flows.reconcile(keeper))
+    assert held(keeper) == held(keeper_of(first, roots=roots))
+
+
+def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Library) -> None:
+    """Asked for below a loop in the second root, then there in the first: only the first is held."""
+    first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
+    roots = [str(first), str(second)]
+    keeper = keeper_of(first, roots=roots)
+    (second / "d").symlink_to("d")
+    with pytest.raises(UnreadableComponent):
+        flows.run(keeper, flows.assemble(keeper, request_of(("d/c.md",)), Sweep(keeper.files)))
+    library({"first/d/c.md": "c"})
+    flows.run(keeper, flows.reconcile(keeper))
+    assert held(keeper) == held(keeper_of(first, roots=roots))
+    (first / "d/c.md").unlink()
+    with pytest.raises(UnreadableComponent):
+        flows.run(keeper, flows.assemble(keeper, request_of(("d/c.md",)), Sweep(keeper.files)))
+
+
+def held(keeper: Keeper) -> set[Place]:
+    """Every place a keeper holds a reading of."""
+    return {place for place, _ in keeper.library.held()}
+
+
 def test_follow_reads_what_a_watcher_points_at(library: Library) -> None:
     """Known, wanted or new components; other files, other places and deletions cost nothing or are seen."""
     root = library(FILES)
@@ -104,6 +141,33 @@ def test_a_place_in_two_roots_is_followed_in_both(library: Library) -> None:
     (root / "sub" / "a.md").write_text("two")
     found = flows.run(keeper, flows.follow(keeper, [str(root / "sub" / "a.md")]))
     assert found.ids == {"sub/a.md", "a.md"}
+
+
+def test_an_older_reading_of_another_makes_no_answer_stale(library: Library) -> None:
+    """A file that changes whenever it is read is answered as read last, not as another read it long ago."""
+    root = library(
+        {"p.md": "<include>a.md</include>\n<include>b.md</include>\n", "a.md": "a0\n", "b.md": "b\n"}
+    )
+    keeper = keeper_of(root)
+    place = Place(0, "a.md")
+    late = [keeper.loader.read(place)]  # by a thread that comes in when all others have read on
+    flow = flows.assemble(keeper, request_of(("p",)), Sweep(keeper.files))
+    (root / "a.md").write_text("a1\n")
+    outcome: Any = None
+    for number in itertools.count(2):
+        try:
+            command = flow.send(outcome)
+        except StopIteration as done:
+            prompt = done.value
+            break
+        outcome = flows.perform(keeper, command)
+        if isinstance(command, flows.Read) and place in command.places:
+            (root / "a.md").write_text(f"a{number}\n")
+            (root / "b.md").write_text(f"b{number}\n")
+        elif isinstance(command, flows.Read):
+            keeper.apply(late)
+    assert not prompt.is_consistent
+    assert "a0" not in prompt.text
 
 
 # -- off the event loop ---------------------------------------------------------------------------

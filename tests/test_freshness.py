@@ -13,7 +13,9 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -72,6 +74,8 @@ class Library(RuleBasedStateMachine):
         self.touched: list[str] = []
         self.path(0, "a.md").write_text("<include>b.md</include>\n")
         self.warm = Engine.open(self.roots)
+        self.followed: dict[str, Any] = {}
+        self.since: str | None = None
 
     def teardown(self) -> None:
         """Leave nothing behind."""
@@ -90,6 +94,12 @@ class Library(RuleBasedStateMachine):
                 path.unlink()
         self.touched.append(str(path))
         return path
+
+    def leads_away(self, path: Path) -> bool:
+        """Whether a path goes through a link out of the library: a rename from there would really move in
+        what is outside, and then it may be read.
+        """
+        return Path(os.path.realpath(path.parent)) == self.home / "away"
 
     @rule(root=roots, name=names, text=texts)
     def write(self, root: int, name: str, text: str) -> None:
@@ -153,13 +163,17 @@ class Library(RuleBasedStateMachine):
     @rule(root=roots, name=names, to_root=roots, to=names)
     def rename(self, root: int, name: str, to_root: int, to: str) -> None:
         """Rename, over whatever is there."""
-        with suppress(OSError):
-            self.path(root, name).rename(self.path(to_root, to))
+        path, other = self.path(root, name), self.path(to_root, to)
+        if not self.leads_away(path):
+            with suppress(OSError):
+                path.rename(other)
 
     @rule(root=roots, name=names, to=names)
     def swap(self, root: int, name: str, to: str) -> None:
         """Let two files change places."""
         one, other = self.path(root, name), self.path(root, to)
+        if self.leads_away(one) or self.leads_away(other):
+            return
         with suppress(OSError):
             one.rename(self.home / "swap")
             with suppress(OSError):
@@ -257,6 +271,18 @@ class Library(RuleBasedStateMachine):
         with cold_one(self.warm) as cold:
             assert whole(self.warm) == whole(cold)
             assert set(self.warm.keeper.library.held()) == set(cold.keeper.library.held())
+
+    @rule()
+    def follow_the_changes(self) -> None:
+        """The list of some time ago, with the changes since then applied, is the list there is now."""
+        said = msgspec.json.decode(self.warm.call("changes", {"since": self.since}))
+        assert said["fresh_instance"] == (self.since is None)
+        self.followed |= {row["id"]: row for row in said["components"]}
+        for id in said["removed"]:
+            self.followed.pop(id, None)
+        self.since = said["clock"]
+        assert list(map(self.followed.get, sorted(self.followed))) == whole(self.warm)["list"]["components"]
+        assert len(self.followed) == said["total"]
 
     @invariant()
     def warm_equals_cold(self) -> None:

@@ -203,11 +203,15 @@ def test_differences_are_what_a_reconcile_has_to_read(made: Made, monkeypatch: p
     make_files_look_old(monkeypatch)
     keeper = made()
     flows.run(keeper, flows.reconcile(keeper))
-    assert keeper.differences(keeper.files.scan()) == []
+    assert flows.run(keeper, flows.differences(keeper, keeper.files.scan())) == []
     path_of(keeper, "q.md").unlink()
     path_of(keeper, "part.md").write_text("changed")
     path_of(keeper, "new.md").write_text("new")
-    assert {place.id for place in keeper.differences(keeper.files.scan())} == {"q.md", "part.md", "new.md"}
+    assert {place.id for place in flows.run(keeper, flows.differences(keeper, keeper.files.scan()))} == {
+        "q.md",
+        "part.md",
+        "new.md",
+    }
 
 
 # -- the hot set ----------------------------------------------------------------------------------

@@ -137,6 +137,15 @@ def test_reads_that_became_fast_bring_the_workers_home(loader: Loader, slow: Slo
     assert loader.workers.count == 1
 
 
+def test_waits_for_the_interpreter_are_no_slow_disk() -> None:
+    """A busy loop delays a third of the reads by 5 ms: more threads would only wait beside each other."""
+    workers = Workers(1, 8)
+    for number in range(300):
+        workers.observe(0.005 if number % 3 == 0 else 0.00003, 0.0002)
+        assert workers.count == 1
+    assert told(workers, 0.005, 0.0002) == 8
+
+
 def test_real_reads_after_a_slow_spell_are_found_to_be_fast(tmp_path: Path) -> None:
     """Beside the fake: a real directory, a rule that believes in slowness, and the waiting for the lock."""
     for number in range(600):

@@ -49,6 +49,7 @@ VALID: dict[str, dict[str, Any]] = {
     "subscribe": {"components": ["part", "lazy"]},
     "get": {"name": "part"},
     "list": {"glob": "commands/*"},
+    "changes": {"since": "c:1a-2:7"},
     "dependencies": {"name": "part", "depth": 2},
     "dependents": {"name": "part"},
     "graph": {"name": "part"},
@@ -75,6 +76,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "subscribe": PROMPT,
     "get": {"name": NAMES, "span": [[1], [1, -1], [1, 2, 3], ["1", "2"], "12"]},
     "list": {"glob": ["", "x" * 1_025, 7, None]},
+    "changes": {"since": ["", "7", "c:7", "c::7", "c:1a:x", "c:1a:-1", "c:1a:7:8", "c:1a:07", 7, ["a"]]},
     "dependencies": {"name": NAMES, "depth": [0, 65, "2", 1.5, None]},
     "dependents": {"name": NAMES, "depth": [0, 65]},
     "graph": {"name": ["", 7, ["a"]]},
@@ -169,6 +171,45 @@ def test_a_result_has_the_documented_fields(engine: Engine, method: str) -> None
     assert call(engine, method, **VALID.get(method, {})).keys() == documented(method)
 
 
+def test_changes_since_a_clock_are_what_is_different_in_the_list(engine: Engine) -> None:
+    """Nothing; then what was added, what has other dependents now, what is gone; and nothing again."""
+    root = Path(engine.keeper.files.roots[0])
+    first = call(engine, "changes")
+    assert (first["fresh_instance"], first["components"]) == (True, call(engine, "list")["components"])
+    quiet = {"fresh_instance": False, "components": [], "removed": [], "total": first["total"]}
+    assert call(engine, "changes", since=first["clock"]) == quiet | {"clock": first["clock"]}
+    (root / "new.md").write_text("<include>part</include>")
+    (root / "ring.md").unlink()
+    second = call(engine, "changes", since=first["clock"])
+    assert [row["id"] for row in second["components"]] == ["new.md", "part.md"]
+    assert (second["removed"], second["fresh_instance"]) == (["ring.md"], False)
+    assert call(engine, "changes", since=second["clock"])["components"] == []
+
+
+@pytest.mark.parametrize("clock", ["c:another-engine:1", "c:{own}:999999999"])
+def test_a_clock_that_is_not_ours_is_answered_with_everything(engine: Engine, clock: str) -> None:
+    """Of another process, or of a revision that never was: the whole list, and it says so."""
+    everything = call(engine, "changes")
+    assert call(engine, "changes", since=clock.format(own=engine.keeper.instance)) == everything
+
+
+def test_changes_from_before_what_is_remembered_are_everything(engine: Engine) -> None:
+    """The memory is bounded; who comes from before it gets the whole list, not a part that looks whole."""
+    engine.keeper.library.history.most = 2
+    root, clock = Path(engine.keeper.files.roots[0]), call(engine, "list")["clock"]
+    for number in range(3):
+        (root / f"new{number}.md").write_text("new")
+        if number < 2:
+            latest = call(engine, "changes", since=clock)
+            assert not latest["fresh_instance"]
+            clock = latest["clock"] if number == 0 else clock
+    assert [row["id"] for row in call(engine, "changes", since=latest["clock"])["components"]] == ["new2.md"]
+    assert call(engine, "changes", since=clock)["fresh_instance"] is False
+    (root / "new3.md").write_text("new")
+    assert call(engine, "changes", since=clock) == call(engine, "changes")
+    assert len(engine.keeper.library.history) == 2
+
+
 def test_assemble_says_everything_about_a_prompt(engine: Engine) -> None:
     """Text, counts, digests and where every piece came from; clock and consistent come last."""
     said = call(engine, "assemble", name="commands/p", variables={"name": "you"}, arguments="now")
@@ -177,7 +218,7 @@ def test_assemble_says_everything_about_a_prompt(engine: Engine) -> None:
     assert (said["name"], said["encoding"], said["consistent"]) == ("commands/p.md", "o200k_base", True)
     assert said["metadata"] == {"description": "the prompt"}
     assert list(said)[-2:] == ["clock", "consistent"]
-    assert re.fullmatch(r"c:embedded:\d+", said["clock"])
+    assert re.fullmatch(r"c:embedded-[0-9a-f]{12}:\d+", said["clock"])
     assert [(one["id"], one["reason"]) for one in said["manifest"]] == [
         ("commands/p.md", "included"),
         ("part.md", "included"),
@@ -353,12 +394,12 @@ with Engine.open(sys.argv[1].split(":")) as engine:
 
 
 def said_under(seed: str, roots: str) -> str:
-    """Return everything a fresh process says of a library under one hash seed."""
+    """Return everything a fresh process says of a library under one hash seed, but for its own name."""
     environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(methods.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, roots], env=environment, capture_output=True, text=True, check=True
     )
-    return done.stdout
+    return re.sub(r"c:embedded-[0-9a-f]{12}:", "c:embedded:", done.stdout)
 
 
 def test_same_inputs_same_bytes_under_any_hash_seed(library: Library) -> None:

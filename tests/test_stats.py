@@ -107,3 +107,44 @@ def test_records_are_frozen() -> None:
         Histogram().statistics().count = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
         Counters().statistics()["x"] = 1  # type: ignore[index]
+
+
+@given(values, values)
+def test_what_came_since_a_copy_is_what_was_recorded_since(first: list[int], second: list[int]) -> None:
+    """Windows are differences of a histogram that only grows: exact counts, the same percentiles' error."""
+    histogram = histogram_of(first)
+    before = histogram.copy()
+    for value in second:
+        histogram.record(value)
+    since, alone = histogram.since(before), histogram_of(second)
+    assert (len(since), since.total) == (len(alone), alone.total)
+    assert abs(since.percentile(95) - alone.percentile(95)) <= alone.percentile(95) * 2 * MAX_RELATIVE_ERROR
+    assert before.statistics() == histogram_of(first).statistics()
+
+
+@given(values, values)
+def test_slices_of_a_window_merge_to_the_window(first: list[int], second: list[int]) -> None:
+    """Two differences merged say the same as one over both."""
+    histogram = Histogram()
+    copies = [histogram.copy()]
+    for part in (first, second):
+        for value in part:
+            histogram.record(value)
+        copies.append(histogram.copy())
+    merged = copies[1].since(copies[0])
+    merged.merge(copies[2].since(copies[1]))
+    whole = copies[2].since(copies[0])
+    assert (len(merged), merged.total) == (len(whole), whole.total)
+    assert merged.counts_up_to([10, 10**5, MAX_VALUE]) == whole.counts_up_to([10, 10**5, MAX_VALUE])
+
+
+def test_a_histogram_that_began_anew_counts_whole() -> None:
+    """A reload exchanges the room that counts: nothing negative comes of it."""
+    before = histogram_of([5, 5, 5, 900])
+    assert histogram_of([7, 8]).since(before).statistics().count == 2
+    assert histogram_of([7, 8, 9, 10, 11]).since(before).statistics().total == 45
+
+
+def test_counts_up_to_bounds() -> None:
+    """What a Prometheus histogram wants: cumulative counts."""
+    assert histogram_of([1, 10, 100, 1000]).counts_up_to([0, 1, 99, 2000]) == [0, 1, 2, 4]

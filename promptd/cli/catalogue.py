@@ -1,4 +1,4 @@
-"""`list` and `deps`: what the library holds and what pulls in what.
+"""`list`, `changes` and `deps`: what the library holds, what became different, what pulls in what.
 
 On a terminal a list is a table; in a pipe it is one id a line, so that it can be fed to other
 programs. `--json` is the daemon's result as it is.
@@ -63,6 +63,34 @@ def _about(component: dict[str, Any]) -> Any:
     if component.get("error"):
         return Text(component["error"], "red")
     return Text(component.get("description") or "", "dim")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  promptd changes
+  promptd changes --json | jq -r .clock                 what to ask with the next time
+  promptd changes c:1a2b-18c9f0e1d2c3-1:42
+  promptd changes "$(cat clock)" | grep -q . && echo 'something is different'"""
+)
+@click.argument("since", metavar="[CLOCK]", required=False)
+@json_option
+@source_options
+def changes(since: str | None, as_json: bool, where: Where) -> None:
+    """List what was added, changed or removed since CLOCK, a `clock` of an earlier answer.
+
+    One line a component: `+` or `-` and its id. Without a CLOCK, or if it is of a daemon that was restarted
+    or reloaded since, everything is listed, and stderr says so.
+    """
+    result = ask(where, "changes", {"since": since} if since else {})
+    if as_json:
+        output.emit_line(result)
+        return
+    reply = decode(result)
+    if since and reply["fresh_instance"]:
+        output.warn(f"{since} is of another daemon or too old; this is the whole list")
+    lines = [f"+ {each['id']}\n" for each in reply["components"]] + [f"- {id}\n" for id in reply["removed"]]
+    output.emit("".join(lines).encode())
 
 
 @click.command(

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
+from promptd.child import POLL_S
 from promptd.cli import output
-from promptd.cli.demo_daemon import POLL_S, DemoDaemon, demo_daemon
+from promptd.cli.demo_daemon import DemoDaemon, demo_daemon
 from promptd.client import Client
 from promptd.errors import Internal
 
@@ -28,6 +29,7 @@ EDITED = "components/review/severity.md"
 ADDED_LINE = "| **note** | worth knowing, nothing is wrong | nothing |\n"
 SNAPSHOT_WITHIN_S = 10.0
 HEAD_LINES = 12
+SECTION_WIDTH = 80
 WIDTH = 110
 
 
@@ -114,12 +116,23 @@ def _show_snapshot(daemon: DemoDaemon) -> None:
 
 
 def _compact(snapshot: dict[str, Any]) -> Iterator[str]:
-    """The snapshot as JSON again, each section wrapped so that the whole fits a screen."""
-    members = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in snapshot.items()]
+    """The snapshot as JSON, of each section what fits a line, so that the whole fits a screen."""
+    members = [f"  {json.dumps(key)}: {_first(value)}" for key, value in snapshot.items()]
     yield "{"
     for member in (*(f"{member}," for member in members[:-1]), members[-1]):
         yield from textwrap.wrap(member, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
     yield "}"
+
+
+def _first(value: Any) -> str:
+    """A section cut to one line: its plain values as far as they fit."""
+    if not isinstance(value, dict):
+        return f"[… {len(value)} …]" if isinstance(value, list) and value else json.dumps(value)
+    plain = {key: each for key, each in value.items() if not isinstance(each, dict | list)}
+    while len(plain) > 1 and len(json.dumps(plain)) > SECTION_WIDTH:
+        plain.popitem()
+    more = len(value) - len(plain)
+    return json.dumps(plain)[:-1] + (f"{', ' if plain else ''}… {more} more" if more else "") + "}"
 
 
 def _wait_for_snapshot(path: Path, newer_than_unix_s: float) -> Any:

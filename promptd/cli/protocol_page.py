@@ -53,7 +53,11 @@ def examples() -> dict[str, tuple[Any, Any]]:
     from promptd.embedded import Engine
 
     with Engine.open(Path(str(files("promptd.demo") / "starter"))) as engine:
-        return {name: (params, json.loads(engine.call(name, params))) for name, params in asked.items()}
+        instance = engine.keeper.instance  # another one each time
+        return {
+            name: (params, json.loads(engine.call(name, params).replace(instance.encode(), b"embedded")))
+            for name, params in asked.items()
+        }
 
 
 def page(description: dict[str, Any], shown: dict[str, tuple[Any, Any]]) -> str:

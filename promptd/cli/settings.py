@@ -1,4 +1,7 @@
-"""`config check` and `config show`: is this configuration right, and what is in effect from where."""
+"""`config`: is this configuration right, what is in effect from where, and what does a daemon run with.
+
+Everything is read as text and printed as text; nothing is written but the file that `export --out` names.
+"""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from promptd.cli import output
-from promptd.cli.source import config_option
+from promptd.cli.source import Where, config_option, decode, open_source, socket_option
 
 if TYPE_CHECKING:
     from promptd.config.layers import Layer
@@ -18,10 +21,11 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   promptd config check /etc/promptd/config.toml
-  promptd config show --config promptd.toml"""
+  promptd config show --config promptd.toml
+  promptd config export --out promptd.toml"""
 )
 def config() -> None:
-    """Check a configuration file, or show what is in effect."""
+    """Check a configuration file, show what is in effect, or export what a daemon runs with."""
 
 
 @config.command(epilog="\b\nExamples:\n  promptd config check promptd.toml && systemctl reload promptd")
@@ -56,6 +60,77 @@ def show(config_path: str | None) -> None:
 
     text = render(load(config_path, os.environ))
     output.emit("".join(f"{line}\n" for line in _annotated(text, config_path)).encode())
+
+
+@config.command(
+    epilog="""\b
+Examples:
+  promptd config export --out promptd.toml
+  promptd config export | ssh there 'cat > promptd.toml'
+  promptd serve prompts --config promptd.toml     on the other machine, with its own directory"""
+)
+@click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write there, not to stdout.")
+@socket_option
+@config_option
+def export(out: str | None, socket: str | None, config_path: str | None) -> None:
+    """Print what the running daemon is configured to, as a file another machine can load.
+
+    Beside each target stands what this daemon measures. The socket and the state directory are left to
+    the other machine.
+    """
+    with open_source(Where(socket=socket, config_path=config_path)) as source:
+        answers = [decode(source.call(method, {})) for method in ("configuration", "health", "version")]
+    text = "".join(f"{line}\n" for line in _exported(*answers))
+    if out is None:
+        output.emit(text.encode())
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise click.FileError(out, problem.strerror or str(problem)) from None
+    output.note(f"wrote {out}")
+
+
+# Keys of [targets] and the target in the health snapshot that each belongs to.
+TARGET_OF = {
+    "response_ms_max": "response_time",
+    "hit_ratio_min": "hit_ratio",
+    "error_ratio_max": "errors",
+    "memory_bytes_max": "memory",
+    "load_ms_max": "component_load",
+    "reduction_min": "token_reduction",
+}
+OF_THE_MACHINE = {"[serve]": "socket", "[state]": "directory"}
+
+
+def _exported(
+    configuration: dict[str, Any], health: dict[str, Any], version: dict[str, Any]
+) -> Iterator[str]:
+    """The lines of the daemon's TOML, less what belongs to its machine, with what it measured."""
+    measured = {target["name"]: target for target in health.get("targets", ())}
+    yield f"# The configuration of a promptd {version['version']} at {health['time']}."
+    yield "# A library on the command line takes the place of [[roots]]: promptd serve DIR --config FILE"
+    yield ""
+    header = ""
+    for line in configuration["toml"].splitlines():
+        name = line.partition(" = ")[0]
+        if line.startswith("["):
+            header = line
+        if OF_THE_MACHINE.get(header) == name:
+            continue
+        target = measured.get(TARGET_OF.get(name, "")) if header == "[targets]" else None
+        yield f"{line}  # {_measured(target)}" if target else line
+
+
+def _measured(target: dict[str, Any]) -> str:
+    """What stands beside a target: the value over its window, or why there is none."""
+    if target["value"] is None:
+        return "not measured: " + {"off": "no target", "warming": "the daemon was warming up"}.get(
+            target["state"], "no data"
+        )
+    value = f"{target['value']:,.0f}" if target["unit"] == "bytes" else f"{target['value']:.4g}"
+    unit = "" if target["unit"] == "share" else f" {target['unit']}"
+    return f"measured {value}{unit} over {target['window']}: {target['state']}"
 
 
 def _annotated(text: str, config_path: str | None) -> Iterator[str]:

@@ -80,6 +80,10 @@ class AsyncClient:
         """The components whose id fits a glob."""
         return await self._ask(questions.plain("list", glob=glob))
 
+    async def changes(self, since: str | None = None) -> dict[str, Any]:
+        """What became different in the list since a `clock`; all of it if that cannot be told."""
+        return await self._ask(questions.plain("changes", since=since))
+
     async def dependencies(self, name: str, depth: int | None = None) -> dict[str, Any]:
         """What a component needs, directly and indirectly."""
         return await self._ask(questions.plain("dependencies", name=name, depth=depth))

@@ -81,6 +81,10 @@ class Client:
         """The components whose id fits a glob."""
         return self._ask(questions.plain("list", glob=glob))
 
+    def changes(self, since: str | None = None) -> dict[str, Any]:
+        """What became different in the list since a `clock`; all of it if that cannot be told."""
+        return self._ask(questions.plain("changes", since=since))
+
     def dependencies(self, name: str, depth: int | None = None) -> dict[str, Any]:
         """What a component needs, directly and indirectly."""
         return self._ask(questions.plain("dependencies", name=name, depth=depth))

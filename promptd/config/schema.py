@@ -180,7 +180,10 @@ class ServeConfig(_Section, frozen=True):
     stall_s: Annotated[
         float, _says("a peer that does not read its replies is dropped after this time", gt=0, le=86_400)
     ] = 10.0
-    stop_s: Annotated[float, _says("time for requests in flight when stopping", ge=0, le=3_600)] = 5.0
+    stop_s: Annotated[
+        float,
+        _says("time for stopping; requests in flight get seven tenths of it", ge=0, le=3_600),
+    ] = 5.0
 
 
 Price = Annotated[float, Meta(ge=0, le=1_000_000)]
@@ -242,7 +245,76 @@ class TokensConfig(_Section, frozen=True):
 class MonitorConfig(_Section, frozen=True):
     """What the daemon says of itself."""
 
-    snapshot_s: Annotated[float, _says("how often the health snapshot is written", ge=0.1, le=86_400)] = 10.0
+    snapshot_s: Annotated[
+        float, _says("how often health.json and metrics.prom are written", ge=0.1, le=86_400)
+    ] = 10.0
+    sample_s: Annotated[
+        float, _says("how often everything is measured and alerts are judged", ge=0.1, le=60)
+    ] = 5.0
+    history_s: Annotated[float, _says("how often a line of history.jsonl is written", ge=1, le=86_400)] = 60.0
+    history_bytes: Annotated[
+        int, _says("history.jsonl becomes history.jsonl.1 at this size", ge=4096, le=1 << 40)
+    ] = 4_000_000
+
+
+class TargetsConfig(_Section, frozen=True):
+    """What is expected of the daemon; a target of 0 is none."""
+
+    response_ms_max: Annotated[
+        float, _says("95 of 100 prompts take no longer", "milliseconds", ge=0, le=86_400_000)
+    ] = 100.0
+    response_ms_optimal: Annotated[
+        float, _says("beyond this there is something to gain", "milliseconds", ge=0, le=86_400_000)
+    ] = 50.0
+    hit_ratio_min: Annotated[
+        float, _says("at least this share of prompts is served from memory", "share", ge=0, le=1)
+    ] = 0.75
+    hit_ratio_optimal: Annotated[
+        float, _says("below this there is something to gain", "share", ge=0, le=1)
+    ] = 0.85
+    error_ratio_max: Annotated[
+        float,
+        _says("at most this share of requests fails through no fault of the client", "share", ge=0, le=1),
+    ] = 0.01
+    memory_bytes_max: Annotated[int, _says("most resident memory", "bytes", ge=0, le=1 << 50)] = 200_000_000
+    load_ms_max: Annotated[
+        float,
+        _says("95 of 100 components are read and parsed in this time", "milliseconds", ge=0, le=86_400_000),
+    ] = 50.0
+    reduction_min: Annotated[
+        float, _says("a strategy saves at least this share of the tokens", "share", ge=0, le=1)
+    ] = 0.30
+    reduction_max: Annotated[float, _says("and at most this share", "share", ge=0, le=1)] = 0.60
+
+
+class AlertsConfig(_Section, frozen=True):
+    """When something is said to be wrong, and to whom besides the log, the snapshot and subscribers."""
+
+    hold_s: Annotated[float, _says("a condition is raised once it has held this long", ge=0, le=86_400)] = (
+        60.0
+    )
+    clear_s: Annotated[float, _says("and cleared once it was better this long", ge=0, le=86_400)] = 120.0
+    hysteresis: Annotated[
+        float, _says("better means better than the bound by this share of it", "share", ge=0, le=1)
+    ] = 0.05
+    warmup_s: Annotated[
+        float, _says("what happens this long after the start is not judged", ge=0, le=86_400)
+    ] = 120.0
+    min_samples: Annotated[
+        int,
+        _says(
+            "a window with fewer observations is not judged; a longer one is",
+            "observations",
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 20
+    history: Annotated[int, _says("events kept in the snapshot", "events", ge=0, le=10_000)] = 100
+    command: Annotated[
+        tuple[Text, ...],
+        _says('program and arguments, run for each event with the event as JSON on its input: ["notify"]'),
+    ] = ()
+    command_timeout_s: Annotated[float, _says("the command is killed after this time", gt=0, le=3_600)] = 10.0
 
 
 class StateConfig(_Section, frozen=True):
@@ -276,6 +348,8 @@ class Config(_Section, frozen=True):
     serve: ServeConfig = ServeConfig()
     tokens: TokensConfig = TokensConfig()
     monitor: MonitorConfig = MonitorConfig()
+    targets: TargetsConfig = TargetsConfig()
+    alerts: AlertsConfig = AlertsConfig()
     state: StateConfig = StateConfig()
     log: LogConfig = LogConfig()
 
@@ -289,6 +363,8 @@ SECTIONS: Mapping[str, type[_Section]] = {
     "serve": ServeConfig,
     "tokens": TokensConfig,
     "monitor": MonitorConfig,
+    "targets": TargetsConfig,
+    "alerts": AlertsConfig,
     "state": StateConfig,
     "log": LogConfig,
 }

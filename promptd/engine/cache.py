@@ -86,7 +86,7 @@ class Cache(Generic[Key, Value]):
         self._hits += times
 
     def miss(self) -> None:
-        """Count a look-up that found a value which is true no longer."""
+        """Count a value that had to be made, whatever was held under its key."""
         self._misses += 1
 
     def peek(self, key: Key) -> Value | None:

@@ -1,18 +1,21 @@
 """What is wrong with a library: dangling references, cycles, unusable files, what nobody uses.
 
-A pure look at the state. A reference dangles if its target should exist and does not; soft edges and
-optional ones are warnings at most. Unused is what no prompt reaches, where prompts are the components
-asked for by name (`library.prompts`, or everything without dependents if none of those exist).
+A pure look at the state. A reference dangles if its target, or the section it names of it, should exist and
+does not; soft edges and optional ones are warnings at most. Unused is what no prompt reaches, where prompts
+are the components asked for by name (`library.prompts`, or everything without dependents if none of those
+exist).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from promptd.engine.component import Place, Reading
 from promptd.engine.library import Component, Library, Link
 from promptd.engine.plan import with_lines
 from promptd.engine.resolve import matches
+from promptd.engine.sections import Outline
 
 
 class Dangling(msgspec.Struct, frozen=True):
@@ -47,11 +50,59 @@ class Report(msgspec.Struct, frozen=True):
     ok: bool
 
 
-def check(library: Library, prompts: Sequence[str], problems: Iterable[str] = ()) -> Report:
-    """Check everything held. `prompts`: globs of what is asked for; `problems`: what a scan reported."""
+class SectionWish(NamedTuple):
+    """A directive that wants one section: where it is written, and the place that should have the section."""
+
+    id: str
+    line: int
+    target: str
+    section: str
+    place: Place
+
+
+def section_wishes(library: Library) -> list[SectionWish]:
+    """Every directive that wants a section of a file which exists, optional ones left out."""
+    return [
+        SectionWish(
+            component.id, link.directive.line, link.directive.target, link.directive.section, target.place
+        )
+        for id in library.ids()
+        if (component := library.get(id)) is not None
+        for link in component.links
+        if link.directive.section and not (link.directive.is_optional or link.is_reference)
+        if (target := library.get(link.target or "")) is not None and target.error is None
+    ]
+
+
+def lost_sections(wishes: Iterable[SectionWish], readings: Iterable[Reading]) -> tuple[Dangling, ...]:
+    """The wishes whose file, as it was read, has no such section; unreadable files are passed over."""
+    outlines = {
+        reading.place: Outline(reading.text, reading.parsed.body_start)
+        for reading in readings
+        if reading.text is not None and reading.parsed is not None
+    }
+    return tuple(
+        Dangling(wish.id, wish.line, f"{wish.target}#{wish.section}", f"has no section {wish.section!r}")
+        for wish in wishes
+        if wish.place in outlines and outlines[wish.place].section(wish.section) is None
+    )
+
+
+def check(
+    library: Library,
+    prompts: Sequence[str],
+    problems: Iterable[str] = (),
+    lost: Iterable[Dangling] = (),
+) -> Report:
+    """Check everything held.
+
+    `prompts`: globs of what is asked for; `problems`: what a scan reported; `lost`: the `lost_sections`, for
+    which texts had to be read.
+    """
     components = [component for id in library.ids() if (component := library.get(id)) is not None]
     links = [(component, link) for component in components for link in component.links if _is_written(link)]
-    dangling = tuple(_dangling(component, link) for component, link in links if link.is_dangling)
+    missing = (_dangling(component, link) for component, link in links if link.is_dangling)
+    dangling = tuple(sorted((*missing, *lost), key=lambda each: (each.id, each.line)))
     cycles = tuple(
         tuple(with_lines(library, chain)) for chain in library.graph.cycles() if library.is_listed(chain[0])
     )

@@ -1,12 +1,15 @@
 """The frozen records a component is made of: signature, directives, front matter, one reading.
 
 Nothing here reads, parses or decides. Paths are ids (POSIX, below a root), times are integers in
-nanoseconds handed in by the doors, and a file that could not be used is a Reading with an error.
+nanoseconds handed in by the doors, and a file that could not be used is a Reading with an error. What parsing
+gives consists of msgspec structs, so that it can be kept on disk and read back at once (`promptd.index`);
+those without containers are nothing to the garbage collector.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from promptd.errors import ComponentError, OutsideRoot, UnreadableComponent
 
@@ -47,8 +50,7 @@ class Place(NamedTuple):
 Base = Literal["root", "file", "root-then-file"]
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
+class Directive(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One place in a body that pulls another component in.
 
     `start`/`end` are code-point offsets into the file's text (whole line when `is_alone`).
@@ -71,8 +73,7 @@ class Directive:
     is_prepended: bool = False  # stands in front matter: its text goes before the body
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A variable declared in front matter; `line` is 1-based in the file."""
 
     name: str
@@ -82,8 +83,7 @@ class Variable:
     line: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something wrong in a file that does not stop it from being used; `line` is 1-based."""
 
     kind: str
@@ -91,12 +91,11 @@ class Diagnostic:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True, array_like=True):
     """What parsing one file's text gives. `body_start` is where the body begins in the text."""
 
     body_start: int = 0
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     variables: tuple[Variable, ...] = ()
     arguments: tuple[str, ...] = ()
     directives: tuple[Directive, ...] = ()
@@ -105,7 +104,10 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at one place: absent (no signature), unusable (error), or text with its parse."""
+    """One look at one place: absent (no signature), unusable (error), or text with its parse.
+
+    `order` says which of two looks began later; 0 is no look of this process.
+    """
 
     place: Place
     signature: Signature | None = None
@@ -114,6 +116,7 @@ class Reading:
     text: str | None = None
     parsed: Parsed | None = None
     error: ComponentError | None = None
+    order: int = 0
 
     @property
     def is_absent(self) -> bool:

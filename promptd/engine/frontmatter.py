@@ -27,7 +27,7 @@ class FrontMatter(NamedTuple):
     """Where the body starts, the metadata, and what was wrong with it."""
 
     body_start: int
-    metadata: Mapping[str, Any]
+    metadata: dict[str, Any]
     diagnostics: tuple[Diagnostic, ...]
 
 

@@ -1,17 +1,17 @@
 """The dependency graph: who requires whom, and which components sit on a cycle.
 
-The only user of networkx. Nodes are ids; an edge u -> v with `hard=True` means the text of v is pulled
-into u, otherwise v is only referred to. Knots (strongly connected sets of hard edges) are kept current
-incrementally: a knot that appears runs through a new edge, so it lies below that edge's target; one that
-falls apart has lost an edge. Only those are searched, with one pass for a whole batch. Chains to show
-are found when they are asked for.
+Nodes are ids; an edge u -> v that is hard means the text of v is pulled into u, otherwise v is only referred
+to. Edges are kept both ways in plain dictionaries. Knots (strongly connected sets of hard edges) are kept
+current incrementally: a knot that appears runs through a new edge, so it lies below that edge's target; one
+that falls apart has lost an edge. Only those are searched, with one pass for a whole batch, and only what
+cannot be ordered at all is given to networkx, which no start has to wait for. Chains to show are found when
+they are asked for.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-
-import networkx as nx
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +27,23 @@ class Graph:
     """A directed graph over ids, changed one component at a time."""
 
     def __init__(self) -> None:
-        self._graph: nx.DiGraph[str] = nx.DiGraph()
+        self._requires: dict[str, dict[str, bool]] = {}  # id -> target -> is the edge hard
+        self._dependents: dict[str, dict[str, bool]] = {}  # id -> source -> is the edge hard; no empty ones
         self._knots: dict[str, frozenset[str]] = {}  # id on a cycle -> the strongly connected set it is in
         self._sources: set[str] = set()  # got new hard edges since the last `settle`
         self._targets: set[str] = set()  # where those edges lead
         self._loose: set[str] = set()  # members of knots that lost an edge since
-        self._edges = 0  # networkx would add up all degrees
+        self._edges = 0
         self._ranking: tuple[int, list[str]] = (0, [])  # how far ranked, ids by number of dependents
 
     def __repr__(self) -> str:
-        return f"<Graph {len(self._graph)} components, {self._edges} edges>"
+        return f"<Graph {len(self._requires)} components, {self._edges} edges>"
 
     def __len__(self) -> int:
-        return len(self._graph)
+        return len(self._requires)
 
     def __contains__(self, id: str) -> bool:
-        return id in self._graph
+        return id in self._requires
 
     # -- changes ------------------------------------------------------------------------------
 
@@ -51,13 +52,14 @@ class Graph:
 
         Returns True if they became different.
         """
-        self._graph.add_node(id)
-        held = {target: edge["hard"] for target, edge in self._graph.adj[id].items()}
+        held = self._requires.setdefault(id, {})
         if list(held.items()) == list(requires.items()):
             return False
-        self._edges += len(requires) - len(held)
-        self._graph.remove_edges_from([(id, target) for target in held])
-        self._graph.add_edges_from((id, target, {"hard": hard}) for target, hard in requires.items())
+        self._part(id, held)
+        self._requires[id] = dict(requires)
+        for target, hard in requires.items():
+            self._dependents.setdefault(target, {})[id] = hard
+        self._edges += len(requires)
         gained = {target for target, hard in requires.items() if hard and not held.get(target)}
         if gained:
             self._sources.add(id)
@@ -66,12 +68,22 @@ class Graph:
         self._ranking = (0, [])
         return True
 
+    def _part(self, id: str, targets: Iterable[str]) -> None:
+        """Take the edges of a component away from their targets."""
+        for target in targets:
+            self._edges -= 1
+            sources = self._dependents[target]
+            del sources[id]
+            if not sources:
+                del self._dependents[target]
+
     def remove(self, id: str) -> None:
         """Remove a component and its edges. Cycles: call `settle`."""
-        if id in self._graph:
-            at_itself = self._graph.has_edge(id, id)
-            self._edges -= len(self._graph.adj[id]) + len(self._graph.pred[id]) - at_itself
-            self._graph.remove_node(id)
+        if id in self._requires or id in self._dependents:
+            self._part(id, self._requires.pop(id, {}))
+            for source in self._dependents.pop(id, {}):
+                del self._requires[source][id]
+                self._edges -= 1
             self._loose |= self._knots.get(id, frozenset())
             self._ranking = (0, [])
 
@@ -90,16 +102,17 @@ class Graph:
         self._sources, self._targets, self._loose = set(), set(), set()
 
     def _tie(self, suspects: set[str]) -> None:
-        among: nx.DiGraph[str] = nx.DiGraph()
-        among.add_edges_from((id, at) for id in suspects for at in self.requires(id) if at in suspects)
-        for members in nx.strongly_connected_components(among):
-            knot = frozenset(members)
-            if len(knot) > 1 or all(among.has_edge(id, id) for id in knot):
-                self._knots |= dict.fromkeys(knot, knot)
+        among = {id: [at for at in self.requires(id) if at in suspects] for id in suspects}
+        _discard_orderly(among)
+        if not among:
+            return
+        for members in strongly_connected(among):
+            if len(members) > 1 or all(id in among[id] for id in members):
+                self._knots |= dict.fromkeys(members, members)
 
     def _reach(self, starts: set[str]) -> set[str]:
         """The starts and everything below them over hard edges."""
-        seen = {id for id in starts if id in self._graph}
+        seen = set(starts)
         stack = list(seen)
         while stack:
             for following in self.requires(stack.pop()):
@@ -113,8 +126,8 @@ class Graph:
         seen = set(starts)
         stack = list(starts)
         while stack:
-            for source, edge in self._graph.pred[stack.pop()].items():
-                if edge["hard"] and source in among and source not in seen:
+            for source, hard in self._dependents.get(stack.pop(), {}).items():
+                if hard and source in among and source not in seen:
                     seen.add(source)
                     stack.append(source)
         return seen
@@ -123,21 +136,18 @@ class Graph:
 
     def requires(self, id: str, *, hard_only: bool = True) -> Iterator[str]:
         """Targets of a component's edges, in the order they were set."""
-        if id in self._graph:
-            for target, edge in self._graph.adj[id].items():
-                if edge["hard"] or not hard_only:
-                    yield target
+        for target, hard in self._requires.get(id, {}).items():
+            if hard or not hard_only:
+                yield target
 
     def dependents(self, id: str, *, hard_only: bool = False) -> list[str]:
         """Components with an edge to this one, sorted."""
-        if id not in self._graph:
-            return []
-        sources = self._graph.pred[id].items()
-        return sorted(source for source, edge in sources if edge["hard"] or not hard_only)
+        sources = self._dependents.get(id, {}).items()
+        return sorted(source for source, hard in sources if hard or not hard_only)
 
     def count_dependents(self, id: str) -> int:
         """How many components have an edge to this one."""
-        return len(self._graph.pred[id]) if id in self._graph else 0
+        return len(self._dependents.get(id, ()))
 
     def most_required(self, limit: int) -> list[str]:
         """The ids with most dependents, most first, ties by id; those without any are left out.
@@ -145,17 +155,17 @@ class Graph:
         Ranked anew only after edges have changed, so a mere edit of text costs nothing here.
         """
         if self._ranking[0] < limit:
-            required = (id for id, sources in self._graph.pred.items() if sources)
-            ranked = heapq.nsmallest(limit, required, key=lambda id: (-len(self._graph.pred[id]), id))
+            required = self._dependents
+            ranked = heapq.nsmallest(limit, required, key=lambda id: (-len(required[id]), id))
             self._ranking = (limit, ranked)
         return self._ranking[1][:limit]
 
     def affected(self, ids: Iterable[str]) -> set[str]:
         """The ids and everything that directly or indirectly depends on them."""
         seen = set(ids)
-        stack = [id for id in seen if id in self._graph]
+        stack = list(seen)
         while stack:
-            for source in self._graph.pred[stack.pop()]:
+            for source in self._dependents.get(stack.pop(), ()):
                 if source not in seen:
                     seen.add(source)
                     stack.append(source)
@@ -194,7 +204,30 @@ class Graph:
 
     def statistics(self) -> GraphStatistics:
         """Counts of nodes, edges and cyclic components."""
-        return GraphStatistics(len(self._graph), self._edges, len(self._knots))
+        return GraphStatistics(len(self._requires), self._edges, len(self._knots))
+
+
+def strongly_connected(edges: Mapping[str, Iterable[str]]) -> list[frozenset[str]]:
+    """The strongly connected sets of a graph of ids.
+
+    The first call imports networkx, which takes 0.07 s and reads many files: where that must not happen
+    later on an event loop, call this with nothing beforehand.
+    """
+    import networkx as nx
+
+    graph: nx.DiGraph[str] = nx.DiGraph(edges)
+    return [frozenset(members) for members in nx.strongly_connected_components(graph)]
+
+
+def _discard_orderly(among: dict[str, list[str]]) -> None:
+    """Take away, again and again, what nothing left leads to; what stays lies on a cycle or below one."""
+    sources = Counter(target for targets in among.values() for target in targets)
+    free = [id for id in among if id not in sources]
+    while free:
+        for target in among.pop(free.pop()):
+            sources[target] -= 1
+            if not sources[target]:
+                free.append(target)
 
 
 def _unwound(came_from: Mapping[str, str], id: str) -> tuple[str, ...]:

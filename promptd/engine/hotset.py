@@ -62,6 +62,12 @@ class HotSet:
             ranked += islice((id for id in seeds if id not in taken), self.size - len(ranked))
         return ranked
 
+    def heaviest(self, number: int, now_s: float) -> list[tuple[str, float]]:
+        """The ids with the most weight as of now, heaviest first, ties by id."""
+        scale = 2.0 ** -self._age(now_s)
+        ranked = heapq.nsmallest(number, self._weights.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [(id, weight * scale) for id, weight in ranked]
+
     def weights(self, now_s: float) -> dict[str, float]:
         """Weight of each id as of now, for keeping: see `restore`."""
         scale = 2.0 ** -self._age(now_s)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from promptd.engine.component import Directive, Place, Reading, Signature
 from promptd.engine.graph import Graph
+from promptd.engine.history import History
 from promptd.engine.member import Component, Link
 from promptd.engine.resolve import Names, Refused, matches
 from promptd.engine.shadows import Shadows
@@ -69,6 +70,7 @@ class _Batch:
     changed: set[str] = field(default_factory=set)
     moded: set[str] = field(default_factory=set)
     removed: dict[str, Component] = field(default_factory=dict)
+    targets: set[str] = field(default_factory=set)  # of links that are new, or gone
 
     def add(self, component: Component) -> None:
         before = self.removed.pop(component.id, None)
@@ -99,9 +101,11 @@ class Library:
         self.names = names
         self.roots = roots
         self.revision = 0
+        self.mark = 0  # another number whenever `readings` would give something that is worth keeping
         self.graph = Graph()
         self._components: dict[str, Component] = {}
         self.shadows = Shadows()
+        self.history = History()
         self._broken: set[str] = set()  # ids with an error
         self._dangling = 0
         self._seekers: dict[str, set[str]] = {}  # id -> those with a link that looked for it, see `Link`
@@ -121,12 +125,27 @@ class Library:
         """The component of this id, or None."""
         return self._components.get(id)
 
+    def places_of(self, id: str) -> Iterator[Place]:
+        """The places of an id that we hold a reading of: the component's and the hidden ones."""
+        if id in self._components:
+            yield self._components[id].place
+        yield from (reading.place for reading in self.shadows.of(id))
+
     def held(self) -> Iterator[tuple[Place, Signature | None]]:
-        """Every place we hold a reading of, with its signature, or None if that proves nothing yet."""
-        for component in self._components.values():
+        """Every place we hold a reading of, with its signature, or None if that proves nothing yet.
+
+        Of those held now; it may be asked for some at a time, with changes in between.
+        """
+        for component in list(self._components.values()):
             yield component.place, None if component.is_racy else component.signature
-        for reading in self.shadows:
+        for reading in list(self.shadows):
             yield reading.place, reading.signature if reading.is_proved_by_signature else None
+
+    def readings(self) -> Iterator[Reading]:
+        """What was read of every place we hold, without texts; some at a time, as with `held`."""
+        for component in list(self._components.values()):
+            yield component.as_reading()
+        yield from list(self.shadows)
 
     def ids(self, globs: Sequence[str] = ("**",)) -> list[str]:
         """Sorted ids of the components that fit; files outside the suffixes only once referred to."""
@@ -141,8 +160,11 @@ class Library:
         return id in self._components and self.names.is_discovered(id.rpartition("/")[2])
 
     def wanted(self) -> Iterator[Place]:
-        """Places that directives look for in vain: files that no listing shows may stand there."""
-        for id in self._seekers:
+        """Places that directives look for in vain: files that no listing shows may stand there.
+
+        Some at a time, as with `held`.
+        """
+        for id in list(self._seekers):
             if id not in self._components:
                 yield from (Place(root, id) for root in range(self.roots))
 
@@ -196,6 +218,7 @@ class Library:
             return Delta(self.revision)
         self.revision += 1
         self._count_broken(touched)
+        self.history.note(self.revision, touched | relinked | self._seen_otherwise(batch.targets))
         return Delta(
             self.revision,
             tuple(sorted(batch.added)),
@@ -204,6 +227,21 @@ class Library:
             tuple(sorted(relinked)),
             frozenset(touched | relinked),
         )
+
+    def _seen_otherwise(self, targets: Iterable[str]) -> set[str]:
+        """Ids that a listing may show otherwise though nothing in them changed.
+
+        The targets of links that are new or gone have other dependents. Such a target that no listing shows
+        by itself may also have come into the list or left it, and with it what it pulls in.
+        """
+        seen, todo = set[str](), list(targets)
+        while todo:
+            id = todo.pop()
+            if id not in seen:
+                seen.add(id)
+                if not self._is_found(id):
+                    todo += self.graph.requires(id, hard_only=False)
+        return seen
 
     def _count_broken(self, touched: Iterable[str]) -> None:
         for id in touched:
@@ -215,6 +253,9 @@ class Library:
 
     def _take(self, reading: Reading, batch: _Batch) -> None:
         held = self._components.get(reading.place.id)
+        if held is not None and held.place == reading.place and 0 < reading.order < held.order:
+            return  # it took so long to get here that somebody who looked later was faster
+        self.mark += _is_news(held, reading)
         if held is not None and held.root < reading.place.root:
             self.shadows.put(reading)
         elif reading.is_absent:
@@ -257,19 +298,23 @@ class Library:
             relink.update(self.graph.dependents(id))
         for id, component in batch.removed.items():
             relink.update(self.graph.dependents(id))
+            batch.targets.update(_targets(component.links))
             self._unseek(id, component.links)
             self.graph.remove(id)
-        relinked = {id for id in sorted(relink) if id in self._components and self._link_all(id)}
+        known = (id for id in sorted(relink) if id in self._components)
+        relinked = {id for id in known if self._link_all(id, batch.targets)}
         self.graph.settle()
         return relinked
 
-    def _link_all(self, id: str) -> bool:
+    def _link_all(self, id: str, targets: set[str]) -> bool:
+        """Resolve a component's links; if they changed, note where they led and lead, and return True."""
         component = self._components[id]
         links = tuple(self.link(directive, id) for directive in component.parsed.directives)
         if links == component.links and id in self.graph:
             return False
         self._unseek(id, component.links)
         self._dangling += _dangling(links)
+        targets.update(_targets(component.links), _targets(links))
         for sought in {sought for link in links for sought in link.looked_for}:
             self._seekers.setdefault(sought, set()).add(id)
         component.links = links
@@ -289,8 +334,20 @@ class Library:
                 self._seekers.pop(sought, None)
 
 
+def _is_news(held: Component | None, reading: Reading) -> bool:
+    """True if there is something to keep of a reading that was not known, or nothing any more."""
+    is_usable = reading.error is None and not reading.is_absent
+    if held is None or held.error is not None:
+        return is_usable
+    return not is_usable or held.is_racy or (held.place, held.signature) != (reading.place, reading.signature)
+
+
 def _dangling(links: Iterable[Link]) -> int:
     return sum(link.is_dangling for link in links)
+
+
+def _targets(links: Iterable[Link]) -> Iterator[str]:
+    return (link.target for link in links if link.target is not None)
 
 
 def _kind(error: ComponentError | None) -> str:

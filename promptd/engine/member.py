@@ -15,7 +15,18 @@ EMPTY = Parsed()
 class Component:
     """One file of the library as last read. Mutated by `Library` alone; prompts remember its digest."""
 
-    __slots__ = ("digest", "error", "id", "is_racy", "links", "parsed", "place", "read_at_ns", "signature")
+    __slots__ = (
+        "digest",
+        "error",
+        "id",
+        "is_racy",
+        "links",
+        "order",
+        "parsed",
+        "place",
+        "read_at_ns",
+        "signature",
+    )
 
     def __init__(self, reading: Reading) -> None:
         self.id = reading.place.id
@@ -34,6 +45,7 @@ class Component:
         self.digest = reading.digest
         self.parsed = reading.parsed or EMPTY
         self.error: ComponentError | None = reading.error
+        self.order = reading.order
 
     def confirm(self, signature: Signature, read_at_ns: int) -> None:
         """The same bytes were read again at `read_at_ns`: the signature may have aged into proof."""
@@ -44,7 +56,14 @@ class Component:
     def as_reading(self) -> Reading:
         """The reading this component was last made from, without its text."""
         return Reading(
-            self.place, self.signature, self.read_at_ns, self.digest, None, self.parsed, self.error
+            self.place,
+            self.signature,
+            self.read_at_ns,
+            self.digest,
+            None,
+            self.parsed,
+            self.error,
+            self.order,
         )
 
     @property

@@ -16,6 +16,7 @@ from rapidfuzz import fuzz, process
 from promptd.engine.component import Base, Directive
 
 MAX_KNOWN_GROUPS = 32_768  # targets remembered: during a first scan each is resolved some three times; 15 MB
+MAX_KNOWN_PARTS = 8_192  # names of directories and files that were held against the patterns of `ignore`
 MAX_TARGET_CHARS = 1024  # PATH_MAX is 4096 bytes; a name a person wrote is far shorter
 
 
@@ -42,13 +43,15 @@ class Names:
         patterns = "|".join(translate(name) for name in ignore if _is_pattern(name))
         self._matches_ignored = re.compile(patterns or "(?!)").match  # one search: every link asks it
         self._groups = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._find_groups)
+        self._meant = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._by_base)
+        self.is_ignored_part = lru_cache(maxsize=MAX_KNOWN_PARTS)(self._is_ignored_part)
 
     def is_discovered(self, filename: str) -> bool:
         """True if a file of this name is a component without being asked for."""
         stem, dot, suffix = filename.rpartition(".")
         return (f".{suffix}" if dot and stem else "") in self.suffixes
 
-    def is_ignored_part(self, part: str) -> bool:
+    def _is_ignored_part(self, part: str) -> bool:
         """True if one path part hides what is below it (`library.ignore`)."""
         return part in self._ignored or self._matches_ignored(part) is not None
 
@@ -68,7 +71,8 @@ class Names:
             return self._groups(aliased, "")
         if target.startswith("~"):
             return Refused("leads to a home directory and no alias maps it into the library")
-        return self._by_base(target, directive.base, from_id.rpartition("/")[0])
+        directory = "" if directive.base == "root" else from_id.rpartition("/")[0]
+        return self._meant(target, directive.base, directory)
 
     def _by_base(self, target: str, base: Base, directory: str) -> list[Group] | Refused:
         starts = {"root": [""], "file": [directory], "root-then-file": ["", directory]}[base]

@@ -3,7 +3,7 @@
 Only what a library needs to bring one forward again is kept, never its text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from promptd.engine.component import Place, Reading
@@ -20,6 +20,10 @@ class Shadows:
 
     def __iter__(self) -> Iterator[Reading]:
         return (reading for by_root in self._held.values() for reading in by_root.values())
+
+    def of(self, id: str) -> Iterable[Reading]:
+        """The hidden readings of an id."""
+        return self._held.get(id, {}).values()
 
     def put(self, reading: Reading) -> None:
         """Keep a reading of a hidden place, or forget the place if nothing was there."""

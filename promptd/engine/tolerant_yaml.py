@@ -29,6 +29,9 @@ _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is 10x faster where it is built in
 
 
+IDENTITY = f"PyYAML {yaml.__version__} {_Base.__name__}"  # what two processes must share to parse alike
+
+
 class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
     """The safe loader, less what surprises authors and less merge keys, which multiply."""
 

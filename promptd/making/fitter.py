@@ -17,6 +17,7 @@ from promptd.engine.fitting.lexicon import Lexicon
 from promptd.engine.fitting.variants import Variants
 from promptd.engine.fitting.whole import Fitted
 from promptd.engine.library import Component
+from promptd.engine.popular import Popular, PopularPrompts, PopularStatistics
 from promptd.engine.request import PLAIN, Facts, Prompt, Request
 from promptd.engine.skeleton import Rules, Skeleton
 from promptd.engine.tokens.optimise import Tools
@@ -79,6 +80,8 @@ class FitterStatistics:
     savings: SavingsStatistics
     variants: CacheStatistics
     words: int
+    prompts: PopularStatistics
+    tokens_served: int
 
 
 class Fitter:
@@ -92,6 +95,7 @@ class Fitter:
         self.rules = rules
         self.lexicon = Lexicon()
         self.account = Account()
+        self.popular = PopularPrompts()
         self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_bytes)
 
     def __repr__(self) -> str:
@@ -144,10 +148,29 @@ class Fitter:
         self.account.prefix(key, digest, tokens, model)
 
     def spend(self, prompt: Prompt) -> None:
-        """Add up what a prompt's uses saved; they are counted nowhere else afterwards."""
-        if prompt.fit is not None and prompt.uses:
+        """Add up what a prompt's uses cost and saved; they are counted nowhere else afterwards."""
+        if not prompt.uses:
+            return
+        if prompt.fit is not None:
             self.account.add(prompt.fit.strategy, prompt.fit.savings, prompt.uses)
+        self.popular.use(
+            Popular(
+                ", ".join(prompt.request.names),
+                tuple(component.id for component, _, _ in prompt.facts.files),
+                prompt.uses,
+                prompt.tokens,
+                money_total=prompt.estimate.money if prompt.estimate else None,
+                strategy=prompt.fit.strategy if prompt.fit else "none",
+            )
+        )
 
     def statistics(self) -> FitterStatistics:
         """A frozen record of the counts; uses of prompts that are held are folded in by the keeper."""
-        return FitterStatistics(self.account.statistics(), self.variants.statistics(), len(self.lexicon))
+        popular = self.popular.statistics()
+        return FitterStatistics(
+            self.account.statistics(),
+            self.variants.statistics(),
+            len(self.lexicon),
+            popular,
+            popular.tokens_served,
+        )

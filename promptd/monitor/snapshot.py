@@ -9,25 +9,43 @@ daemon goes on.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from promptd import log
 from promptd.atomic import discard_leftovers, write_atomic
+from promptd.claim import Claim
 from promptd.monitor.sampler import Failed, Sample, Sampler
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # raised when a member goes, is renamed or means something else; see schema.py
 FILE_NAME = "health.json"
 VALID_INTERVALS = 3  # two snapshots may be late or lost before a reader takes the daemon for dead
 HEALTHY_WATCHER_MODES = ("inotify", "inotify+scan", "scan", "off")
 PROBLEMS = "problems"  # a source of this name gives sentences, not a section
 
+NOTHING: Mapping[str, Any] = {}
 _log = log.get_logger("promptd.monitor")
+
+
+class Found(Protocol):
+    """What was concluded from a sample."""
+
+    def sections(self) -> Mapping[str, Any]:
+        """The snapshot's sections of it, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One snapshot with what it was made from."""
+
+    sample: Sample
+    found: Found | None
+    document: dict[str, Any]
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +56,19 @@ class About:
     pid: int
 
 
-def build(sample: Sample, about: About, *, valid_for_s: float, is_last: bool = False) -> dict[str, Any]:
+def build(
+    sample: Sample,
+    about: About,
+    *,
+    valid_for_s: float,
+    is_last: bool = False,
+    findings: Mapping[str, Any] = NOTHING,
+) -> dict[str, Any]:
     """The snapshot as plain values, ready for JSON.
 
     `status` is "ok", "degraded" with its reasons in `problems`, or "stopped" in the last one. A section
-    stands under its source's name; `requests` for example holds counts and `latency_ms`.
+    stands under its source's name; `requests` for example holds counts and `latency_ms`. `findings` are
+    what was concluded from this sample and those before it, by section.
     """
     problems = list(_problems(sample))
     status = "degraded" if problems else "ok"
@@ -57,6 +83,7 @@ def build(sample: Sample, about: About, *, valid_for_s: float, is_last: bool = F
         "version": about.version,
         "status": "stopped" if is_last else status,
         "problems": problems,
+        **{name: msgspec.to_builtins(found) for name, found in findings.items()},
         **sections,
         "process": _plain(sample.process),
     }
@@ -131,21 +158,29 @@ class SnapshotStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshots:
-    """Keeps `directory/health.json` fresh; `interval_s` may be changed at any time."""
+    """Keeps `health.json` fresh in the directory that is claimed; `interval_s` may be changed at any time.
+
+    `look` concludes from each sample; `beside` are called in a thread after each file, to write others.
+    """
 
     def __init__(
         self,
-        directory: Path,
+        claim: Claim,
         sampler: Sampler,
         about: About,
         *,
+        look: Callable[[Sample], Found] | None = None,
+        beside: Sequence[Callable[[Taken], None]] = (),
         interval_s: float = 10.0,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self.path = directory / FILE_NAME
+        self.path = claim.directory / FILE_NAME
         self.interval_s = interval_s
         self._sampler = sampler
         self._about = about
+        self._look = look
+        self._beside = beside
+        self._claim = claim
         self._sleep = sleep
         self._lock = threading.Lock()
         self._number = self._newest = 0
@@ -161,9 +196,31 @@ class Snapshots:
 
     async def take(self, *, is_last: bool = False) -> dict[str, Any]:
         """The snapshot as of now, as plain values; writes nothing."""
+        return (await self.taken(is_last=is_last)).document
+
+    async def taken(self, *, is_last: bool = False) -> Taken:
+        """The same with what it was made from."""
         sample = await self._sampler.sample()
-        valid_for_s = 0.0 if is_last else self.interval_s * VALID_INTERVALS
-        return build(sample, self._about, valid_for_s=valid_for_s, is_last=is_last)
+        found = self._look(sample) if self._look is not None else None
+        document = build(
+            sample,
+            self._about,
+            valid_for_s=0.0 if is_last else self.interval_s * VALID_INTERVALS,
+            is_last=is_last,
+            findings=found.sections() if found is not None else NOTHING,
+        )
+        return Taken(sample, found, document, is_last)
+
+    async def observe_every(self, interval_s: float) -> None:
+        """Take a sample in at an interval, between one file and the next."""
+        while True:
+            await self._sleep(interval_s)
+            try:
+                sample = await self._sampler.sample()
+                if self._look is not None:
+                    self._look(sample)
+            except Exception as error:
+                _log.exception("not measured", error=repr(error))
 
     async def run(self) -> None:
         """Write a snapshot now and after every interval, until cancelled."""
@@ -177,20 +234,23 @@ class Snapshots:
         self._number += 1
         number = self._number
         try:
-            data = encode(await self.take(is_last=is_last))
-            await asyncio.to_thread(self._replace, number, data)
+            taken = await self.taken(is_last=is_last)
+            await asyncio.to_thread(self._replace, number, taken)
         except Exception as error:  # a full disk, or a number that JSON does not know: never fatal
             self._note_failure(error)
             return False
         self._note_success()
         return True
 
-    def _replace(self, number: int, data: bytes) -> None:
+    def _replace(self, number: int, taken: Taken) -> None:
         """Runs in a thread, and on after a cancelled `write`: an older snapshot never replaces a newer."""
         with self._lock:
             if number > self._newest:
-                write_atomic(self.path, data)
+                self._claim.assert_held()
+                write_atomic(self.path, encode(taken.document))
                 self._newest = number
+                for write in self._beside:
+                    write(taken)
 
     def _clear_up(self) -> None:
         discard_leftovers(self.path)

@@ -29,7 +29,8 @@ from promptd.stats import Counters, Distribution, Histogram
 MAX_RECOGNISED = 4_096  # raw parameter objects whose meaning is remembered
 MAX_RECOGNISED_BYTES = 2_048  # longer ones carry values that will not come again
 UNKNOWN = "(unknown)"  # what calls of methods that do not exist are counted as
-SCANS = frozenset({"list", "dependents", "graph", "check", "reconcile"})  # they look at the whole library
+# They look at the whole library.
+SCANS = frozenset({"list", "changes", "dependents", "graph", "check", "reconcile"})
 
 Service = Callable[[Peer, Any], Awaitable[Any] | Any]
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -271,6 +272,14 @@ class Handler:
             len(self._recognised),
             len(self._under_way),
         )
+
+    def histograms(self) -> dict[str, Histogram]:
+        """What grows here; only to be copied."""
+        return {
+            "latency_us": self._latency_us,
+            "scan_latency_us": self._scan_latency_us,
+            "service_latency_us": self._service_latency_us,
+        }
 
 
 class _Named(msgspec.Struct):

@@ -23,7 +23,7 @@ from promptd.serve.turns import Turns
 from promptd.serve.wire import Vetted, encode_error
 
 _LAST_WORD_S = 1.0  # of the grace: time for a peer that has just connected to send its request
-_LAST_FLUSH_S = 0.5  # after the grace: time for a peer that reads to receive what was written to it
+_LAST_FLUSH = 0.1  # of the grace: time for a peer that reads to receive what was written to it
 
 
 class Listener:
@@ -72,7 +72,7 @@ class Listener:
         self._acceptor.start()
 
     async def stop(self, grace_s: float) -> None:
-        """Accept no more, answer what was received within `grace_s`, send it, close, release the socket.
+        """Accept no more, answer what was received, send it, close, release the socket, all within `grace_s`.
 
         Who has just connected is heard first, so that behind a socket that outlives us (systemd's) nobody
         notices a restart: a connection is either answered by us or left in the queue for the next daemon. A
@@ -83,13 +83,14 @@ class Listener:
             self._stop_accepting()
             await asyncio.to_thread(self._withdraw)
             self._each(Connection.hear_out)
-            await self._emptied(last_word_s := min(grace_s, _LAST_WORD_S))
+            answering_s = grace_s * (1 - _LAST_FLUSH)
+            await self._emptied(last_word_s := min(answering_s, _LAST_WORD_S))
             self._each(Connection.finish)
-            await self._emptied(grace_s - last_word_s)
+            await self._emptied(answering_s - last_word_s)
             self._each(Connection.close)
-            await self._emptied(min(grace_s, _LAST_FLUSH_S))
+            await self._emptied(grace_s * _LAST_FLUSH)
             self._each(Connection.abort)
-            await self._emptied(min(grace_s, _LAST_FLUSH_S))
+            await self._emptied(grace_s * _LAST_FLUSH)  # the loop tells us in its next turn
         finally:
             self._end()
 

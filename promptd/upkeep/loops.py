@@ -8,10 +8,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from promptd import flows, log
+from promptd.claim import Claim
 from promptd.config.schema import WatchConfig
+from promptd.engine.index import Index
 from promptd.engine.library import Delta
 from promptd.engine.request import Request
 from promptd.errors import PromptdError
@@ -19,6 +22,7 @@ from promptd.files import Sweep
 from promptd.keeper import Keeper
 from promptd.stats import Distribution, Histogram
 from promptd.upkeep.counts import CountsFile
+from promptd.upkeep.index import AT_ONCE, IndexFile, Writing, shelves_of
 from promptd.upkeep.missed import EXPLAINED_S, Missed
 from promptd.upkeep.rounds import Rounds, Spawn
 from promptd.upkeep.uses import UsesFile
@@ -26,6 +30,7 @@ from promptd.watch.changes import Batch
 from promptd.watch.watcher import Timing, Watcher, WatcherStatistics
 
 MAX_REWARMED = 256  # prompts assembled again after one change; the rest wait for their next request
+INDEX_EVERY_S = 300.0  # writes of an index whose library changes all the time; 3 MB for 10,000 files
 WATCH_AGAIN_S = 1.0  # the watcher mends itself; this is for what nobody foresaw
 
 _log = log.get_logger("promptd.upkeep")
@@ -44,14 +49,26 @@ class UpkeepStatistics:
 
 
 class Upkeep:
-    """The loops around one keeper; a reload hands over another. `state` is the state directory, if any."""
+    """The loops around one keeper; a reload hands over another.
+
+    `state` is the state directory, if any, and `claim` what was claimed of it if others write there too.
+    """
 
     def __init__(
-        self, keeper: Keeper, state: Path | None, spawn: Spawn, *, explained_s: float = EXPLAINED_S
+        self,
+        keeper: Keeper,
+        state: Path | None,
+        spawn: Spawn,
+        *,
+        claim: Claim | None = None,
+        explained_s: float = EXPLAINED_S,
     ) -> None:
         self.keeper = keeper
-        self._uses = UsesFile(state) if state is not None else None
+        self._uses = UsesFile(state, claim) if state is not None else None
         self._counts = CountsFile(state) if state is not None else None
+        self._index = IndexFile(state) if state is not None else None
+        self._indexed: tuple[int, Keeper] | None = None  # what the index on disk says
+        self._indexed_s = -INDEX_EVERY_S
         self._spawn = spawn
         self._rounds = self._rounds_of(keeper)
         self._missed = Missed(time.monotonic, explained_s)
@@ -71,8 +88,10 @@ class Upkeep:
     def __repr__(self) -> str:
         return f"<Upkeep {self._batches} batches, {self._rewarmed} re-warmed>"
 
-    def begin(self) -> None:
-        """The library has been read: apply batches from now on."""
+    def begin(self, index: Index | None = None) -> None:
+        """The library has been read: apply batches from now on. `index` is what it was recalled from."""
+        if index is not None and index.is_all_of(self.keeper.library):
+            self._indexed = self._mark  # it would be written as it is
         self._is_filled.set()
 
     async def take_over(self, keeper: Keeper) -> None:
@@ -98,6 +117,10 @@ class Upkeep:
             self._failures,
             self._change_to_warm_ms.statistics(),
         )
+
+    def histograms(self) -> dict[str, Histogram]:
+        """What grows here; only to be copied."""
+        return {"change_to_warm_ms": self._change_to_warm_ms}
 
     async def _survive(self, what: str, work: Awaitable[object]) -> None:
         try:
@@ -280,7 +303,8 @@ class Upkeep:
     # -- use counts ---------------------------------------------------------------------------
 
     async def restore(self) -> None:
-        """Take back the use counts and the token counts of the last run, if there are any."""
+        """Take back the index, the use counts and the token counts of the last run, if there are any."""
+        await self.lend(self.keeper)
         kept = await asyncio.to_thread(self._uses.read) if self._uses else None
         if kept is not None:
             self.keeper.hot.restore(kept.weights, time.time() - kept.saved_unix_s)
@@ -296,11 +320,37 @@ class Upkeep:
             await self._survive("keep", self.keep())
             await self._survive("warm", self._warm_hot_set())
 
-    async def keep(self) -> None:
-        """Fold uses into the hot set and write down use counts and token counts."""
+    async def keep(self, *, is_last: bool = False) -> None:
+        """Fold uses into the hot set and write down use counts, token counts, and now and then the index."""
         now_s = time.time()
         self.keeper.fold_uses(now_s)
         if self._uses is not None and self._is_restored:
             await asyncio.to_thread(self._uses.write, self.keeper.hot.weights(now_s), now_s)
         if self._counts is not None and self._is_restored:
             await asyncio.to_thread(self._counts.keep, self.keeper.segments, self.keeper.tokenizer.identity)
+        if is_last or time.monotonic() - self._indexed_s >= INDEX_EVERY_S:
+            await self._keep_index()
+
+    # -- the index ----------------------------------------------------------------------------
+
+    async def lend(self, keeper: Keeper) -> Index | None:
+        """Give a keeper that is to be filled the index that was kept last."""
+        if self._index is not None:
+            keeper.loader.index = await asyncio.to_thread(self._index.read, shelves_of(keeper))
+        return keeper.loader.index
+
+    @property
+    def _mark(self) -> tuple[int, Keeper]:
+        return self.keeper.library.mark, self.keeper
+
+    async def _keep_index(self) -> None:
+        """Write down what was read of every file, unless that is what the file says; some at a time."""
+        if self._index is None or not self.keeper.is_complete or self._indexed == self._mark:
+            return
+        mark, readings = self._mark, self.keeper.library.readings()
+        writing = await asyncio.to_thread(Writing, shelves_of(self.keeper))
+        while some := list(islice(readings, AT_ONCE)):
+            await asyncio.to_thread(writing.add, some)
+        if await asyncio.to_thread(self._index.write, writing):
+            self._indexed = mark
+        self._indexed_s = time.monotonic()

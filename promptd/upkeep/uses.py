@@ -11,6 +11,7 @@ import msgspec
 
 from promptd import log
 from promptd.atomic import discard_leftovers, write_atomic
+from promptd.claim import Claim
 
 FILE_NAME = "hot.json"
 SCHEMA_VERSION = 1
@@ -29,8 +30,9 @@ class Kept(msgspec.Struct, frozen=True):
 class UsesFile:
     """Reads and writes `directory/hot.json`; `last_error` is "" unless the last write failed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, claim: Claim | None = None) -> None:
         self.path = directory / FILE_NAME
+        self._claim = claim
         self.last_error = ""
 
     def __repr__(self) -> str:
@@ -52,6 +54,8 @@ class UsesFile:
         """Replace what was kept. A failure is logged when it begins and when it ends."""
         kept = Kept(SCHEMA_VERSION, now_unix_s, dict(weights))
         try:
+            if self._claim is not None:
+                self._claim.assert_held()
             write_atomic(self.path, msgspec.json.encode(kept))
         except OSError as problem:
             if not self.last_error:

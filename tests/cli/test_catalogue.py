@@ -1,4 +1,4 @@
-"""`list` and `deps`, in a pipe and on a terminal."""
+"""`list`, `changes` and `deps`, in a pipe and on a terminal."""
 
 import json
 from typing import Any
@@ -80,8 +80,33 @@ def test_a_long_id_in_a_pipe_is_not_broken(daemon: FakeDaemon, run: Run) -> None
     assert run("deps", "a", "--tree").out.decode() == long_id + "\n"
 
 
-@pytest.mark.parametrize(("command", "method"), [(("list",), "list"), (("deps", "a"), "dependencies")])
+CHANGES: dict[str, Any] = {
+    "fresh_instance": False,
+    "components": [{"id": "a.md"}, {"id": "b.md"}],
+    "removed": ["c.md"],
+    "total": 2,
+    "clock": "c:1a:9",
+}
+
+
+def test_changes_are_one_line_each(daemon: FakeDaemon, run: Run) -> None:
+    """What is there with a plus, what is gone with a minus; the clock is sent along."""
+    daemon.answers["changes"] = CHANGES
+    assert run("changes", "c:1a:7") == (0, b"+ a.md\n+ b.md\n- c.md\n", "")
+    assert daemon.requests == [("changes", {"since": "c:1a:7"})]
+
+
+def test_a_clock_that_says_nothing_is_spoken_of(daemon: FakeDaemon, run: Run) -> None:
+    """Who asked with a clock is told that this is everything; who asked without one knows."""
+    daemon.answers["changes"] = CHANGES | {"fresh_instance": True, "removed": []}
+    assert "c:0:7 is of another daemon or too old" in run("changes", "c:0:7").err
+    assert run("changes") == (0, b"+ a.md\n+ b.md\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "method"), [(("list",), "list"), (("changes",), "changes"), (("deps", "a"), "dependencies")]
+)
 def test_json_is_the_result(command: tuple[str, ...], method: str, daemon: FakeDaemon, run: Run) -> None:
     """`--json` prints what the daemon sent."""
-    daemon.answers |= {"list": LISTING, "dependencies": TREE}
+    daemon.answers |= {"list": LISTING, "dependencies": TREE, "changes": CHANGES}
     assert json.loads(run(*command, "--json").out) == daemon.answers[method]

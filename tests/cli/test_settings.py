@@ -1,11 +1,13 @@
-"""`config check` and `config show`."""
+"""`config check`, `config show` and `config export`."""
 
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from promptd import config as configuration
+from promptd.child import child_daemon, temporary_directory
+from tests.cli.conftest import FakeDaemon, Run
 
 
 def _config(directory: Path, text: str) -> Path:
@@ -72,3 +74,62 @@ def test_show_without_a_file_is_all_defaults(run: Run, monkeypatch: pytest.Monke
     for name in ("PROMPTD_STATE_DIRECTORY", "PROMPTD_LOG_LEVEL"):
         monkeypatch.delenv(name, raising=False)
     assert b"#" not in run("config", "show").out.replace(b'".#*"', b"")
+
+
+def _target(name: str, **given: object) -> dict[str, object]:
+    return {"name": name, "unit": "ms", "value": None, "window": None, "state": "no_data", **given}
+
+
+def test_export_says_what_was_measured_beside_each_target(run: Run, daemon: FakeDaemon) -> None:
+    """A value with its window and state, or why there is none; what belongs to the machine is not there."""
+    settings = configuration.load(None, {}, {"serve.socket": "/run/x.sock", "state.directory": "/var/x"})
+    daemon.answers |= {
+        "configuration": {"toml": configuration.render(settings)},
+        "version": {"version": "1.2.3"},
+        "health": {
+            "time": "2026-01-01T00:00:00.000Z",
+            "targets": [
+                _target("response_time", value=3.25, window="10m", state="optimal"),
+                _target("hit_ratio", unit="share", value=0.5, window="1m", state="missed"),
+                _target("memory", unit="bytes", value=12_345_678.0, window="1m", state="met"),
+                _target("errors", state="warming"),
+                _target("token_reduction", state="off"),
+                _target("component_load"),
+            ],
+        },
+    }
+    code, out, err = run("config", "export")
+    lines = out.decode().splitlines()
+    assert (code, err) == (0, "")
+    assert "response_ms_max = 100.0  # measured 3.25 ms over 10m: optimal" in lines
+    assert "hit_ratio_min = 0.75  # measured 0.5 over 1m: missed" in lines
+    assert "memory_bytes_max = 200000000  # measured 12,345,678 bytes over 1m: met" in lines
+    assert "error_ratio_max = 0.01  # not measured: the daemon was warming up" in lines
+    assert "reduction_min = 0.3  # not measured: no target" in lines
+    assert "load_ms_max = 50.0  # not measured: no data" in lines
+    told = tomllib.loads(out.decode())
+    assert "socket" not in told["serve"]
+    assert "directory" not in told["state"]
+
+
+def test_an_export_that_cannot_be_written_says_so(run: Run, daemon: FakeDaemon, tmp_path: Path) -> None:
+    """Exit 73, and the file is named."""
+    daemon.answers |= {"configuration": {"toml": ""}, "version": {"version": "1"}, "health": {"time": "now"}}
+    code, _, err = run("config", "export", "--out", tmp_path / "no" / "such.toml")
+    assert code == 73
+    assert "such.toml" in err
+
+
+@pytest.mark.slow
+def test_what_a_daemon_exports_another_can_be_started_with(run: Run, tmp_path: Path) -> None:
+    """From one real daemon into another: the same configuration, in other places."""
+    library = tmp_path / "library"
+    library.mkdir()
+    first = _config(tmp_path, f'[[roots]]\npath = "{library}"\n[targets]\nhit_ratio_min = 0.5\n')
+    exported = tmp_path / "exported.toml"
+    with temporary_directory("test") as place, child_daemon(place, ["--config", str(first)]) as daemon:
+        assert run("config", "export", "--out", exported, "--socket", daemon.socket).code == 0
+    with temporary_directory("test") as place, child_daemon(place, ["--config", str(exported)]) as daemon:
+        again = run("config", "export", "--socket", daemon.socket).out.decode()
+    assert tomllib.loads(again) == tomllib.loads(exported.read_text())
+    assert tomllib.loads(again)["targets"]["hit_ratio_min"] == 0.5

@@ -82,6 +82,8 @@ def test_assemble_sends_what_was_given(play: Play, open_client: Open, path: str)
         ("get", ("a",), {"name": "a"}),
         ("list", (), {"glob": "**"}),
         ("list", ("x/*",), {"glob": "x/*"}),
+        ("changes", (), {}),
+        ("changes", ("c:1a:7",), {"since": "c:1a:7"}),
         ("dependencies", ("a",), {"name": "a"}),
         ("dependencies", ("a", 2), {"name": "a", "depth": 2}),
         ("dependents", ("a", 2), {"name": "a", "depth": 2}),

@@ -1,5 +1,6 @@
 """The order of life, from outside: who may start, when it answers, how it ends, what it leaves behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -46,6 +47,25 @@ def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(start: Start, 
         assert another.ask("ping")["pid"] == before["pid"]
     first.wait_for((first.state / "health.json").exists)
     assert first.snapshot()["status"] == "ok"
+
+
+def test_two_daemons_share_no_state_directory(start: Start, library: Path, directory: Path) -> None:
+    """The second serves, leaves the first one's snapshot alone and says why; then it takes over."""
+    often = {"PROMPTD_MONITOR_SNAPSHOT_S": "0.1"}
+    first = start(library, environment=often)
+    first.wait_for((first.state / "health.json").exists)
+    (directory / "other").mkdir()
+    shared = often | {"PROMPTD_STATE_DIRECTORY": str(first.state)}
+    with contextlib.closing(Daemon(directory / "other", library, environment=shared)) as second:
+        assert second.text("commands/hello") == first.text("commands/hello")
+        second.wait_for(lambda: second.ask("health")["snapshots"]["failed"] > 1)
+        health = second.ask("health")
+        assert health["status"] == "degraded"
+        assert f"another promptd (process {first.process.pid}) keeps its state" in health["problems"][0]
+        assert first.snapshot()["pid"] == first.ask("health")["pid"]
+        assert first.stop() == 0
+        second.wait_for(lambda: first.snapshot()["pid"] == second.process.pid)
+        second.wait_for(lambda: second.ask("health")["status"] == "ok")
 
 
 def test_a_ping_is_answered_only_when_answers_are_true(start: Start, directory: Path) -> None:

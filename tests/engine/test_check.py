@@ -1,9 +1,11 @@
 """The check of a library: what dangles, what is cyclic, unusable, unused or doubtful, and the trees."""
 
-from promptd.engine.check import Dangling, Problem, check, kind_of, tree
+from promptd.engine.check import Dangling, Problem, check, kind_of, lost_sections, section_wishes, tree
+from promptd.engine.component import Reading
 from promptd.engine.library import Link
+from promptd.engine.parse import parse
 from promptd.errors import EncodingError
-from tests.engine.shelf import Shelf
+from tests.engine.shelf import DIALECTS, Shelf
 
 FILES = {
     "commands/a.md": "---\nrequires: [parts/r.md, soft.md]\n---\n@../parts/b.md\n{{component: gone.md}}\n",
@@ -28,6 +30,22 @@ def test_what_dangles_is_named_with_file_line_and_reason() -> None:
     """Optional, tentative and soft ones do not dangle."""
     report = check(Shelf(FILES).library, PROMPTS)
     assert report.dangling == (Dangling("commands/a.md", 5, "gone.md", "does not exist"),)
+
+
+def test_a_section_that_is_not_there_dangles() -> None:
+    """Only where the file exists and the section is not optional; a file nobody could read is passed over."""
+    files = {
+        "a.md": "{{component: b.md#Yes}}\n{{component: b.md#no}}\n{{component: c.md#no}}\n@?./b.md#no\n",
+        "b.md": "# Yes\n",
+    }
+    library = Shelf(files).library
+    wishes = section_wishes(library)
+    parsed = parse(files["b.md"], DIALECTS)
+    lost = lost_sections(wishes, [Reading(wishes[0].place, text=files["b.md"], parsed=parsed)])
+    assert lost == (Dangling("a.md", 2, "b.md#no", "has no section 'no'"),)
+    report = check(library, (), lost=lost)
+    assert [(each.line, each.target) for each in report.dangling] == [(2, "b.md#no"), (3, "c.md")]
+    assert lost_sections(wishes, []) == ()
 
 
 def test_cycles_are_named_once_with_their_lines() -> None:

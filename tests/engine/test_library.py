@@ -198,6 +198,18 @@ def test_a_removed_component_is_not_current_for_those_who_hold_it() -> None:
     assert library.get("a.md") is not held
 
 
+def test_a_look_that_was_overtaken_changes_nothing() -> None:
+    """Two read the same file; who looked first may apply last, and must not take the library back."""
+    library = library_of([replace(reading("a.md", "new"), order=2)])
+    assert not library.apply([replace(reading("a.md", "old"), order=1)])
+    assert not library.apply([Reading(Place(0, "a.md"), order=1)])
+    held = library.get("a.md")
+    assert held is not None
+    assert held.digest == reading("a.md", "new").digest
+    assert library.apply([replace(reading("a.md", "newest"), order=3)])
+    assert library.apply([Reading(Place(0, "a.md"))]).removed == ("a.md",), "who did not look knows why"
+
+
 def test_shadowed_texts_are_not_kept() -> None:
     """Files hidden by an earlier root cost their parse, not their text."""
     library = library_of([reading("a.md", "first"), reading("a.md", "second", root=1)], roots=2)

@@ -1,6 +1,6 @@
 """The kernel's queue of events runs over: watchman's recipe, with the queue as it is and with a short one."""
 
-import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -16,7 +16,8 @@ from tests.daemon.process import Daemon
 from tests.faults.namespaces import REPOSITORY, environment
 
 FILES = 20_000
-WITHIN_S = 2.0
+WITHIN_S = 2.0  # watchman's own bound, on a machine that has nothing else to do
+TIMES_PLAIN = 10  # elsewhere, so many times what a plain look at the same files takes
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 
@@ -26,14 +27,13 @@ def create(root: Path) -> None:
         os.close(os.open(f"{root}/{number:05}.md", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
 
 
-def waited_s(pid: int) -> float:
-    """How long the threads of a process were ready to run and had to wait for a processor."""
-    tasks = Path(f"/proc/{pid}/task")
-    found = 0.0
-    for task in tasks.iterdir():
-        with contextlib.suppress(OSError):
-            found += int((task / "schedstat").read_text().split()[1]) / 1e9
-    return found
+def plain_look_s(root: Path) -> float:
+    """How long this machine takes to list, stat, read and hash those files, one by one."""
+    began_s = time.monotonic()
+    for entry in sorted(root.iterdir()):
+        entry.lstat()
+        hashlib.sha256(entry.read_bytes()).digest()
+    return time.monotonic() - began_s
 
 
 @pytest.fixture
@@ -92,20 +92,18 @@ def test_plain_a_short_queue_is_worse(
 
 
 def stop_and_create(daemon: Daemon, root: Path) -> None:
-    """Watchman's recipe: SIGSTOP, twenty thousand files, SIGCONT; complete within two seconds.
-
-    The time in which the machine gave others the processor that we were waiting for is not counted.
-    """
+    """Watchman's recipe: SIGSTOP, twenty thousand files, SIGCONT; complete within two seconds."""
     daemon.wait_for(lambda: daemon.statistics("upkeep")["batches"] >= 1)
     full_batches = daemon.statistics("watcher")["full_batches"]
     daemon.signal(signal.SIGSTOP)
     create(root)
-    before_s, started_s = waited_s(daemon.process.pid), time.monotonic()
+    started_s = time.monotonic()
     daemon.signal(signal.SIGCONT)
     total = daemon.ask("list", glob="00001.md")["total"]
     took_s = time.monotonic() - started_s
     assert total == FILES + 1
-    assert took_s - (waited_s(daemon.process.pid) - before_s) <= WITHIN_S
+    plain_s = plain_look_s(root)
+    assert took_s <= max(WITHIN_S, TIMES_PLAIN * plain_s), f"{took_s} s; a plain look takes {plain_s} s"
     daemon.wait_for(lambda: daemon.statistics("watcher")["full_batches"] > full_batches)
     watcher = daemon.statistics("watcher")
     assert watcher["watcher_restarts_total"] == 0

@@ -14,7 +14,8 @@ import msgspec
 import psutil
 import pytest
 
-from promptd.monitor.sampler import CpuShare, Failed, ProcessSample, Sampler, read_own_process
+from promptd.monitor import sampler
+from promptd.monitor.sampler import CpuShare, Failed, OwnProcess, ProcessSample, Sampler, read_own_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ async def test_sources_are_asked_on_the_loop_and_the_process_in_a_thread() -> No
 def test_the_process_is_read_truly() -> None:
     """Memory, CPU time, descriptors and threads agree with what this process knows of itself."""
     with Path(os.devnull).open():
-        process = read_own_process(12.5)
+        process = OwnProcess(Clock(0.0))(12.5)
         assert process is not None
         assert process.open_descriptors == len(os.listdir("/proc/self/fd")) - 1  # less the listing's own
     assert process.cpu_percent == 12.5
@@ -117,9 +118,22 @@ def test_unique_memory_is_left_out_where_the_kernel_hides_it(monkeypatch: pytest
         raise psutil.AccessDenied(self.pid)
 
     monkeypatch.setattr(psutil.Process, "memory_full_info", refuse)
-    process = read_own_process(0.0)
+    process = OwnProcess(Clock(0.0))(0.0)
     assert process is not None
     assert process.uss_bytes is None
+
+
+def test_unique_memory_is_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Walking the page tables takes longer than all the rest: once a minute, the last figure in between."""
+    clock, figures = Clock(0.0), iter([1, 2, 3])
+    monkeypatch.setattr(sampler, "uss_bytes", lambda: next(figures))
+    read = OwnProcess(clock)
+    seen = []
+    for clock.now_s in (0.0, 59.0, 60.0, 119.0, 120.0):
+        process = read(0.0)
+        assert process is not None
+        seen.append(process.uss_bytes)
+    assert seen == [1, 1, 2, 2, 3]
 
 
 def test_cpu_share_is_over_whole_windows() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from promptd import log
+from promptd.claim import Claim
 from promptd.monitor import snapshot as module
 from promptd.monitor.sampler import Failed, ProcessSample, Sample, Sampler
 from promptd.monitor.snapshot import About, Snapshots, build, encode
@@ -205,7 +206,7 @@ def lines() -> Iterator[io.StringIO]:
 
 def snapshots_in(directory: Path, **options: Any) -> Snapshots:
     """A writer over one source."""
-    return Snapshots(directory, Sampler({"cache": lambda: Caching(1, 3)}), ABOUT, **options)
+    return Snapshots(Claim(directory), Sampler({"cache": lambda: Caching(1, 3)}), ABOUT, **options)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -221,7 +222,7 @@ async def test_writing_makes_the_file(tmp_path: Path) -> None:
     document = read(tmp_path / "health.json")
     assert document["cache"]["hits"] == 3
     assert document["valid_until_unix_s"] - document["time_unix_s"] == pytest.approx(21.0)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["health.json"]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"health.json", "lock"}
     assert repr(snapshots).endswith("health.json, 1 written, 0 failed>")
 
 
@@ -276,7 +277,7 @@ async def test_running_clears_up_after_a_killed_daemon(tmp_path: Path) -> None:
     await reached.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["health.json"]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"health.json", "lock"}
 
 
 async def test_a_full_disk_is_counted_logged_once_and_survived(
@@ -315,7 +316,7 @@ async def test_a_missing_directory_is_survived(tmp_path: Path) -> None:
 
 async def test_a_number_that_json_does_not_know_is_survived(tmp_path: Path) -> None:
     """Whatever a source returns, the loop that writes goes on."""
-    snapshots = Snapshots(tmp_path, Sampler({"odd": lambda: {"huge": 1 << 70}}), ABOUT)
+    snapshots = Snapshots(Claim(tmp_path), Sampler({"odd": lambda: {"huge": 1 << 70}}), ABOUT)
     await snapshots.write()
     assert snapshots.statistics().written + snapshots.statistics().failed == 1
 

@@ -48,6 +48,12 @@ class Flatness:
         third = max(1, len(used) // 3)
         return sum(used[-third:]) / third - sum(used[:third]) / third
 
+    @property
+    def grown_descriptors(self) -> int:
+        """The fewest of the last third less the fewest of the first: what is open for a moment is no leak."""
+        third = max(1, len(self.descriptors) // 3)
+        return min(self.descriptors[-third:]) - min(self.descriptors[:third])
+
     def __str__(self) -> str:
         return (
             f"{self.changes} changes in {self.seconds:.0f} s, {self.answers} answers, {self.wrong} wrong;"

@@ -36,7 +36,7 @@ def daemon() -> Iterator[Daemon]:
 @pytest.fixture
 def unharmed(daemon: Daemon) -> Iterator[None]:
     """After the test: nothing unforeseen was logged, descriptors are as before, memory has hardly grown."""
-    daemon.ask("ping")
+    daemon.text("fine")  # which waits for the vocabulary, once
     before = descriptors(daemon.process.pid)
     memory = resident_bytes(daemon.process.pid)
     yield

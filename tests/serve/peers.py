@@ -23,6 +23,7 @@ class FakePeer:
         self.answers: dict[bytes | None, Any] = {}
         self.errors: dict[bytes | None, PromptdError] = {}
         self.notes: list[dict[str, Any]] = []
+        self.alerts: list[dict[str, Any]] = []
 
     def answer(self, call: Call, body: bytes) -> None:
         """Keep a result under the call's id."""
@@ -36,8 +37,8 @@ class FakePeer:
 
     def notify(self, method: str, params: bytes) -> None:
         """Keep a notification."""
-        assert method == "changed"
-        self.notes.append(json.loads(params))
+        assert method in ("changed", "alert")
+        (self.notes if method == "changed" else self.alerts).append(json.loads(params))
 
     def _settle(self, call: Call) -> None:
         if call.is_answered:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -391,6 +392,24 @@ async def test_a_stop_ends_with_its_grace(
     assert await peer.rest() == b""
     assert len(handler.gone) == 1
     handler.release()
+
+
+@pytest.mark.parametrize("grace_s", [0.0, 0.2, 4.5])
+async def test_a_stop_never_waits_longer_than_its_grace(
+    serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, monkeypatch: Any, grace_s: float
+) -> None:
+    """All its waits together, with a peer that neither says anything nor goes."""
+    listener = await serve(handler, socket_path)
+    await dial(socket_path)
+    waits: list[float] = []
+
+    async def emptied(within_s: float) -> None:
+        waits.append(within_s)
+
+    monkeypatch.setattr(listener, "_emptied", emptied)
+    await listener.stop(grace_s)
+    assert min(waits) >= 0
+    assert sum(waits[:-1]) == pytest.approx(grace_s)  # after the last one everybody has been cut off
 
 
 async def test_a_stop_does_not_wait_for_who_does_not_read(

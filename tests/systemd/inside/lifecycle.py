@@ -78,7 +78,7 @@ def stops_in_time() -> str:
                 deaf.send("describe")
         took_s = _stop()
     _expect_clean_end()
-    expect(took_s < STOP_LIMIT_S + 2, f"stop took {took_s:.1f} s with a client that does not read")
+    expect(took_s < STOP_LIMIT_S, f"stop took {took_s:.1f} s with a client that does not read")
     return f"{idle_ms:.0f} ms with 20 idle clients, {1000 * took_s:.0f} ms with one that does not read"
 
 

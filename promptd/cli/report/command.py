@@ -1,0 +1,52 @@
+"""`report`, the command: the snapshot and the history that a daemon keeps, as one HTML file."""
+
+from pathlib import Path
+
+import click
+
+from promptd.cli import output
+from promptd.cli.health import FILE_NAME, read, snapshot_path
+from promptd.cli.source import config_option
+from promptd.errors import Unavailable
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  promptd report --html report.html
+  promptd report --html - --state /var/lib/promptd | mail -s promptd ops@example.org"""
+)
+@click.option(
+    "--html", "target", required=True, metavar="FILE", help='Where to write the page; "-" is stdout.'
+)
+@click.option(
+    "--state",
+    "state",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    help="State directory with health.json and history.jsonl (default: as configured).",
+)
+@config_option
+def report(target: str, state: str | None, config_path: str | None) -> None:
+    """Write one self-contained HTML page: charts of the history, targets, alerts, prompts, advice.
+
+    It is made from the files that the daemon keeps, so a daemon that is gone can be reported on too.
+    """
+    from promptd.cli.report.page import page
+    from promptd.monitor.history import read as read_history
+
+    path = Path(state) / FILE_NAME if state else snapshot_path(config_path)
+    try:
+        text = page(read(path), read_history(path.parent))
+    except (OSError, ValueError) as problem:
+        raise Unavailable(
+            f"no report without a snapshot: {problem}; a daemon writes it into --state DIR"
+        ) from None
+    if target == "-":
+        output.emit(text.encode())
+        return
+    try:
+        Path(target).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise click.FileError(target, problem.strerror or str(problem)) from None
+    output.note(f"wrote {target}")

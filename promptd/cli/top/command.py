@@ -1,0 +1,126 @@
+"""`top`, the command: ask the daemon, draw, wait for a key, again."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from promptd.cli import output
+from promptd.cli.source import Where, config_option, decode, socket_option
+from promptd.cli.tokens import MAX_UNFILLED
+from promptd.cli.top.state import State
+from promptd.errors import MissingVariable, PromptdError, Unavailable
+
+if TYPE_CHECKING:
+    from promptd.client import Client
+
+PIPE_WIDTH, PIPE_HEIGHT = 80, 24
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  promptd top
+  promptd top --interval 5         over a slow line
+  promptd top --once               one page, for a pipe or a log
+
+Keys: arrows or j k select, Enter opens a prompt's token tree, s sorts by another column, / filters,
+Esc goes back, q quits. Colour is left out where NO_COLOR is set."""
+)
+@click.option("--once", is_flag=True, help="Print one page and end; so it does where stdout is no terminal.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(min=0.1),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often the daemon is asked.",
+)
+@socket_option
+@config_option
+def top(once: bool, interval_s: float, socket: str | None, config_path: str | None) -> None:
+    """Watch a daemon live: response times, cache, the busiest and most expensive prompts, alerts."""
+    from promptd.client import Client
+
+    with Client(Where(socket=socket, config_path=config_path).socket_path()) as client:
+        state = State()
+        state.take(_health(client))
+        if once or not (output.is_terminal(sys.stdout) and output.is_terminal(sys.stdin)):
+            _print(state)
+        else:
+            _live(client, state, interval_s)
+
+
+def _health(client: "Client") -> dict[str, Any]:
+    found: dict[str, Any] = decode(client.call("health", {}))
+    return found
+
+
+def _print(state: State) -> None:
+    """One page as high as it needs to be, at the terminal's width or 80."""
+    from rich.text import Text
+
+    from promptd.cli.top.screen import frame
+
+    is_terminal = output.is_terminal(sys.stdout)
+    width = output.console().width if is_terminal else PIPE_WIDTH
+    height = max(PIPE_HEIGHT, len(state.rows()) + 12)
+    lines = frame(state, width, height)[:-1]  # without the keys
+    shown = [line for line in lines if line.plain.strip()]
+    output.draw(Text("\n").join(shown))
+
+
+def _live(client: "Client", state: State, interval_s: float) -> None:
+    """Until `q`, Ctrl-C or the end of the terminal; a daemon that went away is waited for."""
+    from rich.console import Group
+
+    from promptd.cli.top.keyboard import raw_keys, wait_for_keys
+    from promptd.cli.top.screen import frame
+
+    console = output.console()
+    due_s = time.monotonic() + interval_s
+    with raw_keys() as keyboard, console.screen(hide_cursor=True) as screen:
+        while True:
+            screen.update(Group(*frame(state, *console.size)))
+            try:
+                keys = wait_for_keys(keyboard, max(due_s - time.monotonic(), 0.0))
+            except (EOFError, OSError, KeyboardInterrupt):
+                return
+            for key in keys:
+                wish = state.press(key)
+                if wish == "quit":
+                    return
+                if wish == "open":
+                    _open(client, state)
+            if time.monotonic() >= due_s:
+                due_s = time.monotonic() + interval_s
+                _refresh(client, state)
+
+
+def _refresh(client: "Client", state: State) -> None:
+    try:
+        state.take(_health(client))
+    except Unavailable:
+        state.trouble = "no daemon answers; waiting for one"
+    except PromptdError as error:
+        state.trouble = error.message
+
+
+def _open(client: "Client", state: State) -> None:
+    """Assemble the selected prompt and show its tree; variables it requires stay as written."""
+    row = state.selected()
+    variables: dict[str, str] = {}
+    for _ in range(MAX_UNFILLED if row else 0):
+        assert row is not None
+        try:
+            reply = decode(client.call("assemble", {"name": row["name"], "variables": variables}))
+        except MissingVariable as missing:
+            variables[str(missing.details["name"])] = f"{{{missing.details['name']}}}"
+        except PromptdError as error:
+            state.trouble = error.message
+            return
+        else:
+            state.open(reply)
+            return

@@ -1,0 +1,77 @@
+"""Popular prompts: how often each was answered and what it cost in tokens, for a bounded number of them.
+
+When the table is full the least used tenth makes room, so what comes back now and then may be counted too
+low; what is used much never is. Totals since this table was made. No text and no value of a variable is
+kept, only names.
+"""
+
+import heapq
+from dataclasses import dataclass
+
+MAX_TRACKED = 1_000
+
+
+@dataclass(slots=True)
+class Popular:
+    """One prompt. `tokens` is its size when it was last made; `money_total` None where no price is known."""
+
+    name: str
+    components: tuple[str, ...]
+    uses: int = 0
+    tokens: int = 0
+    tokens_total: int = 0
+    money_total: float | None = None
+    strategy: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class PopularStatistics:
+    """How many prompts are known, and sums over all replies, those of forgotten prompts included."""
+
+    tracked: int
+    replies: int
+    tokens_served: int
+
+
+class PopularPrompts:
+    """Uses by name; `most` bounds how many are told apart."""
+
+    def __init__(self, most: int = MAX_TRACKED) -> None:
+        self._most = most
+        self._held: dict[str, Popular] = {}
+        self._replies = self._tokens_served = 0
+
+    def __repr__(self) -> str:
+        return f"<PopularPrompts {len(self._held)} names, {self._replies} replies>"
+
+    def use(self, seen: Popular) -> None:
+        """Count uses; `seen` holds those that are new, its totals are ignored."""
+        held = self._held.get(seen.name)
+        if held is None:
+            self._make_room()
+            held = self._held[seen.name] = Popular(seen.name, seen.components)
+        held.components, held.tokens, held.strategy = seen.components, seen.tokens, seen.strategy
+        held.uses += seen.uses
+        held.tokens_total += seen.tokens * seen.uses
+        if seen.money_total is not None:
+            held.money_total = (held.money_total or 0.0) + seen.money_total * seen.uses
+        self._replies += seen.uses
+        self._tokens_served += seen.tokens * seen.uses
+
+    def _make_room(self) -> None:
+        if len(self._held) >= self._most:
+            fewest = heapq.nsmallest(self._most // 10 + 1, self._held.values(), key=lambda held: held.uses)
+            for held in fewest:
+                del self._held[held.name]
+
+    def hottest(self, number: int) -> list[Popular]:
+        """Those with most uses, ties by name."""
+        return heapq.nsmallest(number, self._held.values(), key=lambda held: (-held.uses, held.name))
+
+    def most_expensive(self, number: int) -> list[Popular]:
+        """Those with most tokens over all replies, ties by name."""
+        return heapq.nsmallest(number, self._held.values(), key=lambda held: (-held.tokens_total, held.name))
+
+    def statistics(self) -> PopularStatistics:
+        """Sums."""
+        return PopularStatistics(len(self._held), self._replies, self._tokens_served)

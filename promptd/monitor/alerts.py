@@ -1,0 +1,244 @@
+"""Alerts: what is wrong long enough to be said, said once, and taken back when it is over.
+
+One rule a target. A condition must be at least so bad for `hold_s` before it is raised or escalated, and an
+alert is eased or cleared once the figure was better, by the hysteresis, for `clear_s`. Without data nothing
+is raised; an alert whose figure stays away for `clear_s` is cleared. Pure: times are handed in, events are
+returned, and who is told is somebody else's business.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+import msgspec
+
+from promptd.config.schema import AlertsConfig
+
+CRITICAL_BELOW = 0.5  # of the target attained
+HIGH_BELOW = 0.8
+
+SeverityName = Literal["critical", "high", "medium", "low"]
+EventName = Literal["raised", "escalated", "eased", "cleared"]
+
+
+class Severity(IntEnum):
+    """How bad; 0 is not at all."""
+
+    NONE = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+
+SEVERITIES: tuple[SeverityName, ...] = ("critical", "high", "medium", "low")
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something wrong now. `id` names this occurrence, `rule` the target; times are Unix seconds."""
+
+    id: str
+    rule: str
+    severity: SeverityName
+    first_seen_unix_s: float
+    last_seen_unix_s: float
+    value: float
+    threshold: float
+    unit: str
+    sentence: str
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert was raised, became worse, eased, or was cleared; value and sentence as of then."""
+
+    time_unix_s: float
+    event: EventName
+    id: str
+    rule: str
+    severity: SeverityName
+    value: float
+    threshold: float
+    unit: str
+    sentence: str
+
+
+class AlertsView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong now, worst first; what happened, oldest first; sums since the start."""
+
+    active: list[Alert]
+    history: list[Event]
+    raised_total: dict[str, int]
+    cleared_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a rule sees: how much of the target is attained, above 1 with room to spare; None without data.
+
+    `optimal` is the same for the optimum, `is_worsening` says that a trend leads out of the target.
+    """
+
+    rule: str
+    attained: float | None
+    optimal: float = float("inf")
+    is_worsening: bool = False
+    value: float = 0.0
+    threshold: float = 0.0
+    unit: str = ""
+    sentence: str = ""
+
+    def severity(self, margin: float = 0.0) -> Severity:
+        """How bad it is if it were worse by `margin`."""
+        if self.attained is None:
+            return Severity.NONE
+        attained = self.attained - margin
+        if attained < 1:
+            is_critical, is_high = attained < CRITICAL_BELOW, attained < HIGH_BELOW
+            return Severity.CRITICAL if is_critical else Severity.HIGH if is_high else Severity.MEDIUM
+        if self.is_worsening:
+            return Severity.MEDIUM
+        return Severity.LOW if self.optimal - margin < 1 else Severity.NONE
+
+
+class Rule:
+    """One rule's life: for each severity, since when it is at least or at most that bad."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alert: Alert | None = None
+        self._at_least: dict[Severity, float] = {}
+        self._at_most: dict[Severity, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Rule {self.name}: {self.alert.severity if self.alert else 'quiet'}>"
+
+    def see(
+        self, condition: Condition, now_s: float, unix_s: float, settings: AlertsConfig
+    ) -> EventName | None:
+        """Take in how it is now; returns what that makes of the alert."""
+        active = _level(self.alert)
+        if self.alert is not None and condition.attained is not None:
+            self.alert = _made(condition, self.alert.severity, self.alert, unix_s)
+        is_now, with_margin = condition.severity(), condition.severity(settings.hysteresis)
+        _note(self._at_least, now_s, lambda level: is_now >= level)
+        _note(self._at_most, now_s, lambda level: with_margin <= level)
+        worst = max(_lasting(self._at_least, now_s - settings.hold_s), default=Severity.NONE)
+        best = min(_lasting(self._at_most, now_s - settings.clear_s), default=active)
+        severity = worst if worst > active else min(active, best)
+        return None if severity == active else self._become(severity, condition, unix_s)
+
+    def _become(self, severity: Severity, condition: Condition, unix_s: float) -> EventName:
+        before, former = _level(self.alert), self.alert
+        if severity is Severity.NONE:
+            self.alert = None
+            return "cleared"
+        self.alert = _made(condition, _name(severity), former, unix_s)
+        return "raised" if former is None else "escalated" if severity > before else "eased"
+
+
+def _note(since: dict[Severity, float], now_s: float, holds: Callable[[Severity], bool]) -> None:
+    """Keep since when something holds for each severity, and forget those for which it does not."""
+    for level in Severity:
+        if holds(level):
+            since.setdefault(level, now_s)
+        else:
+            since.pop(level, None)
+
+
+def _lasting(since: Mapping[Severity, float], until_s: float) -> Iterator[Severity]:
+    return (level for level, since_s in since.items() if since_s <= until_s)
+
+
+class Alerts:
+    """All rules, the history and the sums; `settings` may be exchanged at any time."""
+
+    def __init__(self, settings: AlertsConfig) -> None:
+        self.settings = settings
+        self._rules: dict[str, Rule] = {}
+        self._history: deque[Event] = deque(maxlen=settings.history)
+        self._raised: Counter[str] = Counter(dict.fromkeys(SEVERITIES, 0))
+        self._cleared = 0
+
+    def __repr__(self) -> str:
+        return f"<Alerts {len(self.active())} active>"
+
+    def configure(self, settings: AlertsConfig) -> None:
+        """Go on by other settings."""
+        self.settings = settings
+        self._history = deque(self._history, maxlen=settings.history)
+
+    def see(self, conditions: Sequence[Condition], now_s: float, unix_s: float) -> list[Event]:
+        """Take in how everything is now; returns what has to be told."""
+        return [
+            event for condition in conditions if (event := self._see(condition, now_s, unix_s)) is not None
+        ]
+
+    def _see(self, condition: Condition, now_s: float, unix_s: float) -> Event | None:
+        rule = self._rules.setdefault(condition.rule, Rule(condition.rule))
+        before = rule.alert
+        name = rule.see(condition, now_s, unix_s, self.settings)
+        alert = rule.alert or before
+        if name is None or alert is None:
+            return None
+        self._count(name, alert)
+        event = _event(name, alert, unix_s)
+        self._history.append(event)
+        return event
+
+    def _count(self, name: EventName, alert: Alert) -> None:
+        self._cleared += name == "cleared"
+        if name in ("raised", "escalated"):
+            self._raised[alert.severity] += 1
+
+    def active(self) -> list[Alert]:
+        """What is wrong now, worst first, then oldest first."""
+        found = [rule.alert for rule in self._rules.values() if rule.alert is not None]
+        return sorted(found, key=lambda alert: (-_level(alert), alert.first_seen_unix_s, alert.rule))
+
+    def view(self) -> AlertsView:
+        """All of it, for showing."""
+        return AlertsView(
+            active=self.active(),
+            history=list(self._history),
+            raised_total=dict(self._raised),
+            cleared_total=self._cleared,
+        )
+
+
+def _made(condition: Condition, severity: SeverityName, former: Alert | None, unix_s: float) -> Alert:
+    """An alert as the condition has it now; of a former one it keeps who it is."""
+    return Alert(
+        id=former.id if former else f"{condition.rule}-{int(unix_s)}",
+        rule=condition.rule,
+        severity=severity,
+        first_seen_unix_s=former.first_seen_unix_s if former else unix_s,
+        last_seen_unix_s=unix_s,
+        value=condition.value,
+        threshold=condition.threshold,
+        unit=condition.unit,
+        sentence=condition.sentence,
+    )
+
+
+def _event(name: EventName, alert: Alert, unix_s: float) -> Event:
+    return Event(
+        time_unix_s=unix_s,
+        event=name,
+        id=alert.id,
+        rule=alert.rule,
+        severity=alert.severity,
+        value=alert.value,
+        threshold=alert.threshold,
+        unit=alert.unit,
+        sentence=alert.sentence,
+    )
+
+
+def _level(alert: Alert | None) -> Severity:
+    return Severity.NONE if alert is None else Severity[alert.severity.upper()]
+
+
+def _name(severity: Severity) -> SeverityName:
+    return SEVERITIES[Severity.CRITICAL - severity]

@@ -1,0 +1,77 @@
+"""Health: one score with its arithmetic, and a grade.
+
+The score is the weighted mean of the attainments of all targets with data, of 100; the grade follows the
+weighted share of targets that are met, so a near miss costs the grade but hardly the score. A target
+without data is left out of both; without any, there is no score. Pure.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from promptd.monitor.targets import Verdict
+
+Grade = Literal["A", "B", "C", "D", "F"]
+GRADES: tuple[tuple[float, Grade], ...] = ((0.9, "A"), (0.8, "B"), (0.7, "C"), (0.6, "D"), (0.0, "F"))
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One target's part: `points` is weight x attainment."""
+
+    target: str
+    weight: int
+    attainment: float
+    points: float
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Score, grade and how they came about; `arithmetic` is a sum that anyone can check."""
+
+    score: float | None
+    grade: Grade | None
+    targets_met: int
+    targets_judged: int
+    weight_met: int
+    weight_judged: int
+    arithmetic: str
+    terms: list[Term]
+
+
+def health_of(verdicts: Sequence[Verdict]) -> Health:
+    """The health that verdicts add up to."""
+    judged = [verdict for verdict in verdicts if verdict.attainment is not None]
+    met = [verdict for verdict in judged if verdict.state != "missed"]
+    terms = [_term(verdict) for verdict in judged]
+    weight, weight_met = (sum(verdict.weight for verdict in some) for some in (judged, met))
+    score = round(100 * sum(term.points for term in terms) / weight, 1) if weight else None
+    return Health(
+        score=score,
+        grade=grade_of(weight_met / weight) if weight else None,
+        targets_met=len(met),
+        targets_judged=len(judged),
+        weight_met=weight_met,
+        weight_judged=weight,
+        arithmetic=_arithmetic(terms, weight, weight_met, score),
+        terms=terms,
+    )
+
+
+def grade_of(share_met: float) -> Grade:
+    """A from 90 % of the weighted targets, B 80, C 70, D 60, F below."""
+    return next(grade for least, grade in GRADES if share_met >= least - 1e-9)
+
+
+def _term(verdict: Verdict) -> Term:
+    attainment = verdict.attainment or 0.0
+    return Term(verdict.name, verdict.weight, attainment, round(verdict.weight * attainment, 4))
+
+
+def _arithmetic(terms: Sequence[Term], weight: int, weight_met: int, score: float | None) -> str:
+    if score is None:
+        return "no target has data yet: no score"
+    parts = " + ".join(f"{term.target} {term.weight} x {term.attainment:g}" for term in terms)
+    return (
+        f"({parts}) / {weight} x 100 = {score:g}; grade by weight met: {weight_met} of {weight}"
+        f" = {weight_met / weight:.0%}"
+    )

@@ -1,0 +1,144 @@
+"""The observatory: from each sample to windows, verdicts, trends, health, alerts and advice.
+
+Composition only, and pure: it is fed with samples, whose time it takes for now, and returns what it finds.
+Who is told of an alert is decided by whoever feeds it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from promptd.config import Config
+from promptd.monitor.advice import Recommendation, recommendations, sentence
+from promptd.monitor.alerts import Alerts, AlertsView, Condition, Event
+from promptd.monitor.health import Health, health_of
+from promptd.monitor.measures import Measures, Window
+from promptd.monitor.sampler import Sample
+from promptd.monitor.targets import Judge, Target, Verdict
+from promptd.monitor.trends import Series, Trend
+
+POINT_S = 60.0  # between two points of a trend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a sample adds up to with those before it; the windows are read when the sections are asked for."""
+
+    read_windows: Callable[[], dict[str, Window]]
+    targets: list[Verdict]
+    health: Health
+    trends: list[Trend]
+    alerts: AlertsView
+    recommendations: list[Recommendation]
+
+    def sections(self) -> dict[str, Any]:
+        """In the order of the snapshot."""
+        found = {name: getattr(self, name) for name in self.__slots__[1:]}
+        return {"windows": self.read_windows(), **found}
+
+
+class Observatory:
+    """Everything that is concluded from samples; `configure` takes other targets over and keeps the past."""
+
+    def __init__(self, config: Config) -> None:
+        self.measures = Measures()
+        self.alerts = Alerts(config.alerts)
+        self._tellers: list[Callable[[Event], object]] = []
+        self._series = {
+            "response_time": Series("response_time", "ms", "rising"),
+            "hit_ratio": Series("hit_ratio", "share", "falling"),
+            "errors": Series("errors", "share", "rising"),
+            "memory": Series("memory", "bytes", "rising"),
+            "component_load": Series("component_load", "ms", "rising"),
+            "token_reduction": Series("token_reduction", "share", "falling"),
+            "requests_per_s": Series("requests_per_s", "requests/s", None),
+        }
+        self._trends = {name: series.trend() for name, series in self._series.items()}
+        self._pointed_s = 0.0
+        self.configure(config)
+
+    def __repr__(self) -> str:
+        return f"<Observatory {self.alerts!r}>"
+
+    def configure(self, config: Config) -> None:
+        """Judge by this configuration from now on."""
+        self._config = config
+        self._judge = Judge(config.targets, config.alerts.min_samples)
+        self.alerts.configure(config.alerts)
+
+    def tell(self, *tellers: Callable[[Event], object]) -> None:
+        """Call these with every event of an alert from now on."""
+        self._tellers += tellers
+
+    def look(self, sample: Sample) -> Findings:
+        """Take a sample in and say how things are now; tells of alerts that begin, change or end."""
+        now_s = sample.uptime_s
+        self.measures.take(sample)
+        if self.measures.warm_s is None and now_s >= self._config.alerts.warmup_s:
+            self.measures.begin_to_judge(now_s)
+        self._point(now_s)
+        verdicts = self._judge.verdicts(self.measures, now_s)
+        advice = recommendations(verdicts, self._trends, sample, self._config)
+        events = self.alerts.see(self._conditions(verdicts, advice), now_s, sample.taken_unix_s)
+        for event in events:
+            for teller in self._tellers:
+                teller(event)
+        return Findings(
+            read_windows=partial(self.measures.all_windows, now_s),
+            targets=verdicts,
+            health=health_of(verdicts),
+            trends=list(self._trends.values()),
+            alerts=self.alerts.view(),
+            recommendations=advice,
+        )
+
+    # -- trends -------------------------------------------------------------------------------
+
+    def _point(self, now_s: float) -> None:
+        """Once a minute a point for each series that has data."""
+        if self.measures.warm_s is None or now_s - max(self._pointed_s, self.measures.warm_s) < POINT_S:
+            return
+        self._pointed_s = now_s
+        window = self.measures.judged("1m", now_s)
+        for target in self._judge.targets:
+            value, samples = target.measure(window)
+            if value is not None and samples:
+                self._series[target.name].add(now_s, value)
+        if window.requests_per_s is not None:
+            self._series["requests_per_s"].add(now_s, window.requests_per_s)
+        self._trends = {name: series.trend() for name, series in self._series.items()}
+
+    # -- alerts -------------------------------------------------------------------------------
+
+    def _conditions(self, verdicts: Sequence[Verdict], advice: Sequence[Recommendation]) -> list[Condition]:
+        by_target = {each.target: each for each in reversed(advice)}
+        return [
+            condition_of(target, verdict, self._trends.get(target.name), by_target.get(target.name))
+            for target, verdict in zip(self._judge.targets, verdicts, strict=True)
+        ]
+
+
+def condition_of(
+    target: Target, verdict: Verdict, trend: Trend | None, advice: Recommendation | None
+) -> Condition:
+    """What an alert's rule sees of a verdict."""
+    if verdict.value is None:
+        return Condition(target.name, None)
+    return Condition(
+        target.name,
+        target.attained(verdict.value),
+        optimal=target.attained_optimum(verdict.value),
+        is_worsening=trend is not None and leads_out(target, verdict.value, trend),
+        value=verdict.value,
+        threshold=target.bound(verdict.value),
+        unit=target.unit,
+        sentence=sentence(verdict, advice, trend),
+    )
+
+
+def leads_out(target: Target, value: float, trend: Trend) -> bool:
+    """True if a worsening trend that goes on for an hour leads out of the target."""
+    if not trend.is_worsening or trend.slope_per_h is None:
+        return False
+    return target.attained(value + trend.slope_per_h) < 1
