@@ -1,6 +1,7 @@
 """`make bench`: every figure, in under ten minutes, as one table in docs/performance.md.
 
-    python -m benchmarks.bench [--keep] [PART ...]        parts: peers values mcp small many change loading
+    python -m benchmarks.bench [--keep] [PART ...]        parts: peers values mcp small
+    many change loading sweeping
 
 Without parts it measures all of them and rewrites the table between the marks in docs/performance.md. With
 parts it only prints, and with `--keep` puts their rows in the place of the same rows of that table.
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks import scaling, serving, starting
+from benchmarks import scaling, serving, starting, sweeping
 from benchmarks.load import generator
 from benchmarks.table import Row, render
 
@@ -39,6 +40,7 @@ def _parts(directory: str) -> dict[str, Part]:
         "many": starting.many,
         "change": lambda _: scaling.one_change(),
         "loading": scaling.loading,
+        "sweeping": sweeping.reconciling,
     }
 
 

@@ -103,7 +103,7 @@ class Keeper:
         if (
             prompt is None
             or not freshness.holds(prompt.facts, sweep, self.library.revision)
-            or not (prompt.worth_version < 0 or self.fitter.is_current(prompt))
+            or (prompt.worth_version >= 0 and not self.fitter.is_current(prompt))
         ):
             return None
         prompt.uses += 1
