@@ -134,6 +134,7 @@ class Keeper:
             if len(self._struck) >= MAX_STRUCK:
                 self._struck.clear()
             self._struck.add(request)
+            self.prompts.miss()
             self.fitter.note_prefix(request, stamp.prefix, stamp.stable_tokens, None)
             self._uses[outline.facts] += 1
         return struck
