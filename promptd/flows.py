@@ -70,7 +70,7 @@ READ_AT_ONCE = 100  # components that are applied in one go, which takes some 3 
 COUNT_AT_ONCE = (
     20  # texts that are counted in one go in the background: 10 ms, most without the interpreter lock
 )
-COMPARE_AT_ONCE = 2_000  # places that are compared or asked about in one go: 1 ms
+COMPARE_AT_ONCE = 1_000  # places that are compared or asked about in one go: half a millisecond
 MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the listing
 
 
