@@ -248,11 +248,16 @@ def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[list
 
 
 def _let_go(keeper: Keeper, listing: Listing, suspects: Iterable[str], found: Found) -> Flow[None]:
-    """Forget the strays; what comes forward from a later root may be one as well, or lead to others."""
-    gone: set[Place] = set()
+    """Forget the strays; what comes forward from a later root may be one as well, or lead to others.
+
+    Even to one that just went; but what goes a second time stays away, or this would never end.
+    """
+    once, gone = set[Place](), set[Place]()
     while strays := keeper.strays(listing, [*suspects, *found.ids]):
         keeper.apply(strays)
-        gone.update(reading.place for reading in strays)
+        places = {reading.place for reading in strays}
+        gone |= places & once
+        once |= places
         yield from _take_in(keeper, (), found, gone)
 
 
