@@ -18,13 +18,16 @@ PYTEST_ARGS ?=
 PARTS ?=
 SOAK_ARGS ?=
 CHAOS_ARGS ?=
+CORPORA ?= ../shared/corpora
+TOKEN_PEERS := .cache/token-peers/bin/python
+TOKENS_ARGS ?= --passes --keep
 COVERAGE ?= --cov
 TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo check format test test-all docs pictures units systemd-test soak chaos clean
+.PHONY: help setup demo check format test test-all docs pictures units systemd-test soak chaos bench-tokens clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +62,14 @@ test-all: ## the tests under every supported interpreter found on this machine
 bench: $(STAMP) ## every figure of docs/performance.md, in under ten minutes (PARTS=… for some, printed only)
 	@$(BIN)/python -m pip install -qq --editable '.[bench]' </dev/null
 	@$(BIN)/python -m benchmarks.bench $(PARTS)
+
+bench-tokens: $(STAMP) $(TOKEN_PEERS) ## every table of docs/tokens.md; CORPORA=… holds swm-factory/ and gsd/ (TOKENS_ARGS=--quick)
+	@$(BIN)/python -m benchmarks.bench_tokens --corpora $(CORPORA) --peers $(TOKEN_PEERS) $(TOKENS_ARGS)
+
+# The compressors that it measures beside promptd have dependencies of their own, so they get an environment.
+$(TOKEN_PEERS):
+	@$(PYTHON) -m venv .cache/token-peers
+	@$@ -m pip install -qq 'compression-prompt>=0.1.2' 'promptminify>=0.3' 'claw-compactor>=7.1' tiktoken </dev/null
 
 profile: $(STAMP) ## where the hot path spends its time, and its instructions a request
 	@$(BIN)/python -m benchmarks.profiling

@@ -1,11 +1,12 @@
 """What each strategy saves and keeps on whole libraries, and beside public prompt compressors.
 
-    python benchmarks/bench_tokens.py [--corpora DIR] [--peers PYTHON] [--passes] [--quick]
+    python -m benchmarks.bench_tokens [--corpora DIR] [--peers PYTHON] [--passes] [--quick] [--keep]
 
 DIR holds `swm-factory/library` and `gsd/library`; without it only the library shipped in the package is
 measured. PYTHON is an interpreter that has the compressors (see token_peers.py). Every prompt is assembled
 by the embedded engine, every count is held against encoding the whole text, every optimised prompt is
-optimised a second time. The figures of docs/tokens.md are this program's output.
+optimised a second time, and asked for with a budget of 40 %. `make bench-tokens` runs all of it and keeps
+the tables between the marks in docs/tokens.md.
 """
 
 import argparse
@@ -19,16 +20,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import promptd
+from benchmarks import budgets, counting
 from promptd import config
 from promptd.embedded import Engine
 from promptd.engine.request import Prompt
+from promptd.engine.tokens.anchors import is_instructing
+from promptd.engine.tokens.blocks import Page, read
 from promptd.engine.tokens.optimise import Optimised, Piece, Tools, optimise
 from promptd.engine.tokens.passes.base import Aims
 from promptd.engine.tokens.passes.layout import is_shortened
@@ -36,10 +41,13 @@ from promptd.engine.tokens.quality import Quality, compare, facts
 from promptd.engine.tokens.segments import Segments
 from promptd.engine.tokens.strategies import STRATEGIES, Strategy
 from promptd.engine.tokens.tree import tree
+from promptd.engine.tokens.units import sentences
 from promptd.engine.tokens.words import idf_of
 from promptd.errors import MissingVariable
 from promptd.tokenizer import Tokenizer
 
+PAGE = Path(__file__).parents[1] / "docs" / "tokens.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 FIGURES = ("anchors", "information", "instructions", "structure")
 TOKENIZER = Tokenizer("o200k_base")
 COUNT = Segments(TOKENIZER.count_many).count
@@ -71,15 +79,18 @@ def corpora(directory: Path | None) -> Iterator[Corpus]:
     yield Corpus("shipped library", Path(promptd.__file__).parent / "demo" / "library", prefix="")
 
 
-def prompts(corpus: Corpus) -> tuple[list[Prompt], Tools]:
+def engine_of(corpus: Corpus) -> Engine:
+    """An engine on a corpus."""
+    return Engine(config.load(None, {}, {"roots": [str(corpus.root)], **corpus.overrides}))
+
+
+def prompts(corpus: Corpus, engine: Engine) -> tuple[list[Prompt], Tools]:
     """The assembled prompts that include something, and the tools for them."""
-    settings = config.load(None, {}, {"roots": [str(corpus.root)], **corpus.overrides})
-    with Engine(settings) as engine:
-        listed = json.loads(engine.call("list"))["components"]
-        texts = {each["id"]: (corpus.root / each["id"]).read_text("utf-8") for each in listed}
-        names = [each["id"] for each in listed if each["requires"] and each["id"].startswith(corpus.prefix)]
-        chosen = [name for name in names if re.search(corpus.pattern, texts[name])]
-        found = [assembled(engine, name) for name in chosen]
+    listed = json.loads(engine.call("list"))["components"]
+    texts = {each["id"]: (corpus.root / each["id"]).read_text("utf-8") for each in listed}
+    names = [each["id"] for each in listed if each["requires"] and each["id"].startswith(corpus.prefix)]
+    chosen = [name for name in names if re.search(corpus.pattern, texts[name])]
+    found = [assembled(engine, name) for name in chosen]
     whole = [each for each in found if sum(entry.reason == "included" for entry in each.manifest) > 1]
     return whole, Tools(COUNT, idf_of(texts.values()))
 
@@ -182,15 +193,40 @@ def vocabularies(directory: Path) -> str:
 
 
 def floors(found: Sequence[Prompt], tools: Tools) -> Iterator[str]:
-    """What `aggressive` saves at other floors of information, and how many prompts the floor stops."""
+    """What `aggressive` saves at other floors of information, and how many prompts an aim stops."""
     yield "| floor | mean reduction | mean information | stopped by an aim |\n|---|---|---|---|"
-    for floor in (0.99, 0.97, 0.95, 0.93, 0.90):
-        strategy = replace(STRATEGIES["aggressive"], aims=Aims(information=floor))
+    default = Aims()
+    aims = [replace(default, information=floor) for floor in (0.99, 0.97, 0.95, 0.93, 0.90, 0.0)]
+    for each in [*aims, replace(default, reduction=1.0)]:
+        strategy = replace(STRATEGIES["aggressive"], aims=each)
         results = [optimise(prompt.text, [], strategy, tools) for prompt in found]
         saved = statistics.mean(result.reduction for result in results)
         kept = statistics.mean(result.quality.information.ratio for result in results)
         stopped = sum(is_shortened(result.text) for result in results)
-        yield f"| {floor:.2f} | {saved:.1%} | {kept:.4f} | {stopped} of {len(results)} |"
+        name = f"{each.information:.2f}" + (", no aimed reduction" if each.reduction == 1 else "")
+        yield f"| {name} | {saved:.1%} | {kept:.4f} | {stopped} of {len(results)} |"
+
+
+def standing(found: Sequence[Prompt], tools: Tools) -> str:
+    """What stands after `aggressive`, by kind: mean shares of the tokens of `none`."""
+    shares: Counter[str] = Counter()
+    for prompt in found:
+        page = read(optimise(prompt.text, [], STRATEGIES["aggressive"], tools).text)
+        for block in page.root.walk():
+            is_prose = block.kind in ("paragraph", "item")
+            spans = sentences(page, block.start, block.head) if is_prose else [(block.start, block.head)]
+            for span in spans if block.kind != "root" else ():
+                kind = _kind(page, *span) if is_prose else block.kind
+                shares[kind] += COUNT(page.text[slice(*span)]) / prompt.tokens / len(found)
+    listed = (f"{kind} {share:.1%}" for kind, share in shares.most_common() if share >= 0.005)
+    return f"What stands after `aggressive`, in shares of the tokens before it: {', '.join(listed)}."
+
+
+def _kind(page: Page, start: int, end: int) -> str:
+    """Of a sentence or item: why it is protected, or that it is not as such."""
+    if is_instructing(page.text[start:end]):
+        return "instructions"
+    return "sentences without an anchor" if page.is_free(start, end) else "sentences with an anchor"
 
 
 def peers(python: str, found: Sequence[Prompt], tools: Tools) -> Iterator[Tally]:
@@ -212,26 +248,62 @@ def peers(python: str, found: Sequence[Prompt], tools: Tools) -> Iterator[Tally]
     yield from tallies.values()
 
 
-def report(corpus: Corpus, arguments: argparse.Namespace, show: Callable[[str], None]) -> None:
+def report(corpus: Corpus, arguments: argparse.Namespace) -> Iterator[str]:
     """Everything about one corpus."""
-    found, tools = prompts(corpus)
-    found = found[:: 8 if arguments.quick else 1]
-    total = sum(prompt.tokens for prompt in found)
-    size = statistics.mean(len(prompt.text.encode()) for prompt in found) / 1000
-    show(f"\n## {corpus.name}: {len(found)} prompts, {total} tokens, {size:.0f} KB a prompt\n")
-    show(HEAD)
-    for strategy in STRATEGIES.values():
-        show(measure(strategy, found, tools).row())
-    if arguments.peers:
-        for tally in peers(arguments.peers, found, tools):
-            show(tally.row())
+    with engine_of(corpus) as engine:
+        found, tools = prompts(corpus, engine)
+        found = found[:: 8 if arguments.quick else 1]
+        total = sum(prompt.tokens for prompt in found)
+        size = statistics.mean(len(prompt.text.encode()) for prompt in found) / 1000
+        yield f"\n### {corpus.name}: {len(found)} prompts, {total} tokens, {size:.0f} KB a prompt\n"
+        yield HEAD
+        for strategy in STRATEGIES.values():
+            yield measure(strategy, found, tools).row()
+        if arguments.peers:
+            yield from (tally.row() for tally in peers(arguments.peers, found, tools))
+        yield f"\nWith a budget of {budgets.SHARE:.0%} of its tokens for each prompt:\n\n{budgets.HEAD}"
+        yield budgets.fits(engine, found, TOKENIZER).row(corpus.name)
     if arguments.passes:
-        for line in ("", *passes(found[::4] or found, tools), "", *floors(found, tools)):
-            show(line)
+        yield from (
+            "",
+            *passes(found[::4] or found, tools),
+            "",
+            *floors(found, tools),
+            "",
+            standing(found, tools),
+        )
+
+
+def costs() -> Iterator[str]:
+    """What counting and choosing cost."""
+    yield "\n### What it costs\n"
+    median, most, gap = budgets.choosing_ms()
+    yield (
+        f"- Choosing for {budgets.COMPONENTS} components at random, {budgets.ROUNDS} times: {median:.1f} ms"
+        f" of CPU (most {most:.1f}), proven gap at most {gap:.3%}"
+    )
+    yield from (f"- Counting with new values, {line}" for line in counting.lines())
+
+
+def tables(arguments: argparse.Namespace) -> Iterator[str]:
+    """All that is measured."""
+    version = f"Python {sys.version.split()[0]}, {TOKENIZER.name}"
+    yield f"Reductions are exact tokens of whole prompts against `none`; mean (lowest). {version}."
+    for corpus in corpora(arguments.corpora):
+        if corpus.root.is_dir():
+            yield from report(corpus, arguments)
+    yield from costs()
+
+
+def keep(lines: Sequence[str]) -> None:
+    """Put the tables between the marks of the page."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text("\n".join((f"{before}{BEGIN}", *lines, f"{END}{after}")), encoding="utf-8")
 
 
 def main() -> None:
-    """Read the arguments and print the tables."""
+    """Read the arguments and print the tables; keep them if that is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--corpora", type=Path, help="directory with swm-factory/ and gsd/")
     parser.add_argument("--peers", help="an interpreter that has the compressors")
@@ -239,13 +311,14 @@ def main() -> None:
         "--passes", action="store_true", help="what each pass adds (every 4th prompt), and other floors"
     )
     parser.add_argument("--quick", action="store_true", help="every 8th prompt only")
+    parser.add_argument("--keep", action="store_true", help="write the tables to docs/tokens.md")
     arguments = parser.parse_args()
-    version = f"Python {sys.version.split()[0]}, {TOKENIZER.name}"
-    print(f"Reductions are exact tokens of whole prompts against `none`; mean (lowest). {version}.")
-    for corpus in corpora(arguments.corpora):
-        if not corpus.root.is_dir():
-            continue
-        report(corpus, arguments, lambda line: print(line, flush=True))
+    lines = []
+    for line in tables(arguments):
+        print(line, flush=True)
+        lines.append(line)
+    if arguments.keep:
+        keep(lines)
 
 
 if __name__ == "__main__":

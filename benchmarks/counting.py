@@ -7,7 +7,7 @@ after the other in the same run.
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from promptd.engine.fill import Filled, fill
 from promptd.engine.skeleton import Rules, Skeleton
@@ -47,7 +47,7 @@ def by_whole(tokenizer: Tokenizer) -> Callable[[Filled], int]:
 
 def by_parts(tokenizer: Tokenizer, prompt: Skeleton) -> Callable[[Filled], int]:
     """Count what the values touch."""
-    tally = Tally(prompt.parts, Segments(tokenizer.count_many))
+    tally = Tally(prompt.mould, Segments(tokenizer.count_many))
     return lambda filled: tally.measure(filled).count(0, len(filled.text))
 
 
@@ -57,8 +57,8 @@ def median_us(count: Callable[[Filled], int], texts: list[Filled]) -> tuple[floa
     return statistics.median(us for us, _ in timed), [tokens for _, tokens in timed]
 
 
-def main() -> None:
-    """Print a table."""
+def lines() -> Iterator[str]:
+    """What was measured, one line for each encoding."""
     prompt = skeleton()
     texts = [fill(prompt, {"name": f"Harbour {number} é"}, None, Rules()) for number in range(ROUNDS)]
     size_bytes = len(texts[-1].text.encode())
@@ -67,10 +67,16 @@ def main() -> None:
         whole_us, expected = median_us(by_whole(tokenizer), texts)
         parts_us, counted = median_us(by_parts(tokenizer, prompt), texts)
         wrong = sum(one != other for one, other in zip(expected, counted, strict=True))
-        print(
+        yield (
             f"{encoding:12} {size_bytes:,} bytes: whole {whole_us:,.0f} µs, by parts {parts_us:,.1f} µs"
             f" = {parts_us / whole_us:.2%}; wrong counts {wrong} of {ROUNDS}"
         )
+
+
+def main() -> None:
+    """Print them."""
+    for line in lines():
+        print(line)
 
 
 if __name__ == "__main__":
