@@ -27,6 +27,9 @@ variables_option = click.option(
     help="Value of a variable. May be repeated.",
 )
 strategy_option = click.option("--strategy", metavar="NAME", help="Optimisation strategy.")
+model_option = click.option(
+    "--model", metavar="NAME", help="A configured model, for an estimate of its count."
+)
 
 
 @click.command(
@@ -39,6 +42,7 @@ Examples:
 @click.option("--budget", type=click.IntRange(min=1), required=True, metavar="TOKENS", help="Most tokens.")
 @click.option("--reserve", type=click.IntRange(min=0), metavar="TOKENS", help="Of them kept for output.")
 @strategy_option
+@model_option
 @variables_option
 @json_option
 @source_options
@@ -84,7 +88,17 @@ def _summary(reply: Mapping[str, Any]) -> str:
     return (
         f"\n{reply['tokens']:,} of {reply['tokens_source']:,} tokens ({reply['encoding']}), budget"
         f" {reply['budget']:,}{kept}{optimal}\nkept: {quality}"
+        + "".join(f"\n{estimate}" for estimate in _estimates(reply))
     )
+
+
+def _estimates(reply: Mapping[str, Any]) -> Iterator[str]:
+    """What the model itself would count, with the factor that says so; nothing where no model is named."""
+    if found := reply.get("estimate"):
+        yield (
+            f"about {found['tokens_estimated']:,} tokens of {found['model']}"
+            f" = {found['tokens']:,} ({found['encoding']}) x {found['calibration']:g}"
+        )
 
 
 @click.command(
@@ -92,6 +106,7 @@ def _summary(reply: Mapping[str, Any]) -> str:
 Examples:
   promptd tokens commands/review-change
   promptd tokens commands/review-change --tree
+  promptd tokens commands/review-change --model claude-sonnet-4-5
   promptd tokens 'commands/**' --check --budget 8000"""
 )
 @click.argument("name", required=False, metavar="[NAME | GLOB]", shell_complete=complete_component)
@@ -99,6 +114,7 @@ Examples:
 @click.option("--check", is_flag=True, help="Exit with 1 if a prompt that GLOB matches exceeds --budget.")
 @click.option("--budget", type=click.IntRange(min=1), metavar="TOKENS", help="Most tokens, for --check.")
 @strategy_option
+@model_option
 @variables_option
 @json_option
 @source_options
@@ -136,6 +152,8 @@ def tokens(
         output.draw(_tree(reply))
     else:
         output.emit_line(str(reply["tokens"]))
+    for line in () if as_json else _estimates(reply):
+        output.note(line)
 
 
 # -- the tree -----------------------------------------------------------------------------------

@@ -95,6 +95,22 @@ def test_what_was_removed_can_be_had_back(root: Path, run: Run) -> None:
     assert run("get", "--library", root, "parts/b", "--span", "5", "999999").code == 64
 
 
+def test_what_a_model_would_count_stands_beside_the_raw_count(root: Path, run: Run, tmp_path: Path) -> None:
+    """With its factor and the encoding's name. Stdout stays one number; without a model nothing is said."""
+    file = tmp_path / "p.toml"
+    file.write_text('[tokens.models."m-1"]\ninput = 3.0\ncalibration = 1.5\n')
+    where = ("--config", file, "--library", root, "commands/a")
+    code, out, said = run("tokens", *where, "--model", "m-1")
+    raw = int(out)
+    assert (code, said) == (
+        0,
+        f"about {round(raw * 1.5):,} tokens of m-1 = {raw:,} (o200k_base) x 1.5\n",
+    )
+    assert run("tokens", *where).err == ""
+    table = run("budget", *where, "--budget", "9000", "--model", "m-1").out.decode()
+    assert table.endswith(said)
+
+
 def test_formats_are_printed_as_json(root: Path, run: Run) -> None:
     """The blocks put together are the prompt."""
     text = run("assemble", "--library", root, "commands/a").out.decode()

@@ -200,7 +200,8 @@ def _why(place: Place, option: Option | None, above: Place | None) -> str:
     if option.name == REFERENCE:
         return "loses least per token; can be fetched"
     if option.name == DROPPED:
-        return "no room, and a reference would save nothing" if len(place.options) == 1 else "no room"
+        is_offered = any(each.name == REFERENCE for each in place.options)
+        return "no room" if is_offered else "no room, and a reference would save nothing"
     if option.name != AS_IS:
         saved = place.tokens - option.tokens
         return f"{saved} tokens for {1 - option.kept:.1%} of its information"

@@ -78,6 +78,18 @@ def test_the_author_s_priority_decides() -> None:
     assert found.tokens == count(found.filled.text) <= WHOLE * 70 // 100
 
 
+def test_why_something_is_dropped_is_true() -> None:
+    """Where even a reference costs more than the text, the account says so."""
+    short = {"a.md": "Keep this.\n<include>b.md</include>\n", "b.md": "Two words.\n"}
+    rows = within(Bench(short), 4).rows
+    assert [(row.variant, row.why) for row in rows] == [
+        ("as is", "fits as it is"),
+        ("dropped", "no room, and a reference would save nothing"),
+    ]
+    long = {"a.md": short["a.md"], "b.md": prose("long", 9)}
+    assert within(Bench(long), 4).rows[1].why == "no room"
+
+
 def test_what_is_left_out_stands_in_the_manifest() -> None:
     """The entry of a component that is a reference, and of all in it, says so and how to have it back."""
     bench = Bench(FILES)
