@@ -34,7 +34,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## make the virtual environment (PYTHON=… picks the interpreter)
 
-$(STAMP): pyproject.toml .ci/setup
+$(STAMP): pyproject.toml .ci/setup hatch_build.py promptd/_proof.c
 	@.ci/setup "$(PYTHON)" "$(VENV)"
 	@touch "$@"
 

@@ -1,10 +1,12 @@
 """`make bench`: every figure, in under ten minutes, as one table in docs/performance.md.
 
-    python -m benchmarks.bench [PART ...]        parts: peers values mcp small many change loading
+    python -m benchmarks.bench [--keep] [PART ...]        parts: peers values mcp small
+    many change loading sweeping
 
-With parts it only prints; without any it measures all of them and rewrites the table between the marks in
-docs/performance.md. Everything is generated in a temporary directory. Ratios come from one run, each the
-median of interleaved repetitions: machines differ, and the same machine differs from minute to minute.
+Without parts it measures all of them and rewrites the table between the marks in docs/performance.md. With
+parts it only prints, and with `--keep` puts their rows in the place of the same rows of that table.
+Everything is generated in a temporary directory. Ratios come from one run, each the median of interleaved
+repetitions: machines differ, and the same machine differs from minute to minute.
 """
 
 import os
@@ -17,7 +19,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchmarks import scaling, serving, starting
+from benchmarks import scaling, serving, starting, sweeping
 from benchmarks.load import generator
 from benchmarks.table import Row, render
 
@@ -38,6 +40,7 @@ def _parts(directory: str) -> dict[str, Part]:
         "many": starting.many,
         "change": lambda _: scaling.one_change(),
         "loading": scaling.loading,
+        "sweeping": sweeping.reconciling,
     }
 
 
@@ -45,22 +48,37 @@ def main(chosen: list[str]) -> None:
     """Measure the parts, print their table, and keep it if it is whole."""
     started = time.monotonic()
     rows: list[Row] = []
+    is_kept = not chosen or "--keep" in chosen
+    chosen = [name for name in chosen if name != "--keep"]
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         for name, part in _parts(directory).items():
             if not chosen or name in chosen:
                 print(f"… {name}", file=sys.stderr, flush=True)
                 os.makedirs(f"{directory}/{name}")
                 rows += part(f"{directory}/{name}")
-    table = f"{render(rows)}\n\n{_machine()}, {time.monotonic() - started:.0f} s: `make bench`"
-    print(table)
-    if not chosen:
-        _keep(table)
+    what = f" of {', '.join(chosen)}" if chosen else ""
+    said = f"{_machine()}, {time.monotonic() - started:.0f} s{what}: `make bench`"
+    print(f"{render(rows)}\n\n{said}")
+    if is_kept:
+        _keep(render(rows), said, is_whole=not chosen)
 
 
-def _keep(table: str) -> None:
+def _keep(table: str, said: str, *, is_whole: bool) -> None:
+    """Put the table, or its rows in the place of the same ones, into the page, with what was measured on."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    held, _, after = rest.partition(END)
+    if not is_whole:
+        new = {line.split("|")[1]: line for line in table.splitlines()[2:]}
+        old = held.strip().splitlines()
+        rows = [new.pop(line.split("|")[1], line) for line in old if line.startswith("|")]
+        notes = [line for line in old if line and not line.startswith("|") and what_of(line) != what_of(said)]
+        table, said = "\n".join([*rows, *new.values()]), "\n\n".join([*notes, said])
+    PAGE.write_text(f"{before}{BEGIN}\n{table}\n\n{said}\n{END}{after}", encoding="utf-8")
+
+
+def what_of(said: str) -> str:
+    """The parts that a line about the machine speaks of."""
+    return said.rpartition(" s of ")[2] if " s of " in said else ""
 
 
 def _machine() -> str:

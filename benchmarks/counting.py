@@ -29,7 +29,7 @@ def skeleton() -> Skeleton:
             f"- Step {place}.{number}: read `src/module_{number}.py`, say what is odd, never guess.\n"
             for number in range(SIZE_BYTES // PLACES // 68)
         ]
-        parts += ["".join(lines), "The project is ", Slot("variable", "{name}", "name"), ".\n"]
+        parts += ["".join(lines), f"Place {place} of the project ", Slot("variable", "{name}", "name"), ".\n"]
     return Skeleton(parts)
 
 

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +136,20 @@ http {{{{
     server {{{{ listen unix:{{path}}; root {{directory}}; }}}}
 }}}}
 """.format(user="user root;\n" if os.geteuid() == 0 else "")
+
+
+@contextlib.contextmanager
+def floor(directory: str, reply: bytes, what: str, paths: Sequence[str]) -> Iterator[str]:
+    """The bare server of floor.py; yields its socket."""
+    path = f"{directory}/{what}.sock"
+    Path(directory, "reply").write_bytes(reply)
+    command = [sys.executable, "-m", "benchmarks.floor", path, f"{directory}/reply", what, *paths]
+    process = subprocess.Popen(command)
+    try:
+        _await_socket(path)
+        yield path
+    finally:
+        end(process)
 
 
 def _await_socket(path: str) -> None:

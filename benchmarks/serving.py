@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import repeat
+from pathlib import Path
 
 from benchmarks import libraries, peers, servers
 from benchmarks.libraries import Served
@@ -27,6 +28,7 @@ SECONDS = 1.2
 CALLS = 300  # of one client after another
 VALUES = {"project": "MyProject", "task": "say what is slow, and why"}
 REDIS_GET = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
+FLOORS = ("echo", "stat", "proof")  # see floor.py
 NGINX_GET = b"GET /prompt.json HTTP/1.1\r\nHost: x\r\n\r\n"
 
 Target = tuple[str, bytes, int]  # socket, request, bytes of a reply (0: it ends with its line)
@@ -41,6 +43,7 @@ def against_peers(directory: str, load: Load, client: str) -> list[Row]:
     return [
         _rate("10 KB, 64 connections", small, "redis", ("≥ 0.45", "≥ 0.8"), client),
         _p50("10 KB, 1 connection", small, ("≤ 2.5", "≤ 1.5"), client),
+        _floors(small, client),
         _rate("50 KB, 64 connections", large, "redis", ("≥ 0.7", "≥ 1.0"), client),
         Row(
             "p99, 10 KB, 16 connections",
@@ -68,6 +71,11 @@ def _runs(directory: str, size_bytes: int, connections: tuple[int, ...], load: L
             path = stack.enter_context(servers.nginx(directory, line))
             head = len(reply_of(path, NGINX_GET, lambda reply: reply.endswith(line))) - len(line)
             targets["nginx"] = (path, NGINX_GET, head + len(line))
+        if 1 in connections:
+            files = sorted(map(str, Path(library.directory).rglob("*.md")))
+            for what in FLOORS:
+                path = stack.enter_context(servers.floor(directory, line, what, files))
+                targets[what] = (path, ask, len(line))
         return _interleaved(targets, connections, load)
 
 
@@ -76,6 +84,8 @@ def _interleaved(targets: dict[str, Target], connections: tuple[int, ...], load:
     for _ in range(REPETITIONS):
         for count in connections:
             for name, (path, ask, reply_bytes) in targets.items():
+                if name in FLOORS and count > 1:
+                    continue
                 runs[name, count].append(load(path, count, SECONDS, ask, reply_bytes))
     return runs
 
@@ -107,6 +117,23 @@ def _p50(what: str, runs: Runs, bounds: tuple[str, str], client: str) -> Row:
     ours, theirs = ([run.p50_us for run in runs[name, 1]] for name in ("promptd", "redis"))
     medians = f"{statistics.median(ours):.0f} µs against {statistics.median(theirs):.0f} µs"
     return Row(figure, f"{ratios(ours, theirs):.2f} x", *bounds, f"{client}; {medians}")
+
+
+def _floors(runs: Runs, client: str) -> Row:
+    """What a bare server on the same loop takes: for the reply alone, and with looks at the files."""
+    names = ("redis", *FLOORS, "promptd")
+    medians = {
+        name: statistics.median(run.p50_us for run in runs[name, 1]) for name in names if runs[name, 1]
+    }
+    shown = ", ".join(f"{name} {p50_us:.0f}" for name, p50_us in medians.items())
+    ours, bare = ([run.p50_us for run in runs[name, 1]] for name in ("promptd", "proof"))
+    return Row(
+        "p50 against a bare uvloop server that only asks the proof, 10 KB, 1 connection",
+        f"{ratios(ours, bare):.2f} x",
+        "",
+        "",
+        f"{client}; p50 in µs: {shown}; benchmarks/floor.py",
+    )
 
 
 # -- values that never come again ----------------------------------------------------------------

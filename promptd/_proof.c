@@ -24,10 +24,14 @@ static signature look(const char *path) {
   return (signature){(uint64_t)-1, (uint64_t)errno, 0, 0, 0};
 }
 
-/* `paths`: `count` strings one after the other, each with its 0. Returns 1 if all are as in `before`. */
-int promptd_same(const char *paths, size_t count, const char *before) {
-  for (size_t at = 0; at < count; at++, paths += strlen(paths) + 1, before += sizeof(signature)) {
-    signature now = look(paths);
+/* `proof`: how many paths there are, their signatures, and the paths, each with its 0. 1 if all are as they were.
+ * Another way to call it needs another name: a file left over from an earlier build is then not used. */
+int promptd_holds(const char *proof) {
+  uint64_t count;
+  memcpy(&count, proof, sizeof count);
+  const char *before = proof + sizeof count, *path = before + count * sizeof(signature);
+  for (; count > 0; count--, path += strlen(path) + 1, before += sizeof(signature)) {
+    signature now = look(path);
     if (memcmp(&now, before, sizeof now) != 0) return 0;
   }
   return 1;

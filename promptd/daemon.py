@@ -14,7 +14,6 @@ import contextlib
 import gc
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from promptd.config import Config
 from promptd.engine.graph import strongly_connected
 from promptd.engine.library import Delta
 from promptd.engine.request import Request
-from promptd.errors import AlreadyRunning, ConfigError, PromptdError
+from promptd.errors import ConfigError
 from promptd.keeper import Keeper
 from promptd.monitor.beside import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
@@ -50,14 +49,13 @@ from promptd.upkeep import Upkeep
 from promptd.upkeep.rounds import Rounds
 from promptd.upkeep.watchdog import watch_ourselves
 
-EX_OK, EX_ALREADY_RUNNING, EX_CONFIG = 0, 75, 78  # sysexits.h
 RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a keeper is not made of
 INTERVALS = ("monitor.", "watch.reconcile_s")
-SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
-# Of stop_s: three quarters for requests in flight, then Busy is sent to those whose time is up, and the last
-# tenth is for ending the loops and writing the last snapshot.
-HEARD, SEEN_OUT = 0.75, 0.9
+# Of stop_s: seven tenths for requests in flight, one for sending Busy to those whose time is up and for last
+# bytes, two for ending the loops and writing the last snapshot: 0.1 s, but 0.6 s on a busy machine.
+HEARD, SEEN_OUT = 0.7, 0.8
+GARBAGE = (1_000, 5, 1_000)  # all that came since READY is gone through rarely: amid a scan it takes 40 ms
 LAST_WORDS_S = 0.25  # for sending Busy, however short stop_s is
 
 _log = log.get_logger("promptd.daemon")
@@ -191,6 +189,7 @@ class Daemon:
         self._set_timers()
         self.is_ready.set()
         gc.freeze()  # a full collection over what lives as long as we do stops the loop for 25 ms
+        gc.set_threshold(*GARBAGE)
         gc.enable()
         self._say_ready()
         self.spawn(self._get_warm(self.keeper))
@@ -374,39 +373,3 @@ class Daemon:
         self.keeper = self.handler.keeper = self.subscriptions.keeper = keeper
         await self.upkeep.take_over(keeper)
         self.subscriptions.look_at_all()
-
-
-def run(load: Load, environment: Mapping[str, str] = os.environ) -> int:
-    """Run a daemon until it is told to stop; returns the exit code (sysexits.h).
-
-    `load` gives the configuration, now and at each reload; it raises ConfigError.
-    """
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    try:
-        config = load()
-        log.configure(config.log.format, config.log.level)
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(_live(config, load, environment))
-    except AlreadyRunning as error:
-        return _refuse(error, EX_ALREADY_RUNNING)
-    except ConfigError as error:
-        return _refuse(error, EX_CONFIG)
-    return EX_OK
-
-
-async def _live(config: Config, load: Load, environment: Mapping[str, str]) -> None:
-    await Daemon(config, load, environment).live()
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """A loop of uvloop where there is one (CPython), else asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
-def _refuse(error: PromptdError, code: int) -> int:
-    print(f"promptd: {error.message}", file=sys.stderr)  # noqa: T201 - before there is a log, or instead of one
-    return code

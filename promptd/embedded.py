@@ -101,11 +101,8 @@ class Engine:
         """
         names = (name,) if isinstance(name, str) else tuple(name)
         request = request_of(names, variables, arguments, Options(**options))
-        sweep = Sweep(self.keeper.files)
-        prompt = self.keeper.current(request, sweep)
-        if prompt is not None:
-            return prompt
-        return flows.run(self.keeper, flows.assemble(self.keeper, request, sweep), self._progress)
+        flow = flows.assemble(self.keeper, request, Sweep(self.keeper.files))
+        return flows.run(self.keeper, flow, self._progress)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> bytes:
         """Answer a wire method: its result object as JSON. Raises PromptdError, also for bad parameters."""

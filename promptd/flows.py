@@ -6,7 +6,7 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +28,6 @@ from promptd.commands import (
     Scan,
 )
 from promptd.engine.component import Place, Reading
-from promptd.engine.fitting.lexicon import distinct
 from promptd.engine.library import Delta
 from promptd.engine.plan import Plan, plan
 from promptd.engine.request import Prompt, Request
@@ -37,6 +36,7 @@ from promptd.errors import PromptdError, UnknownComponent
 from promptd.files import Sweep
 from promptd.freshness import Attempt, Needs
 from promptd.keeper import Keeper
+from promptd.learning import learn
 from promptd.listing import Listing
 from promptd.loading import Progress
 from promptd.making.fitter import Words, Work
@@ -66,12 +66,11 @@ __all__ = [
     "satisfy",
     "warm",
 ]
-LEARN_AT_ONCE = 200  # components whose words are learnt in one go: some 50 ms in a thread
 READ_AT_ONCE = 100  # components that are applied in one go, which takes some 3 ms
 COUNT_AT_ONCE = (
     20  # texts that are counted in one go in the background: 10 ms, most without the interpreter lock
 )
-COMPARE_AT_ONCE = 2_000  # places that are compared or asked about in one go: 1 ms
+COMPARE_AT_ONCE = 1_000  # places that are compared or asked about in one go: half a millisecond
 MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the listing
 
 
@@ -87,7 +86,9 @@ class Closure:
 
 
 def assemble(keeper: Keeper, request: Request, sweep: Sweep) -> Flow[Prompt]:
-    """Assemble a prompt; reads what is stale or missing, phase by phase, until every fact holds."""
+    """A prompt that is held if it is true, else assemble it: what is stale or missing is read in phases."""
+    if held := keeper.current(request, sweep):
+        return held
     attempt = Attempt(request)
     try:
         while not isinstance(step := keeper.attempt(attempt, sweep), Prompt):
@@ -107,35 +108,8 @@ def _advance(keeper: Keeper, step: Needs | Work | Words, attempt: Attempt, sweep
         case Work(work, keep):
             keep((yield Compute(work)))
         case Words():
-            yield from _learn(keeper)
+            yield from learn(keeper)
     return sweep  # what was read for these was not read for the prompt
-
-
-def _learn(keeper: Keeper) -> Flow[None]:
-    """Learn the words of every component, so that strategies know what each is worth."""
-    lexicon = keeper.fitter.lexicon
-    if not lexicon.is_active:
-        if not keeper.is_complete:
-            yield Reconcile()
-        lexicon.begin(keeper.library.ids())
-    while ids := lexicon.unknown()[:LEARN_AT_ONCE]:
-        components = (keeper.library.get(id) for id in ids)
-        places = tuple(component.place for component in components if component is not None)
-        readings: list[Reading] = yield Read(places)
-        texts = {reading.place.id: reading.text or "" for reading in readings}
-        found = yield Compute(partial(_words_of, texts))
-        for id in ids:
-            lexicon.learn_words(id, found.get(id, ()))
-        keeper.apply([reading for reading in readings if _differs(keeper, reading)], preload=True)
-
-
-def _words_of(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    return {id: distinct(text) for id, text in texts.items()}
-
-
-def _differs(keeper: Keeper, reading: Reading) -> bool:
-    held = keeper.library.get(reading.place.id)
-    return held is None or held.digest != reading.digest
 
 
 def satisfy(keeper: Keeper, needs: Needs, attempt: Attempt, sweep: Sweep) -> Flow[Sweep]:
@@ -217,19 +191,31 @@ def reconcile(keeper: Keeper) -> Flow[Reconciled]:
     suspects = yield from _unlisted(keeper, listing, [*found.ids, *(place.id for place in differing)])
     yield from _let_go(keeper, listing, suspects, found)
     keeper.note_listing(listing)
+    yield from _forget(listing)
     return found.total(keeper.library.revision)
 
 
 def differences(keeper: Keeper, listing: Listing) -> Flow[list[Place]]:
     """The places a scan shows to differ from what is held: what a reconcile has to read."""
-    found = dict(listing.found)
-    held, differing = keeper.library.held(), list[Place]()
+    found = listing.found
+    held, known, differing = keeper.library.held(), set[Place](), list[Place]()
     while some := list(islice(held, COMPARE_AT_ONCE)):
-        for place, signature in some:
-            if found.pop(place, None) != signature or signature is None:
-                differing.append(place)
+        known.update(place for place, _ in some)
+        differing += [place for place, proof in some if proof is None or found.get(place) != proof]
         yield Pause()
-    return [*found, *differing]
+    listed, new = iter(found), list[Place]()
+    while places := list(islice(listed, COMPARE_AT_ONCE)):
+        new += [place for place in places if place not in known]
+        yield Pause()
+    return new + differing
+
+
+def _forget(listing: Listing) -> Flow[None]:
+    """Forget a listing: at once it would take 0.2 µs a file."""
+    while listing.found:
+        for _ in range(min(len(listing.found), COMPARE_AT_ONCE)):
+            listing.found.popitem()
+        yield Pause()
 
 
 def _recall(
@@ -262,11 +248,16 @@ def _unlisted(keeper: Keeper, listing: Listing, ids: Iterable[str]) -> Flow[list
 
 
 def _let_go(keeper: Keeper, listing: Listing, suspects: Iterable[str], found: Found) -> Flow[None]:
-    """Forget the strays; what comes forward from a later root may be one as well, or lead to others."""
-    gone: set[Place] = set()
+    """Forget the strays; what comes forward from a later root may be one as well, or lead to others.
+
+    Even to one that just went; but what goes a second time stays away, or this would never end.
+    """
+    once, gone = set[Place](), set[Place]()
     while strays := keeper.strays(listing, [*suspects, *found.ids]):
         keeper.apply(strays)
-        gone.update(reading.place for reading in strays)
+        places = {reading.place for reading in strays}
+        gone |= places & once
+        once |= places
         yield from _take_in(keeper, (), found, gone)
 
 

@@ -100,14 +100,14 @@ class Keeper:
     def current(self, request: Request, sweep: Sweep) -> Prompt | None:
         """The cached prompt if every fact it rests on holds in this sweep, else None."""
         prompt = self.prompts.peek(request)
-        if prompt is None or not self._stands(prompt, sweep):
+        if (
+            prompt is None
+            or not freshness.holds(prompt.facts, sweep, self.library.revision)
+            or (prompt.worth_version >= 0 and not self.fitter.is_current(prompt))
+        ):
             return None
         prompt.uses += 1
         return self.prompts.get(request)
-
-    def _stands(self, prompt: Prompt, sweep: Sweep) -> bool:
-        is_true = freshness.holds(prompt.facts, sweep, self.library.revision)
-        return is_true and (prompt.worth_version < 0 or self.fitter.is_current(prompt))
 
     def used_again(self, prompt: Prompt) -> None:
         """Count a further answer with a prompt that is current in the same sweep."""
@@ -134,6 +134,7 @@ class Keeper:
             if len(self._struck) >= MAX_STRUCK:
                 self._struck.clear()
             self._struck.add(request)
+            self.prompts.miss()
             self.fitter.note_prefix(request, stamp.prefix, stamp.stable_tokens, None)
             self._uses[outline.facts] += 1
         return struck

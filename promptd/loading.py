@@ -106,7 +106,8 @@ class Loader:
         self._is_closed = False
         self._looks = self._phases = self._errors = 0
         self._seconds = self._parse_s = self._read_s = 0.0
-        self._at_once = self._most_at_once = 0
+        self._at_once = 0
+        self._loads_at_once = Histogram()  # as each look begins, itself included
         self._load_us = Histogram()  # of a look with its parse, whatever it waited for
         self._counting = threading.Lock()  # phases may be loaded from several threads
 
@@ -122,7 +123,7 @@ class Loader:
     def _read(self, place: Place, was_filled: bool) -> _Timed:
         with self._counting:
             self._at_once += 1
-            self._most_at_once = max(self._most_at_once, self._at_once)
+            self._loads_at_once.record(self._at_once)
         try:
             look = self._look(place, was_filled)
             started = time.thread_time()
@@ -219,9 +220,9 @@ class Loader:
             round(1000 * self._read_s / looks, 4),
             round(1000 * self._parse_s / looks, 4),
             self._at_once,
-            self._most_at_once,
+            self._loads_at_once.statistics().maximum,
         )
 
     def histograms(self) -> dict[str, Histogram]:
         """What grows here; only to be copied."""
-        return {"load_us": self._load_us}
+        return {"load_us": self._load_us, "loads_at_once": self._loads_at_once}

@@ -19,16 +19,16 @@ _FIELDS = len(Signature._fields)
 _WORD = (1 << 64) - 1
 _NOTHING = Signature(0, 0, 0, 0, 0)  # no file has inode 0 on device 0
 
-Same = Callable[[bytes, int, bytes], int]
+Same = Callable[[bytes], int]
 
 
 def _helper() -> Same | None:
     """The compiled helper, if there is one for this machine."""
     try:
-        same = ctypes.CDLL(str(Path(__file__).with_name("_proof.so"))).promptd_same
+        same = ctypes.CDLL(str(Path(__file__).with_name("_proof.so"))).promptd_holds
     except (OSError, AttributeError):
         return None
-    same.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p)
+    same.argtypes = (ctypes.c_char_p,)
     same.restype = ctypes.c_int
     return same
 
@@ -40,13 +40,14 @@ IS_COMPILED = _same is not None
 class Proof:
     """Paths and their signatures; None is the signature of nothing and of a directory."""
 
-    __slots__ = ("_packed", "_paths", "_signatures", "_written")
+    __slots__ = ("_packed", "_paths", "_signatures")
 
     def __init__(self, paths: Sequence[str], signatures: Sequence[Signature | None]) -> None:
         self._paths = tuple(paths)
         self._signatures = tuple(signatures)
-        self._written = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        self._packed = b"".join(map(_packed, signatures))
+        # For the helper: how many there are, all signatures, all paths, each with a 0 at its end.
+        written = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        self._packed = struct.pack("=Q", len(paths)) + b"".join(map(_packed, signatures)) + written
 
     def __repr__(self) -> str:
         return f"<Proof of {len(self._paths)} paths>"
@@ -58,7 +59,7 @@ class Proof:
         """Look at every path now, and say whether all are what they were."""
         if _same is None:
             return self.holds_by_loop()
-        return _same(self._written, len(self._paths), self._packed) == 1
+        return _same(self._packed) == 1
 
     def holds_by_loop(self) -> bool:
         """The same without the helper."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from promptd import config, daemon, log
+from promptd import config, log, process
 from promptd.daemon import Daemon
 from promptd.errors import AlreadyRunning, ConfigError
 from tests.conftest import Library, Until
@@ -53,21 +53,21 @@ def test_a_refusal_is_one_sentence_and_a_code(
     def load() -> config.Config:
         raise error
 
-    assert daemon.run(load, {}) == code
+    assert process.run(load, {}) == code
     assert capsys.readouterr().err == f"promptd: {error}\n"
 
 
 def test_without_uvloop_it_runs_on_asyncios_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """On other interpreters than CPython there is none."""
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    loop = daemon._new_loop()
+    loop = process._new_loop()
     assert isinstance(loop, asyncio.SelectorEventLoop)
     loop.close()
 
 
 def test_with_uvloop_it_runs_on_that() -> None:
     """Where it is installed."""
-    loop = daemon._new_loop()
+    loop = process._new_loop()
     assert type(loop).__module__.startswith("uvloop")
     loop.close()
 
@@ -120,6 +120,6 @@ def test_a_whole_life_in_this_process(
         made.spawn(ask())
 
     monkeypatch.setattr(Daemon, "_say_ready", ready_and_asked)
-    assert daemon.run(lambda: config.load(None, environment, overrides), environment) == 0
+    assert process.run(lambda: config.load(None, environment, overrides), environment) == 0
     assert json.loads(answers[0])["result"]["text"] == "Hello.\n"
     assert json.loads((short / "state" / "health.json").read_text())["status"] == "stopped"

@@ -100,6 +100,21 @@ def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> N
     assert held(keeper) == held(keeper_of(first, roots=roots))
 
 
+def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None:
+    """Unusable and wanted by nobody it goes; the file that comes forward includes it, so it stays."""
+    first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
+    roots = [str(first), str(second)]
+    keeper = keeper_of(first, roots=roots)
+    (first / "d").symlink_to("d")
+    for name in ("d/c", "d/c.md"):
+        with pytest.raises(UnreadableComponent):
+            flows.run(keeper, flows.assemble(keeper, request_of((name,)), Sweep(keeper.files)))
+    library({"second/d/c.md": "<include>d/c</include>"})
+    flows.run(keeper, flows.reconcile(keeper))
+    assert "d/c" in keeper.library
+    assert held(keeper) == held(keeper_of(first, roots=roots))
+
+
 def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Library) -> None:
     """Asked for below a loop in the second root, then there in the first: only the first is held."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"

@@ -245,6 +245,7 @@ def test_a_matching_etag_is_answered_in_few_bytes(engine: Engine) -> None:
         "consistent": True,
     }
     assert call(engine, "assemble", name="part", etag="other") == whole
+    assert engine.keeper.statistics().prompts.misses == 1  # it is not made anew for that
 
 
 def test_get_gives_the_file_as_it_stands(engine: Engine) -> None:

@@ -19,6 +19,7 @@ from promptd.cli.source import config_option
 FILE_NAME = "health.json"
 SYSTEM_DIRECTORY = Path("/var/lib/promptd")  # StateDirectory= of the unit
 KNOWN_SCHEMA = 1
+NEEDED = ("status", "time", "version", "problems", "alerts", "health", "targets", "recommendations")
 OK, WARNING, CRITICAL = 0, 1, 2
 WORDS = ("OK", "WARNING", "CRITICAL")
 
@@ -81,6 +82,8 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} holds no health snapshot")
     if found.get("schema_version") != KNOWN_SCHEMA:
         raise ValueError(f"{path} has schema version {found.get('schema_version')}, not {KNOWN_SCHEMA}")
+    if missing := [name for name in NEEDED if name not in found]:
+        raise ValueError(f"{path} lacks {', '.join(missing)}")
     return found
 
 

@@ -39,7 +39,7 @@ def serve(
     Directories on the command line take the place of the [[roots]] of the configuration.
     """
     gc.disable()  # until the daemon is READY: a seventh of the time that imports take
-    from promptd import config, daemon
+    from promptd import config, process
 
     overrides = _overrides(directories, options)
 
@@ -51,7 +51,7 @@ def serve(
 
     if not directories and config_path is None and "PROMPTD_ROOTS" not in os.environ:
         raise click.UsageError(NO_ROOTS)
-    ctx.exit(daemon.run(load))
+    ctx.exit(process.run(load))
 
 
 def _overrides(directories: tuple[str, ...], options: dict[str, str | None]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ import click
 from promptd.cli import output
 from promptd.cli.source import Where, config_option, decode, open_source, socket_option
 
+# What is concluded from the counts has pages of its own.
+CONCLUSIONS = ("windows", "targets", "health", "trends", "alerts", "recommendations", "prompts", "components")
+
 
 @click.command(
     epilog="""\b
@@ -44,8 +47,12 @@ def page(socket: str, health: dict[str, Any]) -> Iterator[str]:
     yield f"promptd {health['version']}, pid {health['pid']}, {up}: {health['status']}"
     yield f"socket {socket}"
     yield from (f"problem: {each}" for each in health["problems"])
+    yield from (f"{each['severity']}: {each['sentence']}" for each in health["alerts"]["active"])
+    if (score := health["health"]["score"]) is not None:
+        yield f"health {score:g} of 100, grade {health['health']['grade']}; `promptd health` shows why"
     yield ""
-    rows = [(name, facts) for name, group in _groups(health) if (facts := list(_facts(group)))]
+    shown = {name: section for name, section in health.items() if name not in CONCLUSIONS}
+    rows = [(name, facts) for name, group in _groups(shown) if (facts := list(_facts(group)))]
     width = max((len(name) for name, _ in rows), default=0)
     yield from (f"{name:<{width}}  " + ", ".join(facts) for name, facts in rows)
 

@@ -108,6 +108,14 @@ class AsyncClient:
         """The health snapshot as of now."""
         return await self._ask(questions.plain("health"))
 
+    async def metrics(self) -> dict[str, Any]:
+        """Everything that is measured: `text` in Prometheus' format, and its `content_type`."""
+        return await self._ask(questions.plain("metrics"))
+
+    async def alerts(self) -> dict[str, Any]:
+        """What is wrong now, `active`, and what was, `history`."""
+        return await self._ask(questions.plain("alerts"))
+
     async def reload(self) -> dict[str, Any]:
         """Have the configuration read again, and wait until it is in force."""
         return await self._ask(questions.plain("reload"))

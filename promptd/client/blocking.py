@@ -109,6 +109,14 @@ class Client:
         """The health snapshot as of now."""
         return self._ask(questions.plain("health"))
 
+    def metrics(self) -> dict[str, Any]:
+        """Everything that is measured: `text` in Prometheus' format, and its `content_type`."""
+        return self._ask(questions.plain("metrics"))
+
+    def alerts(self) -> dict[str, Any]:
+        """What is wrong now, `active`, and what was, `history`."""
+        return self._ask(questions.plain("alerts"))
+
     def reload(self) -> dict[str, Any]:
         """Have the configuration read again, and wait until it is in force."""
         return self._ask(questions.plain("reload"))

@@ -182,7 +182,7 @@ class ServeConfig(_Section, frozen=True):
     ] = 10.0
     stop_s: Annotated[
         float,
-        _says("time for stopping; requests in flight get three quarters of it", ge=0, le=3_600),
+        _says("time for stopping; requests in flight get seven tenths of it", ge=0, le=3_600),
     ] = 5.0
 
 

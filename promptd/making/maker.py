@@ -65,10 +65,16 @@ class _Maker:
         self.known = {*fitter.rules.variables, *(name for name, _ in self.request.variables)}
         self.base, self.has_moved = self.ordered()
 
+    @property
+    def may_move(self) -> bool:
+        """True if the order is to be looked at."""
+        wanted = self.wish.options.stable_first
+        return wanted is not False and bool(wanted or self.outline.may_move)
+
     def ordered(self) -> tuple[Skeleton, bool]:
         """The skeleton in the order that caches best, as far as that is allowed."""
         wanted = self.wish.options.stable_first
-        if wanted is False or not (wanted or self.outline.may_move):
+        if not self.may_move:
             return self.outline.skeleton, False
         key = (wanted, *sorted(self.known))
         if key not in self.outline.ordered:
@@ -253,7 +259,8 @@ class _Maker:
 
     def notes(self, drawn: _Draw) -> tuple[records.Warning, ...]:
         notes = [*drawn.skeleton.notes, *drawn.filled.notes, *map(_unsteady, self.attempt.unsteady)]
-        notes += [note for card in self.outline.cards.values() for note in card.notes]
+        if self.may_move or not self.wish.is_plain:  # else nobody read the cards for this request
+            notes += [note for card in self.cards().values() for note in card.notes]
         if self.wish.options.stable_first and not self.has_moved and len(self.request.names) == 1:
             message = "nothing was moved: no component of this prompt allows it, or nothing would be gained"
             notes.append(Note("stable-first", message, self.outline.name, 0))

@@ -32,7 +32,6 @@ SUMS: Mapping[str, str] = {
     "money_saved": "savings.savings.money_saved",
     "missed_events": "upkeep.missed_events_total",
 }
-PEAKS: Mapping[str, str] = {"parallel_loads": "loader.most_at_once"}
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -150,7 +149,7 @@ def totals_of(sample: Sample) -> Totals:
     by_type = at(sample.sections, "requests.errors")
     for kind, count in by_type.items() if isinstance(by_type, Mapping) else ():
         sums[ERROR + kind] = count
-    gauges = {name: found for name, path in PEAKS.items() if (found := at(sample.sections, path)) is not None}
+    gauges: dict[str, float] = {}
     if (process := sample.process) is not None:
         sums["cpu_s"] = process.cpu_user_s + process.cpu_system_s
         gauges |= {"memory_bytes": process.rss_bytes, "descriptors": process.open_descriptors}
@@ -190,7 +189,7 @@ def figures(span_s: float, piece: Slice) -> Window:
         hit_ratio=Ratios(*(_hit_ratio(total, cache) for cache in CACHES)),
         lookups=total("served_hits") + total("served_misses"),
         loads=total("loads"),
-        parallel_loads_max=int(piece.peaks.get("parallel_loads", 0)),
+        parallel_loads_max=piece.histograms.get("loads_at_once", _EMPTY).statistics().maximum,
         tokens_served=total("tokens_served"),
         replies_with_strategy=total("replies") - total("replies_without_strategy"),
         tokens_baseline=total("tokens_baseline"),

@@ -76,7 +76,7 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "promptd health snapshot",
         **_table(properties),
-        "$defs": definitions,
+        "$defs": {name: _told(definition) for name, definition in definitions.items()},
     }
 
 
@@ -90,6 +90,11 @@ _HOTTEST: dict[str, Any] = {
 def _prompts() -> dict[str, Any]:
     table = {name: _rows(_POPULAR) for name in ("hottest", "most_expensive")}
     return _table({"tracked": {"type": "integer"}, **table})
+
+
+def _told(definition: dict[str, Any]) -> dict[str, Any]:
+    """A definition with its docstring on one line: Python 3.13 keeps another indentation than 3.11."""
+    return definition | {"description": " ".join(str(definition.get("description", "")).split())}
 
 
 def _table(properties: dict[str, Any]) -> dict[str, Any]:

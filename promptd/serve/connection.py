@@ -79,16 +79,17 @@ class Connection(asyncio.Protocol):
 
     def answer(self, call: Call, body: bytes) -> None:
         """Reply with a result that is JSON already; see peer.Peer."""
-        if call.id is None:
+        identity, size = call.id, len(body)
+        if identity is None:
             self._settle(call)
-        elif len(body) + len(call.id) + _ENVELOPE_BYTES > self._limits.max_reply_bytes:
-            self.fail(call, self._too_large(len(body)))
+        elif size + len(identity) + _ENVELOPE_BYTES > self._limits.max_reply_bytes:
+            self.fail(call, self._too_large(size))
         else:
             self._settle(call)
-            if len(body) <= _SPLICED_BYTES:
-                self._send(encode_result(call.id, body))
+            if size <= _SPLICED_BYTES:
+                self._send(encode_result(identity, body))
             else:
-                self._send(result_head(call.id), body, RESULT_TAIL)
+                self._send(result_head(identity), body, RESULT_TAIL)
 
     def fail(self, call: Call, error: PromptdError) -> None:
         """Reply with an error; see peer.Peer."""

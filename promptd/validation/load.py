@@ -15,6 +15,7 @@ from promptd.errors import Unavailable
 
 CHUNK_BYTES = 1 << 20
 REPLY_WITHIN_S = 30.0
+NEWLINE = ord("\n")
 ERROR_WITHIN = 80  # bytes from the start of a reply in which `"error"` stands, if it is one
 
 
@@ -67,9 +68,9 @@ def closed_loop(
             while not _is_over(len(took_ms), count, began, seconds):
                 for turn in _heard(selector):
                     took_ms.append(turn.took_ms)
-                    errors += b'"error"' in turn.reply[:ERROR_WITHIN]
+                    errors += turn.is_error
                     if on_reply is not None:
-                        on_reply(turn.reply)
+                        on_reply(turn.reply())
                     turn.ask(next(requests))
             return Timings(tuple(took_ms), errors, time.perf_counter() - began)
         finally:
@@ -95,32 +96,41 @@ def _heard(selector: selectors.BaseSelector) -> "Iterator[_Turn]":
 
 
 class _Turn:
-    """One connection: when it asked, what it has heard."""
+    """One connection: when it asked, what it has heard. The buffer is one for all: what is cheap stays so."""
+
+    _buffer = memoryview(bytearray(CHUNK_BYTES))
 
     def __init__(self, path: Path, selector: selectors.BaseSelector) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(REPLY_WITHIN_S)
         self.socket.connect(str(path))
         selector.register(self.socket, selectors.EVENT_READ, self)
-        self.reply = b""
         self.took_ms = 0.0
         self._asked_s = 0.0
         self._pieces: list[bytes] = []
 
     def ask(self, request: bytes) -> None:
         """Send the next request."""
+        self._pieces = []
         self._asked_s = time.perf_counter()
         self.socket.sendall(request)
 
     def hear(self) -> bool:
         """Take what has arrived; True if that completes the reply."""
-        piece = self.socket.recv(CHUNK_BYTES)
-        if not piece:
+        size = self.socket.recv_into(self._buffer)
+        if not size:
             raise Unavailable("the daemon closed the connection")
-        self._pieces.append(piece)
-        if not piece.endswith(b"\n"):
-            return False
-        self.took_ms = 1000 * (time.perf_counter() - self._asked_s)
-        self.reply = b"".join(self._pieces)
-        self._pieces = []
-        return True
+        is_whole = self._buffer[size - 1] == NEWLINE
+        if is_whole:
+            self.took_ms = 1000 * (time.perf_counter() - self._asked_s)
+        self._pieces.append(bytes(self._buffer[:size]))
+        return is_whole
+
+    def reply(self) -> bytes:
+        """The whole reply."""
+        return b"".join(self._pieces)
+
+    @property
+    def is_error(self) -> bool:
+        """True if the reply is an error."""
+        return b'"error"' in self._pieces[0][:ERROR_WITHIN]

@@ -75,7 +75,17 @@ def test_a_dead_daemon_is_visible(run: Run, tmp_path: Path) -> None:
     assert nowhere.out.startswith(b"PROMPTD CRITICAL - no snapshot: ")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"valid_until_unix_s": 1, "schema_version": 99}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1]",
+        "{}",
+        '{"valid_until_unix_s": 1, "schema_version": 99}',
+        '{"valid_until_unix_s": 9e9, "schema_version": 1}',
+    ],
+)
 def test_what_is_no_snapshot_is_critical(run: Run, tmp_path: Path, text: str) -> None:
     """Never a traceback, never OK."""
     path = tmp_path / "file"

@@ -19,6 +19,9 @@ def test_the_page_shows_every_group_of_numbers(daemon: FakeDaemon, run: Run) -> 
             "uptime_s": 61.04,
             "status": "degraded",
             "problems": ["the watcher is polling"],
+            "alerts": {"active": [{"severity": "high", "sentence": "memory: too much"}]},
+            "health": {"score": 92.5, "grade": "B", "terms": []},
+            "windows": {"1m": {"requests": 5}},
             "cache": {"entries": 1234, "misses": 0, "hits": {"total": 5}, "names": ["a", "b"], "none": []},
             "requests": {
                 "latency_ms": {"count": 3, "mean": 1.0, "p50": 0.5, "p99": 2.25},
@@ -34,6 +37,8 @@ def test_the_page_shows_every_group_of_numbers(daemon: FakeDaemon, run: Run) -> 
         "promptd 1.2.3, pid 42, up 61.0 s: degraded",
         f"socket {daemon.socket}",
         "problem: the watcher is polling",
+        "high: memory: too much",
+        "health 92.5 of 100, grade B; `promptd health` shows why",
         "",
         "cache       entries 1,234, names a, b",
         "cache hits  total 5",

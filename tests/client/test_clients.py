@@ -90,7 +90,7 @@ def test_assemble_sends_what_was_given(play: Play, open_client: Open, path: str)
         ("graph", (), {}),
         ("graph", ("a",), {"name": "a"}),
         *((name, (), {}) for name in ("check", "statistics", "health", "reload", "reconcile")),
-        *((name, (), {}) for name in ("ping", "version", "describe")),
+        *((name, (), {}) for name in ("ping", "version", "describe", "metrics", "alerts")),
     ],
 )
 def test_every_method_is_there(

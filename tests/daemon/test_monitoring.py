@@ -39,7 +39,8 @@ def daemon(start: Start, directory: Path) -> Daemon:
 
 
 def snapshot_of(daemon: Daemon) -> dict[str, Any]:
-    """The file as it is."""
+    """The file as it is, once there is one."""
+    daemon.wait_for((daemon.state / "health.json").exists)
     found: dict[str, Any] = json.loads((daemon.state / "health.json").read_bytes())
     return found
 

@@ -308,5 +308,9 @@ def test_stable_first_is_said_where_it_could_not_be() -> None:
 def test_bad_front_matter_is_a_warning() -> None:
     """A priority that is no number is reported where it matters."""
     files = FILES | {"b.md": FILES["b.md"].replace("---\n## Steps", "priority: high\n---\n## Steps")}
-    prompt = Kitchen(files).cook(budget=900)
+    kitchen = Kitchen(files)
+    before = kitchen.cook()
+    prompt = kitchen.cook(budget=900)
     assert any("`priority` is 'high'" in warning.message for warning in prompt.warnings)
+    again = kitchen.cook()  # where it does not matter nothing is said, whatever was asked before
+    assert (again.warnings, again.etag) == (before.warnings, before.etag) == ((), before.etag)

@@ -23,6 +23,7 @@ class House:
     cache: dict[str, Any] = field(default_factory=dict)
     latency_us: Histogram = field(default_factory=Histogram)
     load_us: Histogram = field(default_factory=Histogram)
+    loads_at_once: Histogram = field(default_factory=Histogram)
 
     def serve(self, times: int = 1, *, ms: float = 1.0, from_disk: int = 0, error: str = "") -> None:
         """Answer requests."""
@@ -33,9 +34,10 @@ class House:
         if error:
             self.errors[error] = self.errors.get(error, 0) + times
 
-    def load(self, times: int = 1, *, ms: float) -> None:
+    def load(self, times: int = 1, *, ms: float, at_once: int = 1) -> None:
         """Read components."""
         self.load_us.record(int(1000 * ms), times)
+        self.loads_at_once.record(at_once, times)
 
     def save(self, replies: int, baseline: int, saved: int) -> None:
         """Give replies with a strategy."""
@@ -65,5 +67,9 @@ class House:
                 open_descriptors=12,
                 threads=3,
             ),
-            histograms={"latency_us": self.latency_us.copy(), "load_us": self.load_us.copy()},
+            histograms={
+                "latency_us": self.latency_us.copy(),
+                "load_us": self.load_us.copy(),
+                "loads_at_once": self.loads_at_once.copy(),
+            },
         )

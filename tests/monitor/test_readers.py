@@ -17,6 +17,7 @@ VERSIONS = 20  # the writer did write meanwhile
 WRITER = """
 import asyncio, sys
 from pathlib import Path
+from promptd.claim import Claim
 from promptd.config import Config
 from promptd.monitor.beside import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
@@ -28,7 +29,8 @@ from tests.monitor.samples import House
 house, directory = House(), Path(sys.argv[1])
 sampler = Sampler({"log": lambda: {"padding": "x" * (house.requests * 37 % 40_000)}})
 beside = (HistoryWriter(History(directory, 100_000), 0.0), MetricsWriter(directory, "1.2.3"))
-snapshots = Snapshots(directory, sampler, About("1.2.3", 1), look=Observatory(Config()).look, beside=beside)
+look = Observatory(Config()).look
+snapshots = Snapshots(Claim(directory), sampler, About("1.2.3", 1), look=look, beside=beside)
 
 async def write():
     while True:

@@ -74,6 +74,17 @@ def test_figures_of_a_window() -> None:
     assert window.load_ms.count == 4
 
 
+def test_parallel_loads_are_those_of_the_window() -> None:
+    """Not the most there ever were."""
+    house, measures = House(), Measures()
+    house.load(3, ms=1, at_once=7)
+    minutes(house, measures, 2)
+    house.load(3, ms=1, at_once=2)
+    minutes(house, measures, 0.5)
+    assert measures.window("1m", house.now_s).parallel_loads_max == 2
+    assert measures.window("1h", house.now_s).parallel_loads_max == 7
+
+
 def test_an_exchanged_room_counts_anew() -> None:
     """A reload puts new counters in: what they hold came since, and nothing is negative."""
     house, measures = House(), Measures()

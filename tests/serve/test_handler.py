@@ -11,6 +11,7 @@ import pytest
 
 from promptd import flows, log
 from promptd.engine import component
+from promptd.engine.request import Prompt, Request
 from promptd.errors import Busy, InvalidParams, PromptdError, UnknownComponent
 from promptd.files import Files, Sweep
 from promptd.keeper import Keeper
@@ -245,7 +246,12 @@ async def test_a_bug_in_the_engine_costs_one_answer(aged: Keeper, monkeypatch: p
     """Also where it shows on the hot path, where no task stands between it and the turn."""
     table = Table(aged)
     await table.ask(call_of("assemble", name="commands/hello"))
-    monkeypatch.setattr(aged, "current", broken)
+    current = aged.current
+
+    def broken_for_one(request: Request, sweep: Sweep) -> Prompt | None:
+        return broken() if request.names == ("commands/hello",) else current(request, sweep)
+
+    monkeypatch.setattr(aged, "current", broken_for_one)
     table.turn(call_of("assemble", 5, name="commands/hello"), call_of("assemble", 6, name="commands/other"))
     await table.tasks.done()
     assert table.peer.errors[b"5"].type == "promptd.Internal"

@@ -30,13 +30,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One figure over time; `bound` is the target, drawn where it is near the data. `top` fixes the scale."""
+    """One figure over time; `bound` is the target, drawn where it is near the data. `top` fixes the scale.
+
+    `is_log`: powers of ten at equal steps, for times: a slow start does not hide what came after it.
+    """
 
     title: str
     lines: tuple[Line, ...]
     show: Show
     bound: float | None = None
     top: float | None = None
+    is_log: bool = False
 
 
 def draw(chart: Chart, history: Sequence[Mapping[str, Any]]) -> str:
@@ -74,17 +78,18 @@ def _svg(
     values: Sequence[float],
     history: Sequence[Mapping[str, Any]],
 ) -> str:
-    top = chart.top or nice(max(values))
+    ticks = _decades(values) if chart.is_log else _halves(chart.top or nice(max(values)))
+    low, top = ticks[0], ticks[-1]
     first, last = (float(history[at]["time_unix_s"]) for at in (0, -1))
     x = _scale(first, last, LEFT, WIDTH - RIGHT)
-    y = _scale(0.0, top, HEIGHT - BOTTOM, TOP)
-    parts = [*_axis(chart, top, y), *_times(first, last)]
-    if chart.bound is not None and 0 < chart.bound <= top:
+    y = _height(low, top, is_log=chart.is_log)
+    parts = [*_axis(chart, ticks, y), *_times(first, last)]
+    if chart.bound is not None and low < chart.bound <= top:
         at = y(chart.bound)
         parts.append(f'<line class="bound" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
     for number, (line, points) in enumerate(series):
         for run in _runs(points):
-            path = " ".join(f"{x(time):.1f},{y(min(value, top)):.1f}" for time, value in run)
+            path = " ".join(f"{x(time):.1f},{y(min(max(value, low), top)):.1f}" for time, value in run)
             if number == 0 and len(series) == 1 and len(run) > 1:
                 floor = HEIGHT - BOTTOM
                 ends = f"M{x(run[0][0]):.1f},{floor} L{path} L{x(run[-1][0]):.1f},{floor} Z"
@@ -103,11 +108,29 @@ def _scale(low: float, high: float, start: float, end: float) -> Callable[[float
     return lambda value: start + (end - start) * ((value - low) / span if span else 1.0)
 
 
-def _axis(chart: Chart, top: float, y: Callable[[float], float]) -> Iterator[str]:
-    for share in (0.0, 0.5, 1.0):
-        at = y(top * share)
+def _height(low: float, top: float, *, is_log: bool) -> Callable[[float], float]:
+    if not is_log:
+        return _scale(low, top, HEIGHT - BOTTOM, TOP)
+    scale = _scale(math.log10(low), math.log10(top), HEIGHT - BOTTOM, TOP)
+    return lambda value: scale(math.log10(value))
+
+
+def _halves(top: float) -> list[float]:
+    return [0.0, top / 2, top]
+
+
+def _decades(values: Sequence[float]) -> list[float]:
+    """The powers of ten around the values; below a thousandth nothing is told apart."""
+    least, most = (max(value, 1e-3) for value in (min(values), max(values)))
+    first, last = math.floor(math.log10(least)), math.ceil(math.log10(most))
+    return [10.0**power for power in range(first, max(last, first + 1) + 1)]
+
+
+def _axis(chart: Chart, ticks: Sequence[float], y: Callable[[float], float]) -> Iterator[str]:
+    for tick in ticks:
+        at = y(tick)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
-        label = escape(chart.show(top * share))
+        label = escape(chart.show(tick))
         yield f'<text x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{label}</text>'
 
 

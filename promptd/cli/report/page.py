@@ -95,7 +95,7 @@ def _charts(health: Mapping[str, Any]) -> Iterator[Chart]:
         Line("p95_ms", "p95", "s2", True),
         Line("p50_ms", "p50", "s1"),
     )
-    yield Chart("response time", times[::-1], _ms, bound("response_time", "maximum"))
+    yield Chart("response time", times[::-1], _ms, bound("response_time", "maximum"), is_log=True)
     served = (Line("hit_ratio", "of prompts", "s4"),)
     yield Chart("served from memory", served, _share, bound("hit_ratio", "minimum"), top=1.0)
     yield Chart("requests a second", (Line("requests_per_s", "requests/s", "s1"),), _plain)

@@ -109,7 +109,9 @@ def _insides(mould: Mould, segments: Segments) -> Iterable[_Inside]:
     for run, places in mould.parts_of():
         text = mould.runs[run]
         assert isinstance(text, str)
-        marks = sorted({mark for start, end in pairwise(places) for mark in _cuts(text, start, end)})
+        inside = {mark for start, end in pairwise(places) for mark in _cuts(text, start, end)}
+        between = {place for place in places[1:-1] if SAFE_CUT.match(text, max(place - 1, 0))}
+        marks = sorted(inside | between)
         if marks:
             sums = [0]
             for since, until in pairwise(marks):

@@ -57,6 +57,18 @@ def test_scales_end_at_a_round_number(value: float, top: float) -> None:
     assert nice(value) == pytest.approx(top)
 
 
+def test_times_stand_on_powers_of_ten() -> None:
+    """A slow start a thousand times above the rest does not press the rest flat; 0 is drawn at the floor."""
+    lines = (Line("p50_ms", "p50", "s1"),)
+    svg = draw(Chart("x", lines, lambda value: f"{value:g}", is_log=True), _history([900.0, 1.0, 2.0, 0.0]))
+    (line,) = _lines(svg)
+    heights = [y for _, y in line]
+    assert heights[1] - heights[2] > 5
+    assert heights[3] == max(heights)
+    for tick in ("0.001", "0.01", "0.1", "1", "10", "100", "1000"):
+        assert f">{tick}</text>" in svg
+
+
 def test_the_map_shows_what_is_shared() -> None:
     """An edge for each component of a prompt; what two of them include stands out; names are escaped."""
     prompts = [

@@ -1,0 +1,48 @@
+"""The floor under the daemon: a server of uvloop that knows its one reply, and looks at some files before it.
+
+    python -m benchmarks.floor SOCKET REPLY_FILE (echo|stat|proof) [PATH ...]
+
+`echo` only answers; `stat` calls os.stat for each path first; `proof` asks a Proof of them, as we do.
+What the daemon takes beyond these is its own.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from promptd.listing import signature_of
+from promptd.proof import Proof
+
+
+class _Answer(asyncio.Protocol):
+    def __init__(self, reply: bytes, look: Callable[[], object]) -> None:
+        self._reply = reply
+        self._look = look
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._write: Callable[[bytes], None] = transport.write  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self._look()
+        self._write(self._reply)
+
+
+def _look(what: str, paths: list[str]) -> Callable[[], object]:
+    if what == "stat":
+        return lambda: [os.stat(path) for path in paths]
+    return Proof(paths, [signature_of(path) for path in paths]).holds if what == "proof" else lambda: None
+
+
+async def _serve(path: str, reply: bytes, look: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_unix_server(lambda: _Answer(reply, look), path)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    socket, reply_file, what, *paths = sys.argv[1:]
+    uvloop.run(_serve(socket, Path(reply_file).read_bytes(), _look(what, paths)))
