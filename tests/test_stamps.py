@@ -115,12 +115,13 @@ def test_the_number_of_forms_in_a_name_is_no_number(tmp_path: Path) -> None:
             assert not is_struck(engine, {"name": name})
 
 
-def test_other_names_have_a_stamp_of_their_own(engine: Engine) -> None:
+def test_other_names_have_a_stamp_of_their_own(library: Path) -> None:
     """What is unused, empty or left as written depends on which names are given, not on their values."""
-    for names in (["name"], ["name", "task"], ["unused"]):
-        ask(engine, dict.fromkeys(names, "first"))
-        ask(engine, dict.fromkeys(names, "second"))
-    outline = engine.keeper._outlines.peek(("main",))
-    assert outline is not None
-    assert {("name",), ("name", "task"), ("unused",)} <= outline.stamps.keys()
-    assert engine.keeper.holds(outline.facts, Sweep(engine.keeper.files))
+    with Engine.open([library]) as engine:
+        for names in (["name"], ["name", "task"], ["unused"]):
+            ask(engine, dict.fromkeys(names, "first"))
+            ask(engine, dict.fromkeys(names, "second"))
+        outline = engine.keeper._outlines.peek(("main",))
+        assert outline is not None
+        assert {("name",), ("name", "task"), ("unused",)} <= outline.stamps.keys()
+        assert engine.keeper.holds(outline.facts, Sweep(engine.keeper.files))

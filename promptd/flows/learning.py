@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 
-from promptd.commands import Compute, Flow, Read, Reconcile
 from promptd.engine.component import Reading
 from promptd.engine.fitting.lexicon import distinct
+from promptd.flows.commands import Compute, Flow, Read, Reconcile
 from promptd.keeper import Keeper
 
 LEARN_AT_ONCE = 200  # components whose words are learnt in one go: some 50 ms in a thread
