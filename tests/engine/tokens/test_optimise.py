@@ -52,6 +52,9 @@ def _code(text: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=150, deadline=None)
 @given(text=texts)
+@example(
+    text="Validate the input first.\n<a><b>\nValidate the input first.\n</b></a>\n"
+)  # names said by tags alone
 def test_what_is_protected_is_kept(name: str, text: str) -> None:
     """Anchors and instructing units stand; information stays above the floor; it never costs tokens.
 

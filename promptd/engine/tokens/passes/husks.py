@@ -43,9 +43,9 @@ class _Finder:
                 continue
             for child in children:
                 if child not in self.gone and self.leads_nowhere(child):
-                    self.take(child, child.start, child.end)
+                    self.take(child, self.page.text[child.start : child.end])
             if self.is_empty(block, children):
-                self.take(block, block.start, block.head)
+                self.take(block, self.own(block))
 
     def leads_nowhere(self, block: Block) -> bool:
         """True for a lead-in whose list, or whose one block, has gone."""
@@ -60,21 +60,25 @@ class _Finder:
         if not self.page.is_removable(block.start, block.end):
             return False
         if block.kind == "element":
-            return is_bare_tag(self.page.text[block.start : block.head]) and self.is_said(
-                block.start, block.head
-            )
+            return is_bare_tag(self.page.text[block.start : block.head]) and self.is_said(self.own(block))
         return self.may_go(block.start, block.head)
 
     def may_go(self, start: int, end: int) -> bool:
         is_free = self.page.is_free(start, end) and not is_instructing(self.page.text[start:end])
-        return is_free and self.is_said(start, end)
+        return is_free and self.is_said(self.page.text[start:end])
 
-    def is_said(self, start: int, end: int) -> bool:
+    def own(self, block: Block) -> str:
+        """Its heading, or both its tags: the one does not stand elsewhere because of the other."""
+        text = self.page.text
+        foot = text[block.foot : block.end] if block.kind == "element" else ""
+        return f"{text[block.start : block.head]} {foot}"
+
+    def is_said(self, text: str) -> bool:
         """True if every word stands elsewhere too."""
-        own = Counter(words(self.page.text[start:end]))
+        own = Counter(words(text))
         return all(self.standing[word] > times for word, times in own.items())
 
-    def take(self, block: Block, start: int, end: int) -> None:
+    def take(self, block: Block, text: str) -> None:
         self.gone.add(block)
         self.husks.add(block)
-        self.standing.subtract(words(self.page.text[start:end]))
+        self.standing.subtract(words(text))
