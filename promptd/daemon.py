@@ -42,7 +42,7 @@ from promptd.serve.binding import adopt, bind
 from promptd.serve.handler import Handler
 from promptd.serve.listener import Listener
 from promptd.serve.subscriptions import Subscriptions
-from promptd.services import histograms_of, limits_of, services_of, sources_of
+from promptd.services import MAX_PROBLEMS, histograms_of, limits_of, services_of, sources_of
 from promptd.systemd import Notifier, listen_fds, watchdog_interval_s
 from promptd.tokenizer import Tokenizer
 from promptd.upkeep import Upkeep
@@ -200,6 +200,11 @@ class Daemon:
             socket=self.addresses[0],
             ms=round(1000 * self.uptime_s),
         )
+        self._log_problems()
+
+    def _log_problems(self) -> None:
+        for problem in self.keeper.problems[:MAX_PROBLEMS]:  # a root that is not there, above all
+            _log.warning("library", problem=problem)
 
     async def _prepare(self) -> None:
         """Watch first, then read: what changes during the first scan is then in a batch."""
@@ -325,6 +330,7 @@ class Daemon:
         await self._take_over(structs.replace(config, **kept), set(changed) - set(restart))
         self.config_error = ""
         _log.info("reloaded", changed=changed, restart=restart)
+        self._log_problems()
         return {
             "reloaded": True,
             "changed_keys": changed,

@@ -46,5 +46,5 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _refuse(error: PromptdError, code: int) -> int:
-    print(f"promptd: {error.message}", file=sys.stderr)  # noqa: T201 - before there is a log, or instead of one
+    print(f"promptd: error: {error.message}", file=sys.stderr)  # noqa: T201 - there is no log yet
     return code

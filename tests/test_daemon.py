@@ -54,7 +54,7 @@ def test_a_refusal_is_one_sentence_and_a_code(
         raise error
 
     assert process.run(load, {}) == code
-    assert capsys.readouterr().err == f"promptd: {error}\n"
+    assert capsys.readouterr().err == f"promptd: error: {error}\n"
 
 
 def test_without_uvloop_it_runs_on_asyncios_loop(monkeypatch: pytest.MonkeyPatch) -> None:

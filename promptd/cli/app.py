@@ -4,6 +4,7 @@ A command is found in `COMMANDS` and its module imported only then. `main` is th
 turns an exception into a message and an exit code; commands raise.
 """
 
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -147,6 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PromptdError as error:
         output.fail(error.message, *_hints(error))
         return exit_code(error)
+    except OSError as error:  # of stdout: the disk that it leads to is full
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+            raise
+        output.abandon_stdout()
+        output.fail(f"the output cannot be written: {error.strerror}")
+        return Exit.CANNOT_CREATE
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else Exit.SOFTWARE
 

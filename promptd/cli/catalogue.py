@@ -38,7 +38,7 @@ def list_components(glob: str | None, as_json: bool, where: Where) -> None:
     if output.is_terminal(sys.stdout):
         output.draw(_table(components))
     else:
-        output.emit("".join(f"{each['id']}\n" for each in components).encode())
+        output.emit_lines(each["id"] for each in components)
 
 
 def _table(components: list[dict[str, Any]]) -> Any:
@@ -52,7 +52,7 @@ def _table(components: list[dict[str, Any]]) -> Any:
     table.add_column("description", no_wrap=True, ratio=1)  # what is left of the line
     for each in components:
         counts = (f"{each[key]:,}" for key in ("size_bytes", "requires", "dependents"))
-        table.add_row(Text(each["id"]), *counts, _about(each))
+        table.add_row(Text(output.plain(each["id"])), *counts, _about(each))
     return table
 
 
@@ -61,8 +61,8 @@ def _about(component: dict[str, Any]) -> Any:
     from rich.text import Text
 
     if component.get("error"):
-        return Text(component["error"], "red")
-    return Text(component.get("description") or "", "dim")
+        return Text(output.plain(component["error"]), "red")
+    return Text(output.plain(component.get("description") or ""), "dim")
 
 
 @click.command(
@@ -82,15 +82,21 @@ def changes(since: str | None, as_json: bool, where: Where) -> None:
     One line a component: `+` or `-` and its id. Without a CLOCK, or if it is of a daemon that was restarted
     or reloaded since, everything is listed, and stderr says so.
     """
-    result = ask(where, "changes", {"since": since} if since else {})
+    if since is not None and not since.startswith("c:"):
+        raise click.BadParameter(
+            f"{since!r} is no clock: it is the `clock` of an earlier answer, as c:1f-2a-1:7"
+        )
+    result = ask(where, "changes", {"since": since} if since is not None else {})
     if as_json:
         output.emit_line(result)
         return
     reply = decode(result)
-    if since and reply["fresh_instance"]:
+    if since is None:
+        output.note(f"everything there is, as of {reply['clock']}: ask with that the next time")
+    elif reply["fresh_instance"]:
         output.warn(f"{since} is of another daemon or too old; this is the whole list")
-    lines = [f"+ {each['id']}\n" for each in reply["components"]] + [f"- {id}\n" for id in reply["removed"]]
-    output.emit("".join(lines).encode())
+    output.emit_lines([f"+ {each['id']}" for each in reply["components"]])
+    output.emit_lines([f"- {id}" for id in reply["removed"]])
 
 
 @click.command(
@@ -116,7 +122,7 @@ def deps(name: str, reverse: bool, tree: bool, depth: int | None, as_json: bool,
     if tree:
         output.draw(_tree(reply["tree"]))
     else:
-        output.emit("".join(f"{each}\n" for each in reply["ids"] if each != reply["name"]).encode())
+        output.emit_lines(each for each in reply["ids"] if each != reply["name"])
 
 
 def _tree(node: dict[str, Any]) -> Any:

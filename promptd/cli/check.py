@@ -44,7 +44,7 @@ def check(ctx: click.Context, directory: str | None, as_json: bool, where: Where
     if as_json:
         output.emit_line(result)
     else:
-        output.emit("".join(f"{line}\n" for line in lines(report, where.library)).encode())
+        output.emit_lines(lines(report, where.library))
     ctx.exit(Exit.OK if is_clean(report) else Exit.FINDINGS)
 
 

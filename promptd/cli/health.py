@@ -62,7 +62,7 @@ def health(is_check: bool, file: str | None, as_json: bool, config_path: str | N
     elif as_json:
         output.emit_line(json.dumps(snapshot))
     else:
-        output.emit("".join(f"{line}\n" for line in page(snapshot, verdict)).encode())
+        output.emit_lines(page(snapshot, verdict))
     return verdict.code if is_check else OK
 
 

@@ -7,7 +7,7 @@ process quietly. rich is imported by the functions that draw, not by this module
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 10_000  # a pipe has no width: nothing is wrapped, one fact stays on one line
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) != "\t"}
 PATIENCE_S = 0.3  # work shorter than this gets no progress bar
 Progress = Callable[[int, int], None]  # (done, total), both counts of files
 
@@ -35,6 +36,16 @@ def emit_line(text: str | bytes) -> None:
     """Write a result to stdout and end the line."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     emit(data + b"\n")
+
+
+def plain(text: str) -> str:
+    """Text with control characters escaped: the name of a file may hold them, and a terminal obeys them."""
+    return text.translate(_CONTROLS)
+
+
+def emit_lines(lines: Iterable[str]) -> None:
+    """Write results to stdout, each on one line whatever its text holds."""
+    emit("".join(f"{plain(line)}\n" for line in lines).encode("utf-8", "backslashreplace"))
 
 
 def warn(message: str) -> None:

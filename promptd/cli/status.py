@@ -38,7 +38,7 @@ def status(as_json: bool, socket: str | None, config_path: str | None) -> None:
         output.emit_line(b"{" + b",".join(members) + b"}")
         return
     lines = page(where.socket_path(), decode(answers["health"]))
-    output.emit("".join(f"{line}\n" for line in lines).encode())
+    output.emit_lines(lines)
 
 
 def page(socket: str, health: dict[str, Any]) -> Iterator[str]:

@@ -44,6 +44,7 @@ Examples:
 @strategy_option
 @model_option
 @variables_option
+@click.option("--args", "arguments", metavar="TEXT", help="Arguments, as typed after the command.")
 @json_option
 @source_options
 def budget(name: str, as_json: bool, where: Where, **options: Any) -> None:
@@ -116,6 +117,7 @@ Examples:
 @strategy_option
 @model_option
 @variables_option
+@click.option("--args", "arguments", metavar="TEXT", help="Arguments, as typed after the command.")
 @json_option
 @source_options
 def tokens(

@@ -111,8 +111,11 @@ def check(
         for component in components
         if component.error is not None
     )
+    scanned = tuple(_scan_problems(problems))
+    if not components:  # a root that is not there is no clean library
+        errors, scanned = scanned, ()
     warnings = (
-        *_scan_problems(problems),
+        *scanned,
         *(problem for component in components for problem in _warnings(component)),
     )
     return Report(

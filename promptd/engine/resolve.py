@@ -170,10 +170,14 @@ def _glob_matches(parts: Sequence[str], globs: Sequence[str]) -> bool:
 
 def nearest(name: str, ids: Iterable[str], limit: int = 3) -> list[str]:
     """The existing ids a mistyped name is most like, best first: whole paths, then last segments."""
-    wanted = name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()
-    by_path = process.extract(name, list(ids), scorer=fuzz.ratio, limit=4 * limit, score_cutoff=50)
-    scored = [
-        (-max(score, 0.97 * fuzz.ratio(wanted, id.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower())), id)
-        for id, score, _ in by_path
-    ]
+    known = list(ids)
+    stems = [_stem(id) for id in known]
+    by_path = process.extract(name, known, scorer=fuzz.ratio, limit=4 * limit, score_cutoff=50)
+    by_stem = process.extract(_stem(name), stems, scorer=fuzz.ratio, limit=4 * limit, score_cutoff=75)
+    found = {known[index] for _, _, index in (*by_path, *by_stem)}
+    scored = [(-max(fuzz.ratio(name, id), 0.97 * fuzz.ratio(_stem(name), _stem(id))), id) for id in found]
     return [id for _, id in sorted(scored)[:limit]]
+
+
+def _stem(name: str) -> str:
+    return name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()

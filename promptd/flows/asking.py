@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from promptd.engine.component import Place
 from promptd.engine.plan import Plan, plan
@@ -91,10 +92,11 @@ def _with_nearest(keeper: Keeper, error: UnknownComponent) -> Flow[UnknownCompon
     """
     name = str(error.details["name"])
     if keeper.is_complete:
-        near = yield from _existing(keeper, nearest(name, keeper.library.ids()))
+        found = yield Compute(partial(nearest, name, tuple(keeper.library.ids())))
+        near = yield from _existing(keeper, found)
     else:
         listing: Listing = yield Scan()
-        near = nearest(name, [place.id for place in listing.found])
+        near = yield Compute(partial(nearest, name, [place.id for place in listing.found]))
     meant = f"; did you mean {', '.join(near)}?" if near else "; `promptd list` shows all names"
     return UnknownComponent(f"{error.message}{meant}", name=error.details["name"], nearest=near)
 

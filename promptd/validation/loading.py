@@ -38,6 +38,7 @@ from promptd.validation.mix import Ask
 ROUNDS = 5
 ENOUGH_S = 8.0  # no further round is begun after this time: a large library is measured once
 FIRST_REQUESTS = 100
+EARLIER_REQUESTS = 1_000  # of the run before, from whose use counts the hot set is made
 
 
 class Loading(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,16 +69,26 @@ class HotSet(msgspec.Struct, frozen=True, kw_only=True):
     ms_with: float
 
 
-def measure(config: Config, asks: Sequence[Ask], progress: Progress | None = None) -> Loading:
-    """Load the library of `config` both ways, several times."""
+def measure(
+    config: Config, asks: Sequence[Ask], earlier: Sequence[Ask], progress: Progress | None = None
+) -> Loading:
+    """Load the library of `config` both ways, several times.
+
+    `asks` are the first requests after a restart, `earlier` those of the run before it.
+    """
     tokenizer = shared(config.tokens.encoding)
     tokenizer.load()
     with tempfile.TemporaryDirectory(prefix="promptd-validate-") as state:
-        return _measure(config, tokenizer, _Kept(Path(state)), asks, progress)
+        kept = _Kept(Path(state))
+        return _measure(config, tokenizer, kept, (asks, earlier), progress)
 
 
 def _measure(
-    config: Config, tokenizer: Tokenizer, kept: "_Kept", asks: Sequence[Ask], progress: Progress | None
+    config: Config,
+    tokenizer: Tokenizer,
+    kept: "_Kept",
+    asked: tuple[Sequence[Ask], Sequence[Ask]],
+    progress: Progress | None,
 ) -> Loading:
     first = _loaded(config, tokenizer)
     kept.keep(first)
@@ -107,7 +118,7 @@ def _measure(
         ready_s=ready,
         workers=loader.workers,
         mean_read_ms=loader.mean_read_ms,
-        hot_set=_hot_set(config, tokenizer, kept, asks),
+        hot_set=_hot_set(config, tokenizer, kept, *asked),
     )
 
 
@@ -117,6 +128,7 @@ class _Kept:
     def __init__(self, state: Path) -> None:
         self._counts = CountsFile(state)
         self._index = IndexFile(state)
+        self.uses: dict[str, float] = {}  # how often each was asked for, as hot.json has it
 
     def keep(self, keeper: Keeper) -> None:
         """Write down what a keeper with everything loaded knows."""
@@ -185,6 +197,7 @@ def _ready(config: Config, tokenizer: Tokenizer, kept: _Kept) -> Keeper:
     keeper = _keeper(config, tokenizer)
     kept.lend(keeper, with_index=True)
     flows.run(keeper, flows.reconcile(keeper))
+    keeper.hot.restore(kept.uses, age_s=0.0)
     flows.run(keeper, flows.warm(keeper))
     return keeper
 
@@ -204,8 +217,11 @@ def _drive(keeper: Keeper, flow: Flow[Any]) -> set[Place]:
         outcome = flows.perform(keeper, command)
 
 
-def _hot_set(config: Config, tokenizer: Tokenizer, kept: _Kept, asks: Sequence[Ask]) -> HotSet:
+def _hot_set(
+    config: Config, tokenizer: Tokenizer, kept: _Kept, asks: Sequence[Ask], earlier: Sequence[Ask]
+) -> HotSet:
     """The same first requests to keepers without a hot set and with it, in turns; the faster of two each."""
+    kept.uses = _uses(config, tokenizer, kept, earlier)
     ways = (_with(config, "cache", hot_set=0), config)
     tries = [[_first(way, tokenizer, kept, asks) for way in ways] for _ in range(2)]
     without, with_it = (min(results) for results in zip(*tries, strict=True))
@@ -218,19 +234,31 @@ def _hot_set(config: Config, tokenizer: Tokenizer, kept: _Kept, asks: Sequence[A
     )
 
 
+def _uses(config: Config, tokenizer: Tokenizer, kept: _Kept, asks: Sequence[Ask]) -> dict[str, float]:
+    """What a daemon that was asked this writes down of it."""
+    keeper = _ready(config, tokenizer, kept)
+    _ask_all(keeper, asks)
+    now_s = time.time()
+    keeper.fold_uses(now_s)
+    keeper.close()
+    return keeper.hot.weights(now_s)
+
+
 def _first(config: Config, tokenizer: Tokenizer, kept: _Kept, asks: Sequence[Ask]) -> tuple[int, float]:
     """Files read by the first requests of a restarted daemon, and the milliseconds all of them took."""
     keeper = _ready(config, tokenizer, kept)
     before, started = keeper.loader.statistics().looks, time.perf_counter()
-    for ask in asks:
-        request = request_of((ask.name,), ask.variables, options=Options(strategy="none"))
-        sweep = Sweep(keeper.files)
-        if keeper.current(request, sweep) is None:
-            flows.run(keeper, flows.assemble(keeper, request, sweep))
+    _ask_all(keeper, asks)
     took_ms = 1000 * (time.perf_counter() - started)
     reads = keeper.loader.statistics().looks - before
     keeper.close()
     return reads, took_ms
+
+
+def _ask_all(keeper: Keeper, asks: Sequence[Ask]) -> None:
+    for ask in asks:
+        request = request_of((ask.name,), ask.variables, options=Options(strategy="none"))
+        flows.run(keeper, flows.assemble(keeper, request, Sweep(keeper.files)))
 
 
 def _keeper(config: Config, tokenizer: Tokenizer) -> Keeper:

@@ -60,9 +60,9 @@ class Mix:
             new = {"arguments": f"{label} {number}"} if kind == "new" else {}
             yield line(number, "assemble", {"name": ask.name, "variables": ask.variables, **new})
 
-    def first(self, count: int) -> list[Ask]:
-        """The prompts of the first requests, as popular as in `lines`."""
-        draws = _Zipf(len(self.asks), random.Random(f"{self.seed} first"))
+    def first(self, count: int, *, label: str = "first") -> list[Ask]:
+        """The prompts of some requests, as popular as in `lines`; other labels give other draws."""
+        draws = _Zipf(len(self.asks), random.Random(f"{self.seed} {label}"))
         return [self.asks[draws.draw()] for _ in range(count)]
 
 

@@ -86,7 +86,9 @@ class Suite:
         )
 
     def _load(self, progress: Progress | None) -> None:
-        self.loading = loading.measure(self.config, self._mix.first(loading.FIRST_REQUESTS), progress)
+        asks = self._mix.first(loading.FIRST_REQUESTS)
+        earlier = self._mix.first(loading.EARLIER_REQUESTS, label="earlier")
+        self.loading = loading.measure(self.config, asks, earlier, progress)
 
     def _reduce(self, progress: Progress | None) -> None:
         self.reduction = reduction.measure(self.config, self._engine, self._mix.asks, self.sample, progress)

@@ -33,6 +33,19 @@ TREE: dict[str, Any] = {
 }
 
 
+def test_names_with_control_characters_stay_on_their_line(daemon: FakeDaemon, run: Run) -> None:
+    """A terminal would obey them, and a reader of lines would see two names."""
+    daemon.answers["list"] = {"components": [{"id": "a\x1b[2J\nb.md"}], "total": 1}
+    assert run("list").out == rb"a\x1b[2J\x0ab.md" + b"\n"
+
+
+def test_what_is_no_clock_is_explained(daemon: FakeDaemon, run: Run) -> None:
+    """By the rule it breaks, in words."""
+    found = run("changes", "yesterday")
+    assert found.code == 64
+    assert "the `clock` of an earlier answer" in found.err
+
+
 def test_a_list_in_a_pipe_is_one_id_a_line(daemon: FakeDaemon, run: Run) -> None:
     """Other programs get ids and nothing else."""
     daemon.answers["list"] = LISTING
@@ -97,10 +110,11 @@ def test_changes_are_one_line_each(daemon: FakeDaemon, run: Run) -> None:
 
 
 def test_a_clock_that_says_nothing_is_spoken_of(daemon: FakeDaemon, run: Run) -> None:
-    """Who asked with a clock is told that this is everything; who asked without one knows."""
+    """Who asked with a clock is told that this is everything, who asked without one what to ask with next."""
     daemon.answers["changes"] = CHANGES | {"fresh_instance": True, "removed": []}
     assert "c:0:7 is of another daemon or too old" in run("changes", "c:0:7").err
-    assert run("changes") == (0, b"+ a.md\n+ b.md\n", "")
+    note = "everything there is, as of c:1a:9: ask with that the next time\n"
+    assert run("changes") == (0, b"+ a.md\n+ b.md\n", note)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(latency, "SECONDS", 0.1)
     monkeypatch.setattr(caching, "REQUESTS", 100)
     monkeypatch.setattr(loading, "ROUNDS", 1)
+    monkeypatch.setattr("promptd.validation.judging.SHORT_S", 0.0)
     for name, text in FILES.items():
         path = tmp_path / "library" / name
         path.parent.mkdir(parents=True, exist_ok=True)

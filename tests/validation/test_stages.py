@@ -40,13 +40,14 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
 def test_loading_is_taken_apart_without_a_rest(config: configuration.Config) -> None:
     """The four contributions add up to what was saved, and both loaders saw every file."""
     with Engine.open(config=config) as engine:
-        asks = mix.prepare(engine, config.library.prompts, seed=1).first(10)
-    found = loading.measure(config, asks)
+        found_mix = mix.prepare(engine, config.library.prompts, seed=1)
+    found = loading.measure(config, found_mix.first(10), found_mix.first(20, label="earlier"))
     kept = found.by_kept_counts + found.by_kept_index
     parts = found.by_distinct_segments + found.by_concurrency + kept
     assert found.saved_share == pytest.approx(parts)
     assert found.saved_share == pytest.approx(1 - found.promptd_s / found.plain_s)
     assert (found.files, found.hot_set.requests) == (4, 10)
+    assert found.hot_set.reads_with <= found.hot_set.reads_without
 
 
 def test_strategies_are_held_against_none(config: configuration.Config) -> None:
