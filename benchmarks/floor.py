@@ -34,7 +34,7 @@ class _Answer(asyncio.Protocol):
 def _look(what: str, paths: list[str]) -> Callable[[], object]:
     if what == "stat":
         return lambda: [os.stat(path) for path in paths]
-    return Proof(paths, [signature_of(path) for path in paths]).holds if what == "proof" else lambda: None
+    return Proof([(path, signature_of(path)) for path in paths]).holds if what == "proof" else lambda: None
 
 
 async def _serve(path: str, reply: bytes, look: Callable[[], object]) -> None:

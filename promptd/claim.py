@@ -8,6 +8,7 @@ ends. Blocking, for microseconds.
 import errno
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 FILE_NAME = "lock"
@@ -20,6 +21,7 @@ class Claim:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._lock: int | None = None
+        self._taking = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<Claim on {self.directory}, {'held' if self._lock is not None else 'not held'}>"
@@ -29,8 +31,18 @@ class Claim:
 
         Raises OSError: another daemon has it (EBUSY), or the directory cannot be written.
         """
-        if self._lock is None:
-            self._lock = self._take()
+        with self._taking:  # snapshots and use counts are written in threads
+            if self._lock is not None and not self._is_in_place(self._lock):
+                self.release()
+            if self._lock is None:
+                self._lock = self._take()
+
+    def _is_in_place(self, lock: int) -> bool:
+        """False if the file was removed: then whoever comes next locks another one of that name."""
+        try:
+            return os.path.samestat(os.fstat(lock), os.lstat(self.directory / FILE_NAME))
+        except FileNotFoundError:
+            return False
 
     def _take(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

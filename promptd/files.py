@@ -21,7 +21,7 @@ from promptd.engine.component import Place, Signature
 from promptd.engine.request import Facts
 from promptd.engine.resolve import Names
 from promptd.errors import ComponentError, ComponentTooLarge, EncodingError, OutsideRoot, UnreadableComponent
-from promptd.listing import Listing, real_path_of, signature_from, signature_of
+from promptd.listing import Listing, real_path_of, signature_from, signature_of, way_of
 
 MAX_READ_ATTEMPTS = 3
 TORN_WAIT_S, TORN_STEP_S = 0.1, 0.005
@@ -64,6 +64,18 @@ class Files:
     def path(self, place: Place) -> str:
         """The path of a place."""
         return f"{self.roots[place.root]}/{place.id}"
+
+    def ways(self, places: Iterable[Place]) -> tuple[str, ...]:
+        """Each directory below a root through which places are reached, and those that are links."""
+        found: dict[str, None] = {}
+        for root, id in places:
+            if os.path.islink(path := f"{self.roots[root]}/{id}"):
+                found[path] = None
+            directory = id.rpartition("/")[0]
+            while directory and (way := f"{self.roots[root]}/{directory}") not in found:
+                found[way] = None
+                directory = directory.rpartition("/")[0]
+        return tuple(found)
 
     def places(self, path: str) -> list[Place]:
         """The places a path denotes: one for each root it lies below."""
@@ -197,7 +209,9 @@ class Files:
 
     def scan(self) -> Listing:
         """List every component file below the roots, with its signature, in a fixed order."""
-        return listing.scan(self.roots, self.names, self.is_inside, self.max_files)
+        order = next(_orders)
+        found = listing.scan(self.roots, self.names, self.is_inside, self.max_files)
+        return replace(found, order=order)
 
     def directories(self, below: str | None = None) -> dict[str, str]:
         """Where each directory of the library really is, by its path. Looks at no file.
@@ -227,13 +241,14 @@ class Sweep:
     were found to hold, and at which revision of the library.
     """
 
-    __slots__ = ("_looks", "files", "held", "seen")
+    __slots__ = ("_looks", "_ways", "files", "held", "seen")
 
     def __init__(self, files: Files) -> None:
         self.files = files
         self.seen: dict[str, Signature | None] = {}
         self.held: dict[Facts, int] = {}
         self._looks: dict[Place, Look] = {}
+        self._ways: dict[str, tuple[Signature | None, bool]] = {}
 
     def __repr__(self) -> str:
         return f"<Sweep of {len(self.seen)} paths, {len(self._looks)} looks>"
@@ -268,6 +283,28 @@ class Sweep:
         is_same = facts.proof()
         files.observe_stats(len(facts.paths), time.perf_counter() - started)
         return is_same
+
+    def way(self, path: str) -> Signature | None:
+        """What stands at a directory or a link itself, as it was when `are_inside` was asked of it."""
+        return self._ways[path][0]
+
+    def are_inside(self, ways: Iterable[str]) -> bool:
+        """True if none of these directories and links is by now a symlink that leads out of the library.
+
+        A directory that was moved away and linked to leaves the signatures of its files as they were.
+        """
+        for path in ways:
+            if path not in self._ways:
+                self._ways[path] = (
+                    way_of(path),
+                    self._is_inside(path),
+                )  # in this order: what changes between differs
+            if not self._ways[path][1]:
+                return False
+        return True
+
+    def _is_inside(self, way: str) -> bool:
+        return not os.path.islink(way) or self.files.is_inside(f"{os.path.realpath(way)}/")
 
     def looked(self, place: Place) -> Look | None:
         """What was read of a place in this sweep, if it was."""

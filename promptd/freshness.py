@@ -85,7 +85,7 @@ def holds(facts: Facts, sweep: Sweep, revision: int) -> bool:
 
 
 def _hold_one_by_one(facts: Facts, sweep: Sweep, revision: int) -> bool:
-    if unswept(facts, sweep):
+    if unswept(facts, sweep) or not sweep.are_inside(facts.ways):
         return False
     seen = sweep.seen
     for component, digest, path in facts.files:
@@ -96,7 +96,8 @@ def _hold_one_by_one(facts: Facts, sweep: Sweep, revision: int) -> bool:
     if not all(seen[path] is None for path, _ in facts.absent):
         return False
     if not any(component.is_racy for component, _, _ in facts.files):
-        facts.proof = Proof(facts.paths, [seen[path] for path in facts.paths]).holds
+        ways = [(path, sweep.way(path)) for path in facts.ways]
+        facts.proof = Proof([(path, seen[path]) for path in facts.paths], ways).holds
         facts.proved_at = revision
     return True
 
@@ -124,7 +125,8 @@ def _stale(facts: Facts, sweep: Sweep) -> Iterable[Place]:
     """The places whose facts do not hold any more."""
     for component, _, path in facts.files:
         is_other = sweep.signature(path) != component.signature
-        if is_other or (component.is_racy and _is_refuted(component, sweep)):
+        is_out = component.error is None and not sweep.are_inside(sweep.files.ways([component.place]))
+        if is_other or is_out or (component.is_racy and _is_refuted(component, sweep)):
             yield component.place
     yield from (place for path, place in facts.absent if sweep.signature(path) is not None)
 

@@ -129,8 +129,11 @@ class Keeper:
             return None
         self._outlines.get(request.names)
         limits = self.config.library.max_prompt_bytes // 4, self.config.tokens.max_context_tokens
-        struck = stamp.strike(dict(request.variables), *limits)
-        if struck is not None:
+        found = stamp.strike(dict(request.variables), *limits)
+        struck = None
+        if found is not None:
+            struck, tokens = found
+            self.fitter.struck(request, outline.facts, tokens)
             if len(self._struck) >= MAX_STRUCK:
                 self._struck.clear()
             self._struck.add(request)
@@ -221,7 +224,8 @@ class Keeper:
         absent = tuple((path(place), place) for place in found.absent)
         paths = (*(at for _, _, at in files), *(at for at, _ in absent))
         ids = frozenset((*(component.id for component in components), *(place.id for place in found.absent)))
-        return Facts(files, absent, paths, ids)
+        ways = self.files.ways(component.place for component in components if component.error is None)
+        return Facts(files, absent, paths, ids, ways)
 
     def holds(self, facts: Facts, sweep: Sweep) -> bool:
         """True if nothing in the facts has changed on disk since it was read."""

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from errno import ENAMETOOLONG
+from errno import ENAMETOOLONG, EXDEV
 from operator import attrgetter
 
 from promptd.engine.component import Place, Signature
@@ -32,13 +32,15 @@ IsInside = Callable[[str], bool]
 class Listing:
     """One scan of all roots. `problems` are sentences about what could not be listed.
 
-    `links` are those of the found that are reached through a symlink of their own.
+    `links` are those of the found that are reached through a symlink of their own; `order` is that of a look
+    which began with the scan.
     """
 
     found: dict[Place, Signature]
     directories: tuple[str, ...]
     problems: tuple[str, ...] = ()
     links: frozenset[Place] = frozenset()
+    order: int = 0
 
 
 def scan(roots: Sequence[str], names: Names, is_inside: IsInside, max_files: int) -> Listing:
@@ -134,6 +136,8 @@ class _Walk:
             self.links.add(place)
         try:
             self.found[place] = signature_from(entry.stat())
+            if place in self.links and not self.is_inside(os.path.realpath(f"{directory}/{entry.name}")):
+                self.found[place] = Signature.unseen(EXDEV)  # whatever it is: what it was is no proof
         except _NOTHING_THERE:
             return  # a dangling symlink, or gone meanwhile
         except OSError as problem:
@@ -188,6 +192,14 @@ def signature_of(path: str) -> Signature | None:
     except OSError as problem:
         return unseen(problem)
     return None if found.st_mode & _KIND == stat.S_IFDIR else signature_from(found)
+
+
+def way_of(path: str) -> Signature | None:
+    """The signature of what stands at a path itself, be it a directory or a link; None if nothing does."""
+    try:
+        return signature_from(os.lstat(path))
+    except OSError as problem:
+        return unseen(problem)
 
 
 def unseen(problem: OSError) -> Signature | None:

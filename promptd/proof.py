@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from promptd.engine.component import Signature
-from promptd.listing import fields_of, unseen
+from promptd.listing import signature_of, way_of
 
 _FIELDS = len(Signature._fields)
 _WORD = (1 << 64) - 1
@@ -25,7 +25,7 @@ Same = Callable[[bytes], int]
 def _helper() -> Same | None:
     """The compiled helper, if there is one for this machine."""
     try:
-        same = ctypes.CDLL(str(Path(__file__).with_name("_proof.so"))).promptd_holds
+        same = ctypes.CDLL(str(Path(__file__).with_name("_proof.so"))).promptd_stands
     except (OSError, AttributeError):
         return None
     same.argtypes = (ctypes.c_char_p,)
@@ -37,20 +37,24 @@ _same = _helper()
 IS_COMPILED = _same is not None
 
 
+Seen = Sequence[tuple[str, Signature | None]]
+
+
 class Proof:
-    """Paths and their signatures; None is the signature of nothing and of a directory."""
+    """Paths and their signatures, as `signature_of` gives them; of `ways` as `way_of` does."""
 
-    __slots__ = ("_packed", "_paths", "_signatures")
+    __slots__ = ("_packed", "_paths", "_ways")
 
-    def __init__(self, paths: Sequence[str], signatures: Sequence[Signature | None]) -> None:
-        self._paths = tuple(paths)
-        self._signatures = tuple(signatures)
-        # For the helper: how many there are, all signatures, all paths, each with a 0 at its end.
-        written = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        self._packed = struct.pack("=Q", len(paths)) + b"".join(map(_packed, signatures)) + written
+    def __init__(self, paths: Seen, ways: Seen = ()) -> None:
+        self._paths, self._ways = tuple(paths), tuple(ways)
+        # For the helper: how many there are and how many ways, all signatures, all paths, each with its 0.
+        seen = (*self._paths, *self._ways)
+        written = b"".join(os.fsencode(path) + b"\0" for path, _ in seen)
+        signatures = b"".join(_packed(signature) for _, signature in seen)
+        self._packed = struct.pack("=QQ", len(seen), len(self._ways)) + signatures + written
 
     def __repr__(self) -> str:
-        return f"<Proof of {len(self._paths)} paths>"
+        return f"<Proof of {len(self._paths)} paths and {len(self._ways)} ways>"
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -63,15 +67,9 @@ class Proof:
 
     def holds_by_loop(self) -> bool:
         """The same without the helper."""
-        look = os.stat
-        for path, signature in zip(self._paths, self._signatures, strict=True):
-            try:
-                if fields_of(look(path)) != signature:
-                    return False
-            except OSError as problem:
-                if unseen(problem) != signature:
-                    return False
-        return True
+        return all(signature_of(path) == signature for path, signature in self._paths) and all(
+            way_of(path) == signature for path, signature in self._ways
+        )
 
 
 def _packed(signature: Signature | None) -> bytes:

@@ -4,11 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from promptd.claim import FILE_NAME, Claim
+from promptd.upkeep.counts import CountsFile
+from promptd.upkeep.index import IndexFile, Writing
 
 HOLD = """
 import sys
@@ -72,3 +75,46 @@ def test_without_the_directory_there_is_no_claim(tmp_path: Path) -> None:
     claim.directory.mkdir()
     claim.assert_held()
     claim.release()
+
+
+def test_a_claim_whose_file_was_removed_is_taken_again(tmp_path: Path) -> None:
+    """Whoever comes next locks another file of that name: then the first has to give way."""
+    first, second = Claim(tmp_path), Claim(tmp_path)
+    first.assert_held()
+    (tmp_path / "lock").unlink()
+    second.assert_held()
+    with pytest.raises(OSError, match="another promptd"):
+        first.assert_held()
+    second.release()
+
+
+def test_threads_of_one_daemon_do_not_refuse_each_other(tmp_path: Path) -> None:
+    """Snapshot and use counts are written in threads."""
+    refused: list[OSError] = []
+
+    def take(claim: Claim, together: threading.Barrier) -> None:
+        together.wait()
+        try:
+            claim.assert_held()
+        except OSError as problem:
+            refused.append(problem)
+
+    for _ in range(100):
+        claim, together = Claim(tmp_path), threading.Barrier(2)
+        threads = [threading.Thread(target=take, args=(claim, together)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        claim.release()
+    assert not refused
+
+
+def test_the_second_daemon_writes_no_index_and_no_counts(tmp_path: Path) -> None:
+    """Whoever has the claim writes, and nobody else."""
+    first, second = Claim(tmp_path), Claim(tmp_path)
+    first.assert_held()
+    assert not IndexFile(tmp_path, second).write(Writing(()))
+    CountsFile(tmp_path, second).write("x", {})
+    assert {path.name for path in tmp_path.iterdir()} == {"lock"}
+    first.release()

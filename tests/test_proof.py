@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from promptd import proof
-from promptd.listing import signature_of
+from promptd.listing import signature_of, way_of
 from promptd.proof import Proof
 
 WAYS = [
@@ -24,7 +24,7 @@ Way = Callable[[Proof], bool]
 def proof_of(*paths: Path) -> Proof:
     """A proof of what is there now."""
     written = [str(path) for path in paths]
-    return Proof(written, [signature_of(path) for path in written])
+    return Proof([(path, signature_of(path)) for path in written])
 
 
 def place(root: Path) -> dict[str, Path]:
@@ -120,3 +120,17 @@ def test_without_the_helper_the_loop_is_asked(tmp_path: Path, monkeypatch: pytes
     assert found.holds()
     (tmp_path / "a").write_text("more")
     assert not found.holds()
+
+
+@pytest.mark.parametrize("holds", WAYS)
+def test_a_way_is_what_stands_there_itself(tmp_path: Path, holds: Way) -> None:
+    """A directory that was moved and linked to is another way to the same files."""
+    way = str(tmp_path / "directory")
+    (tmp_path / "directory").mkdir()
+    found = Proof([], [(way, way_of(way))])
+    assert holds(found)
+    (tmp_path / "directory").rename(tmp_path / "moved")
+    assert not holds(found)
+    (tmp_path / "directory").symlink_to("moved")
+    assert not holds(found)
+    assert holds(Proof([], [(way, way_of(way))]))

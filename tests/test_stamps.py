@@ -1,5 +1,6 @@
 """Stamps: what is struck for new values is byte for byte what is made and encoded for them otherwise."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,15 @@ def test_other_names_have_a_stamp_of_their_own(library: Path) -> None:
         assert outline is not None
         assert {("name",), ("name", "task"), ("unused",)} <= outline.stamps.keys()
         assert engine.keeper.holds(outline.facts, Sweep(engine.keeper.files))
+
+
+def test_struck_replies_are_replies(tmp_path: Path) -> None:
+    """Nothing is kept of them, and they are counted all the same."""
+    (tmp_path / "v.md").write_text("hello {{a}}\n")
+    with Engine.open(tmp_path) as engine:
+        tokens = [
+            json.loads(engine.call("assemble", {"name": "v", "variables": {"a": f"x{n}"}}))["tokens"]
+            for n in range(5)
+        ]
+        assert engine.keeper.savings().prompts.replies == 5
+        assert engine.keeper.savings().tokens_served == sum(tokens)

@@ -55,8 +55,12 @@ class Index:
         if dialects in self._by_content:
             self._by_content[dialects] |= {entry.digest: entry.parsed for entry in entries}
 
-    def proved(self, found: Iterable[tuple[Place, Signature]], max_bytes: int) -> list[Reading]:
+    def proved(
+        self, found: Iterable[tuple[Place, Signature]], max_bytes: int, order: int = 0
+    ) -> list[Reading]:
         """Readings of those of the places that are what they were; the signatures are as of now.
+
+        `order` is when these were looked at: whoever looked at a place later knows better.
 
         A file above `max_bytes` is none of them: the limit may have been another one. Those without
         directives come first, so that most others find what they pull in. About 1 µs a place.
@@ -66,7 +70,9 @@ class Index:
             entry = self._by_place.get(place)
             if entry is None or entry.signature != signature or signature.size > max_bytes:
                 continue
-            reading = Reading(place, signature, entry.read_at_ns, entry.digest, None, entry.parsed)
+            reading = Reading(
+                place, signature, entry.read_at_ns, entry.digest, None, entry.parsed, order=order
+            )
             if reading.is_proved_by_signature:
                 readings.append(reading)
         self.recalled += len(readings)

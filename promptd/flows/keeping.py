@@ -84,7 +84,7 @@ def _recall(
         return differing
     found_now, links = listing.found, listing.links
     seen = ((place, found_now[place]) for place in differing if place in found_now and place not in links)
-    known: list[Reading] = yield Compute(partial(index.proved, seen, keeper.files.max_bytes))
+    known: list[Reading] = yield Compute(partial(index.proved, seen, keeper.files.max_bytes, listing.order))
     for at in range(0, len(known), READ_AT_ONCE):
         found.take(keeper.apply(known[at : at + READ_AT_ONCE]))
         yield Pause()

@@ -164,6 +164,11 @@ class Fitter:
             )
         )
 
+    def struck(self, request: Request, facts: Facts, tokens: int) -> None:
+        """Count a reply of which no prompt is kept."""
+        ids = tuple(component.id for component, _, _ in facts.files)
+        self.popular.use(Popular(", ".join(request.names), ids, 1, tokens))
+
     def statistics(self) -> FitterStatistics:
         """A frozen record of the counts; uses of prompts that are held are folded in by the keeper."""
         popular = self.popular.statistics()

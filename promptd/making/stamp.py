@@ -88,8 +88,8 @@ class Stamp:
         entry = msgspec.structs.replace(entry, tokens=tokens, span=(_NUMBER, _NUMBER))
         return _encode(entry).replace(b"%", b"%%").replace(_DIGITS, b"%d")
 
-    def strike(self, values: Mapping[str, str], max_chars: int, max_tokens: int) -> bytes | None:
-        """The reply for these values but for its end, see `encode_prompt`; None if that may be too large."""
+    def strike(self, values: Mapping[str, str], max_chars: int, max_tokens: int) -> tuple[bytes, int] | None:
+        """The reply for these values but for its end, and its tokens; None if that may be too large."""
         mould = self._mould
         filled_in = tuple(text if name is None else values[name] for _, name, text in self._slots)
         texts: list[str] = mould.runs.copy()  # type: ignore[assignment] # slots are replaced in the next line
@@ -108,4 +108,5 @@ class Stamp:
         etag = hashlib.sha256(b'["%b",%b,%b]' % (digest, manifest, self._warnings)).hexdigest()[:32].encode()
         head = b'{"text":%b,"tokens":%d,"tokens_source":%d' % (filled.encoded(), tokens, tokens)
         seal = b',"digest":"%b","etag":"%b",' % (digest, etag)
-        return b"".join((head, self._before, seal, self._after, manifest, b',"warnings":', self._warnings))
+        pieces = (head, self._before, seal, self._after, manifest, b',"warnings":', self._warnings)
+        return b"".join(pieces), tokens

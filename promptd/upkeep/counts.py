@@ -14,6 +14,7 @@ import msgspec
 
 from promptd import log
 from promptd.atomic import discard_leftovers, write_atomic
+from promptd.claim import Claim
 from promptd.engine.tokens.segments import DIGEST_BYTES, MAX_KEPT, Segments
 
 FILE_NAME = "counts.bin"
@@ -37,8 +38,9 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 class CountsFile:
     """Reads and writes `directory/counts.bin`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, claim: Claim | None = None) -> None:
         self.path = directory / FILE_NAME
+        self._claim = claim
         self.kept = 0  # how many counts the file holds
         self.last_error = ""
 
@@ -78,6 +80,8 @@ class CountsFile:
         checksum = _checksum(encoding, digests, packed)
         kept = Kept(SCHEMA_VERSION, encoding, digests, packed, checksum)
         try:
+            if self._claim is not None:
+                self._claim.assert_held()
             write_atomic(self.path, msgspec.msgpack.encode(kept))
             self.kept, self.last_error = len(counts), ""
         except OSError as problem:

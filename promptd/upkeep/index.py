@@ -21,6 +21,7 @@ import msgspec
 
 from promptd import __version__, engine, log
 from promptd.atomic import discard_leftovers, write_atomic
+from promptd.claim import Claim
 from promptd.engine import tolerant_yaml
 from promptd.engine.component import Reading
 from promptd.engine.index import Entry, Index, entry_of
@@ -120,8 +121,9 @@ class Writing:
 class IndexFile:
     """Reads and writes `directory/index.bin`; `last_error` is "" unless the last write failed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, claim: Claim | None = None) -> None:
         self.path = directory / FILE_NAME
+        self._claim = claim
         self.last_error = ""
 
     def __repr__(self) -> str:
@@ -159,6 +161,8 @@ class IndexFile:
     def write(self, writing: Writing) -> bool:
         """Replace what was kept. A failure is logged once, and costs only the next start."""
         try:
+            if self._claim is not None:
+                self._claim.assert_held()
             write_atomic(self.path, b"".join((_seal(writing.frames), *writing.frames)), mode=0o600)
         except OSError as problem:
             if not self.last_error:

@@ -65,8 +65,8 @@ class Upkeep:
     ) -> None:
         self.keeper = keeper
         self._uses = UsesFile(state, claim) if state is not None else None
-        self._counts = CountsFile(state) if state is not None else None
-        self._index = IndexFile(state) if state is not None else None
+        self._counts = CountsFile(state, claim) if state is not None else None
+        self._index = IndexFile(state, claim) if state is not None else None
         self._indexed: tuple[int, Keeper] | None = None  # what the index on disk says
         self._indexed_s = -INDEX_EVERY_S
         self._spawn = spawn
