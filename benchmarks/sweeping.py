@@ -10,7 +10,8 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Awaitable
+from array import array
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from benchmarks import libraries
@@ -19,6 +20,7 @@ from benchmarks.table import Row, percentile
 from promptd import flows
 from promptd.daemon import GARBAGE
 from promptd.keeper import Keeper
+from promptd.upkeep import garbage
 from promptd.upkeep.index import AT_ONCE, IndexFile, Writing, shelves_of
 
 FILES, CHANGED = 100_000, 1_000
@@ -32,10 +34,10 @@ def reconciling(directory: str) -> list[Row]:
     _age(keeper)
     gc.freeze()
     gc.set_threshold(*GARBAGE)
-    rows = [_row("nothing changed", asyncio.run(_turns(flows.drive(keeper, flows.reconcile(keeper)))))]
+    rows = [_row("nothing changed", asyncio.run(_turns(_reconcile(keeper))))]
     for at in range(0, FILES, FILES // CHANGED):
         libraries.write(f"{directory}/library/{ids[at]}", f"Changed {at}.\n")
-    rows.append(_row("1,000 changed", asyncio.run(_turns(flows.drive(keeper, flows.reconcile(keeper))))))
+    rows.append(_row("1,000 changed", asyncio.run(_turns(_reconcile(keeper)))))
     recalled_s = _recalled(keeper, directory)
     keeper.close()
     how = "in process, median of 3: read the index, walk, apply"
@@ -51,27 +53,33 @@ def _written(directory: str) -> list[str]:
     return ids
 
 
+async def _reconcile(keeper: Keeper) -> None:
+    """As the daemon does it."""
+    with garbage.put_off():
+        await flows.drive(keeper, flows.reconcile(keeper))
+
+
 def _age(keeper: Keeper) -> None:
     """As after some seconds: what was racily clean has been read again."""
     time.sleep(2.1)
     flows.run(keeper, flows.reconcile(keeper))
 
 
-async def _turns(work: Awaitable[object]) -> tuple[list[float], list[float]]:
+async def _turns(work: Awaitable[object]) -> tuple[Sequence[float], Sequence[float]]:
     """Milliseconds of each turn of the loop while some work goes on: of its thread, and on the clock."""
-    turns: list[tuple[float, float]] = []
+    turns, clock = array("d"), array("d")  # numbers only: lists of tuples would be seen by the collector
     task = asyncio.ensure_future(work)
-    last = time.thread_time(), time.perf_counter()
+    own_s, clock_s = time.thread_time(), time.perf_counter()
     while not task.done():
         await asyncio.sleep(0)
-        now = time.thread_time(), time.perf_counter()
-        turns.append(((now[0] - last[0]) * 1000, (now[1] - last[1]) * 1000))
-        last = now
+        turns.append((time.thread_time() - own_s) * 1000)
+        clock.append((time.perf_counter() - clock_s) * 1000)
+        own_s, clock_s = time.thread_time(), time.perf_counter()
     await task
-    return [own for own, _ in turns], [clock for _, clock in turns]
+    return turns, clock
 
 
-def _row(what: str, turns: tuple[list[float], list[float]]) -> Row:
+def _row(what: str, turns: tuple[Sequence[float], Sequence[float]]) -> Row:
     own, clock = turns
     how = (
         f"processor time of the loop's thread, of {len(own):,} turns; on the clock {max(clock):.1f} ms, p99.9"
