@@ -27,7 +27,7 @@ TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help setup demo check format test test-all docs pictures units systemd-test soak chaos bench-tokens clean
+.PHONY: help setup demo check format test test-all bench profile docs pictures units systemd-test soak chaos bench-tokens clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
