@@ -125,17 +125,13 @@ def _cycle(chain: list[str], places: _Places) -> str:
 
 
 def _summary(report: dict[str, Any]) -> str:
-    size = f"{_count(report['components'], 'component')}, {_count(report['edges'], 'edge')}"
+    size = f"{output.count(report['components'], 'component')}, {output.count(report['edges'], 'edge')}"
     parts = [
-        _count(len(report["dangling"]), "dangling include"),
-        _count(len(report["cycles"]), "cycle"),
-        _count(len(report["errors"]), "unusable component"),
-        _count(len(report["warnings"]), "warning"),
+        output.count(len(report["dangling"]), "dangling include"),
+        output.count(len(report["cycles"]), "cycle"),
+        output.count(len(report["errors"]), "unusable component"),
+        output.count(len(report["warnings"]), "warning"),
         f"{len(report['unused']):,} unused",
     ]
     verdict = "Nothing to mend" if is_clean(report) else "To mend"
     return f"{verdict}. {size}: {', '.join(parts)}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -43,6 +43,11 @@ def plain(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def emit_lines(lines: Iterable[str]) -> None:
     """Write results to stdout, each on one line whatever its text holds."""
     emit("".join(f"{plain(line)}\n" for line in lines).encode("utf-8", "backslashreplace"))

@@ -74,8 +74,11 @@ def _allocation(rows: list[dict[str, Any]]) -> Any:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     for row in rows:
-        figures = (f"{row['tokens']:,}", f"{row['tokens_source']:,}", f"{row['quality']:.3f}")
-        cells = (f"{row['priority']:g}", row["variant"], *figures, Text(row["why"], "dim"))
+        variant, quality = row["variant"], f"{row['quality']:.3f}"
+        if not row["tokens_source"]:  # missing, or empty: there was nothing to choose
+            variant = quality = "-"
+        figures = (f"{row['tokens']:,}", f"{row['tokens_source']:,}", quality)
+        cells = (f"{row['priority']:g}", variant, *figures, Text(row["why"], "dim"))
         table.add_row(Text("  " * row["depth"] + row["id"]), *cells)
     return table
 
@@ -227,7 +230,8 @@ def _lines(over: list[dict[str, Any]], counted: list[dict[str, Any]], budget: in
         else:
             yield f"{each['id']}: {each['tokens']:,} tokens, {each['tokens'] - budget:,} over {budget:,}"
     most = max((each["tokens"] or 0 for each in counted), default=0)
-    yield f"{len(counted)} prompts, {len(over)} over {budget:,} tokens; the largest has {most:,}."
+    all_of_them = output.count(len(counted), "prompt")
+    yield f"{all_of_them}, {len(over)} over {budget:,} tokens; the largest has {most:,}."
 
 
 def _counted(source: Source, id: str, asked: Mapping[str, Any]) -> dict[str, Any]:

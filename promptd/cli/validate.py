@@ -50,9 +50,10 @@ def validate(
     as_json: bool,
     **given: int | None,
 ) -> None:
-    """Measure promptd on the library in DIR: cache, loading, tokens, response times; with a grade.
+    """Measure promptd on the library in DIR, and grade it.
 
-    Every figure is measured in this run, which takes half a minute on a few hundred files.
+    Cache, loading, tokens and response times are held against the targets. Every figure is measured in
+    this run, which takes half a minute on a few hundred files.
     """
     from promptd.config import load
     from promptd.validation import open_suite
@@ -111,7 +112,10 @@ def _sections(suite: "Suite") -> Iterator[tuple[str, Any]]:
         f"Cache: {suite.caching.requests:,} requests, popularity by Zipf, seed {subject.seed}",
         _caching(suite),
     )
-    yield f"Loading: {suite.loading.files} files, the fastest of {suite.loading.rounds}", _loading(suite)
+    yield (
+        f"Loading: {output.count(suite.loading.files, 'file')}, the fastest of {suite.loading.rounds}",
+        _loading(suite),
+    )
     tokens = suite.reduction
     title = f"Tokens: {tokens.sample} of {tokens.of_prompts} prompts, against strategy none"
     yield title, _tokens(suite)
@@ -121,7 +125,8 @@ def _sections(suite: "Suite") -> Iterator[tuple[str, Any]]:
 def _library(suite: "Suite") -> str:
     subject = suite.subject
     roots = ", ".join(subject.roots)
-    return f"{roots}: {subject.components:,} components, {subject.prompts:,} prompts"
+    size = f"{output.count(subject.components, 'component')}, {output.count(subject.prompts, 'prompt')}"
+    return f"{roots}: {size}"
 
 
 def _left_out(suite: "Suite") -> Iterator[str]:

@@ -28,7 +28,7 @@ Examples:
 )
 @config_option
 def report(target: str, state: str | None, config_path: str | None) -> None:
-    """Write one self-contained HTML page: charts of the history, targets, alerts, prompts, advice.
+    """Write one self-contained HTML page: charts, targets, advice.
 
     It is made from the files that the daemon keeps, so a daemon that is gone can be reported on too.
     """

@@ -41,7 +41,7 @@ Esc goes back, q quits. Colour is left out where NO_COLOR is set."""
 @socket_option
 @config_option
 def top(once: bool, interval_s: float, socket: str | None, config_path: str | None) -> None:
-    """Watch a daemon live: response times, cache, the busiest and most expensive prompts, alerts."""
+    """Watch a daemon live: response times, busiest prompts, alerts."""
     from promptd.client import Client
 
     with Client(Where(socket=socket, config_path=config_path).socket_path()) as client:
