@@ -20,7 +20,6 @@ from benchmarks.table import Row, percentile
 from promptd import flows
 from promptd.daemon import GARBAGE
 from promptd.keeper import Keeper
-from promptd.upkeep import garbage
 from promptd.upkeep.index import AT_ONCE, IndexFile, Writing, shelves_of
 
 FILES, CHANGED = 100_000, 1_000
@@ -34,10 +33,10 @@ def reconciling(directory: str) -> list[Row]:
     _age(keeper)
     gc.freeze()
     gc.set_threshold(*GARBAGE)
-    rows = [_row("nothing changed", asyncio.run(_turns(_reconcile(keeper))))]
+    rows = [_row("nothing changed", asyncio.run(_turns(flows.drive(keeper, flows.reconcile(keeper)))))]
     for at in range(0, FILES, FILES // CHANGED):
         libraries.write(f"{directory}/library/{ids[at]}", f"Changed {at}.\n")
-    rows.append(_row("1,000 changed", asyncio.run(_turns(_reconcile(keeper)))))
+    rows.append(_row("1,000 changed", asyncio.run(_turns(flows.drive(keeper, flows.reconcile(keeper))))))
     recalled_s = _recalled(keeper, directory)
     keeper.close()
     how = "in process, median of 3: read the index, walk, apply"
@@ -51,12 +50,6 @@ def _written(directory: str) -> list[str]:
         include = f"<include>{target}</include>\n" if at % 3 else ""
         libraries.write(f"{directory}/{id}", f"Text {at}.\n{include}")
     return ids
-
-
-async def _reconcile(keeper: Keeper) -> None:
-    """As the daemon does it."""
-    with garbage.put_off():
-        await flows.drive(keeper, flows.reconcile(keeper))
 
 
 def _age(keeper: Keeper) -> None:

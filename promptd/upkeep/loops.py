@@ -21,7 +21,6 @@ from promptd.errors import PromptdError
 from promptd.files import Sweep
 from promptd.keeper import Keeper
 from promptd.stats import Distribution, Histogram
-from promptd.upkeep import garbage
 from promptd.upkeep.counts import CountsFile
 from promptd.upkeep.index import AT_ONCE, IndexFile, Writing, shelves_of
 from promptd.upkeep.missed import EXPLAINED_S, Missed
@@ -244,8 +243,7 @@ class Upkeep:
 
     async def _reconcile(self, keeper: Keeper) -> flows.Reconciled:
         started_s = time.monotonic()
-        with garbage.put_off():
-            found = await flows.drive(keeper, flows.reconcile(keeper))
+        found = await flows.drive(keeper, flows.reconcile(keeper))
         self._reconciles += 1
         if found:
             _log.info(
