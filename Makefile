@@ -34,7 +34,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## make the virtual environment (PYTHON=… picks the interpreter)
 
-$(STAMP): pyproject.toml .ci/setup hatch_build.py promptd/_proof.c
+$(STAMP): pyproject.toml .ci/setup hatch_build.py promptd/sources/worktree/_stat_proof.c
 	@.ci/setup "$(PYTHON)" "$(VENV)"
 	@touch "$@"
 

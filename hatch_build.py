@@ -13,7 +13,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE, HELPER = "promptd/_proof.c", "promptd/_proof.so"
+SOURCE, HELPER = "promptd/sources/worktree/_stat_proof.c", "promptd/sources/worktree/_stat_proof.so"
 
 
 class Helper(BuildHookInterface):  # type: ignore[type-arg]

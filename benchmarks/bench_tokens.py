@@ -30,21 +30,26 @@ from typing import Any
 import promptd
 from benchmarks import budgets, counting
 from promptd import config
-from promptd.embedded import Engine
-from promptd.engine.request import Prompt
-from promptd.engine.tokens.anchors import is_instructing
-from promptd.engine.tokens.blocks import Page, read
-from promptd.engine.tokens.optimise import Optimised, Piece, Tools, optimise
-from promptd.engine.tokens.passes.base import Aims
-from promptd.engine.tokens.passes.layout import is_shortened
-from promptd.engine.tokens.quality import Quality, compare, facts
-from promptd.engine.tokens.segments import Segments
-from promptd.engine.tokens.strategies import STRATEGIES, Strategy
-from promptd.engine.tokens.tree import tree
-from promptd.engine.tokens.units import sentences
-from promptd.engine.tokens.words import idf_of
+from promptd.core.assembly.prompt import Prompt
+from promptd.core.optimise.anchors import is_instructing
+from promptd.core.optimise.blocks import Page, read
+from promptd.core.optimise.optimise import (
+    Optimised,
+    Piece,
+    Tools,
+    optimise,
+)
+from promptd.core.optimise.passes.base import Aims
+from promptd.core.optimise.passes.layout import is_shortened
+from promptd.core.optimise.quality import Quality, compare, facts
+from promptd.core.optimise.strategies import STRATEGIES, Strategy
+from promptd.core.optimise.trees import tree
+from promptd.core.optimise.units import sentences
+from promptd.core.optimise.words import idf_of
+from promptd.core.tokens.segments import Segments
+from promptd.engine.embedded import Engine
+from promptd.engine.tokenizer import Tokenizer
 from promptd.errors import MissingVariable
-from promptd.tokenizer import Tokenizer
 
 PAGE = Path(__file__).parents[1] / "docs" / "tokens.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"

@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from promptd.embedded import Engine
-from promptd.engine.fitting.knapsack import Choice, Item, solve
-from promptd.engine.request import Prompt
-from promptd.engine.tokens.words import words
+from promptd.core.assembly.prompt import Prompt
+from promptd.core.optimise.budget.knapsack import Choice, Item, solve
+from promptd.core.optimise.words import words
+from promptd.engine.embedded import Engine
+from promptd.engine.tokenizer import Tokenizer
 from promptd.errors import OverBudget
-from promptd.tokenizer import Tokenizer
 
 SHARE = 0.4
 COMPONENTS = 100

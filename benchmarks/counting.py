@@ -9,12 +9,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from promptd.engine.fill import Filled, fill
-from promptd.engine.skeleton import Rules, Skeleton
-from promptd.engine.slots import Slot
-from promptd.engine.tokens.segments import Segments
-from promptd.engine.tokens.tally import Tally
-from promptd.tokenizer import Tokenizer
+from promptd.core.assembly.fill import Filled, fill
+from promptd.core.assembly.skeleton import Rules, Skeleton
+from promptd.core.syntax.slots import Slot
+from promptd.core.tokens.incremental import IncrementalCount
+from promptd.core.tokens.segments import Segments
+from promptd.engine.tokenizer import Tokenizer
 
 ROUNDS = 300
 PLACES = 10
@@ -47,7 +47,7 @@ def by_whole(tokenizer: Tokenizer) -> Callable[[Filled], int]:
 
 def by_parts(tokenizer: Tokenizer, prompt: Skeleton) -> Callable[[Filled], int]:
     """Count what the values touch."""
-    tally = Tally(prompt.mould, Segments(tokenizer.count_many))
+    tally = IncrementalCount(prompt.layout, Segments(tokenizer.count_many))
     return lambda filled: tally.measure(filled).count(0, len(filled.text))
 
 

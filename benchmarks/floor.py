@@ -14,8 +14,8 @@ from pathlib import Path
 
 import uvloop
 
-from promptd.listing import signature_of
-from promptd.proof import Proof
+from promptd.sources.worktree.stat_proof import StatProof
+from promptd.sources.worktree.walk import signature_of
 
 
 class _Answer(asyncio.Protocol):
@@ -34,7 +34,9 @@ class _Answer(asyncio.Protocol):
 def _look(what: str, paths: list[str]) -> Callable[[], object]:
     if what == "stat":
         return lambda: [os.stat(path) for path in paths]
-    return Proof([(path, signature_of(path)) for path in paths]).holds if what == "proof" else lambda: None
+    return (
+        StatProof([(path, signature_of(path)) for path in paths]).holds if what == "proof" else lambda: None
+    )
 
 
 async def _serve(path: str, reply: bytes, look: Callable[[], object]) -> None:

@@ -1,6 +1,6 @@
 """The hot path in one process, without sockets: from received bytes to written bytes.
 
-A real keeper, handler and connections over transports that only count what is written; the loop is a list
+A real workspace, handler and connections over transports that only count what is written; the loop is a list
 of callbacks. So a profile or an instruction count sees our own code and the stat calls, and nothing of the
 kernel's sockets or of a client. `turn` is one turn of the loop in which every connection asks once.
 """
@@ -12,15 +12,15 @@ from typing import Any
 
 from benchmarks.libraries import Served
 from benchmarks.servers import request
-from promptd import flows
 from promptd.config.schema import Config, RootConfig
-from promptd.keeper import Keeper
-from promptd.serve.connection import Connection, House
-from promptd.serve.handler import Handler
-from promptd.serve.peer import Limits, Tally
-from promptd.serve.turns import Turns
-from promptd.serve.wire import Vetted
-from promptd.tokenizer import Tokenizer
+from promptd.engine import procedures
+from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.workspace import Workspace
+from promptd.protocol.jsonrpc import Vetted
+from promptd.server.batching import Batching
+from promptd.server.connection import Connection, ConnectionContext
+from promptd.server.dispatch import Dispatcher
+from promptd.server.peer import ConnectionCounts, Limits
 
 AGED_S = 2.1  # then a signature proves something: nothing is read again for being young
 
@@ -74,19 +74,19 @@ class HotPath:
 
     def __init__(self, library: Served, connections: int, tokenizer: Tokenizer | None = None) -> None:
         config = Config(roots=(RootConfig(path=library.directory),))
-        self.keeper = Keeper(config, tokenizer or Tokenizer(), instance="bench", now_s=time.time())
+        self.workspace = Workspace(config, tokenizer or Tokenizer(), instance="bench", now_s=time.time())
         # Under valgrind a stat takes so long that sweeps would move to a thread; here there is none.
-        self.keeper.files.observe_stats = lambda *_: None  # type: ignore[method-assign]
+        self.workspace.files.observe_stats = lambda *_: None  # type: ignore[method-assign]
         self._loop = _Loop()
-        self.handler = Handler(self.keeper, {}, _never, _report)
-        turns = Turns(self._loop, self.handler)  # type: ignore[arg-type]
-        house = House(turns, Limits(), Tally(), Vetted(), lambda _: None)
+        self.handler = Dispatcher(self.workspace, {}, _never, _report)
+        turns = Batching(self._loop, self.handler)  # type: ignore[arg-type]
+        house = ConnectionContext(turns, Limits(), ConnectionCounts(), Vetted(), lambda _: None)
         self.transports = [_Transport() for _ in range(connections)]
         self.connections = [Connection(house, 1, 0, 0.0) for _ in range(connections)]
         for connection, transport in zip(self.connections, self.transports, strict=True):
             connection.connection_made(transport)
         time.sleep(AGED_S)
-        flows.run(self.keeper, flows.reconcile(self.keeper))
+        procedures.run(self.workspace, procedures.reconcile(self.workspace))
         self._library = library
 
     def ask(self, **variables: str) -> bytes:

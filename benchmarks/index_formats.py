@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.scaling import _reading
-from promptd.engine.component import Parsed, Signature
-from promptd.engine.index import Entry, entry_of
-from promptd.upkeep.index import IndexFile, Shelf, Writing
+from promptd.core.library.parse_cache import IndexEntry, entry_of
+from promptd.core.syntax.component import Parsed, Signature
+from promptd.daemon.state.index_file import IndexFile, Shelf, Writing
 
 SHELVES = [Shelf("/nowhere", ("include",))]
 _encode = msgspec.msgpack.encode
@@ -30,7 +30,7 @@ def _ms(call: Callable[[], object]) -> str:
     return f"{1000 * (time.process_time() - started):.0f} ms"
 
 
-def _write_sqlite(path: str, entries: list[Entry]) -> None:
+def _write_sqlite(path: str, entries: list[IndexEntry]) -> None:
     with sqlite3.connect(path) as base:
         base.execute(
             "create table entry (id text primary key, signature, read_at, digest, parsed) without rowid"
@@ -42,11 +42,11 @@ def _write_sqlite(path: str, entries: list[Entry]) -> None:
         base.executemany("insert into entry values (?, ?, ?, ?, ?)", rows)
 
 
-def _read_sqlite(path: str) -> list[Entry]:
+def _read_sqlite(path: str) -> list[IndexEntry]:
     with sqlite3.connect(path) as base:
         rows = base.execute("select id, signature, read_at, digest, parsed from entry")
         return [
-            Entry(id, _signature.decode(seen), at, digest, _parsed.decode(parsed))
+            IndexEntry(id, _signature.decode(seen), at, digest, _parsed.decode(parsed))
             for id, seen, at, digest, parsed in rows
         ]
 

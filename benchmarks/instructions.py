@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks import libraries
 from benchmarks.hot_path import HotPath
-from promptd.tokenizer import Tokenizer
+from promptd.engine.tokenizer import Tokenizer
 
 REFERENCE = Path(__file__).with_name("instructions.json")
 TOLERATED = 1.05  # on one machine figures repeat to 1 %; another interpreter or libc may need `--keep` first

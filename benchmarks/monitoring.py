@@ -17,12 +17,12 @@ from pathlib import Path
 from benchmarks import libraries
 from benchmarks.hot_path import HotPath
 from promptd.config import Config
-from promptd.monitor.beside import HistoryWriter, MetricsWriter
+from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
 from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
 from promptd.monitor.snapshot import About, Snapshots
-from promptd.stats import Histogram
+from promptd.support.stats import Histogram
 
 CONNECTIONS = 16
 TURNS = 200
@@ -48,18 +48,18 @@ def main() -> None:
 
 def measure(path: HotPath, lines: list[bytes], directory: Path) -> None:
     """Interleave requests, samples and snapshots; each figure is a median."""
-    config, handler, keeper = Config(), path.handler, path.keeper
+    config, handler, workspace = Config(), path.handler, path.workspace
     sources = {
         "requests": handler.statistics,
-        "cache": keeper.statistics,
-        "loader": keeper.loader.statistics,
-        "savings": keeper.savings,
-        "library": keeper.library.statistics,
+        "cache": workspace.statistics,
+        "loader": workspace.loader.statistics,
+        "savings": workspace.savings,
+        "library": workspace.library.statistics,
     }
     now_s = 0.0
 
     def histograms() -> dict[str, Histogram]:
-        return {**handler.histograms(), **keeper.loader.histograms()}
+        return {**handler.histograms(), **workspace.loader.histograms()}
 
     sampler = Sampler(sources, clock=lambda: now_s, histograms=histograms)
     beside = (HistoryWriter(History(directory, 4_000_000), 0.0), MetricsWriter(directory, "bench"))

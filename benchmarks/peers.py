@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.libraries import Served
 from benchmarks.servers import Missing
-from promptd.tokenizer import Tokenizer
+from promptd.engine.tokenizer import Tokenizer
 
 Render = Callable[[Mapping[str, str]], tuple[str, int]]
 _INCLUDE = re.compile(r"<include>([^<]+)</include>\n")

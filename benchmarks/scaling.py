@@ -15,15 +15,15 @@ from pathlib import Path
 
 from benchmarks import libraries
 from benchmarks.table import Row, ratios
-from promptd import flows
 from promptd.config.schema import Config, RootConfig
-from promptd.engine.component import Place, Reading, Signature
-from promptd.engine.parse import parse
-from promptd.files import Files, Look
-from promptd.keeper import Keeper
-from promptd.tokenizer import Tokenizer
-from promptd.upkeep.counts import CountsFile
-from promptd.upkeep.index import IndexFile, Writing, shelves_of
+from promptd.core.syntax.component import Place, Reading, Signature
+from promptd.core.syntax.parse import parse
+from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
+from promptd.daemon.state.token_counts import TokenCountsFile
+from promptd.engine import procedures
+from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.workspace import Workspace
+from promptd.sources.worktree.files import Files, Look
 
 SMALL, LARGE = 1_000, 100_000
 CHANGES = 200
@@ -31,9 +31,9 @@ DIALECTS = ("include", "component", "front-matter", "at-import")
 LATENCY_S = 0.002  # a read over a network file system
 
 
-def _keeper(*roots: str) -> Keeper:
+def _keeper(*roots: str) -> Workspace:
     config = Config(roots=tuple(RootConfig(path=root) for root in roots))
-    return Keeper(config, Tokenizer(), instance="bench", now_s=time.time())
+    return Workspace(config, Tokenizer(), instance="bench", now_s=time.time())
 
 
 def _reading(at: int, of: int, version: int) -> Reading:
@@ -61,10 +61,10 @@ def one_change() -> list[Row]:
     tracemalloc.stop()
     took: dict[int, list[float]] = {SMALL: [], LARGE: []}
     for version in range(1, CHANGES + 1):
-        for keeper, size in ((small, SMALL), (large, LARGE)):
+        for workspace, size in ((small, SMALL), (large, LARGE)):
             reading = _reading(1 + version * 3, size, version)
             started = time.perf_counter()
-            keeper.apply([reading])
+            workspace.apply([reading])
             took[size].append((time.perf_counter() - started) * 1e6)
     medians = f"{statistics.median(took[LARGE]):.0f} µs against {statistics.median(took[SMALL]):.0f} µs"
     return [
@@ -138,34 +138,34 @@ def _plain(directory: str) -> int:
     return total
 
 
-def _known(directory: str, state: Path) -> Keeper:
+def _known(directory: str, state: Path) -> Workspace:
     """What a daemon knows when it is READY: every component, the graph, and the counts of its last run."""
-    keeper = _keeper(directory)
-    keeper.loader.index = IndexFile(state).read(shelves_of(keeper))
-    keeper.segments.recall(CountsFile(state).read(keeper.tokenizer.identity))
-    flows.run(keeper, flows.reconcile(keeper))
-    keeper.close()
-    return keeper
+    workspace = _keeper(directory)
+    workspace.loader.index = IndexFile(state).read(shelves_of(workspace))
+    workspace.segments.recall(TokenCountsFile(state).read(workspace.tokenizer.identity))
+    procedures.run(workspace, procedures.reconcile(workspace))
+    workspace.close()
+    return workspace
 
 
-def _load(directory: str, state: Path) -> Keeper:
+def _load(directory: str, state: Path) -> Workspace:
     """The same with every text read and counted."""
-    keeper = _known(directory, state)
-    for id in keeper.library.ids():
-        component = keeper.library.get(id)
-        look = keeper.files.look(component.place) if component is not None else None
+    workspace = _known(directory, state)
+    for id in workspace.library.ids():
+        component = workspace.library.get(id)
+        look = workspace.files.look(component.place) if component is not None else None
         if component is None or look is None or look.text is None or look.digest != component.digest:
             raise RuntimeError(f"{id} is not what it was")
-        keeper.segments.count(look.text[component.parsed.body_start :])
-    return keeper
+        workspace.segments.count(look.text[component.parsed.body_start :])
+    return workspace
 
 
-def _keep(keeper: Keeper, state: Path) -> None:
+def _keep(workspace: Workspace, state: Path) -> None:
     """What a daemon leaves behind for its next start."""
-    writing = Writing(shelves_of(keeper))
-    writing.add(list(keeper.library.readings()))
+    writing = Writing(shelves_of(workspace))
+    writing.add(list(workspace.library.readings()))
     IndexFile(state).write(writing)
-    CountsFile(state).keep(keeper.segments, keeper.tokenizer.identity)
+    TokenCountsFile(state).keep(workspace.segments, workspace.tokenizer.identity)
 
 
 class _SlowFiles(Files):
@@ -181,15 +181,15 @@ class _SlowFiles(Files):
 def _latency(directory: str) -> Row:
     took = []
     for workers in (1, 8):
-        keeper = _keeper(directory)
-        files = keeper.files
-        keeper.loader.files = _SlowFiles(files.roots, files.names)
-        keeper.loader.workers.maximum = workers
+        workspace = _keeper(directory)
+        files = workspace.files
+        workspace.loader.files = _SlowFiles(files.roots, files.names)
+        workspace.loader.workers.maximum = workers
         places: Sequence[Place] = list(files.scan().found)[:600]
         started = time.perf_counter()  # on the clock: waiting is the point
-        keeper.loader.load_now(places)
+        workspace.loader.load_now(places)
         took.append(time.perf_counter() - started)
-        keeper.close()
+        workspace.close()
     figure = f"loading where each read takes {LATENCY_S * 1000:.0f} ms, up to 8 workers against 1"
     return Row(
         figure,

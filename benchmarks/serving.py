@@ -21,7 +21,7 @@ from benchmarks.load import Load, Result, closed_loop, reply_of
 from benchmarks.servers import Missing
 from benchmarks.table import Row, ratios
 from promptd.client import Client
-from promptd.tokenizer import Tokenizer
+from promptd.engine.tokenizer import Tokenizer
 
 REPETITIONS = 5
 SECONDS = 1.2

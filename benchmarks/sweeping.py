@@ -17,10 +17,15 @@ from pathlib import Path
 from benchmarks import libraries
 from benchmarks.scaling import _keeper
 from benchmarks.table import Row, percentile
-from promptd import flows
-from promptd.daemon import GARBAGE
-from promptd.keeper import Keeper
-from promptd.upkeep.index import AT_ONCE, IndexFile, Writing, shelves_of
+from promptd.daemon.lifecycle import GARBAGE
+from promptd.daemon.state.index_file import (
+    AT_ONCE,
+    IndexFile,
+    Writing,
+    shelves_of,
+)
+from promptd.engine import procedures
+from promptd.engine.workspace import Workspace
 
 FILES, CHANGED = 100_000, 1_000
 
@@ -28,17 +33,26 @@ FILES, CHANGED = 100_000, 1_000
 def reconciling(directory: str) -> list[Row]:
     """Turns of the loop during reconciles that find nothing, and that find a thousand changes."""
     ids = _written(f"{directory}/library")
-    keeper = _keeper(f"{directory}/library")
-    flows.run(keeper, flows.reconcile(keeper))
-    _age(keeper)
+    workspace = _keeper(f"{directory}/library")
+    procedures.run(workspace, procedures.reconcile(workspace))
+    _age(workspace)
     gc.freeze()
     gc.set_threshold(*GARBAGE)
-    rows = [_row("nothing changed", asyncio.run(_turns(flows.drive(keeper, flows.reconcile(keeper)))))]
+    rows = [
+        _row(
+            "nothing changed",
+            asyncio.run(_turns(procedures.drive(workspace, procedures.reconcile(workspace)))),
+        )
+    ]
     for at in range(0, FILES, FILES // CHANGED):
         libraries.write(f"{directory}/library/{ids[at]}", f"Changed {at}.\n")
-    rows.append(_row("1,000 changed", asyncio.run(_turns(flows.drive(keeper, flows.reconcile(keeper))))))
-    recalled_s = _recalled(keeper, directory)
-    keeper.close()
+    rows.append(
+        _row(
+            "1,000 changed", asyncio.run(_turns(procedures.drive(workspace, procedures.reconcile(workspace))))
+        )
+    )
+    recalled_s = _recalled(workspace, directory)
+    workspace.close()
     how = "in process, median of 3: read the index, walk, apply"
     return [*rows, Row(f"{FILES:,} files: whole state from the index", f"{recalled_s:.2f} s", "", "", how)]
 
@@ -52,10 +66,10 @@ def _written(directory: str) -> list[str]:
     return ids
 
 
-def _age(keeper: Keeper) -> None:
+def _age(workspace: Workspace) -> None:
     """As after some seconds: what was racily clean has been read again."""
     time.sleep(2.1)
-    flows.run(keeper, flows.reconcile(keeper))
+    procedures.run(workspace, procedures.reconcile(workspace))
 
 
 async def _turns(work: Awaitable[object]) -> tuple[Sequence[float], Sequence[float]]:
@@ -81,10 +95,10 @@ def _row(what: str, turns: tuple[Sequence[float], Sequence[float]]) -> Row:
     return Row(figure, f"{max(own):.1f} ms", "≤ 5 ms", "", f"{how} {percentile(clock, 99.9):.1f} ms")
 
 
-def _recalled(keeper: Keeper, directory: str) -> float:
+def _recalled(workspace: Workspace, directory: str) -> float:
     """Seconds from an index on disk to a whole library, garbage collection off as in a daemon's start."""
-    file, writing = IndexFile(Path(directory)), Writing(shelves_of(keeper))
-    readings = list(keeper.library.readings())
+    file, writing = IndexFile(Path(directory)), Writing(shelves_of(workspace))
+    readings = list(workspace.library.readings())
     for at in range(0, len(readings), AT_ONCE):
         writing.add(readings[at : at + AT_ONCE])
     file.write(writing)
@@ -96,7 +110,7 @@ def _recalled(keeper: Keeper, directory: str) -> float:
         started = time.perf_counter()
         again = _keeper(f"{directory}/library")
         again.loader.index = file.read(shelves_of(again))
-        flows.run(again, flows.reconcile(again))
+        procedures.run(again, procedures.reconcile(again))
         took.append(time.perf_counter() - started)
         gc.enable()
         again.close()

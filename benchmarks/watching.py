@@ -16,14 +16,15 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 
-from promptd import config, flows
+from promptd import config
 from promptd.config.schema import WatchConfig
-from promptd.engine.request import request_of
-from promptd.engine.resolve import Names
-from promptd.files import Files, Sweep
-from promptd.keeper import Keeper
-from promptd.tokenizer import Tokenizer
-from promptd.upkeep import Upkeep
+from promptd.core.library.resolve import NamingRules
+from promptd.daemon.maintenance import Upkeep
+from promptd.engine import procedures
+from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.workspace import Workspace
+from promptd.protocol.request import request_of
+from promptd.sources.worktree.files import Files, Sweep
 from promptd.watch.watcher import Timing, Watcher
 
 IDLE_S = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
@@ -34,7 +35,7 @@ COMPONENTS = 12
 
 def watch(root: str) -> Watcher:
     """A watcher of all directories below `root`."""
-    return Watcher([root], Files([root], Names((".md",))).directories, lambda _: False, Timing())
+    return Watcher([root], Files([root], NamingRules((".md",))).directories, lambda _: False, Timing())
 
 
 def touch(path: str) -> None:
@@ -58,31 +59,31 @@ def make_library(root: str) -> None:
         Path(f"{root}/{number}/part.md").write_text(f"Part {number}.\n" + "Be kind to strangers.\n" * 40)
 
 
-def keeper_of(root: str) -> Keeper:
+def keeper_of(root: str) -> Workspace:
     """The library, read, with a real vocabulary."""
     settings = config.load(None, {}, {"roots": [root]})
-    keeper = Keeper(settings, Tokenizer(settings.tokens.encoding), instance="bench", now_s=time.time())
-    keeper.tokenizer.load()
-    flows.run(keeper, flows.reconcile(keeper))
-    return keeper
+    workspace = Workspace(settings, Tokenizer(settings.tokens.encoding), instance="bench", now_s=time.time())
+    workspace.tokenizer.load()
+    procedures.run(workspace, procedures.reconcile(workspace))
+    return workspace
 
 
 async def edit_to_warm(root: str) -> None:
     """One edit at a time, with uneven pauses: time until the prompt is assembled anew, with nobody asking."""
     make_library(root)
-    keeper, tasks = keeper_of(root), set[asyncio.Task[None]]()
+    workspace, tasks = keeper_of(root), set[asyncio.Task[None]]()
     request = request_of(("prompt",))
     for step_ms, settle_ms in TIMINGS:
-        upkeep = Upkeep(keeper, None, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0])
-        keeper.observers[:] = [upkeep.changed]
+        upkeep = Upkeep(workspace, None, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0])
+        workspace.observers[:] = [upkeep.changed]
         await upkeep.watch(WatchConfig(step_ms=step_ms, settle_ms=settle_ms))
         upkeep.begin()
-        await flows.drive(keeper, flows.assemble(keeper, request, Sweep(keeper.files)))
+        await procedures.drive(workspace, procedures.assemble(workspace, request, Sweep(workspace.files)))
         await asyncio.sleep(1.0)
         idle_from_s = time.process_time()
         await asyncio.sleep(IDLE_S)
         idle_percent = (time.process_time() - idle_from_s) / IDLE_S * 100
-        took_ms = [await one_edit(root, keeper, number) for number in range(EDITS)]
+        took_ms = [await one_edit(root, workspace, number) for number in range(EDITS)]
         await upkeep.watch(WatchConfig(enabled=False))
         took_ms.sort()
         print(
@@ -91,14 +92,14 @@ async def edit_to_warm(root: str) -> None:
         )
 
 
-async def one_edit(root: str, keeper: Keeper, number: int) -> float:
+async def one_edit(root: str, workspace: Workspace, number: int) -> float:
     """Save one component as editors do and wait until the prompt holds it; ms."""
     text, request = f"Edit {number} of {time.time_ns()}.\n", request_of(("prompt",))
     path = f"{root}/{number % COMPONENTS}/part.md"
     started_s = time.perf_counter()
     Path(f"{path}.tmp").write_text(text)
     os.replace(f"{path}.tmp", path)
-    while (prompt := keeper.prompts.peek(request)) is None or text not in prompt.text:  # noqa: ASYNC110
+    while (prompt := workspace.prompts.peek(request)) is None or text not in prompt.text:  # noqa: ASYNC110
         await asyncio.sleep(0.0005)
     took_ms = (time.perf_counter() - started_s) * 1e3
     await asyncio.sleep(0.05 + number % 7 * 0.003)

@@ -11,9 +11,9 @@ __all__ = ["AsyncClient", "Client", "Engine", "__version__"]
 
 if TYPE_CHECKING:
     from promptd.client import AsyncClient, Client
-    from promptd.embedded import Engine
+    from promptd.engine.embedded import Engine
 
-_HOMES = {"Engine": "promptd.embedded", "Client": "promptd.client", "AsyncClient": "promptd.client"}
+_HOMES = {"Engine": "promptd.engine.embedded", "Client": "promptd.client", "AsyncClient": "promptd.client"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from blockbuster import BlockBuster
 from hypothesis import settings
 
-from promptd.engine.graph import strongly_connected
+from promptd.core.library.graph import strongly_connected
 
 strongly_connected({})  # as a daemon that is READY has done: what it imports must not be imported on a loop
 

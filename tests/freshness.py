@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from promptd import Engine
-from promptd import files as door
 from promptd.errors import PromptdError, UnknownComponent
+from promptd.sources.worktree import files as door
 
 LATER_NS = 10_000_000_000
 
@@ -26,7 +26,7 @@ def answer(engine: Engine, *names: str, **more: Any) -> Any:
         return "unknown"  # which names are near is a hint and not part of the contract
     except PromptdError as error:
         return type(error).__name__, error.message
-    assert prompt.tokens == engine.keeper.tokenizer.count(prompt.text)
+    assert prompt.tokens == engine.workspace.tokenizer.count(prompt.text)
     return {
         "text": prompt.text,
         "tokens": prompt.tokens,
@@ -49,7 +49,7 @@ def whole(engine: Engine) -> dict[str, Any]:
 
 def cold_one(warm: Engine) -> Engine:
     """Return an engine for the same library that has seen nothing of it."""
-    return Engine(warm.keeper.config)
+    return Engine(warm.workspace.config)
 
 
 def assert_fresh(warm: Engine, requests: Sequence[tuple[str, ...]]) -> None:

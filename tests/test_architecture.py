@@ -15,18 +15,18 @@ from importlinter.cli import lint_imports
 
 import promptd
 from promptd.config.schema import DIALECTS as CONFIGURABLE
-from promptd.engine.dialects import DIALECTS
+from promptd.core.syntax.dialects import DIALECTS
 
 PACKAGE = Path(promptd.__file__).parent
 CONFIGURATION = PACKAGE.parent / "pyproject.toml"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ENGINE = [path for path in MODULES if "engine" in path.relative_to(PACKAGE).parts]
+CORE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("core", "protocol")]
 
 DOORS = {
-    "networkx": "engine/graph.py",
+    "networkx": "core/library/graph.py",
     "watchfiles": "watch/inotify.py",
     "psutil": "monitor/sampler.py",
-    "tiktoken": "tokenizer.py",
+    "tiktoken": "engine/tokenizer.py",
 }
 
 
@@ -58,10 +58,10 @@ def test_one_file_names_each_foreign_library(library: str, door: str) -> None:
     assert naming == [door]
 
 
-def test_the_engine_is_pure() -> None:
+def test_the_core_is_pure() -> None:
     """No clock, file, socket, loop or log by any name: pathlib only for its pure paths, and no open()."""
     forbidden = {"asyncio", "os", "time", "socket", "logging", "threading", "random", "structlog", "tiktoken"}
-    for path in ENGINE:
+    for path in CORE:
         names = list(imported(path))
         assert not forbidden & {name.split(".")[0] for name in names}, path
         assert all(name == "pathlib.PurePosixPath" for name in names if name.split(".")[0] == "pathlib"), path

@@ -21,13 +21,13 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 
-from promptd.child import ChildDaemon, child_daemon, temporary_directory
+from promptd.cli.bench.load import closed_loop
+from promptd.cli.bench.mix import prepare
+from promptd.cli.child import ChildDaemon, child_daemon, temporary_directory
 from promptd.cli.top.screen import frame
-from promptd.cli.top.state import State
+from promptd.cli.top.state import TopState
 from promptd.client import Client
-from promptd.embedded import Engine
-from promptd.validation.load import closed_loop
-from promptd.validation.mix import prepare
+from promptd.engine.embedded import Engine
 
 HERE = Path(__file__).parent
 SECONDS = 130
@@ -49,7 +49,7 @@ def main() -> None:
     """Serve, ask, draw."""
     with temporary_directory("pictures") as directory:
         library = directory / "library"
-        with as_file(files("promptd.demo") / "library") as shipped:
+        with as_file(files("promptd.cli.demo") / "library") as shipped:
             shutil.copytree(shipped, library)
         with child_daemon(directory, [str(library)], SETTINGS) as daemon:
             state = watched(daemon, library)
@@ -57,9 +57,9 @@ def main() -> None:
             draw_report(directory)
 
 
-def watched(daemon: ChildDaemon, library: Path) -> State:
+def watched(daemon: ChildDaemon, library: Path) -> TopState:
     """Ask for SECONDS; what `top` saw meanwhile, once a second."""
-    state = State()
+    state = TopState()
     with Engine.open(library) as engine:
         lines = prepare(engine, ("commands/**", "agents/**"), seed=1).lines(label="pictures")
     with Client(str(daemon.socket)) as client:
@@ -86,7 +86,7 @@ def edit(library: Path, second: int) -> None:
     path.write_text(f"{text}\nEdited in second {second}.\n")
 
 
-def draw_top(state: State) -> None:
+def draw_top(state: TopState) -> None:
     """The screen as SVG, without the fonts that rich would have a browser fetch."""
     console = Console(
         record=True, width=COLUMNS, file=StringIO(), force_terminal=True, color_system="truecolor"

@@ -28,9 +28,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "list": "promptd.cli.catalogue:list_components",
         "changes": "promptd.cli.catalogue:changes",
         "deps": "promptd.cli.catalogue:deps",
-        "graph": "promptd.cli.graphs:graph",
+        "graph": "promptd.cli.graph:graph",
         "check": "promptd.cli.check:check",
-        "validate": "promptd.cli.validate:validate",
+        "validate": "promptd.cli.bench.command:validate",
         "init": "promptd.cli.init:init",
     },
     "Daemon": {
@@ -44,9 +44,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "sockname": "promptd.cli.control:sockname",
     },
     "Set-up": {
-        "config": "promptd.cli.settings:config",
+        "config": "promptd.cli.config:config",
         "completion": "promptd.cli.completion:completion",
-        "demo": "promptd.cli.demo:demo",
+        "demo": "promptd.cli.demo.command:demo",
     },
 }
 _PLACES = {name: place for section in COMMANDS.values() for name, place in section.items()}

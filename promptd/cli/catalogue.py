@@ -10,8 +10,14 @@ from typing import Any
 import click
 
 from promptd.cli import output
+from promptd.cli.backend import (
+    Where,
+    ask,
+    decode,
+    json_option,
+    source_options,
+)
 from promptd.cli.completion import complete_component
-from promptd.cli.source import Where, ask, decode, json_option, source_options
 
 
 @click.command(

@@ -12,8 +12,13 @@ from typing import Any
 import click
 
 from promptd.cli import output
+from promptd.cli.backend import (
+    Where,
+    ask,
+    decode,
+    source_options,
+)
 from promptd.cli.exits import Exit
-from promptd.cli.source import Where, ask, decode, source_options
 from promptd.errors import Unavailable
 
 

@@ -12,7 +12,7 @@ from promptd.errors import PromptdError
 
 def complete_component(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Ids of the library that begin with what was typed."""
-    from promptd.cli.source import Where, ask, decode
+    from promptd.cli.backend import Where, ask, decode
 
     where = Where(socket=ctx.params.get("socket"), config_path=ctx.params.get("config_path"))
     try:

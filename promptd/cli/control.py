@@ -3,7 +3,14 @@
 import click
 
 from promptd.cli import output
-from promptd.cli.source import Where, ask, config_option, decode, json_option, socket_option
+from promptd.cli.backend import (
+    Where,
+    ask,
+    config_option,
+    decode,
+    json_option,
+    socket_option,
+)
 
 
 @click.command(

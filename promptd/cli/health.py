@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from promptd.cli import output
-from promptd.cli.source import config_option
+from promptd.cli.backend import config_option
 
 FILE_NAME = "health.json"
 SYSTEM_DIRECTORY = Path("/var/lib/promptd")  # StateDirectory= of the unit
@@ -24,7 +24,7 @@ OK, WARNING, CRITICAL = 0, 1, 2
 WORDS = ("OK", "WARNING", "CRITICAL")
 
 
-class Verdict(NamedTuple):
+class HealthVerdict(NamedTuple):
     """What a check says: its code and one sentence for each reason."""
 
     code: int
@@ -53,7 +53,7 @@ def health(is_check: bool, file: str | None, as_json: bool, config_path: str | N
     try:
         snapshot = read(path)
     except (OSError, ValueError) as problem:
-        verdict = Verdict(CRITICAL, [f"no snapshot: {problem}"])
+        verdict = HealthVerdict(CRITICAL, [f"no snapshot: {problem}"])
         _say(verdict, {}, as_json=as_json)
         return CRITICAL
     verdict = judge(snapshot, time.time())
@@ -90,11 +90,11 @@ def read(path: Path) -> dict[str, Any]:
 # -- the check --------------------------------------------------------------------------------
 
 
-def judge(snapshot: Mapping[str, Any], now_unix_s: float) -> Verdict:
+def judge(snapshot: Mapping[str, Any], now_unix_s: float) -> HealthVerdict:
     """What a snapshot says as of now; the reasons of the worst code first."""
     found = sorted(_reasons(snapshot, now_unix_s), key=lambda reason: -reason[0])
     code = max((code for code, _ in found), default=OK)
-    return Verdict(code, [sentence for _, sentence in found])
+    return HealthVerdict(code, [sentence for _, sentence in found])
 
 
 def _reasons(snapshot: Mapping[str, Any], now_unix_s: float) -> Iterator[tuple[int, str]]:
@@ -109,7 +109,7 @@ def _reasons(snapshot: Mapping[str, Any], now_unix_s: float) -> Iterator[tuple[i
     yield from ((WARNING, problem) for problem in snapshot["problems"])
 
 
-def _say(verdict: Verdict, snapshot: Mapping[str, Any], *, as_json: bool) -> None:
+def _say(verdict: HealthVerdict, snapshot: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         word, (code, reasons) = WORDS[verdict.code], verdict
         output.emit_line(json.dumps({"code": code, "status": word, "reasons": reasons}))
@@ -117,7 +117,7 @@ def _say(verdict: Verdict, snapshot: Mapping[str, Any], *, as_json: bool) -> Non
         output.emit_line(line(verdict, snapshot))
 
 
-def line(verdict: Verdict, snapshot: Mapping[str, Any]) -> str:
+def line(verdict: HealthVerdict, snapshot: Mapping[str, Any]) -> str:
     """One line with performance data behind the bar, as the plugin API of Nagios wants it."""
     said = "; ".join(verdict.reasons) or _in_short(snapshot)
     said = " ".join(said.replace("|", "/").split())
@@ -151,7 +151,7 @@ def _performance(snapshot: Mapping[str, Any]) -> Iterator[str]:
 # -- the page ---------------------------------------------------------------------------------
 
 
-def page(snapshot: Mapping[str, Any], verdict: Verdict) -> Iterator[str]:
+def page(snapshot: Mapping[str, Any], verdict: HealthVerdict) -> Iterator[str]:
     """Score and arithmetic, targets, alerts, advice."""
     yield f"promptd {snapshot['version']}, {snapshot['time']}: {WORDS[verdict.code]}, {_in_short(snapshot)}"
     yield from (f"  {reason}" for reason in verdict.reasons)

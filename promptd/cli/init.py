@@ -31,7 +31,7 @@ def copy_starter(directory: Path) -> tuple[list[Path], list[Path]]:
     """Copy the starter library to `directory`: the files written, and those kept because they existed."""
     written: list[Path] = []
     kept: list[Path] = []
-    with as_file(files("promptd.demo") / "starter") as starter:
+    with as_file(files("promptd.cli.demo") / "starter") as starter:
         for source in sorted(path for path in starter.rglob("*") if path.is_file()):
             target = directory / source.relative_to(starter)
             (written if _copy_new(source, target) else kept).append(target)

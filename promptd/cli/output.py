@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 10_000  # a pipe has no width: nothing is wrapped, one fact stays on one line
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) != "\t"}
 PATIENCE_S = 0.3  # work shorter than this gets no progress bar
-Progress = Callable[[int, int], None]  # (done, total), both counts of files
+ShowProgress = Callable[[int, int], None]  # (done, total), both counts of files
 
 
 def emit(data: bytes) -> None:
@@ -104,7 +104,7 @@ def draw(renderable: Any) -> None:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Progress | None]:
+def progress_bar(label: str) -> Iterator[ShowProgress | None]:
     """A progress callback drawn on stderr, or None where nobody is looking.
 
     The bar disappears when it is done: what remains on the screen is the result.

@@ -28,9 +28,9 @@ $ echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | socat - "UNIX-CONNECT:$(prom
 
 def describe() -> dict[str, Any]:
     """What a daemon without configuration answers to `describe`."""
-    from promptd import methods
     from promptd.config import Config
-    from promptd.services import LIMIT_KEYS
+    from promptd.daemon.control import LIMIT_KEYS
+    from promptd.protocol import methods
 
     serve = Config().serve
     return methods.describe({key: getattr(serve, key) for key in LIMIT_KEYS})
@@ -50,10 +50,10 @@ def examples() -> dict[str, tuple[Any, Any]]:
         "graph": {"name": "commands/hello"},
         "check": {},
     }
-    from promptd.embedded import Engine
+    from promptd.engine.embedded import Engine
 
-    with Engine.open(Path(str(files("promptd.demo") / "starter"))) as engine:
-        instance = engine.keeper.instance  # another one each time
+    with Engine.open(Path(str(files("promptd.cli.demo") / "starter"))) as engine:
+        instance = engine.workspace.instance  # another one each time
         return {
             name: (params, json.loads(engine.call(name, params).replace(instance.encode(), b"embedded")))
             for name, params in asked.items()

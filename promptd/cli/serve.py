@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from promptd.cli.source import config_option
+from promptd.cli.backend import config_option
 from promptd.errors import ConfigError
 
 NO_ROOTS = "Nothing to serve: name a library DIR, or a --config FILE with [[roots]]."
@@ -39,7 +39,8 @@ def serve(
     Directories on the command line take the place of the [[roots]] of the configuration.
     """
     gc.disable()  # until the daemon is READY: a seventh of the time that imports take
-    from promptd import config, process
+    from promptd import config
+    from promptd.daemon import process
 
     overrides = _overrides(directories, options)
 

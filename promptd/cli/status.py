@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from promptd.cli import output
-from promptd.cli.source import Where, config_option, decode, open_source, socket_option
+from promptd.cli.backend import (
+    Where,
+    config_option,
+    decode,
+    open_source,
+    socket_option,
+)
 
 # What is concluded from the counts has pages of its own.
 CONCLUSIONS = ("windows", "targets", "health", "trends", "alerts", "recommendations", "prompts", "components")

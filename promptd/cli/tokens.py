@@ -10,10 +10,18 @@ from typing import Any
 import click
 
 from promptd.cli import output
+from promptd.cli.backend import (
+    Backend,
+    Where,
+    ask,
+    decode,
+    json_option,
+    open_source,
+    source_options,
+)
 from promptd.cli.completion import complete_component
 from promptd.cli.exits import Exit
 from promptd.cli.prompts import parse_variables, warning_line
-from promptd.cli.source import Source, Where, ask, decode, json_option, open_source, source_options
 from promptd.errors import MissingVariable, PromptdError
 
 MAX_UNFILLED = 100  # variables of one prompt that `--check` leaves as written
@@ -234,7 +242,7 @@ def _lines(over: list[dict[str, Any]], counted: list[dict[str, Any]], budget: in
     yield f"{all_of_them}, {len(over)} over {budget:,} tokens; the largest has {most:,}."
 
 
-def _counted(source: Source, id: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _counted(source: Backend, id: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """One prompt's tokens, or the error that it is; variables that have to be given stay as written."""
     variables = dict(asked.get("variables", {}))
     for _ in range(MAX_UNFILLED):

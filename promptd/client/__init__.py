@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from promptd.client.asynchronous import AsyncClient
     from promptd.client.blocking import Client
     from promptd.client.discovery import discover
-    from promptd.client.replies import Assembled, Changed, ManifestEntry, PromptWarning
+    from promptd.client.replies import (
+        Assembled,
+        Changed,
+        ManifestEntry,
+        PromptWarning,
+    )
     from promptd.client.subscription import Subscription
 
 __all__ = [

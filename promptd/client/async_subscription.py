@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mappi
 from types import TracebackType
 from typing import Any, Self
 
-from promptd.client.async_link import AsyncLink, Changes
-from promptd.client.protocol import decode_as
-from promptd.client.questions import Question
+from promptd.client.async_connection import AsyncClientConnection, Changes
 from promptd.client.replies import Changed, Subscribed
+from promptd.client.requests import Question
+from promptd.client.wire import decode_as
 from promptd.errors import PromptdError, Unavailable
 
-Exchange = Callable[[str, Mapping[str, Any]], Awaitable[tuple[bytes, AsyncLink]]]
+Exchange = Callable[[str, Mapping[str, Any]], Awaitable[tuple[bytes, AsyncClientConnection]]]
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to reach a daemon that is being restarted
 
 
@@ -37,7 +37,7 @@ class AsyncSubscription(AsyncIterator[Changed]):
         self._exchange = exchange
         self._question = question
         self._timeout_s = timeout_s
-        self._link: AsyncLink | None = None
+        self._link: AsyncClientConnection | None = None
         self._changes = Changes()
         self._is_ended = False
 

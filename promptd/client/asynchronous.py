@@ -11,13 +11,24 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from promptd.client import questions
-from promptd.client.async_link import AsyncLink, connect
+from promptd.client import requests as questions
+from promptd.client.async_connection import AsyncClientConnection, connect
 from promptd.client.async_subscription import AsyncSubscription
 from promptd.client.discovery import discover
-from promptd.client.protocol import Broken, decode_as, encode_request, hung_up, too_slow
-from promptd.client.questions import Names, Options, Question, Variables
 from promptd.client.replies import Assembled
+from promptd.client.requests import (
+    AssembleOptions,
+    NameOrNames,
+    Question,
+    Variables,
+)
+from promptd.client.wire import (
+    Broken,
+    decode_as,
+    encode_request,
+    hung_up,
+    too_slow,
+)
 
 T = TypeVar("T")
 
@@ -37,7 +48,7 @@ class AsyncClient:
         self.path = discover(socket, os.environ)
         self.timeout_s = timeout_s
         self._ids = itertools.count(1)
-        self._link: AsyncLink | None = None
+        self._link: AsyncClientConnection | None = None
         self._connecting = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -62,10 +73,10 @@ class AsyncClient:
 
     async def assemble(
         self,
-        name: Names,
+        name: NameOrNames,
         variables: Variables | None = None,
         arguments: str | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[AssembleOptions],
     ) -> Assembled:
         """Assemble one component, or several in order. With the `etag` of an answer you hold, an unchanged
         prompt is answered with `unchanged` and without its text; `Options` has the others.
@@ -137,7 +148,7 @@ class AsyncClient:
         return await self._ask(questions.plain("describe"))
 
     def subscribe(
-        self, name: Names, variables: Variables | None = None, arguments: str | None = None
+        self, name: NameOrNames, variables: Variables | None = None, arguments: str | None = None
     ) -> AsyncSubscription:
         """Be told when the digest of a prompt changes: iterate over what comes back.
 
@@ -155,7 +166,9 @@ class AsyncClient:
 
     # -- the connection -----------------------------------------------------------------------------
 
-    async def exchange(self, method: str, params: Mapping[str, Any] | None) -> tuple[bytes, AsyncLink]:
+    async def exchange(
+        self, method: str, params: Mapping[str, Any] | None
+    ) -> tuple[bytes, AsyncClientConnection]:
         """A result, and the connection it came over."""
         identity = next(self._ids)
         line = encode_request(identity, method, params)
@@ -175,11 +188,11 @@ class AsyncClient:
     async def _ask(self, question: Question[T]) -> T:
         return decode_as(question.kind, await self.call(question.method, question.params))
 
-    async def _send(self, identity: int, line: bytes) -> tuple[bytes, AsyncLink]:
+    async def _send(self, identity: int, line: bytes) -> tuple[bytes, AsyncClientConnection]:
         link = await self._connected()
         return (await link.exchange(identity, line)).body(), link
 
-    async def _connected(self) -> AsyncLink:
+    async def _connected(self) -> AsyncClientConnection:
         async with self._connecting:
             if self._link is None or self._link.is_broken:
                 self._link = await connect(self.path)

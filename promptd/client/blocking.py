@@ -13,13 +13,23 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from promptd.client import questions
+from promptd.client import requests as questions
+from promptd.client.connection import ClientConnection
 from promptd.client.discovery import discover
-from promptd.client.link import Link
-from promptd.client.protocol import Broken, decode_as, encode_request, hung_up
-from promptd.client.questions import Names, Options, Question, Variables
 from promptd.client.replies import Assembled
+from promptd.client.requests import (
+    AssembleOptions,
+    NameOrNames,
+    Question,
+    Variables,
+)
 from promptd.client.subscription import Subscription
+from promptd.client.wire import (
+    Broken,
+    decode_as,
+    encode_request,
+    hung_up,
+)
 
 T = TypeVar("T")
 
@@ -40,7 +50,7 @@ class Client:
         self.timeout_s = timeout_s
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
-        self._link: Link | None = None
+        self._link: ClientConnection | None = None
         self._owner_pid = 0
 
     def __repr__(self) -> str:
@@ -63,10 +73,10 @@ class Client:
 
     def assemble(
         self,
-        name: Names,
+        name: NameOrNames,
         variables: Variables | None = None,
         arguments: str | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[AssembleOptions],
     ) -> Assembled:
         """Assemble one component, or several in order. With the `etag` of an answer you hold, an unchanged
         prompt is answered with `unchanged` and without its text; `Options` has the others.
@@ -138,7 +148,7 @@ class Client:
         return self._ask(questions.plain("describe"))
 
     def subscribe(
-        self, name: Names, variables: Variables | None = None, arguments: str | None = None
+        self, name: NameOrNames, variables: Variables | None = None, arguments: str | None = None
     ) -> Subscription:
         """Be told when the digest of a prompt changes: iterate over what comes back.
 
@@ -182,11 +192,11 @@ class Client:
             self._drop()
         return reply.body()
 
-    def _connected(self) -> Link:
+    def _connected(self) -> ClientConnection:
         if self._link is not None and self._owner_pid != os.getpid():
             self._drop()  # inherited over a fork: it belongs to the parent
         if self._link is None:
-            self._link = Link(self.path, self.timeout_s)
+            self._link = ClientConnection(self.path, self.timeout_s)
             self._owner_pid = os.getpid()
         return self._link
 

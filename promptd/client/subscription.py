@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from promptd.client.link import Link
-from promptd.client.protocol import Broken, decode_as, encode_request, hung_up
-from promptd.client.questions import Question
+from promptd.client.connection import ClientConnection
 from promptd.client.replies import Changed, Subscribed
+from promptd.client.requests import Question
+from promptd.client.wire import (
+    Broken,
+    decode_as,
+    encode_request,
+    hung_up,
+)
 from promptd.errors import Unavailable
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to reach a daemon that is being restarted
@@ -81,8 +86,8 @@ class Subscription(Iterator[Changed]):
             return None if self._is_ended else self._renew()
         return decode_as(Changed, bytes(line.params)) if line.method == "changed" else None
 
-    def _subscribe(self) -> tuple[Link, Subscribed]:
-        link = Link(self._path, self._timeout_s)
+    def _subscribe(self) -> tuple[ClientConnection, Subscribed]:
+        link = ClientConnection(self._path, self._timeout_s)
         deadline_s = time.monotonic() + self._timeout_s
         try:
             link.send(encode_request(1, self._question.method, self._question.params), deadline_s)
@@ -108,7 +113,7 @@ class Subscription(Iterator[Changed]):
             return None
         return Changed(made.subscription, made.digest, previous, made.clock, made.name)
 
-    def _subscribe_patiently(self) -> tuple[Link, Subscribed]:
+    def _subscribe_patiently(self) -> tuple[ClientConnection, Subscribed]:
         deadline_s = time.monotonic() + self._timeout_s
         pause_s = _FIRST_PAUSE_S
         while True:

@@ -26,14 +26,14 @@ from promptd.config.layers import (
     with_absolute_paths,
 )
 from promptd.config.schema import Config, FileMode, LibraryConfig
-from promptd.config.text import Key, KeyPath, schema
+from promptd.config.text import ConfigKey, KeyPath, schema
 from promptd.config.write import example, render
 from promptd.errors import ConfigError
 
 __all__ = [
     "Config",
+    "ConfigKey",
     "FileMode",
-    "Key",
     "changed_keys",
     "example",
     "load",

@@ -39,8 +39,8 @@ def _says(description: str, unit: str = "", **bounds: Any) -> Meta:
 Text = Annotated[str, Meta(min_length=1)]
 PathText = Annotated[str, Meta(pattern=r"\A[^\x00]*\Z", extra={"expects": "a path"})]
 Suffix = Annotated[str, Meta(pattern=r"\A\.[^/\x00]+\Z", extra={"expects": 'an ending such as ".md"'})]
-Dialect = Literal["include", "component", "front-matter", "at-import"]
-DIALECTS: tuple[Dialect, ...] = ("include", "component", "front-matter", "at-import")
+DialectName = Literal["include", "component", "front-matter", "at-import"]
+DIALECTS: tuple[DialectName, ...] = ("include", "component", "front-matter", "at-import")
 
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +54,7 @@ class RootConfig(_Section, frozen=True):
         PathText,
         _says("directory; `~` is expanded, a relative one starts at this file's directory", min_length=1),
     ]
-    dialects: Annotated[tuple[Dialect, ...], _says("ways of writing a directive that are read here")] = (
+    dialects: Annotated[tuple[DialectName, ...], _says("ways of writing a directive that are read here")] = (
         DIALECTS
     )
     arguments_base: Annotated[

@@ -22,7 +22,7 @@ _UNITS = {"_bytes": "bytes", "_ms": "milliseconds", "_s": "seconds", "_tokens": 
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ConfigKey:
     """One key: `path` such as `cache.entries` (`roots[].path` in a root), what it expects, its default."""
 
     path: str
@@ -43,7 +43,7 @@ class Key:
         return self.path.rpartition(".")[2]
 
 
-def schema() -> list[Key]:
+def schema() -> list[ConfigKey]:
     """Every key in the order of config.example.toml; defaults are as TOML writes them."""
     return [
         _key(f"{section}[]" if section == "roots" else section, field)
@@ -59,13 +59,13 @@ def fields_of(section: str) -> dict[str, inspect.Field]:
     return {field.encode_name: field for field in struct.fields}
 
 
-def _key(section: str, field: inspect.Field) -> Key:
+def _key(section: str, field: inspect.Field) -> ConfigKey:
     meta = field.type
     assert isinstance(meta, inspect.Metadata), f"{section}.{field.name} has no description"
     suffix = re.search(r"_[a-z]+$", field.name)
     is_number = isinstance(bare(meta), inspect.IntType | inspect.FloatType)
     unit = (meta.extra or {}).get("unit") or (_UNITS.get(suffix[0], "") if suffix and is_number else "")
-    return Key(
+    return ConfigKey(
         path=f"{section}.{field.name}",
         type=expectation(meta),
         default=_default(field),

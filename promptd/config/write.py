@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from promptd.config.schema import SECTIONS, Config
-from promptd.config.text import Key, schema
+from promptd.config.text import ConfigKey, schema
 
 _COMMENT_WIDTH = 108  # with "# " in front: the line length of this project
 
@@ -64,13 +64,13 @@ def _example_section(section: str) -> str:
     )
 
 
-def _example_key(key: Key) -> list[str]:
+def _example_key(key: ConfigKey) -> list[str]:
     value = "/srv/prompts" if key.is_required else key.default
     comment = textwrap.wrap(f"{key.doc}{_limits(key)}", _COMMENT_WIDTH, break_on_hyphens=False)
     return [*(f"# {line}" for line in comment), f"{key.name} = {_value(value)}"]
 
 
-def _limits(key: Key) -> str:
+def _limits(key: ConfigKey) -> str:
     if key.unit:
         return f" [{key.unit}; {key.type.removeprefix('a whole number ').removeprefix('a number ')}]"
     return f" [{key.type}]" if "one of" in key.type else ""

@@ -1,1 +1,1 @@
-"""The pure engine: components, graph, plans, assembly. No clock, no files, no sockets, no loop."""
+"""One library held in memory and kept current, and everything that answers from it; no socket here."""

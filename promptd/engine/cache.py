@@ -12,8 +12,8 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
+CacheKey = TypeVar("CacheKey", bound=Hashable)
+CacheValue = TypeVar("CacheValue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,25 @@ class CacheStatistics:
         return self.hits / asked if asked else None
 
 
-class _Held(NamedTuple, Generic[Value]):
-    value: Value
+class _Held(NamedTuple, Generic[CacheValue]):
+    value: CacheValue
     size_bytes: int
 
 
-class Cache(Generic[Key, Value]):
+class Cache(Generic[CacheKey, CacheValue]):
     """Bounded by `max_entries` and `max_bytes`; sizes are what the caller says they are.
 
     `on_gone` is called with each key and value that is no longer held, whatever the reason.
     """
 
     def __init__(
-        self, max_entries: int, max_bytes: int, on_gone: Callable[[Key, Value], None] | None = None
+        self, max_entries: int, max_bytes: int, on_gone: Callable[[CacheKey, CacheValue], None] | None = None
     ) -> None:
         self.max_entries = max_entries
         self.max_bytes = max_bytes
         self._on_gone = on_gone
-        self._held: OrderedDict[Key, _Held[Value]] = OrderedDict()  # least recently used first
-        self._pins: frozenset[Key] = frozenset()
+        self._held: OrderedDict[CacheKey, _Held[CacheValue]] = OrderedDict()  # least recently used first
+        self._pins: frozenset[CacheKey] = frozenset()
         self._size_bytes = 0
         self._hits = self._misses = self._evictions = self._invalidations = self._preloads = 0
 
@@ -68,10 +68,10 @@ class Cache(Generic[Key, Value]):
     def __len__(self) -> int:
         return len(self._held)
 
-    def __contains__(self, key: Key) -> bool:
+    def __contains__(self, key: CacheKey) -> bool:
         return key in self._held
 
-    def get(self, key: Key) -> Value | None:
+    def get(self, key: CacheKey) -> CacheValue | None:
         """The value, counted as a use, or None."""
         held = self._held.get(key)
         if held is None:
@@ -89,12 +89,12 @@ class Cache(Generic[Key, Value]):
         """Count a value that had to be made, whatever was held under its key."""
         self._misses += 1
 
-    def peek(self, key: Key) -> Value | None:
+    def peek(self, key: CacheKey) -> CacheValue | None:
         """The value without counting a use, or None."""
         held = self._held.get(key)
         return None if held is None else held.value
 
-    def put(self, key: Key, value: Value, size_bytes: int, *, preload: bool = False) -> None:
+    def put(self, key: CacheKey, value: CacheValue, size_bytes: int, *, preload: bool = False) -> None:
         """Hold a value; one larger than the whole cache is not held, and evicts nothing."""
         self._remove(key)
         if size_bytes > self.max_bytes or self.max_entries < 1:
@@ -110,21 +110,21 @@ class Cache(Generic[Key, Value]):
                 self._remove(victim)
                 self._evictions += 1
 
-    def discard(self, key: Key) -> bool:
+    def discard(self, key: CacheKey) -> bool:
         """Forget a value that is no longer true; True if it was held."""
         removed = self._remove(key)
         self._invalidations += removed
         return removed
 
     @property
-    def pins(self) -> frozenset[Key]:
+    def pins(self) -> frozenset[CacheKey]:
         """The pinned keys, held or to come."""
         return self._pins
 
-    def pin(self, keys: Iterable[Key]) -> frozenset[Key]:
+    def pin(self, keys: Iterable[CacheKey]) -> frozenset[CacheKey]:
         """Make these, hottest first, the pinned keys (held or to come); returns those that fit."""
         room_entries, room_bytes = self.max_entries // 2, self.max_bytes // 2
-        pinned: list[Key] = []
+        pinned: list[CacheKey] = []
         for key in keys:
             held = self._held.get(key)
             size_bytes = held.size_bytes if held else 0
@@ -137,7 +137,7 @@ class Cache(Generic[Key, Value]):
     def _pinned_bytes(self) -> int:
         return sum(self._held[key].size_bytes for key in self._pins if key in self._held)
 
-    def items(self) -> list[tuple[Key, Value]]:
+    def items(self) -> list[tuple[CacheKey, CacheValue]]:
         """What is held, least recently used first, without counting a use."""
         return [(key, held.value) for key, held in self._held.items()]
 
@@ -156,7 +156,7 @@ class Cache(Generic[Key, Value]):
             self.max_bytes,
         )
 
-    def _remove(self, key: Key) -> bool:
+    def _remove(self, key: CacheKey) -> bool:
         held = self._held.pop(key, None)
         if held is None:
             return False
@@ -164,14 +164,14 @@ class Cache(Generic[Key, Value]):
         self._gone(key, held.value)
         return True
 
-    def _gone(self, key: Key, value: Value) -> None:
+    def _gone(self, key: CacheKey, value: CacheValue) -> None:
         if self._on_gone is not None:
             self._on_gone(key, value)
 
-    def _victims(self, newest: Key, *, spare_pins: bool) -> list[Key]:
+    def _victims(self, newest: CacheKey, *, spare_pins: bool) -> list[CacheKey]:
         """The least recently used entries that must go until both bounds hold."""
         entries, size_bytes = len(self._held), self._size_bytes
-        victims: list[Key] = []
+        victims: list[CacheKey] = []
         for key, held in self._held.items():
             if entries <= self.max_entries and size_bytes <= self.max_bytes:
                 break

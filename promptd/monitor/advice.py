@@ -12,7 +12,7 @@ import msgspec
 from promptd.config import Config
 from promptd.monitor.measures import at
 from promptd.monitor.sampler import Sample
-from promptd.monitor.targets import Verdict
+from promptd.monitor.targets import TargetVerdict
 from promptd.monitor.trends import Trend
 
 STRONGER = {"none": "conservative", "conservative": "balanced", "balanced": "aggressive"}
@@ -30,12 +30,12 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
-Ask = Callable[[str], Any]
-Rule = Callable[[Ask, Config, Verdict], Iterator[tuple[str | None, Any, str]]]
+Figure = Callable[[str], Any]
+AdviceRule = Callable[[Figure, Config, TargetVerdict], Iterator[tuple[str | None, Any, str]]]
 
 
 def recommendations(
-    verdicts: Sequence[Verdict], trends: Mapping[str, Trend], sample: Sample, config: Config
+    verdicts: Sequence[TargetVerdict], trends: Mapping[str, Trend], sample: Sample, config: Config
 ) -> list[Recommendation]:
     """What to change, for each target that is missed, below its optimum or about to be missed."""
     return [
@@ -46,13 +46,13 @@ def recommendations(
     ]
 
 
-def is_concerned(verdict: Verdict, trend: Trend | None) -> bool:
+def is_concerned(verdict: TargetVerdict, trend: Trend | None) -> bool:
     """True where something is left to wish for."""
     is_judged = verdict.value is not None
     return is_judged and (verdict.state in ("missed", "met") or (trend is not None and trend.is_worsening))
 
 
-def _for(verdict: Verdict, sample: Sample, config: Config) -> list[Recommendation]:
+def _for(verdict: TargetVerdict, sample: Sample, config: Config) -> list[Recommendation]:
     def ask(path: str) -> Any:
         return at(sample.sections, path)
 
@@ -77,7 +77,7 @@ def _configured(config: Config, setting: str) -> Any:
 # -- one rule a target ------------------------------------------------------------------------
 
 
-def _hit_ratio(ask: Ask, config: Config, _verdict: Verdict) -> Iterator[tuple[str | None, Any, str]]:
+def _hit_ratio(ask: Figure, config: Config, _verdict: TargetVerdict) -> Iterator[tuple[str | None, Any, str]]:
     """Room for components first: each that is missing is a file to read."""
     cache, components = config.cache, int(ask("library.components") or 0)
     entries, size = ask("cache.components.entries") or 0, ask("cache.components.size_bytes") or 0
@@ -94,7 +94,9 @@ def _hit_ratio(ask: Ask, config: Config, _verdict: Verdict) -> Iterator[tuple[st
     yield None, None, "files change as often as they are asked for: nothing a cache can do"
 
 
-def _response_time(ask: Ask, config: Config, _verdict: Verdict) -> Iterator[tuple[str | None, Any, str]]:
+def _response_time(
+    ask: Figure, config: Config, _verdict: TargetVerdict
+) -> Iterator[tuple[str | None, Any, str]]:
     """Reads first, then the assembling."""
     hits, misses = ask("cache.served.hits") or 0, ask("cache.served.misses") or 0
     if misses > 0.25 * (hits + misses):
@@ -109,7 +111,9 @@ def _response_time(ask: Ask, config: Config, _verdict: Verdict) -> Iterator[tupl
     yield None, None, "look at `promptd status` for loop lag and CPU: the machine may be busy"
 
 
-def _component_load(ask: Ask, config: Config, _verdict: Verdict) -> Iterator[tuple[str | None, Any, str]]:
+def _component_load(
+    ask: Figure, config: Config, _verdict: TargetVerdict
+) -> Iterator[tuple[str | None, Any, str]]:
     loading = config.loading
     if (ask("loader.workers") or 0) >= loading.max_workers:
         most = min(2 * loading.max_workers, 256)
@@ -120,7 +124,7 @@ def _component_load(ask: Ask, config: Config, _verdict: Verdict) -> Iterator[tup
     yield "loading.min_workers", min(2 * loading.min_workers, loading.max_workers), "reads wait for the disk"
 
 
-def _memory(ask: Ask, config: Config, _verdict: Verdict) -> Iterator[tuple[str | None, Any, str]]:
+def _memory(ask: Figure, config: Config, _verdict: TargetVerdict) -> Iterator[tuple[str | None, Any, str]]:
     """The cache that holds most gives most; none that holds next to nothing."""
     held = {
         "cache.bytes": ask("cache.components.size_bytes") or 0,
@@ -138,7 +142,9 @@ def _memory(ask: Ask, config: Config, _verdict: Verdict) -> Iterator[tuple[str |
     )
 
 
-def _token_reduction(_ask: Ask, config: Config, verdict: Verdict) -> Iterator[tuple[str | None, Any, str]]:
+def _token_reduction(
+    _ask: Figure, config: Config, verdict: TargetVerdict
+) -> Iterator[tuple[str | None, Any, str]]:
     tokens, value = config.tokens, verdict.value or 0.0
     if value > config.targets.reduction_max > 0:
         suggested = round(config.targets.reduction_max, 2)
@@ -151,13 +157,13 @@ def _token_reduction(_ask: Ask, config: Config, verdict: Verdict) -> Iterator[tu
     yield "tokens.quality_floor", round(tokens.quality_floor - 0.05, 2), "strategies stop for quality's sake"
 
 
-def _errors(ask: Ask, _config: Config, _verdict: Verdict) -> Iterator[tuple[str | None, Any, str]]:
+def _errors(ask: Figure, _config: Config, _verdict: TargetVerdict) -> Iterator[tuple[str | None, Any, str]]:
     by_type = ask("requests.errors") or {}
     worst = max(by_type, key=lambda kind: by_type[kind], default="") if isinstance(by_type, Mapping) else ""
     yield None, None, f"most are {worst}: run `promptd check`, and read the daemon's log"
 
 
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, AdviceRule] = {
     "hit_ratio": _hit_ratio,
     "response_time": _response_time,
     "component_load": _component_load,
@@ -170,7 +176,7 @@ RULES: Mapping[str, Rule] = {
 # -- sentences --------------------------------------------------------------------------------
 
 
-def sentence(verdict: Verdict, recommendation: Recommendation | None, trend: Trend | None) -> str:
+def sentence(verdict: TargetVerdict, recommendation: Recommendation | None, trend: Trend | None) -> str:
     """What is wrong and what to do, for an alert."""
     said = f"{verdict.label}: {_how_it_is(verdict, trend)}"
     if recommendation is None:
@@ -181,7 +187,7 @@ def sentence(verdict: Verdict, recommendation: Recommendation | None, trend: Tre
     return f"{said}; {change} (now {_toml(recommendation.current)}): {recommendation.sentence}"
 
 
-def _how_it_is(verdict: Verdict, trend: Trend | None) -> str:
+def _how_it_is(verdict: TargetVerdict, trend: Trend | None) -> str:
     if verdict.value is None:
         return "no data"
     value = shown(verdict.value, verdict.unit)

@@ -50,7 +50,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An alert was raised, became worse, eased, or was cleared; value and sentence as of then."""
 
     time_unix_s: float
@@ -68,7 +68,7 @@ class AlertsView(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong now, worst first; what happened, oldest first; sums since the start."""
 
     active: list[Alert]
-    history: list[Event]
+    history: list[AlertEvent]
     raised_total: dict[str, int]
     cleared_total: int
 
@@ -102,7 +102,7 @@ class Condition:
         return Severity.LOW if self.optimal - margin < 1 else Severity.NONE
 
 
-class Rule:
+class AlertRule:
     """One rule's life: for each severity, since when it is at least or at most that bad."""
 
     def __init__(self, name: str) -> None:
@@ -112,7 +112,7 @@ class Rule:
         self._at_most: dict[Severity, float] = {}
 
     def __repr__(self) -> str:
-        return f"<Rule {self.name}: {self.alert.severity if self.alert else 'quiet'}>"
+        return f"<AlertRule {self.name}: {self.alert.severity if self.alert else 'quiet'}>"
 
     def see(
         self, condition: Condition, now_s: float, unix_s: float, settings: AlertsConfig
@@ -156,8 +156,8 @@ class Alerts:
 
     def __init__(self, settings: AlertsConfig) -> None:
         self.settings = settings
-        self._rules: dict[str, Rule] = {}
-        self._history: deque[Event] = deque(maxlen=settings.history)
+        self._rules: dict[str, AlertRule] = {}
+        self._history: deque[AlertEvent] = deque(maxlen=settings.history)
         self._raised: Counter[str] = Counter(dict.fromkeys(SEVERITIES, 0))
         self._cleared = 0
 
@@ -169,14 +169,14 @@ class Alerts:
         self.settings = settings
         self._history = deque(self._history, maxlen=settings.history)
 
-    def see(self, conditions: Sequence[Condition], now_s: float, unix_s: float) -> list[Event]:
+    def see(self, conditions: Sequence[Condition], now_s: float, unix_s: float) -> list[AlertEvent]:
         """Take in how everything is now; returns what has to be told."""
         return [
             event for condition in conditions if (event := self._see(condition, now_s, unix_s)) is not None
         ]
 
-    def _see(self, condition: Condition, now_s: float, unix_s: float) -> Event | None:
-        rule = self._rules.setdefault(condition.rule, Rule(condition.rule))
+    def _see(self, condition: Condition, now_s: float, unix_s: float) -> AlertEvent | None:
+        rule = self._rules.setdefault(condition.rule, AlertRule(condition.rule))
         before = rule.alert
         name = rule.see(condition, now_s, unix_s, self.settings)
         alert = rule.alert or before
@@ -222,8 +222,8 @@ def _made(condition: Condition, severity: SeverityName, former: Alert | None, un
     )
 
 
-def _event(name: EventName, alert: Alert, unix_s: float) -> Event:
-    return Event(
+def _event(name: EventName, alert: Alert, unix_s: float) -> AlertEvent:
+    return AlertEvent(
         time_unix_s=unix_s,
         event=name,
         id=alert.id,

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from promptd.monitor.targets import Verdict
+from promptd.monitor.targets import TargetVerdict
 
 Grade = Literal["A", "B", "C", "D", "F"]
 GRADES: tuple[tuple[float, Grade], ...] = ((0.9, "A"), (0.8, "B"), (0.7, "C"), (0.6, "D"), (0.0, "F"))
@@ -38,7 +38,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     terms: list[Term]
 
 
-def health_of(verdicts: Sequence[Verdict]) -> Health:
+def health_of(verdicts: Sequence[TargetVerdict]) -> Health:
     """The health that verdicts add up to."""
     judged = [verdict for verdict in verdicts if verdict.attainment is not None]
     met = [verdict for verdict in judged if verdict.state != "missed"]
@@ -62,7 +62,7 @@ def grade_of(share_met: float) -> Grade:
     return next(grade for least, grade in GRADES if share_met >= least - 1e-9)
 
 
-def _term(verdict: Verdict) -> Term:
+def _term(verdict: TargetVerdict) -> Term:
     attainment = verdict.attainment or 0.0
     return Term(verdict.name, verdict.weight, attainment, round(verdict.weight * attainment, 4))
 

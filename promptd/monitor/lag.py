@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from promptd.stats import Histogram
+from promptd.support.stats import Histogram
 
 INTERVAL_S = 0.5
 

@@ -12,8 +12,13 @@ import msgspec
 
 from promptd import errors
 from promptd.monitor.sampler import Sample
-from promptd.monitor.windows import SPANS_S, Slice, Totals, Windows
-from promptd.stats import Histogram
+from promptd.monitor.windows import (
+    SPANS_S,
+    Slice,
+    Totals,
+    Windows,
+)
+from promptd.support.stats import Histogram
 
 CLIENTS_OWN = frozenset(leaf.__name__ for leaf in errors.leaves(errors.RequestError))
 CACHES = ("served", "prompts", "skeletons", "components")

@@ -15,12 +15,12 @@ from promptd.monitor.alerts import SEVERITIES
 from promptd.monitor.measures import CACHES, at
 from promptd.monitor.observatory import Findings
 from promptd.monitor.sampler import Sample
-from promptd.stats import Histogram
+from promptd.support.stats import Histogram
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-Kind = Literal["counter", "gauge", "histogram"]
+MetricKind = Literal["counter", "gauge", "histogram"]
 Values = Mapping[tuple[str, ...], float | Histogram | None]
 
 # From 0.1 ms, a reply from memory, to 10 s, where everybody has given up. In µs, as the rooms count.
@@ -31,11 +31,11 @@ BOUNDS_US = (
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class MetricName:
     """One metric: its type, what it says, and the labels of its series."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     says: str
     labels: tuple[str, ...] = ()
 
@@ -47,10 +47,10 @@ class Name:
 
 @dataclass(slots=True)
 class _Table:
-    names: list[Name] = field(default_factory=list)
+    names: list[MetricName] = field(default_factory=list)
 
-    def __call__(self, name: str, kind: Kind, says: str, *labels: str) -> str:
-        self.names.append(Name(f"promptd_{name}", kind, says, labels))
+    def __call__(self, name: str, kind: MetricKind, says: str, *labels: str) -> str:
+        self.names.append(MetricName(f"promptd_{name}", kind, says, labels))
         return f"promptd_{name}"
 
 
@@ -128,7 +128,7 @@ _ALERTS = _name("alerts", "gauge", "Alerts that are active.", "severity")
 _ALERT = _name("alert_active", "gauge", "1 for each active alert.", "rule", "severity")
 _RAISED = _name("alerts_raised", "counter", "Alerts raised, escalations included.", "severity")
 
-NAMES: tuple[Name, ...] = tuple(_name.names)
+NAMES: tuple[MetricName, ...] = tuple(_name.names)
 
 
 def exposition(sample: Sample, findings: Findings, version: str) -> str:
@@ -166,7 +166,7 @@ def _families(sample: Sample, findings: Findings, version: str) -> "Iterator[Met
             yield _family(name, series)
 
 
-def _family(name: Name, series: Mapping[tuple[str, ...], Any]) -> "Metric":
+def _family(name: MetricName, series: Mapping[tuple[str, ...], Any]) -> "Metric":
     from prometheus_client import core
 
     if name.kind == "histogram":

@@ -11,12 +11,17 @@ from typing import Any
 
 from promptd.config import Config
 from promptd.monitor.advice import Recommendation, recommendations, sentence
-from promptd.monitor.alerts import Alerts, AlertsView, Condition, Event
+from promptd.monitor.alerts import (
+    AlertEvent,
+    Alerts,
+    AlertsView,
+    Condition,
+)
 from promptd.monitor.health import Health, health_of
 from promptd.monitor.measures import Measures, Window
 from promptd.monitor.sampler import Sample
-from promptd.monitor.targets import Judge, Target, Verdict
-from promptd.monitor.trends import Series, Trend
+from promptd.monitor.targets import Judge, Target, TargetVerdict
+from promptd.monitor.trends import Trend, TrendSeries
 
 POINT_S = 60.0  # between two points of a trend
 
@@ -26,7 +31,7 @@ class Findings:
     """What a sample adds up to with those before it; the windows are read when the sections are asked for."""
 
     read_windows: Callable[[], dict[str, Window]]
-    targets: list[Verdict]
+    targets: list[TargetVerdict]
     health: Health
     trends: list[Trend]
     alerts: AlertsView
@@ -44,15 +49,15 @@ class Observatory:
     def __init__(self, config: Config) -> None:
         self.measures = Measures()
         self.alerts = Alerts(config.alerts)
-        self._tellers: list[Callable[[Event], object]] = []
+        self._tellers: list[Callable[[AlertEvent], object]] = []
         self._series = {
-            "response_time": Series("response_time", "ms", "rising"),
-            "hit_ratio": Series("hit_ratio", "share", "falling"),
-            "errors": Series("errors", "share", "rising"),
-            "memory": Series("memory", "bytes", "rising"),
-            "component_load": Series("component_load", "ms", "rising"),
-            "token_reduction": Series("token_reduction", "share", "falling"),
-            "requests_per_s": Series("requests_per_s", "requests/s", None),
+            "response_time": TrendSeries("response_time", "ms", "rising"),
+            "hit_ratio": TrendSeries("hit_ratio", "share", "falling"),
+            "errors": TrendSeries("errors", "share", "rising"),
+            "memory": TrendSeries("memory", "bytes", "rising"),
+            "component_load": TrendSeries("component_load", "ms", "rising"),
+            "token_reduction": TrendSeries("token_reduction", "share", "falling"),
+            "requests_per_s": TrendSeries("requests_per_s", "requests/s", None),
         }
         self._trends = {name: series.trend() for name, series in self._series.items()}
         self._pointed_s = 0.0
@@ -67,7 +72,7 @@ class Observatory:
         self._judge = Judge(config.targets, config.alerts.min_samples)
         self.alerts.configure(config.alerts)
 
-    def tell(self, *tellers: Callable[[Event], object]) -> None:
+    def tell(self, *tellers: Callable[[AlertEvent], object]) -> None:
         """Call these with every event of an alert from now on."""
         self._tellers += tellers
 
@@ -111,7 +116,9 @@ class Observatory:
 
     # -- alerts -------------------------------------------------------------------------------
 
-    def _conditions(self, verdicts: Sequence[Verdict], advice: Sequence[Recommendation]) -> list[Condition]:
+    def _conditions(
+        self, verdicts: Sequence[TargetVerdict], advice: Sequence[Recommendation]
+    ) -> list[Condition]:
         by_target = {each.target: each for each in reversed(advice)}
         return [
             condition_of(target, verdict, self._trends.get(target.name), by_target.get(target.name))
@@ -120,7 +127,7 @@ class Observatory:
 
 
 def condition_of(
-    target: Target, verdict: Verdict, trend: Trend | None, advice: Recommendation | None
+    target: Target, verdict: TargetVerdict, trend: Trend | None, advice: Recommendation | None
 ) -> Condition:
     """What an alert's rule sees of a verdict."""
     if verdict.value is None:

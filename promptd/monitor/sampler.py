@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 import psutil
 
-from promptd.stats import Histogram
+from promptd.support.stats import Histogram
 
-Source = Callable[[], Any]
+StatisticsSource = Callable[[], Any]
 
 USS_EVERY_S = 60.0
 MIN_WINDOW_S = 1.0  # a CPU share over less says more about the scheduler than about us
@@ -69,7 +69,7 @@ class Sampler:
 
     def __init__(
         self,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, StatisticsSource],
         *,
         clock: Callable[[], float] = time.monotonic,
         unix_clock: Callable[[], float] = time.time,
@@ -116,7 +116,7 @@ class Sampler:
         self._last_sources_us = (time.perf_counter_ns() - started_ns) // 1_000
         return sections
 
-    def _ask(self, source: Source) -> Any:
+    def _ask(self, source: StatisticsSource) -> Any:
         try:
             return source()
         except Exception as error:

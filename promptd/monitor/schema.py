@@ -18,13 +18,13 @@ from promptd.monitor.health import Health
 from promptd.monitor.measures import Window
 from promptd.monitor.sampler import ProcessSample
 from promptd.monitor.snapshot import SCHEMA_VERSION
-from promptd.monitor.targets import Verdict
+from promptd.monitor.targets import TargetVerdict
 from promptd.monitor.trends import Trend
 from promptd.monitor.windows import SPANS_S
 
 FILE_NAME = f"health-{SCHEMA_VERSION}.schema.json"
 FOUND: dict[str, Any] = {
-    "targets": list[Verdict],
+    "targets": list[TargetVerdict],
     "health": Health,
     "trends": list[Trend],
     "alerts": AlertsView,

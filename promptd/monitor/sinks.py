@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from promptd import log
-from promptd.monitor.alerts import Event
+from promptd.monitor.alerts import AlertEvent
+from promptd.support import log
 
 MAX_WAITING = 100
 _LEVEL = {"critical": "error", "high": "error", "medium": "warning", "low": "info"}
@@ -26,7 +26,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], object]
 Settings = Callable[[], tuple[Sequence[str], float]]
 
 
-def log_event(event: Event) -> None:
+def log_event(event: AlertEvent) -> None:
     """Say it in the log, as loud as it is bad; the end of an alert is information."""
     level = "info" if event.event in ("cleared", "eased") else _LEVEL[event.severity]
     say = getattr(_log, level)
@@ -56,14 +56,14 @@ class CommandSink:
     def __init__(self, settings: Settings, spawn: Spawn) -> None:
         self._settings = settings
         self._spawn = spawn
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[AlertEvent] = deque()
         self._is_running = False
         self._done = self._failed = self._dropped = 0
 
     def __repr__(self) -> str:
         return f"<CommandSink {self._done} done, {self._failed} failed>"
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: AlertEvent) -> None:
         """Have the command told, soon."""
         if not self._settings()[0]:
             return
@@ -85,7 +85,7 @@ class CommandSink:
         finally:
             self._is_running = False
 
-    async def _tell(self, command: Sequence[str], limit_s: float, event: Event) -> None:
+    async def _tell(self, command: Sequence[str], limit_s: float, event: AlertEvent) -> None:
         problem = await _outcome(command, limit_s, msgspec.json.encode(event) + b"\n")
         self._failed += bool(problem)
         self._done += not problem

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from promptd import log
-from promptd.atomic import discard_leftovers, write_atomic
-from promptd.claim import Claim
 from promptd.monitor.sampler import Failed, Sample, Sampler
+from promptd.support import log
+from promptd.support.atomic import discard_leftovers, write_atomic
+from promptd.support.locks import StateLock
 
 SCHEMA_VERSION = 1  # raised when a member goes, is renamed or means something else; see schema.py
 FILE_NAME = "health.json"
@@ -31,7 +31,7 @@ NOTHING: Mapping[str, Any] = {}
 _log = log.get_logger("promptd.monitor")
 
 
-class Found(Protocol):
+class Observation(Protocol):
     """What was concluded from a sample."""
 
     def sections(self) -> Mapping[str, Any]:
@@ -43,7 +43,7 @@ class Taken:
     """One snapshot with what it was made from."""
 
     sample: Sample
-    found: Found | None
+    found: Observation | None
     document: dict[str, Any]
     is_last: bool
 
@@ -165,11 +165,11 @@ class Snapshots:
 
     def __init__(
         self,
-        claim: Claim,
+        claim: StateLock,
         sampler: Sampler,
         about: About,
         *,
-        look: Callable[[Sample], Found] | None = None,
+        look: Callable[[Sample], Observation] | None = None,
         beside: Sequence[Callable[[Taken], None]] = (),
         interval_s: float = 10.0,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,

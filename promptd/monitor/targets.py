@@ -16,7 +16,7 @@ from promptd.monitor.measures import Measures, Window
 from promptd.monitor.windows import SPANS_S
 
 INFINITY = float("inf")
-State = Literal["optimal", "met", "missed", "no_data", "warming", "off"]
+TargetState = Literal["optimal", "met", "missed", "no_data", "warming", "off"]
 # The value of a window, and how many observations it stands on.
 Measure = Callable[[Window], tuple[float | None, int]]
 
@@ -66,7 +66,7 @@ class Target:
         return self.attained_optimum(value) >= 1
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class TargetVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """A target beside what was measured in `window`, the shortest one with enough `samples`.
 
     `minimum`, `maximum` and `optimal` are None where there is no such bound.
@@ -82,7 +82,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     window: str | None
     samples: int
     attainment: float | None
-    state: State
+    state: TargetState
     weight: int
 
 
@@ -158,13 +158,13 @@ class Judge:
     def __repr__(self) -> str:
         return f"<Judge of {len(self.targets)} targets>"
 
-    def verdicts(self, measures: Measures, now_s: float) -> list[Verdict]:
+    def verdicts(self, measures: Measures, now_s: float) -> list[TargetVerdict]:
         """One verdict a target."""
         windows = {name: measures.judged(name, now_s) for name in SPANS_S}
         is_warming = measures.warm_s is None
         return [self._verdict(target, windows, is_warming=is_warming) for target in self.targets]
 
-    def _verdict(self, target: Target, windows: dict[str, Window], *, is_warming: bool) -> Verdict:
+    def _verdict(self, target: Target, windows: dict[str, Window], *, is_warming: bool) -> TargetVerdict:
         if target.is_off:
             return _said(target, "off")
         if is_warming:
@@ -179,16 +179,20 @@ class Judge:
             yield name, *target.measure(window)
 
 
-def _state(target: Target, value: float) -> State:
+def _state(target: Target, value: float) -> TargetState:
     if target.attainment(value) < 1:
         return "missed"
     return "optimal" if target.is_optimal(value) else "met"
 
 
 def _said(
-    target: Target, state: State, value: float | None = None, window: str | None = None, samples: int = 0
-) -> Verdict:
-    return Verdict(
+    target: Target,
+    state: TargetState,
+    value: float | None = None,
+    window: str | None = None,
+    samples: int = 0,
+) -> TargetVerdict:
+    return TargetVerdict(
         name=target.name,
         label=target.label,
         unit=target.unit,

@@ -41,7 +41,7 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
     span_s: float
 
 
-class Series:
+class TrendSeries:
     """The last points of one figure; `worse` is the direction in which it becomes worse, if any."""
 
     def __init__(self, name: str, unit: str, worse: Direction | None) -> None:
@@ -51,7 +51,7 @@ class Series:
         self._points: deque[tuple[float, float]] = deque(maxlen=MAX_POINTS)
 
     def __repr__(self) -> str:
-        return f"<Series {self.name}, {len(self._points)} points>"
+        return f"<TrendSeries {self.name}, {len(self._points)} points>"
 
     def add(self, at_s: float, value: float) -> None:
         """One more point; the oldest goes."""

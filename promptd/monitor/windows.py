@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from promptd.stats import Histogram
+from promptd.support.stats import Histogram
 
 # Name, span and slice in seconds. A window
 # may be up to one slice longer than its name says: `covered_s` tells.

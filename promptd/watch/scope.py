@@ -15,9 +15,9 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from promptd.watch.changes import Sighting
+from promptd.watch.debounce import Changes
 from promptd.watch.mounts import Mounts
-from promptd.watch.names import is_within, parent
+from promptd.watch.paths import is_within, parent
 
 # Kubernetes replaces a mounted volume by renaming one symlink; the files under it raise no event.
 VOLUME_SWAP = "..data"
@@ -116,7 +116,7 @@ class Scope:
             found |= self.watched - self.names.keys()
         return frozenset(found)
 
-    def sort(self, changed: Iterable[str], is_ignored: Callable[[str], bool]) -> Sighting:
+    def sort(self, changed: Iterable[str], is_ignored: Callable[[str], bool]) -> Changes:
         """Say what has to be looked at because of events at the real paths `changed`."""
         paths: set[str] = set()
         directories: set[str] = set()
@@ -128,7 +128,7 @@ class Scope:
                     directories.add(parent(name))
                 elif not is_ignored(name):
                     (directories if name in self.listed or os.path.isdir(name) else paths).add(name)
-        return Sighting(frozenset(paths), frozenset(directories))
+        return Changes(frozenset(paths), frozenset(directories))
 
     def _names_of(self, path: str) -> list[str]:
         """What a real path is called in the library: nothing, one name, or several."""

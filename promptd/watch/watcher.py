@@ -20,9 +20,14 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Literal
 
-from promptd import log
-from promptd.watch.changes import Batch, Coalescer, Sighting
-from promptd.watch.lookout import ListDirectories, Lookout, Pace, World
+from promptd.support import log
+from promptd.watch.debounce import Batch, Changes, Coalescer
+from promptd.watch.watch_thread import (
+    ListDirectories,
+    Pace,
+    Ports,
+    WatchThread,
+)
 
 CLOSE_S = 0.08  # a look ends at once; a survey of a huge tree is not waited for
 FIRST_PAUSE_S = 0.05  # an odd file name is over at once
@@ -118,7 +123,7 @@ class Watcher:
         is_ignored: Callable[[str], bool],
         timing: Timing | None = None,
         *,
-        make_world: Callable[[], World] = World,
+        make_world: Callable[[], Ports] = Ports,
     ) -> None:
         self._roots = tuple(os.path.abspath(root) for root in roots)
         self._list_directories = list_directories
@@ -127,7 +132,7 @@ class Watcher:
         self._make_world = make_world
         self._clock: Callable[[], float] = time.monotonic
         self._coalescer = Coalescer(timing.settle_ms / 1000, timing.max_settle_ms / 1000, clock=self._now)
-        self._lookout: Lookout | None = None
+        self._lookout: WatchThread | None = None
         self._news = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_entered = False
@@ -177,7 +182,7 @@ class Watcher:
         """Put the watches in place; a failure is not raised but mended while iterating."""
         world = self._make_world()
         self._clock = world.clock
-        self._lookout = Lookout(
+        self._lookout = WatchThread(
             self._roots, self._list_directories, self._is_ignored, self._timing.pace, world
         )
         patrol = (self._lookout, Backoff(world.clock), asyncio.get_running_loop())
@@ -200,7 +205,7 @@ class Watcher:
             async with asyncio.timeout(CLOSE_S):
                 await self._ended.wait()
 
-    def _patrol(self, lookout: Lookout, backoff: Backoff, loop: asyncio.AbstractEventLoop) -> None:
+    def _patrol(self, lookout: WatchThread, backoff: Backoff, loop: asyncio.AbstractEventLoop) -> None:
         """The thread: look, tell the loop, and after a failure pause and open again."""
         with suppress(RuntimeError):  # the loop is gone, and with it everyone who wants to know
             while not lookout.is_stopped:
@@ -233,7 +238,7 @@ class Watcher:
                     await self._news.wait()
         raise StopAsyncIteration
 
-    def _take(self, sighting: Sighting) -> None:
+    def _take(self, sighting: Changes) -> None:
         self._events += sighting.events
         if sighting.events:
             self._last_event_s = sighting.seen_s

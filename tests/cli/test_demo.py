@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promptd.cli import demo_daemon
+from promptd.cli.demo import daemon as demo_daemon
 from promptd.errors import Internal
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run
 
-LIBRARY = Path(str(files("promptd.demo") / "library"))
+LIBRARY = Path(str(files("promptd.cli.demo") / "library"))
 PROMPTS = sorted(
     str(path.relative_to(LIBRARY)) for name in ("commands", "agents") for path in LIBRARY.glob(f"{name}/*")
 )

@@ -13,7 +13,13 @@ from promptd.cli.health import KNOWN_SCHEMA, judge
 from promptd.config import Config
 from promptd.config.schema import AlertsConfig
 from promptd.monitor.observatory import Observatory
-from promptd.monitor.snapshot import FILE_NAME, SCHEMA_VERSION, About, build, encode
+from promptd.monitor.snapshot import (
+    FILE_NAME,
+    SCHEMA_VERSION,
+    About,
+    build,
+    encode,
+)
 from tests.cli.conftest import Run
 from tests.monitor.samples import EPOCH_S, House
 

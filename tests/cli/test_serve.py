@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.conftest import Run
 
-LIBRARY = str(files("promptd.demo") / "library")
+LIBRARY = str(files("promptd.cli.demo") / "library")
 VALUES = ("--var", "project_name=Harbour", "--args", "one two")
 
 

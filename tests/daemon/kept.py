@@ -1,13 +1,14 @@
-"""A keeper in this process, on a library the test writes, with a vocabulary that loads in no time."""
+"""A workspace in this process, on a library the test writes, with a vocabulary that loads in no time."""
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from promptd import config, flows
-from promptd.keeper import Keeper
-from promptd.tokenizer import Tokenizer
+from promptd import config
+from promptd.engine import procedures
+from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.workspace import Workspace
 
 
 class WordTokenizer:
@@ -24,11 +25,11 @@ class WordTokenizer:
         return [len(text.split()) for text in texts]
 
 
-def keeper_of(root: Path, *, is_filled: bool = True, **overrides: Any) -> Keeper:
-    """A keeper of the library at `root`; overrides are keys with `__` for the dot."""
+def keeper_of(root: Path, *, is_filled: bool = True, **overrides: Any) -> Workspace:
+    """A workspace of the library at `root`; overrides are keys with `__` for the dot."""
     dotted = {key.replace("__", "."): value for key, value in overrides.items()}
     settings = config.load(None, {}, {"roots": [str(root)], **dotted})
-    keeper = Keeper(settings, cast(Tokenizer, WordTokenizer()), instance="test", now_s=time.time())
+    workspace = Workspace(settings, cast(Tokenizer, WordTokenizer()), instance="test", now_s=time.time())
     if is_filled:
-        flows.run(keeper, flows.reconcile(keeper))
-    return keeper
+        procedures.run(workspace, procedures.reconcile(workspace))
+    return workspace

@@ -62,7 +62,7 @@ def house(shared: Reloadable) -> Reloadable:
 
 
 def test_nothing_changed_is_nothing_done(house: Reloadable) -> None:
-    """The same configuration: the same keeper, by its clock."""
+    """The same configuration: the same workspace, by its clock."""
     clock = house.daemon.ask("assemble", name="commands/hello")["clock"]
     answer = house.reload()
     assert (answer["reloaded"], answer["changed_keys"], answer["restart_keys"]) == (True, [], [])
@@ -163,7 +163,7 @@ def test_answers_go_on_during_reloads(house: Reloadable) -> None:
 
 
 def test_many_reloads_leave_nothing_behind(house: Reloadable) -> None:
-    """Old keepers go with their threads and descriptors."""
+    """Old workspaces go with their threads and descriptors."""
 
     def process() -> tuple[int, int]:
         found = house.daemon.ask("health")["process"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptd import config
-from promptd.embedded import Engine
+from promptd.engine.embedded import Engine
 from promptd.errors import PromptdError
 from tests.daemon.process import Daemon, Peer, write
 

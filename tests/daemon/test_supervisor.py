@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.conftest import Start
-from tests.daemon.process import PATIENCE_S, Daemon, Peer, write
+from tests.daemon.process import (
+    PATIENCE_S,
+    Daemon,
+    Peer,
+    write,
+)
 
 WATCHDOG_S = 0.4
 

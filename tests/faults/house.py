@@ -1,4 +1,4 @@
-"""A keeper and its upkeep in this process, over a real library and the real watcher: what a daemon keeps hot.
+"""A workspace and its upkeep in this process, over a real library and a real watcher.
 
 `ask` is a request, answered by the daemon's own decisions. `warm` waits until the prompt is held ready with a
 text in it although nobody asked: the only work is that of the watcher, the reconcile and the warming.
@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from promptd import flows
 from promptd.config.schema import WatchConfig
-from promptd.engine.request import request_of
-from promptd.files import Sweep
-from promptd.upkeep import Upkeep
+from promptd.daemon.maintenance import Upkeep
+from promptd.engine import procedures
+from promptd.protocol.request import request_of
+from promptd.sources.worktree.files import Sweep
 from promptd.watch.watcher import WatcherStatistics
 from tests.daemon.kept import keeper_of
 
@@ -28,10 +28,10 @@ class House:
 
     def __init__(self, root: Path, watch: WatchConfig) -> None:
         self.root = root
-        self.keeper = keeper_of(root)
+        self.workspace = keeper_of(root)
         self.watch_settings = watch
-        self.upkeep = Upkeep(self.keeper, None, self.spawn)
-        self.keeper.observers.append(self.upkeep.changed)
+        self.upkeep = Upkeep(self.workspace, None, self.spawn)
+        self.workspace.observers.append(self.upkeep.changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -55,12 +55,12 @@ class House:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self.keeper.close)
+        await asyncio.to_thread(self.workspace.close)
 
     async def ask(self) -> str:
         """The answer to a request of this moment."""
-        flow = flows.assemble(self.keeper, HELLO, Sweep(self.keeper.files))
-        return (await flows.drive(self.keeper, flow)).text
+        procedure = procedures.assemble(self.workspace, HELLO, Sweep(self.workspace.files))
+        return (await procedures.drive(self.workspace, procedure)).text
 
     async def rest(self) -> None:
         """Wait until nothing is being warmed: what is warm later has not been read by then."""
@@ -70,7 +70,7 @@ class House:
         """Wait until the prompt is held ready with `text` in it; nobody asks."""
 
         def is_warm() -> bool:
-            prompt = self.keeper.prompts.peek(HELLO)
+            prompt = self.workspace.prompts.peek(HELLO)
             return prompt is not None and text in prompt.text
 
         await self.until(is_warm, within_s)

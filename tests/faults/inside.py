@@ -16,9 +16,14 @@ from typing import Any
 
 from watchfiles._rust_notify import RustNotify
 
-from promptd.watch import rounds
+from promptd.watch import health_checks as rounds
 from promptd.watch.inotify import instances
-from tests.faults.house import House, a_house, shows, until
+from tests.faults.house import (
+    House,
+    a_house,
+    shows,
+    until,
+)
 from tests.faults.plain import plain
 
 Story = dict[str, Any]
@@ -74,9 +79,9 @@ async def mounted(place: Path) -> Story:
         (root / "part.md").write_text("below, written\n")
         await house.warm("below, written")
         mount("none", root, "tmpfs")
-        await house.until(lambda: len(house.keeper.library) == 0)
+        await house.until(lambda: len(house.workspace.library) == 0)
         fill(root, "on top\n")
-        await house.until(lambda: len(house.keeper.library) == 2)
+        await house.until(lambda: len(house.workspace.library) == 2)
         answer = await house.ask()
         (root / "part.md").write_text("on top, written\n")
         await house.warm("on top, written")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from promptd.config.schema import WatchConfig
-from promptd.watch import rounds
+from promptd.watch import health_checks as rounds
 from promptd.watch.inotify import HANDLE, Inotify
 from tests.faults.house import a_house, shows
 

@@ -220,6 +220,6 @@ async def test_ours_no_event_vanishes(root: Path) -> None:
             (root / f"{number}.md").write_text("x")
             if number % 10 == 0:
                 await asyncio.sleep(0)
-        await house.until(lambda: len(house.keeper.library) == 1_002)
+        await house.until(lambda: len(house.workspace.library) == 1_002)
         assert house.watcher.full_batches <= 1 + house.watcher.stalls
         assert house.missed == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptd.watch.inotify import Inotify
-from promptd.watch.lookout import World
+from promptd.watch.watch_thread import Ports
 from promptd.watch.watcher import Watcher
 from tests.faults.house import a_house, shows
 from tests.faults.namespaces import play
@@ -74,7 +74,7 @@ async def test_ours_an_unreadable_directory(as_nobody: AsNobody, monkeypatch: py
         with as_nobody:
             return Inotify(paths)
 
-    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "make_world", partial(World, make=make))
+    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "make_world", partial(Ports, make=make))
     async with a_house(root) as house:
         for name in names:
             if name != secret.name:

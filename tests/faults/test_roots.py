@@ -42,9 +42,9 @@ async def test_ours_a_root_that_was_away_for_a_while(root: Path) -> None:
     """While it is gone there is nothing to be had, and nothing is forgotten but that."""
     async with a_house(root) as house:
         shutil.rmtree(root)
-        await house.until(lambda: len(house.keeper.library) == 0)
+        await house.until(lambda: len(house.workspace.library) == 0)
         fill(root, "back\n")
-        await house.until(lambda: len(house.keeper.library) == 2)
+        await house.until(lambda: len(house.workspace.library) == 2)
         assert "back" in await house.ask()
         (root / "part.md").write_text("watched\n")
         await house.warm("watched")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promptd.monitor.sampler import ProcessSample, Sample
-from promptd.stats import Histogram
+from promptd.support.stats import Histogram
 
 EPOCH_S = 1_750_000_000.0
 

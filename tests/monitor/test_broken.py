@@ -14,19 +14,22 @@ from typing import Any
 
 import pytest
 
-from promptd import config, daemon, log, tokenizer
+from promptd import config
 from promptd.config import Config
-from promptd.daemon import Daemon
-from promptd.engine.component import Place
-from promptd.engine.tokens.data import shipped_phrases
-from promptd.files import Files, Look
-from promptd.monitor.alerts import Event
+from promptd.core.optimise.data import shipped_phrases
+from promptd.core.syntax.component import Place
+from promptd.daemon import lifecycle as daemon
+from promptd.daemon.control import histograms_of, sources_of
+from promptd.daemon.lifecycle import Daemon
+from promptd.engine import tokenizer
+from promptd.monitor.alerts import AlertEvent
 from promptd.monitor.sampler import Sampler, read_own_process
-from promptd.serve import handler
-from promptd.services import histograms_of, sources_of
+from promptd.server import dispatch as handler
+from promptd.sources.worktree.files import Files, Look
+from promptd.support import log
 from tests.conftest import Library
 from tests.freshness import make_files_look_old
-from tests.serve.peers import FakePeer, Tasks, call_of
+from tests.server.peers import FakePeer, Tasks, call_of
 
 STEP_S = 30.0
 PARTS = 12
@@ -59,7 +62,7 @@ class Stage:
         self.rooms.snapshots._sampler = Sampler(
             sources_of(self.rooms), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.rooms)
         )
-        self.events: list[Event] = []
+        self.events: list[AlertEvent] = []
         self.rooms.observatory.tell(self.events.append)
         self.peer = FakePeer()
 
@@ -112,7 +115,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield build
     log.silence()
     for stage in stages:
-        stage.rooms.keeper.close()
+        stage.rooms.workspace.close()
 
 
 async def test_a_cache_that_is_too_small_and_the_advice_that_mends_it(staged: Staged) -> None:

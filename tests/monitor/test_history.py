@@ -5,8 +5,13 @@ from types import MappingProxyType
 from typing import Any
 
 from promptd.config import Config
-from promptd.monitor.beside import HistoryWriter
-from promptd.monitor.history import FIELDS, History, line_of, read
+from promptd.monitor.exports import HistoryWriter
+from promptd.monitor.history import (
+    FIELDS,
+    History,
+    line_of,
+    read,
+)
 from promptd.monitor.observatory import Observatory
 from promptd.monitor.snapshot import About, Taken, build
 from tests.monitor.samples import House

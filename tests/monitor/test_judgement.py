@@ -16,12 +16,18 @@ from promptd.config.schema import (
     TargetsConfig,
     TokensConfig,
 )
-from promptd.monitor.advice import RULES, is_concerned, recommendations, sentence, shown
+from promptd.monitor.advice import (
+    RULES,
+    is_concerned,
+    recommendations,
+    sentence,
+    shown,
+)
 from promptd.monitor.health import grade_of, health_of
 from promptd.monitor.observatory import Observatory, leads_out
 from promptd.monitor.sampler import Sample
-from promptd.monitor.targets import Verdict, targets_of
-from promptd.monitor.trends import Series
+from promptd.monitor.targets import TargetVerdict, targets_of
+from promptd.monitor.trends import TrendSeries
 from tests.monitor.samples import House
 
 NOW = Config(alerts=AlertsConfig(warmup_s=0, hold_s=0, clear_s=0, min_samples=10))
@@ -54,7 +60,7 @@ def test_half_as_good_is_the_same_for_a_floor_and_a_ceiling() -> None:
     assert TARGETS["hit_ratio"].attainment(0.375) == TARGETS["response_time"].attainment(200) == 0.5
 
 
-def verdicts_of(house: House, config: Config = NOW) -> dict[str, Verdict]:
+def verdicts_of(house: House, config: Config = NOW) -> dict[str, TargetVerdict]:
     """What is made of a house that has been there for a while."""
     observatory = Observatory(config)
     observatory.look(replace_time(House(), 60.0).sample())
@@ -155,10 +161,10 @@ def advice(target: str, value: float, sections: dict[str, Any], config: Config |
     return recommendations([verdict], {}, sample, config or Config())[0]
 
 
-def replace_fields(verdict: Verdict, **changes: Any) -> Verdict:
+def replace_fields(verdict: TargetVerdict, **changes: Any) -> TargetVerdict:
     """Another verdict."""
     fields = {name: getattr(verdict, name) for name in verdict.__struct_fields__}
-    return Verdict(**{**fields, **changes})
+    return TargetVerdict(**{**fields, **changes})
 
 
 def caches(**of: dict[str, int]) -> dict[str, Any]:
@@ -308,7 +314,7 @@ def test_memory_that_grows_is_told_of_before_it_is_too_much() -> None:
 
 def test_a_trend_within_the_target_is_no_alert() -> None:
     """Worse, but an hour of it changes nothing."""
-    series = Series("memory", "bytes", "rising")
+    series = TrendSeries("memory", "bytes", "rising")
     for minute in range(20):
         series.add(60.0 * minute, 100_000_000 + 1000.0 * minute)
     assert series.trend().is_worsening

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from promptd.monitor.beside import METRICS_NAME
+from promptd.monitor.exports import METRICS_NAME
 from promptd.monitor.history import read as read_history
 from promptd.monitor.snapshot import FILE_NAME
 

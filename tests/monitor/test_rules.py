@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from promptd import errors
-from promptd.child import child_daemon, temporary_directory
+from promptd.cli.child import child_daemon, temporary_directory
 from promptd.client import Client
 from promptd.monitor.alerts import SEVERITIES
 from promptd.monitor.measures import CACHES
@@ -106,7 +106,9 @@ def test_a_real_daemon_exports_what_is_asked_for() -> None:
     """By the text of its `metrics`, after one request."""
     with (
         temporary_directory("test") as directory,
-        child_daemon(directory, [str(Path(__file__).parents[2] / "promptd" / "demo" / "library")]) as daemon,
+        child_daemon(
+            directory, [str(Path(__file__).parents[2] / "promptd" / "cli" / "demo" / "library")]
+        ) as daemon,
         Client(str(daemon.socket)) as client,
     ):
         client.assemble("agents/reviewer")

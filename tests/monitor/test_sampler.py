@@ -15,7 +15,14 @@ import psutil
 import pytest
 
 from promptd.monitor import sampler
-from promptd.monitor.sampler import CpuShare, Failed, OwnProcess, ProcessSample, Sampler, read_own_process
+from promptd.monitor.sampler import (
+    CpuShare,
+    Failed,
+    OwnProcess,
+    ProcessSample,
+    Sampler,
+    read_own_process,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from promptd import config
-from promptd.daemon import Daemon
+from promptd.daemon.lifecycle import Daemon
 from promptd.monitor import schema
 from promptd.monitor.snapshot import SCHEMA_VERSION, encode
 from tests.conftest import Library

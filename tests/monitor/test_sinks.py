@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from promptd import log
 from promptd.monitor import sinks
-from promptd.monitor.alerts import Event
+from promptd.monitor.alerts import AlertEvent
 from promptd.monitor.sinks import CommandSink
-from promptd.serve.alert_feed import AlertFeed
-from tests.serve.peers import FakePeer, Tasks
+from promptd.server.alert_feed import AlertFeed
+from promptd.support import log
+from tests.server.peers import FakePeer, Tasks
 
 
-def event(number: int = 1) -> Event:
+def event(number: int = 1) -> AlertEvent:
     """An event."""
-    return Event(
+    return AlertEvent(
         time_unix_s=1.75e9,
         event="raised",
         id=f"memory-{number}",
@@ -37,7 +37,9 @@ def python(code: str, *arguments: object) -> tuple[str, ...]:
     return (sys.executable, "-c", code, *map(str, arguments))
 
 
-async def told(command: tuple[str, ...], *events: Event, limit_s: float = 30.0) -> sinks.CommandStatistics:
+async def told(
+    command: tuple[str, ...], *events: AlertEvent, limit_s: float = 30.0
+) -> sinks.CommandStatistics:
     """What came of telling a command."""
     tasks = Tasks()
     sink = CommandSink(lambda: (command, limit_s), tasks.spawn)

@@ -14,11 +14,21 @@ from typing import Any
 
 import pytest
 
-from promptd import log
-from promptd.claim import Claim
 from promptd.monitor import snapshot as module
-from promptd.monitor.sampler import Failed, ProcessSample, Sample, Sampler
-from promptd.monitor.snapshot import About, Snapshots, build, encode
+from promptd.monitor.sampler import (
+    Failed,
+    ProcessSample,
+    Sample,
+    Sampler,
+)
+from promptd.monitor.snapshot import (
+    About,
+    Snapshots,
+    build,
+    encode,
+)
+from promptd.support import log
+from promptd.support.locks import StateLock
 
 ABOUT = About(version="1.2.3", pid=42)
 PROCESS = ProcessSample(
@@ -206,7 +216,7 @@ def lines() -> Iterator[io.StringIO]:
 
 def snapshots_in(directory: Path, **options: Any) -> Snapshots:
     """A writer over one source."""
-    return Snapshots(Claim(directory), Sampler({"cache": lambda: Caching(1, 3)}), ABOUT, **options)
+    return Snapshots(StateLock(directory), Sampler({"cache": lambda: Caching(1, 3)}), ABOUT, **options)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -316,7 +326,7 @@ async def test_a_missing_directory_is_survived(tmp_path: Path) -> None:
 
 async def test_a_number_that_json_does_not_know_is_survived(tmp_path: Path) -> None:
     """Whatever a source returns, the loop that writes goes on."""
-    snapshots = Snapshots(Claim(tmp_path), Sampler({"odd": lambda: {"huge": 1 << 70}}), ABOUT)
+    snapshots = Snapshots(StateLock(tmp_path), Sampler({"odd": lambda: {"huge": 1 << 70}}), ABOUT)
     await snapshots.write()
     assert snapshots.statistics().written + snapshots.statistics().failed == 1
 

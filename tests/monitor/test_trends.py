@@ -6,12 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd.monitor.trends import MAX_POINTS, MIN_POINTS, Series, Trend, kendall_z, theil_sen
+from promptd.monitor.trends import (
+    MAX_POINTS,
+    MIN_POINTS,
+    Trend,
+    TrendSeries,
+    kendall_z,
+    theil_sen,
+)
 
 
 def trend_of(values: list[float], worse: str = "rising") -> Trend:
     """The trend of one value a minute."""
-    series = Series("memory", "bytes", worse)  # type: ignore[arg-type]
+    series = TrendSeries("memory", "bytes", worse)  # type: ignore[arg-type]
     for minute, value in enumerate(values):
         series.add(60.0 * minute, value)
     return series.trend()

@@ -18,10 +18,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.proofs import vandals
-from tests.proofs.crowd import Crowd, board_check
+from tests.proofs import fault_actions as vandals
+from tests.proofs.fault_actions import FAULTS, Scene, Toggle
+from tests.proofs.load import Crowd, board_check
 from tests.proofs.usage import descriptors, slope
-from tests.proofs.vandals import FAULTS, Scene, Toggle
 from tests.proofs.writers import Board, Writers
 
 CONNECTIONS = 32

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from promptd.embedded import Engine
-from promptd.engine.tokens.segments import Segments
+from promptd.core.tokens.segments import Segments
+from promptd.engine.embedded import Engine
+from promptd.engine.tokenizer import Tokenizer
 from promptd.errors import PromptdError
-from promptd.tokenizer import Tokenizer
 
 Question = tuple[str, dict[str, Any]]
 MOMENTARY = ("clock",)  # the members of a result that say who answered, not what is true
@@ -33,8 +33,8 @@ class Cold:
     def answers(self, questions: Sequence[Question]) -> list[Any]:
         """Each answer by an engine that knew nothing when the first question came."""
         with Engine.open(self.root) as engine:
-            engine.keeper.tokenizer = self._tokenizer
-            engine.keeper.segments = Segments(
+            engine.workspace.tokenizer = self._tokenizer
+            engine.workspace.segments = Segments(
                 self._tokenizer.count_many, is_additive=self._tokenizer.is_additive
             )
             return [_answer(engine, *question) for question in questions]

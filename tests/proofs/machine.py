@@ -14,7 +14,15 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from tests.daemon.process import Daemon
 from tests.proofs.cold import Cold, Question, differences
 from tests.proofs.daemons import ask_all
-from tests.proofs.garden import IDS, LINKS, OPERATIONS, PIECES, Garden, age, operate
+from tests.proofs.random_library import (
+    IDS,
+    LINKS,
+    OPERATIONS,
+    PIECES,
+    Garden,
+    age,
+    operate,
+)
 
 NAMES = (*IDS, *LINKS, "moved/one", "c/moved/two.md", "two", "d/three")
 PROMPTS: list[Question] = [

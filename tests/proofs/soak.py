@@ -15,10 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.proofs import churn, daemons, machine, siege
-from tests.proofs.garden import Garden
+from tests.proofs import (
+    churn,
+    daemons,
+    machine,
+)
+from tests.proofs import (
+    flood as siege,
+)
 from tests.proofs.machine import Proof
 from tests.proofs.observers import observe
+from tests.proofs.random_library import Garden
 from tests.proofs.register import violations
 from tests.proofs.writers import Board
 

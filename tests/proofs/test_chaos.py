@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs import chaos, vandals
-from tests.proofs.crowd import board_check
-from tests.proofs.vandals import Toggle
+from tests.proofs import chaos
+from tests.proofs import fault_actions as vandals
+from tests.proofs.fault_actions import Toggle
+from tests.proofs.load import board_check
 from tests.proofs.writers import Board, content
 
 SECONDS, FILES, KILL_EVERY_S = 12.0, 300, 3.0

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from tests.daemon.process import Daemon, Peer, write
 from tests.proofs import daemons
-from tests.proofs.hostile import COMPONENTS, FRAMES, components, frames
+from tests.proofs.hostile import (
+    COMPONENTS,
+    FRAMES,
+    components,
+    frames,
+)
 from tests.proofs.usage import descriptors, resident_bytes
 
 GROWTH_BYTES = 24_000_000  # the bounded memories of parameters, prompts and texts fill up meanwhile

@@ -11,8 +11,15 @@ from tests.daemon.process import Daemon
 from tests.proofs import daemons, machine
 from tests.proofs.cold import Cold, Question, differences
 from tests.proofs.daemons import ask_all
-from tests.proofs.garden import IDS, LINKS, OPERATIONS, PLAIN, Garden, age
 from tests.proofs.machine import Proof
+from tests.proofs.random_library import (
+    IDS,
+    LINKS,
+    OPERATIONS,
+    PLAIN,
+    Garden,
+    age,
+)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.process import Daemon
-from tests.proofs import siege
+from tests.proofs import flood as siege
 from tests.proofs.usage import descriptors
 
 MAX_RATIO, SURELY_MS = 20.0, 25.0  # others may be at work on this machine; docs/reliability.md has figures

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from promptd.engine.resolve import Names
-from promptd.files import Files
+from promptd.core.library.resolve import NamingRules
+from promptd.sources.worktree.files import Files
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def files(root: Path) -> Files:
     """The door to that library."""
-    return Files([str(root)], Names((".md",), {}, (".git",)))
+    return Files([str(root)], NamingRules((".md",), {}, (".git",)))
 
 
 def test_the_same_directories_as_a_scan(files: Files, root: Path) -> None:

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from promptd.watch import inotify
-from promptd.watch.inotify import RELEASE_S, Inotify, Pulse, instances, is_limit, max_queued_events
+from promptd.watch.inotify import (
+    RELEASE_S,
+    Inotify,
+    Pulse,
+    instances,
+    is_limit,
+    max_queued_events,
+)
 from tests.watch.fakes import AsNobody
 
 DEADLINE_S = 10.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from promptd.watch.changes import Sighting
+from promptd.watch.debounce import Changes
 from promptd.watch.mounts import Mounts
 from promptd.watch.scope import SILENT, Scope, is_watchable
 from tests.watch.fakes import AsNobody
@@ -19,7 +19,7 @@ def survey(root: Path, *below: str, mounts: Mounts = LOCAL) -> Scope:
     return Scope.survey([str(root)], {name: os.path.realpath(name) for name in listed}, mounts)
 
 
-def sort(scope: Scope, *paths: object) -> Sighting:
+def sort(scope: Scope, *paths: object) -> Changes:
     """Sort events; names ending in `~` are ignored."""
     return scope.sort([str(path) for path in paths], lambda path: path.endswith("~"))
 
@@ -39,7 +39,7 @@ def test_directories_and_the_one_above_are_watched(root: Path) -> None:
 
 def test_a_file_below_the_root_is_a_path(root: Path) -> None:
     """A plain path is to be stat-ed again, whether it is there or gone."""
-    assert sort(survey(root), root / "a.md") == Sighting(paths=frozenset({f"{root}/a.md"}))
+    assert sort(survey(root), root / "a.md") == Changes(paths=frozenset({f"{root}/a.md"}))
 
 
 def test_a_directory_is_rescanned(root: Path) -> None:

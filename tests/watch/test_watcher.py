@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from promptd.watch.changes import Batch
-from promptd.watch.lookout import World
+from promptd.watch.debounce import Batch
+from promptd.watch.watch_thread import Ports
 from promptd.watch.watcher import (
     FIRST_PAUSE_S,
     FORGET_AFTER_S,
@@ -21,7 +21,12 @@ from promptd.watch.watcher import (
     Timing,
     Watcher,
 )
-from tests.watch.fakes import FakeNotifiers, FakePulse, FakeTable, ManualClock
+from tests.watch.fakes import (
+    FakeNotifiers,
+    FakePulse,
+    FakeTable,
+    ManualClock,
+)
 
 QUICK = Timing(step_ms=1, settle_ms=2, max_settle_ms=50)
 LIB = "/nowhere/lib"
@@ -48,8 +53,8 @@ def watcher_over(
 ) -> Watcher:
     """A watcher over fakes, on a library that need not exist."""
 
-    def world() -> World:
-        return World(
+    def world() -> Ports:
+        return Ports(
             make=notifiers,
             mounts=table or FakeTable(root="ext4"),
             pulse=FakePulse(notifiers),
@@ -92,7 +97,7 @@ async def test_events_become_batches_and_are_counted() -> None:
 
 
 async def test_a_broken_notifier_is_replaced_and_a_full_scan_follows() -> None:
-    """An error of the notifier costs one pause; afterwards events flow again."""
+    """An error of the notifier costs one pause; afterwards events procedure again."""
     notifiers = FakeNotifiers()
     async with watcher_over(notifiers) as watcher:
         await next_batch(watcher)
@@ -171,7 +176,7 @@ async def test_distrust_makes_everything_anew() -> None:
         await until_full(watcher)
         assert old.is_closed
         assert watcher.statistics().watcher_restarts_total == 1
-        assert watcher.statistics().last_error == "Deaf: 1 change without an event"
+        assert watcher.statistics().last_error == "WatchLost: 1 change without an event"
 
 
 def test_outside_of_its_life_it_hears_nothing() -> None:

@@ -19,11 +19,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from promptd.engine.resolve import Names
-from promptd.files import Files
-from promptd.watch.changes import Batch
+from promptd.core.library.resolve import NamingRules
+from promptd.sources.worktree.files import Files
+from promptd.watch.debounce import Batch
 from promptd.watch.inotify import Inotify
-from promptd.watch.lookout import World
+from promptd.watch.watch_thread import Ports
 from promptd.watch.watcher import Timing, Watcher
 from tests.watch.fakes import AsNobody
 
@@ -41,7 +41,7 @@ def is_ignored(path: str) -> bool:
 
 def door_to(*roots: Path) -> Files:
     """The files door, which lists the directories."""
-    return Files([str(root) for root in roots], Names((".md",), {}, (*IGNORED, "*~", "*.tmp", "..*")))
+    return Files([str(root) for root in roots], NamingRules((".md",), {}, (*IGNORED, "*~", "*.tmp", "..*")))
 
 
 @asynccontextmanager
@@ -337,7 +337,7 @@ async def test_an_unreadable_directory_blinds_only_itself(as_nobody: AsNobody) -
             return Inotify(paths)
 
     watcher = Watcher(
-        [str(root)], door_to(root).directories, is_ignored, QUICK, make_world=lambda: World(make=make)
+        [str(root)], door_to(root).directories, is_ignored, QUICK, make_world=lambda: Ports(make=make)
     )
     async with watcher:
         await take(watcher)

@@ -6,12 +6,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from promptd.engine.resolve import Names
-from promptd.files import Files
+from promptd.core.library.resolve import NamingRules
+from promptd.sources.worktree.files import Files
 from promptd.watch.watcher import Timing, Watcher
 
 ROOT = Path(sys.argv[1])
-DOOR = Files([str(ROOT)], Names((".md",)))
+DOOR = Files([str(ROOT)], NamingRules((".md",)))
 
 
 async def main() -> None:

@@ -19,7 +19,7 @@ Show = Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """One line: the key in a line of the history, its name, its colour, and how points are gathered."""
 
     key: str
@@ -36,7 +36,7 @@ class Chart:
     """
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[ChartLine, ...]
     show: Show
     bound: float | None = None
     top: float | None = None
@@ -60,7 +60,7 @@ def draw(chart: Chart, history: Sequence[Mapping[str, Any]]) -> str:
 _Points = list[tuple[float, float | None]]
 
 
-def _gathered(history: Sequence[Mapping[str, Any]], line: Line) -> _Points:
+def _gathered(history: Sequence[Mapping[str, Any]], line: ChartLine) -> _Points:
     """Points of (time, value), POINTS at most; None where a whole stretch has no data."""
     size = max(math.ceil(len(history) / POINTS), 1)
     points: _Points = []
@@ -74,7 +74,7 @@ def _gathered(history: Sequence[Mapping[str, Any]], line: Line) -> _Points:
 
 def _svg(
     chart: Chart,
-    series: Sequence[tuple[Line, _Points]],
+    series: Sequence[tuple[ChartLine, _Points]],
     values: Sequence[float],
     history: Sequence[Mapping[str, Any]],
 ) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from promptd.cli import output
+from promptd.cli.backend import config_option
 from promptd.cli.health import FILE_NAME, read, snapshot_path
-from promptd.cli.source import config_option
 from promptd.errors import Unavailable
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from promptd.cli.report import charts, depmap
-from promptd.cli.report.charts import Chart, Line
+from promptd.cli.report.charts import Chart, ChartLine
 
 STATES = {"optimal": "good", "met": "good", "missed": "bad", "no_data": "", "warming": "", "off": ""}
 SEVERITIES = {"critical": "bad", "high": "bad", "medium": "fair", "low": "info"}
@@ -91,19 +91,19 @@ def _charts(health: Mapping[str, Any]) -> Iterator[Chart]:
         return value
 
     times = (
-        Line("p99_ms", "p99", "s3", True),
-        Line("p95_ms", "p95", "s2", True),
-        Line("p50_ms", "p50", "s1"),
+        ChartLine("p99_ms", "p99", "s3", True),
+        ChartLine("p95_ms", "p95", "s2", True),
+        ChartLine("p50_ms", "p50", "s1"),
     )
     yield Chart("response time", times[::-1], _ms, bound("response_time", "maximum"), is_log=True)
-    served = (Line("hit_ratio", "of prompts", "s4"),)
+    served = (ChartLine("hit_ratio", "of prompts", "s4"),)
     yield Chart("served from memory", served, _share, bound("hit_ratio", "minimum"), top=1.0)
-    yield Chart("requests a second", (Line("requests_per_s", "requests/s", "s1"),), _plain)
-    memory = (Line("memory_bytes", "resident", "s2"),)
+    yield Chart("requests a second", (ChartLine("requests_per_s", "requests/s", "s1"),), _plain)
+    memory = (ChartLine("memory_bytes", "resident", "s2"),)
     yield Chart("memory", memory, _mega, bound("memory", "maximum"))
-    saved = (Line("reduction", "of tokens", "s4"),)
+    saved = (ChartLine("reduction", "of tokens", "s4"),)
     yield Chart("tokens saved", saved, _share, bound("token_reduction", "minimum"))
-    yield Chart("CPU, of one core", (Line("cpu_percent", "CPU", "s3"),), lambda value: f"{value:.0f} %")
+    yield Chart("CPU, of one core", (ChartLine("cpu_percent", "CPU", "s3"),), lambda value: f"{value:.0f} %")
 
 
 def _span(history: Sequence[Mapping[str, Any]]) -> str:

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from promptd.cli import output
-from promptd.cli.source import Where, config_option, decode, socket_option
+from promptd.cli.backend import (
+    Where,
+    config_option,
+    decode,
+    socket_option,
+)
 from promptd.cli.tokens import MAX_UNFILLED
-from promptd.cli.top.state import State
+from promptd.cli.top.state import TopState
 from promptd.errors import MissingVariable, PromptdError, Unavailable
 
 if TYPE_CHECKING:
@@ -45,7 +50,7 @@ def top(once: bool, interval_s: float, socket: str | None, config_path: str | No
     from promptd.client import Client
 
     with Client(Where(socket=socket, config_path=config_path).socket_path()) as client:
-        state = State()
+        state = TopState()
         state.take(_health(client))
         if once or not (output.is_terminal(sys.stdout) and output.is_terminal(sys.stdin)):
             _print(state)
@@ -58,7 +63,7 @@ def _health(client: "Client") -> dict[str, Any]:
     return found
 
 
-def _print(state: State) -> None:
+def _print(state: TopState) -> None:
     """One page as high as it needs to be, at the terminal's width or 80."""
     from rich.text import Text
 
@@ -72,7 +77,7 @@ def _print(state: State) -> None:
     output.draw(Text("\n").join(shown))
 
 
-def _live(client: "Client", state: State, interval_s: float) -> None:
+def _live(client: "Client", state: TopState, interval_s: float) -> None:
     """Until `q`, Ctrl-C or the end of the terminal; a daemon that went away is waited for."""
     from rich.console import Group
 
@@ -99,7 +104,7 @@ def _live(client: "Client", state: State, interval_s: float) -> None:
                 _refresh(client, state)
 
 
-def _refresh(client: "Client", state: State) -> None:
+def _refresh(client: "Client", state: TopState) -> None:
     try:
         state.take(_health(client))
     except Unavailable:
@@ -108,7 +113,7 @@ def _refresh(client: "Client", state: State) -> None:
         state.trouble = error.message
 
 
-def _open(client: "Client", state: State) -> None:
+def _open(client: "Client", state: TopState) -> None:
     """Assemble the selected prompt and show its tree; variables it requires stay as written."""
     row = state.selected()
     variables: dict[str, str] = {}

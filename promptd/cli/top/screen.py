@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from promptd.cli.tokens import own_tokens
-from promptd.cli.top.state import State
+from promptd.cli.top.state import TopState
 
 BARS = "▁▂▃▄▅▆▇█"
 LABEL_WIDTH, VALUE_WIDTH = 15, 11
@@ -22,7 +22,7 @@ GRADE_STYLES = {"A": "bold green", "B": "green", "C": "yellow", "D": "bold yello
 COLUMNS = (("uses", 8), ("tokens", 8), ("total", 10), ("money", 9), ("strategy", 13))
 
 
-def frame(state: State, width: int, height: int) -> list[Text]:
+def frame(state: TopState, width: int, height: int) -> list[Text]:
     """Exactly `height` lines of at most `width` columns."""
     head = [*_head(state, width)]
     foot = [*_alerts(state, width), _keys(state)]
@@ -41,7 +41,7 @@ def _cut(line: Text, width: int) -> Text:
 # -- above ------------------------------------------------------------------------------------------
 
 
-def _head(state: State, width: int) -> Iterator[Text]:
+def _head(state: TopState, width: int) -> Iterator[Text]:
     health = state.health
     yield _title(state)
     series, window = state.series, _dig(health, "windows", "1m") or {}
@@ -59,7 +59,7 @@ def _head(state: State, width: int) -> Iterator[Text]:
     yield Text()
 
 
-def _title(state: State) -> Text:
+def _title(state: TopState) -> Text:
     health = state.health
     line = Text(f"promptd {health.get('version', '')}  ", "bold")
     if state.trouble:
@@ -115,7 +115,7 @@ def _gauges(health: Mapping[str, Any], window: Mapping[str, Any]) -> Text:
 # -- the prompts ------------------------------------------------------------------------------------
 
 
-def _prompts(state: State, width: int, room: int) -> list[Text]:
+def _prompts(state: TopState, width: int, room: int) -> list[Text]:
     rows = state.rows()
     columns = [column for column in COLUMNS if width >= 78 or column[0] not in ("money", "strategy")]
     name_width = max(width - sum(size for _, size in columns) - 1, 12)
@@ -150,7 +150,7 @@ def _row(row: Mapping[str, Any], columns: Sequence[tuple[str, int]], name_width:
     return name.append("".join(cells[column].rjust(size) for column, size in columns) + " ")
 
 
-def _tree(state: State, width: int, room: int) -> list[Text]:
+def _tree(state: TopState, width: int, room: int) -> list[Text]:
     reply = state.opened or {}
     manifest = reply.get("manifest", [])
     whole = max(reply.get("tokens", 0), 1)
@@ -173,7 +173,7 @@ def _tree(state: State, width: int, room: int) -> list[Text]:
 # -- below ------------------------------------------------------------------------------------------
 
 
-def _alerts(state: State, width: int) -> Iterator[Text]:
+def _alerts(state: TopState, width: int) -> Iterator[Text]:
     """The worst alerts, then problems, each on at most two lines, a single one on three; how many more."""
     active = _dig(state.health, "alerts", "active") or []
     ranks = list(SEVERITY_STYLES)
@@ -199,7 +199,7 @@ def _said(label: str, sentence: str, width: int, most: int) -> Iterator[Text]:
     yield from (Text(" " * ALERT_INDENT + line) for line in rest)
 
 
-def _keys(state: State) -> Text:
+def _keys(state: TopState) -> Text:
     if state.is_typing:
         return Text.assemble(("filter: ", "bold"), state.filter, ("_", "blink"))
     if state.opened is not None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Order = Literal["uses", "tokens", "total", "money", "name"]
 ORDERS: tuple[Order, ...] = ("uses", "total", "tokens", "money", "name")
-Wish = Literal["quit", "open"]
+TopAction = Literal["quit", "open"]
 KEPT = 300  # points of a sparkline: more than any terminal is wide
 PAGE = 10
 _FIELDS: Mapping[Order, str] = {
@@ -22,7 +22,7 @@ _FIELDS: Mapping[Order, str] = {
 
 
 @dataclass(slots=True)
-class Series:
+class Sparkline:
     """The figures of the last snapshots, oldest first; None where there was no data."""
 
     latency_ms: deque[float | None] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -30,13 +30,13 @@ class Series:
     requests_per_s: deque[float | None] = field(default_factory=lambda: deque(maxlen=KEPT))
 
 
-class State:
+class TopState:
     """Everything that is shown, and how."""
 
     def __init__(self) -> None:
         self.health: dict[str, Any] = {}
         self.trouble = ""
-        self.series = Series()
+        self.series = Sparkline()
         self.order: Order = "uses"
         self.filter = ""
         self.is_typing = False
@@ -46,7 +46,7 @@ class State:
         self._before: tuple[float, int] | None = None
 
     def __repr__(self) -> str:
-        return f"<State of top, by {self.order}, filter {self.filter!r}>"
+        return f"<TopState of top, by {self.order}, filter {self.filter!r}>"
 
     def take(self, health: dict[str, Any]) -> None:
         """A new snapshot."""
@@ -83,7 +83,7 @@ class State:
 
     # -- keys -------------------------------------------------------------------------------------
 
-    def press(self, key: str) -> Wish | None:
+    def press(self, key: str) -> TopAction | None:
         """Take a key; what the loop has to do for it, or None."""
         if self.is_typing:
             self._type(key)
@@ -105,7 +105,7 @@ class State:
                 self.cursor = _moved(self.cursor, key, len(self.rows()))
         return None
 
-    def _press_in_tree(self, key: str) -> Wish | None:
+    def _press_in_tree(self, key: str) -> TopAction | None:
         match key:
             case "q":
                 return "quit"

@@ -5,9 +5,15 @@ import re
 import pytest
 
 from promptd.cli.report import depmap
-from promptd.cli.report.charts import POINTS, Chart, Line, draw, nice
+from promptd.cli.report.charts import (
+    POINTS,
+    Chart,
+    ChartLine,
+    draw,
+    nice,
+)
 
-CHART = Chart("response time", (Line("p50_ms", "p50", "s1"),), lambda value: f"{value:g} ms", bound=50.0)
+CHART = Chart("response time", (ChartLine("p50_ms", "p50", "s1"),), lambda value: f"{value:g} ms", bound=50.0)
 
 
 def _history(values: list[float | None]) -> list[dict[str, float | None]]:
@@ -43,7 +49,7 @@ def test_a_fortnight_is_gathered_and_the_worst_stays_visible() -> None:
     """20,000 minutes are at most POINTS points; a percentile's peak is among them."""
     values: list[float | None] = [1.0] * 20_000
     values[12_345] = 900.0
-    worst = Chart("x", (Line("p50_ms", "p99", "s3", is_worst=True),), str)
+    worst = Chart("x", (ChartLine("p50_ms", "p99", "s3", is_worst=True),), str)
     (line,) = _lines(draw(worst, _history(values)))
     assert len(line) <= POINTS
     assert min(y for _, y in line) < 30 < max(y for _, y in line)
@@ -59,7 +65,7 @@ def test_scales_end_at_a_round_number(value: float, top: float) -> None:
 
 def test_times_stand_on_powers_of_ten() -> None:
     """A slow start a thousand times above the rest does not press the rest flat; 0 is drawn at the floor."""
-    lines = (Line("p50_ms", "p50", "s1"),)
+    lines = (ChartLine("p50_ms", "p50", "s1"),)
     svg = draw(Chart("x", lines, lambda value: f"{value:g}", is_log=True), _history([900.0, 1.0, 2.0, 0.0]))
     (line,) = _lines(svg)
     heights = [y for _, y in line]

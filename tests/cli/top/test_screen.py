@@ -3,17 +3,17 @@
 import pytest
 
 from promptd.cli.top.screen import frame, sparkline
-from promptd.cli.top.state import State
+from promptd.cli.top.state import TopState
 from tests.cli.healths import alert, health, prompt
 
 
-def _state(**given: object) -> State:
-    state = State()
+def _state(**given: object) -> TopState:
+    state = TopState()
     state.take(health(**given))
     return state
 
 
-def _text(state: State, width: int = 80, height: int = 24) -> str:
+def _text(state: TopState, width: int = 80, height: int = 24) -> str:
     return "\n".join(line.plain for line in frame(state, width, height))
 
 
@@ -69,6 +69,6 @@ def test_sparklines_have_a_bar_for_each_value() -> None:
 
 def test_a_daemon_without_these_sections_is_shown_all_the_same() -> None:
     """Nothing in a snapshot is taken for granted."""
-    state = State()
+    state = TopState()
     state.take({"version": "0.0.1", "status": "ok", "uptime_s": 1})
     assert "no prompt has been asked for yet" in _text(state)

@@ -21,7 +21,7 @@ LIBRARY = Path("/srv/prompts")
 CONFIG = Path("/etc/promptd/config.toml")
 SHIPPED_DROP_INS = Path("/usr/share/promptd/drop-ins")
 DROP_INS = Path("/etc/systemd/system/promptd.service.d")
-DEMO = next(Path("/opt/promptd/lib").glob("python3*/site-packages/promptd/demo/library"))
+DEMO = next(Path("/opt/promptd/lib").glob("python3*/site-packages/promptd/cli/demo/library"))
 
 POLL_S = 0.02
 PATIENCE_S = 15.0

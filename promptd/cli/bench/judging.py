@@ -1,0 +1,125 @@
+"""Judging: each figure against its target, and a grade from how many of the targets are met.
+
+The bounds are those of the configuration's `[targets]` where it has them, so that `validate` and a daemon's
+health agree; times are held at p95, as there. A target without a figure (no strategy is configured, nothing
+was asked) or with a bound of 0 is not judged, and counts neither way. Grades: A from 90 % of those judged, B
+80, C 70, D 60.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from promptd.cli.bench.caching import Caching
+from promptd.cli.bench.latency import Latency, Times
+from promptd.cli.bench.loading import Loading
+from promptd.cli.bench.reduction import Reduction
+from promptd.config.schema import TargetsConfig
+from promptd.monitor.health import Grade, grade_of
+
+LOADING_SAVED = 0.40  # of the time of a plain loader; not a target of a running daemon, which loads once
+SHORT_S = 0.05  # what a plain loader does in less is over before anything could be saved
+CACHED_MS = 5.0
+
+
+class BenchCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure and its bounds; `met` is None where it was not judged, and `note` says why."""
+
+    name: str
+    value: float | None
+    unit: str
+    at_least: float | None = None
+    at_most: float | None = None
+    met: bool | None = None
+    note: str = ""
+
+
+class BenchVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """All checks, how many of them were judged and met, and the grade."""
+
+    checks: tuple[BenchCheck, ...]
+    judged: int
+    met: int
+    grade: Grade
+
+    @property
+    def is_good(self) -> bool:
+        """True if every judged target is met."""
+        return self.met == self.judged
+
+
+def judge(
+    targets: TargetsConfig, caching: Caching, loading: Loading, reduction: Reduction, latency: Latency
+) -> BenchVerdict:
+    """Hold the figures of a run against the targets."""
+    checks = (
+        _check("cache hit ratio", caching.hit_ratio, "ratio", at_least=targets.hit_ratio_min),
+        _loading(loading),
+        _reduction(reduction, targets),
+        _latency("response time p95", latency.mix, targets.response_ms_max),
+        _latency("cached component p95", latency.cached_components, CACHED_MS),
+        _check("requests answered with an error", float(_errors(caching, latency)), "requests", at_most=0.0),
+    )
+    judged = [check for check in checks if check.met is not None]
+    met = sum(check.met is True for check in judged)
+    return BenchVerdict(checks=checks, judged=len(judged), met=met, grade=grade_of(met / len(judged)))
+
+
+def _check(
+    name: str,
+    value: float | None,
+    unit: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    note: str = "",
+) -> BenchCheck:
+    met = None
+    if value is not None and not (at_least == 0.0 and at_most is None):
+        met = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    return BenchCheck(
+        name=name, value=value, unit=unit, at_least=at_least, at_most=at_most, met=met, note=note
+    )
+
+
+def _loading(loading: Loading) -> BenchCheck:
+    if loading.plain_s < SHORT_S:
+        note = f"not judged: one by one it takes {1000 * loading.plain_s:.0f} ms"
+        return _check("loading time saved", None, "ratio", at_least=LOADING_SAVED, note=note)
+    return _check("loading time saved", loading.saved_share, "ratio", at_least=LOADING_SAVED)
+
+
+def _reduction(reduction: Reduction, targets: TargetsConfig) -> BenchCheck:
+    found = reduction.of_configured()
+    if found is None:
+        note = f'not judged: tokens.strategy is "{reduction.configured}"'
+    else:
+        note = f"strategy {found.name}"
+    return _check(
+        "token reduction",
+        None if found is None else found.reduction,
+        "ratio",
+        at_least=targets.reduction_min,
+        at_most=targets.reduction_max or None,
+        note=note,
+    )
+
+
+def _latency(name: str, times: Sequence[Times], most_ms: float) -> BenchCheck:
+    """The worst of the numbers of connections."""
+    if not most_ms:
+        return _check(name, None, "ms", note="not judged: the target is 0")
+    worst = max(times, key=lambda each: each.p95_ms, default=None)
+    if worst is None or not worst.requests:
+        return _check(name, None, "ms", at_most=most_ms, note="not judged: nothing was answered")
+    return _check(
+        name, worst.p95_ms, "ms", at_most=most_ms, note=f"the worst, on {_connections(worst.connections)}"
+    )
+
+
+def _connections(number: int) -> str:
+    return f"{number} connection" + ("" if number == 1 else "s")
+
+
+def _errors(caching: Caching, latency: Latency) -> int:
+    return caching.errors + sum(each.errors for each in (*latency.mix, *latency.cached_components))

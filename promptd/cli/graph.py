@@ -1,0 +1,85 @@
+"""`graph`: the dependency graph in a form that other programs draw."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from promptd.cli import output
+from promptd.cli.backend import (
+    Where,
+    ask,
+    decode,
+    source_options,
+)
+from promptd.cli.completion import complete_component
+
+FORMATS = ("dot", "mermaid", "json")
+# Solid is text that ends up in the prompt, dashed a pointer to it, dotted a soft requirement.
+_DOT_STYLE = {"includes": "solid", "reference": "dashed", "requires": "dotted"}
+_MERMAID_ARROW = {"includes": "-->", "reference": "-.->", "requires": "-..->"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  promptd graph --format dot | dot -Tsvg > library.svg
+  promptd graph commands/review-change --format mermaid
+  promptd graph --format json | jq '.edges | length'"""
+)
+@click.argument("name", required=False, shell_complete=complete_component)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="dot", show_default=True)
+@source_options
+def graph(name: str | None, form: str, where: Where) -> None:
+    """Print the dependency graph, whole or from NAME on."""
+    result = ask(where, "graph", {"name": name} if name else {})
+    if form == "json":
+        output.emit_line(result)
+        return
+    reply = decode(result)
+    output.emit("".join(f"{line}\n" for line in _FORMS[form](reply["nodes"], reply["edges"])).encode())
+
+
+def as_dot(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> list[str]:
+    """The graph in Graphviz's language, one statement a line."""
+    lines = ["digraph promptd {", "  rankdir=LR;", "  node [shape=box, fontname=monospace];"]
+    lines += [f"  {_quoted(node['id'])};" for node in nodes]
+    for edge in edges:
+        style = _DOT_STYLE.get(edge["kind"], "solid")
+        ends = f"{_quoted(edge['source'])} -> {_quoted(edge['target'])}"
+        lines.append(f"  {ends} [style={style}{_line_label(edge)}];")
+    return [*lines, "}"]
+
+
+def _line_label(edge: dict[str, Any]) -> str:
+    return f', label="{edge["line"]}"' if edge.get("line") else ""
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def as_mermaid(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> list[str]:
+    """The graph as a Mermaid flowchart; nodes get short names because ids hold reserved characters."""
+    names = {node["id"]: f"n{number}" for number, node in enumerate(nodes)}
+    for edge in edges:
+        for end in ("source", "target"):
+            names.setdefault(edge[end], f"n{len(names)}")
+    lines = ["flowchart LR", *(f'  {name}["{_entities(each)}"]' for each, name in names.items())]
+    lines += [
+        f"  {names[edge['source']]} {_MERMAID_ARROW.get(edge['kind'], '-->')} {names[edge['target']]}"
+        for edge in edges
+    ]
+    return lines
+
+
+def _entities(text: str) -> str:
+    """Mermaid reads `#34;` in a label as a character code."""
+    return text.replace("#", "#35;").replace('"', "#34;").replace("\n", " ")
+
+
+_FORMS: dict[str, Callable[[list[dict[str, Any]], list[dict[str, Any]]], list[str]]] = {
+    "dot": as_dot,
+    "mermaid": as_mermaid,
+}

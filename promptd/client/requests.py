@@ -1,0 +1,68 @@
+"""What can be asked of a daemon: one function a method, from arguments to a Question.
+
+A Question is a method, its parameters as they go on the wire, and what its answer is decoded as. Both
+clients ask the same questions; only how they wait differs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypedDict, TypeVar
+
+from promptd.client.replies import Assembled, Subscribed
+
+T = TypeVar("T")
+NameOrNames = str | Sequence[str]
+Variables = Mapping[str, str | int | float | bool]
+
+
+class AssembleOptions(TypedDict, total=False):
+    """How a prompt is wanted; what is absent is as the daemon is configured.
+
+    `strategy`: none, conservative, balanced, aggressive or a configured one. `budget` and `reserve`: most
+    tokens, and how many of them are kept for output. `model`: a configured one, for estimates and money.
+    `format`: "anthropic" or "openai". `stable_first`: whether pieces without values may come first. `etag`:
+    of the answer you hold, so that an unchanged one is answered without its text.
+    """
+
+    strategy: str | None
+    budget: int | None
+    reserve: int | None
+    model: str | None
+    format: Literal["anthropic", "openai"] | None
+    stable_first: bool | None
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """A method, its parameters, and the type of its answer."""
+
+    method: str
+    params: dict[str, Any]
+    kind: type[T]
+
+
+def plain(method: str, **params: Any) -> Question[dict[str, Any]]:
+    """A question answered by a dictionary; parameters that are None are not sent."""
+    return Question(method, _given(params), dict)
+
+
+def assemble(
+    name: NameOrNames, variables: Variables | None, arguments: str | None, options: AssembleOptions
+) -> Question[Assembled]:
+    """A prompt of one component, or of several in order."""
+    return Question("assemble", _prompt(name, variables, arguments) | _given(dict(options)), Assembled)
+
+
+def subscribe(name: NameOrNames, variables: Variables | None, arguments: str | None) -> Question[Subscribed]:
+    """To be told when that prompt changes."""
+    return Question("subscribe", _prompt(name, variables, arguments), Subscribed)
+
+
+def _prompt(name: NameOrNames, variables: Variables | None, arguments: str | None) -> dict[str, Any]:
+    which = {"name": name} if isinstance(name, str) else {"components": list(name)}
+    return which | _given({"variables": dict(variables) if variables else None, "arguments": arguments})
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in params.items() if value is not None}

@@ -1,0 +1,182 @@
+"""From a written target to the ids it may mean, in order. Knows no files: candidates only.
+
+Names are ids, never paths: what is absolute, leaves the roots, hides dots behind `%2e`, or carries a NUL
+or a backslash is refused by name before anything is looked up.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase, translate
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from rapidfuzz import fuzz, process
+
+from promptd.core.syntax.component import MAX_TARGET_CHARS, Base, Directive
+
+MAX_KNOWN_GROUPS = 32_768  # targets remembered: during a first scan each is resolved some three times; 15 MB
+MAX_KNOWN_PARTS = 8_192  # names of directories and files that were held against the patterns of `ignore`
+
+
+class Refused(NamedTuple):
+    """A target that may never be looked up, and why."""
+
+    reason: str
+
+
+Group = tuple[str, ...]  # ids of equal rank: one of them may exist, two are an ambiguity
+
+
+class NamingRules:
+    """The naming rules of one library: suffixes that may be omitted, aliases, ignored names."""
+
+    def __init__(
+        self, suffixes: Sequence[str], aliases: Mapping[str, str] | None = None, ignore: Sequence[str] = ()
+    ) -> None:
+        self.suffixes = tuple(suffixes)
+        self._omittable = tuple(suffix for suffix in suffixes if suffix)
+        prefixes = {_home(prefix).rstrip("/"): place for prefix, place in (aliases or {}).items()}
+        self._aliases = sorted(prefixes.items(), key=lambda item: (-len(item[0]), item[0]))
+        self._ignored = frozenset(name for name in ignore if not _is_pattern(name))
+        patterns = "|".join(translate(name) for name in ignore if _is_pattern(name))
+        self._matches_ignored = re.compile(patterns or "(?!)").match  # one search: every link asks it
+        self._groups = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._find_groups)
+        self._meant = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._by_base)
+        self.is_ignored_part = lru_cache(maxsize=MAX_KNOWN_PARTS)(self._is_ignored_part)
+
+    def is_discovered(self, filename: str) -> bool:
+        """True if a file of this name is a component without being asked for."""
+        stem, dot, suffix = filename.rpartition(".")
+        return (f".{suffix}" if dot and stem else "") in self.suffixes
+
+    def _is_ignored_part(self, part: str) -> bool:
+        """True if one path part hides what is below it (`library.ignore`)."""
+        return part in self._ignored or self._matches_ignored(part) is not None
+
+    def is_ignored(self, id: str) -> bool:
+        """True if any part of an id is ignored."""
+        return any(self.is_ignored_part(part) for part in id.split("/"))
+
+    def candidates(self, written: str) -> list[Group] | Refused:
+        """Candidates for a name in a request: below the roots, suffix optional."""
+        return self._groups(written, "")
+
+    def candidates_of(self, directive: Directive, from_id: str) -> list[Group] | Refused:
+        """Candidates for a directive in the component `from_id`, aliases applied."""
+        target = _home(directive.target)
+        aliased = self._alias(target)
+        if aliased is not None:
+            return self._groups(aliased, "")
+        if target.startswith("~"):
+            return Refused("leads to a home directory and no alias maps it into the library")
+        directory = "" if directive.base == "root" else from_id.rpartition("/")[0]
+        return self._meant(target, directive.base, directory)
+
+    def _by_base(self, target: str, base: Base, directory: str) -> list[Group] | Refused:
+        starts = {"root": [""], "file": [directory], "root-then-file": ["", directory]}[base]
+        groups: list[Group] = []
+        refused: Refused | None = None
+        for start in dict.fromkeys(starts):
+            found = self._groups(target, start)
+            if isinstance(found, Refused):
+                refused = refused or found
+            else:
+                groups += [group for group in found if group not in groups]
+        return groups or refused or Refused("is empty")
+
+    def _find_groups(self, target: str, directory: str) -> list[Group] | Refused:
+        id = join(directory, target)
+        if isinstance(id, Refused):
+            return id
+        if self.is_ignored(id):
+            return Refused("is ignored by library.ignore")
+        if id.endswith(self._omittable):
+            return [(id,)]
+        return [(id,), tuple(id + suffix for suffix in self._omittable)]
+
+    def _alias(self, target: str) -> str | None:
+        for prefix, place in self._aliases:
+            if target == prefix or target.startswith(prefix + "/"):
+                return (place.rstrip("/") + target[len(prefix) :]).lstrip("/")
+        return None
+
+
+def join(directory: str, target: str) -> str | Refused:
+    """The id a target means seen from a directory id ("" is the root), or why it is refused."""
+    reason = _refusal(target)
+    if reason:
+        return Refused(reason)
+    parts = directory.split("/") if directory else []
+    for part in target.split("/"):
+        if part == "..":
+            if not parts:
+                return Refused("leads out of the library")
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts) if parts else Refused("names no file")
+
+
+def _refusal(target: str) -> str | None:
+    if len(target) > MAX_TARGET_CHARS:
+        return f"is longer than {MAX_TARGET_CHARS} characters"
+    if "\0" in target:
+        return "contains a NUL"
+    if "\\" in target:
+        return "contains a backslash"
+    if target.startswith("/"):
+        return "is an absolute path"
+    if "%" in target and _hides_path(target):
+        return "hides dots or slashes behind percent signs"
+    try:
+        target.encode()
+    except UnicodeEncodeError:
+        return "contains a lone surrogate"
+    return None
+
+
+def _hides_path(target: str) -> bool:
+    decoded = unquote(unquote(target))
+    return decoded != target and (".." in decoded.split("/") or decoded.startswith("/") or "\0" in decoded)
+
+
+def _home(target: str) -> str:
+    return "~" + target[len("$HOME") :] if target == "$HOME" or target.startswith("$HOME/") else target
+
+
+def _is_pattern(name: str) -> bool:
+    return any(character in name for character in "*?[")
+
+
+def matches(id: str, globs: Iterable[str]) -> bool:
+    """True if an id fits one of the globs; `**` crosses directories, `*` does not."""
+    return any(_glob_matches(id.split("/"), glob.split("/")) for glob in globs)
+
+
+def _glob_matches(parts: Sequence[str], globs: Sequence[str]) -> bool:
+    """Follow all ways at once: `reached` are the numbers of leading parts the globs so far can stand for."""
+    reached = {0}
+    for glob in globs:
+        if not reached:
+            return False
+        if glob == "**":
+            reached = set(range(min(reached), len(parts) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and fnmatchcase(parts[at], glob)}
+    return len(parts) in reached
+
+
+def nearest(name: str, ids: Iterable[str], limit: int = 3) -> list[str]:
+    """The existing ids a mistyped name is most like, best first: whole paths, then last segments."""
+    known = list(ids)
+    stems = [_stem(id) for id in known]
+    by_path = process.extract(name, known, scorer=fuzz.ratio, limit=4 * limit, score_cutoff=50)
+    by_stem = process.extract(_stem(name), stems, scorer=fuzz.ratio, limit=4 * limit, score_cutoff=75)
+    found = {known[index] for _, _, index in (*by_path, *by_stem)}
+    scored = [(-max(fuzz.ratio(name, id), 0.97 * fuzz.ratio(_stem(name), _stem(id))), id) for id in found]
+    return [id for _, id in sorted(scored)[:limit]]
+
+
+def _stem(name: str) -> str:
+    return name.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower()

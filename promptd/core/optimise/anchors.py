@@ -1,0 +1,161 @@
+r"""Anchors: the places of a text that no pass may touch, and the words by which a unit instructs.
+
+Code (fences, code spans, `<pre>` and its like, CDATA), URLs, paths, numbers, placeholders, quoted strings,
+tags, and `<!-- keep --> … <!-- /keep -->`. Found by reading from left to right, longest meaning first, in
+linear time. What looks like an anchor and is none costs a few tokens; the reverse would cost meaning.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from promptd.core.syntax.markdown import Body
+
+AnchorKind = Literal["code", "url", "path", "number", "placeholder", "quote", "tag", "comment", "keep"]
+
+
+class Anchor(NamedTuple):
+    """One protected place: code-point offsets."""
+
+    start: int
+    end: int
+    kind: AnchorKind
+
+
+KEEP_MARK = re.compile(r"<!--[ \t]*(?P<end>/?)keep[ \t]*-->", re.IGNORECASE)
+# Markdown in these is raw, as in CommonMark's HTML blocks of the kinds 1 and 5.
+_RAW = re.compile(
+    r"<(?P<tag>pre|script|style|textarea|code)\b[^<>]*>.*?</(?P=tag)>|<!\[CDATA\[.*?\]\]>",
+    re.DOTALL | re.IGNORECASE,
+)
+
+MAX_LINES = 50_000  # remembered with their anchors, about 20 MB
+
+# {name}, {{name}}, ${NAME}, $NAME, $1, [placeholder], <placeholder>, %VAR%, @import
+_PLACEHOLDER = (
+    r"(?P<placeholder>\{\{[^{}\n]*\}\}|\$?\{[^{}\n]*\}|\$[A-Za-z_]\w*(?:\[\d+\])?|\$\d+"
+    r"|\[[^\[\]\n]{2,80}\]|%[A-Za-z_]\w*%|(?<![\w@])@[\w~$./-]+)"
+)
+_URL = r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[^\s<>\"'`)\]]+|\bmailto:\S+|\bwww\.[^\s<>\"'`)\]]+)"
+_TAG = r"(?P<tag></?[A-Za-z][^<>\n]*>|<!\[CDATA\[|\]\]>)"
+# a/b, ./a, ~/a, /a, file.ext; "and/or" and "input/output" are kept too: not knowing, we keep.
+_PATH = (
+    r"(?P<path>(?<![\w.])(?:~|\.{1,2})?/[\w.*~-][\w./*~+-]*|\b[\w.*~-]+(?:/[\w.*~+-]+)+/?"
+    r"|\b[\w-]+(?:\.[\w-]+)*\.[A-Za-z][A-Za-z0-9]{0,5}\b(?=[^\w]|$)|(?<!\w)--?[A-Za-z][\w-]*"
+    r"|\b\w+_\w+\b)"
+)
+_NUMBER = r"(?P<number>(?<!\w)[#<>=≤≥~±+-]*\d[\w.,:%-]*\w?%?|\b\w*\d\w*\b)"
+_QUOTE = r"(?P<quote>\"[^\"\n]{1,300}\"|“[^”\n]{1,300}”|«[^»\n]{1,300}»|(?<![\w'])'[^'\n]{1,300}'(?![\w']))"
+_INLINE = re.compile("|".join((_URL, _TAG, _PLACEHOLDER, _QUOTE, _PATH, _NUMBER)))
+
+# Words by which a sentence tells what has to be done or left (RFC 2119, and how people write). Words that
+# are nouns or adjectives more often than orders ("critical path", "requirements") count in capitals or
+# before a colon.
+_INSTRUCTING = re.compile(
+    r"\b(?:must|shall|should|never|always|only|do(?:es)?\s+not|don['’]t|doesn['’]t|cannot|can\s*not|can['’]t"  # noqa: RUF001
+    r"|may\s+not|won['’]t|shouldn['’]t|mustn['’]t|required?|requires|mandatory|obligatory"  # noqa: RUF001
+    r"|ensur(?:e|es|ed|ing)|make\s+sure|be\s+sure|avoid(?:s|ed|ing|ance)?|forbid(?:s|den)?|refuse"
+    r"|prohibit(?:s|ed)?|not\s+allowed|disallow(?:s|ed)?|needs?\s+to|ha(?:ve|s)\s+to|unless"
+    r"|at\s+(?:least|most)|under\s+no|no\s+more\s+than|stop|strictly|exactly"
+    r"|(?:important|critical|essential|warning|caution|requirements?)(?=\**:)"
+    r"|(?-i:IMPORTANT|CRITICAL|ESSENTIAL|WARNING|CAUTION|REQUIREMENTS?))\b",
+    re.IGNORECASE,
+)
+_NEGATION = re.compile(
+    r"\b(?:not?|never|none|without|unless|except|un\w+able|\w+n['’]t|cannot|neither|nor)\b",  # noqa: RUF001
+    re.IGNORECASE,
+)
+
+
+def is_instructing(text: str) -> bool:
+    """True if a unit tells what must or must not be done."""
+    return _INSTRUCTING.search(text) is not None
+
+
+def instructing_words(text: str) -> set[str]:
+    """The distinct instructing words of a text."""
+    return {" ".join(found.casefold().split()) for found in _INSTRUCTING.findall(text)}
+
+
+def guard_words(text: str) -> tuple[str, ...]:
+    """The instructing and negating words of a text in order: near-equal texts must agree in them."""
+    found = [*_INSTRUCTING.finditer(text), *_NEGATION.finditer(text)]
+    return tuple(
+        match[0].casefold() for match in sorted(found, key=lambda match: (match.start(), match.end()))
+    )
+
+
+def anchors(text: str, frozen: Sequence[tuple[int, int]] = ()) -> list[Anchor]:
+    """Every anchor of a text, sorted and disjoint; `frozen` spans are keep regions."""
+    found: list[Anchor] = []
+    position = 0
+    for anchor in [*_large(text, frozen), Anchor(len(text), len(text), "code")]:
+        found += inline(text, position, anchor.start)
+        if anchor.end > anchor.start:
+            found.append(anchor)
+        position = anchor.end
+    return found
+
+
+def inline(text: str, start: int, end: int) -> Iterator[Anchor]:
+    """The anchors inside a stretch of prose: what is not code, comment or keep region."""
+    for line in text[start:end].splitlines(keepends=True):
+        for first, last, kind in _of_line(line):
+            yield Anchor(start + first, start + last, kind)
+        start += len(line)
+
+
+@lru_cache(maxsize=MAX_LINES)
+def _of_line(line: str) -> tuple[tuple[int, int, AnchorKind], ...]:
+    """The anchors of one line, or part of one. Lines come again: in every pass, prompt and request."""
+    found: list[tuple[int, int, AnchorKind]] = []
+    for match in _INLINE.finditer(line):
+        kind: AnchorKind = match.lastgroup  # type: ignore[assignment]  # the groups are named after the kinds
+        found.append((match.start(), match.end(), kind))
+    return tuple(found)
+
+
+def _large(text: str, frozen: Sequence[tuple[int, int]]) -> list[Anchor]:
+    """Code, comments and keep regions: they may span lines and hold what looks like other anchors."""
+    found = [Anchor(start, end, _kind(text, start)) for start, end in Body(text).literal_spans]
+    found += list(_keep_regions(text, found))
+    found += [Anchor(start, end, "keep") for start, end in frozen if end > start]
+    found += [Anchor(match.start(), match.end(), "code") for match in _RAW.finditer(text)]
+    return _merge(found)
+
+
+def _keep_regions(text: str, found: list[Anchor]) -> Iterator[Anchor]:
+    """From each `<!-- keep -->` to its `<!-- /keep -->`, or to the end of the text."""
+    start = -1
+    for anchor in found:
+        mark = KEEP_MARK.match(text, anchor.start) if anchor.kind == "keep" else None
+        if mark is None:
+            continue
+        if start < 0 and not mark["end"]:
+            start = anchor.start
+        elif start >= 0 and mark["end"]:
+            yield Anchor(start, anchor.end, "keep")
+            start = -1
+    if start >= 0:
+        yield Anchor(start, len(text), "keep")
+
+
+def _kind(text: str, start: int) -> AnchorKind:
+    if not text.startswith("<!--", start):
+        return "code"
+    return "keep" if KEEP_MARK.match(text, start) else "comment"
+
+
+def _merge(found: list[Anchor]) -> list[Anchor]:
+    """Overlapping ones become one; the kind that protects more stands."""
+    merged: list[Anchor] = []
+    for anchor in sorted(found, key=lambda anchor: (anchor.start, -anchor.end)):
+        if merged and anchor.start < merged[-1].end:
+            last = merged[-1]
+            kinds = {last.kind, anchor.kind}
+            kind: AnchorKind = "keep" if "keep" in kinds else "code" if "code" in kinds else last.kind
+            merged[-1] = Anchor(last.start, max(last.end, anchor.end), kind)
+        else:
+            merged.append(anchor)
+    return merged

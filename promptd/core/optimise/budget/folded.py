@@ -1,0 +1,117 @@
+"""Outlines: a component that may not be left out, with some of its passages folded into references.
+
+A passage is what stands between two headings or tags. Folded it is one line that says how to fetch it, by
+the span it has in its file; headings, tags and included components stay. The passages that say least for
+their tokens are folded first, in steps that double, so that a budget has a few outlines to choose from.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from promptd.core.assembly.writer import ending
+from promptd.core.optimise.blocks import Block, read
+from promptd.core.optimise.budget.own_text import (
+    Chunks,
+    Mark,
+    OwnText,
+    Span,
+    cut,
+)
+from promptd.core.optimise.budget.tree import Content, raw
+from promptd.core.optimise.optimise import Tools
+from promptd.core.optimise.words import words
+from promptd.protocol.records import RemovedUnit
+
+OUTLINE = "outline"
+MIN_SAVED = 20  # tokens that folding a passage saves at least
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """One outline: chunks, what was folded, and the share of information that stays."""
+
+    chunks: Chunks
+    units: tuple[RemovedUnit, ...]
+    kept: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    at: Span
+    line: str
+    unit: RemovedUnit
+    worth_per_token: float
+
+
+def outlines(own: OwnText, tools: Tools) -> Iterator[Folded]:
+    """Outlines with ever more passages folded: 1, 2, 4, … and all of them."""
+    found = sorted(_passages(own, tools), key=lambda passage: (passage.worth_per_token, passage.at))
+    had = set(words(own.text))
+    size = 1
+    while found:
+        folded = sorted(found[:size], key=lambda passage: passage.at)
+        yield _outline(own, folded, tools, had)
+        if size >= len(found):
+            return
+        size = min(2 * size, len(found))
+
+
+def _outline(own: OwnText, folded: Sequence[_Passage], tools: Tools, had: set[str]) -> Folded:
+    inside = [passage.at for passage in folded]
+    held = [(span, part) for span, part in own.held if not any(at[0] <= span[0] < at[1] for at in inside)]
+    lines: list[tuple[Span, Content]] = [(passage.at, passage.line) for passage in folded]
+    chunks = cut(own.text, sorted([*held, *lines], key=lambda item: item[0]))
+    left = words(" ".join(raw(part) for chunk in chunks for part in chunk))
+    whole = tools.idf.sum(had)
+    kept = tools.idf.sum(had.intersection(left)) / whole if whole else 1.0
+    return Folded(chunks, tuple(passage.unit for passage in folded), kept)
+
+
+def _passages(own: OwnText, tools: Tools) -> Iterator[_Passage]:
+    """The passages that are worth folding."""
+    page = read(own.text)
+    for block in page.root.walk():
+        if block.kind in ("root", "section", "element"):
+            for start, end in _runs(block):
+                for at in _between_marks(own, start, end):
+                    passage = _passage(own, at, tools) if page.is_removable(*at) else None
+                    if passage is not None:
+                        yield passage
+
+
+def _runs(block: Block) -> Iterator[Span]:
+    """Stretches of children that are neither sections nor elements."""
+    start = end = -1
+    for child in [*block.children, None]:
+        if child is not None and child.kind not in ("section", "element"):
+            start, end = child.start if start < 0 else start, child.end
+        elif start >= 0:
+            yield start, end
+            start = -1
+
+
+def _between_marks(own: OwnText, start: int, end: int) -> Iterator[Span]:
+    """The stretch without the lines in which children stand."""
+    for (first, last), part in own.held:
+        if isinstance(part, Mark) and start <= first < end:
+            line = own.text.rfind("\n", 0, first) + 1
+            if line > start:
+                yield start, line
+            after = own.text.find("\n", last - 1)
+            start = end if after < 0 else after + 1
+    if start < end:
+        yield start, end
+
+
+def _passage(own: OwnText, at: Span, tools: Tools) -> _Passage | None:
+    text = own.text[slice(*at)]
+    written = list(own.ledger.spans(*at))
+    if not written:
+        return None
+    id, span = written[0].id, (written[0].span[0], written[-1].span[1])
+    tokens = tools.count(text)
+    line = f"[{id}, {tokens} tokens; fetch with: promptd get {id} --span {span[0]} {span[1]}]{ending(text)}"
+    if tokens - tools.count(line) < MIN_SAVED:
+        return None
+    unit = RemovedUnit(span, tokens, "passage", "loses least per token; can be fetched")
+    return _Passage(at, line, unit, tools.idf.sum(set(words(text))) / tokens)

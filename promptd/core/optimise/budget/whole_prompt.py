@@ -1,0 +1,134 @@
+"""A whole prompt through one strategy: what is written is optimised, values go in afterwards.
+
+The strategy sees the text as its authors wrote it, with its placeholders, which no pass touches. So the
+result is the same for every value of a variable: it is made once, a provider's prompt cache keeps hitting,
+and nothing that a value contains decides what is removed.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from promptd.core.assembly.skeleton import Note, Skeleton
+from promptd.core.optimise.budget.author_hints import NEVER, AuthorHints
+from promptd.core.optimise.budget.tree import (
+    Content,
+    Ledger,
+    Node,
+    grow,
+    text_of,
+)
+from promptd.core.optimise.optimise import (
+    Optimised,
+    Piece,
+    Removed,
+    Tools,
+    optimise,
+)
+from promptd.core.optimise.quality import Quality
+from promptd.core.optimise.strategies import Strategy
+from promptd.core.syntax.slots import Slot
+from promptd.protocol.records import RemovedUnit
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A skeleton that fits what was asked, what the whole of it kept, and passes that were skipped."""
+
+    skeleton: Skeleton
+    quality: Quality
+    skipped: tuple[str, ...] = ()
+
+
+def apply_strategy(
+    skeleton: Skeleton, strategy: Strategy, tools: Tools, cards: Mapping[str, AuthorHints]
+) -> Fitted:
+    """Optimise a skeleton. Deterministic; its drafts say what was taken out of each piece."""
+    text, offsets = text_of(skeleton.parts)
+    slots = [
+        Piece("", (offsets[index], offsets[index + 1]), NEVER)
+        for index, part in enumerate(skeleton.parts)
+        if isinstance(part, Slot)
+    ]
+    pieces = [
+        Piece(
+            draft.id, (offsets[draft.first], offsets[draft.last]), _limit(draft.reason, cards.get(draft.id))
+        )
+        for draft in skeleton.drafts
+    ]
+    result = optimise(text, [*pieces, *slots], strategy, tools)
+    written = [part for part in skeleton.parts if isinstance(part, Slot)]
+    placed = zip(written, result.spans[len(pieces) :], strict=True)
+    fitted = _rebuilt(skeleton, result, [(span, slot) for slot, span in placed if span[0] < span[1]])
+    _report(fitted, skeleton, result, strategy.name, tools)
+    fitted.notes += [Note("skipped-pass", message, fitted.drafts[0].id, 0) for message in result.warnings]
+    return Fitted(fitted, result.quality, result.skipped)
+
+
+def _limit(reason: str, card: AuthorHints | None) -> str | None:
+    """References and other lines of our own stay as they are; a component as its author says."""
+    return card.limit if card is not None and reason == "included" else NEVER
+
+
+def _rebuilt(skeleton: Skeleton, result: Optimised, slots: Sequence[tuple[Span, Slot]]) -> Skeleton:
+    """The optimised text cut at its slots and at the edges of its pieces."""
+    spans = [_widened(result, index, skeleton) for index in range(len(skeleton.drafts))]
+    cuts = sorted({0, len(result.text), *(at for span in spans for at in span)} | _edges(slots))
+    parts = list(_parts(result.text, cuts, dict(slots)))
+    drafts = [
+        replace(draft, first=bisect_left(cuts, span[0]), last=bisect_left(cuts, span[1]))
+        for draft, span in zip(skeleton.drafts, spans, strict=True)
+    ]
+    return Skeleton(parts, drafts, list(skeleton.notes), skeleton.variables)
+
+
+def _edges(slots: Sequence[tuple[Span, Slot]]) -> set[int]:
+    return {at for span, _ in slots for at in span}
+
+
+def _widened(result: Optimised, index: int, skeleton: Skeleton) -> Span:
+    """The span of a piece; a lone requested one is the whole text, inserted words at its edges included."""
+    requested = [draft for draft in skeleton.drafts if not draft.chain]
+    if len(requested) == 1 and requested[0] is skeleton.drafts[index]:
+        return 0, len(result.text)
+    return result.spans[index]
+
+
+def _parts(text: str, cuts: Sequence[int], slots: Mapping[Span, Slot]) -> Iterator[Content]:
+    for start, end in pairwise(cuts):
+        yield slots.get((start, end)) or text[start:end]
+
+
+# -- the report -----------------------------------------------------------------------------------
+
+
+def _report(fitted: Skeleton, skeleton: Skeleton, result: Optimised, variant: str, tools: Tools) -> None:
+    """Write what went into the drafts of the pieces it went from."""
+    tree = grow(skeleton)
+    ledger = Ledger.of(tree)
+    nodes = [node for node in tree.walk() if node.draft is not None]
+    units: dict[Node, list[RemovedUnit]] = {}
+    text, _ = text_of(skeleton.parts)
+    for removed in result.removed:
+        for node, unit in units_of(removed, ledger, text, tools):
+            units.setdefault(node, []).append(unit)
+    for node, draft in zip(nodes, fitted.drafts, strict=True):
+        draft.removed = tuple(units.get(node, ()))
+        if draft.reason == "included":
+            draft.variant = variant
+            if draft.removed and not text_of(fitted.parts[draft.first : draft.last])[0].strip():
+                is_repeat = all(unit.kind in ("repeat", "husk") for unit in draft.removed)
+                draft.reason = "deduplicated" if is_repeat else "dropped"
+
+
+def units_of(removed: Removed, ledger: Ledger, text: str, tools: Tools) -> Iterator[tuple[Node, RemovedUnit]]:
+    """What was removed, piece by piece, each with the place in its file where it can be had back."""
+    twin = next(ledger.spans(*removed.twin), None) if removed.twin is not None else None
+    written = list(ledger.spans(*removed.at))
+    for node, _, span, at in written:
+        tokens = removed.tokens if len(written) == 1 else tools.count(text[slice(*at)])
+        said = (twin.id, twin.span) if twin is not None else ("", None)
+        yield node, RemovedUnit(span, tokens, removed.kind, removed.reason, *said)

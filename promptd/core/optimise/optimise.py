@@ -1,0 +1,273 @@
+"""One prompt through one strategy: passes in order, round by round, until nothing changes any more.
+
+Passes propose edits; here they are checked against what is protected, in a lossless strategy against the
+CommonMark tree as well, applied, traced and reported. Edits of neighbouring passes that do not touch each
+other are applied together, so that the text is read again only when it has to be. That the rounds end where
+nothing changes is what makes optimising twice the same as optimising once.
+
+A pass that raises is skipped for the prompt at hand and named in `warnings`; the others go on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from promptd.core.optimise.blocks import Page, read
+from promptd.core.optimise.data import Phrases, shipped_phrases
+from promptd.core.optimise.edits import Edit, Trace, ordered
+from promptd.core.optimise.passes.base import Context, Pass
+from promptd.core.optimise.quality import (
+    Inventory,
+    Quality,
+    code_of,
+    compare,
+    facts,
+    facts_of,
+)
+from promptd.core.optimise.strategies import PASSES, STRATEGIES, Strategy
+from promptd.core.optimise.trees import code_spans, provable, tree
+from promptd.core.optimise.words import Idf
+
+MAX_ROUNDS = 8  # seen: 3. Each round only removes, so that they end in any case; this bounds the time
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One entry of a manifest: the id of a component and the span of its contribution, in code points.
+
+    `limit` is its `optimise:` front matter: "never", or the name of the strongest strategy for it.
+    """
+
+    id: str
+    span: Span
+    limit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One unit that went. `text[at]` of the prompt with strategy `none` gives it back.
+
+    `span` is the same place inside the contribution of `id`, the smallest piece that holds all of it; `twin`
+    is where the prompt with `none` says the same, for repeats. `kind`: repeat, husk, drop, comment, phrase,
+    markup. `tokens` are those of the unit alone.
+    """
+
+    id: str
+    span: Span
+    reason: str
+    tokens: int
+    kind: str
+    at: Span
+    twin: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Optimised:
+    """The result. `spans` are those of the pieces, in their order, in the new text."""
+
+    text: str
+    spans: tuple[Span, ...]
+    removed: tuple[Removed, ...]
+    quality: Quality
+    tokens: int
+    tokens_source: int
+    warnings: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()  # passes that raised
+
+    @property
+    def reduction(self) -> float:
+        """The share of tokens saved against `none`; below 0 if there are more of them."""
+        return 1 - self.tokens / self.tokens_source if self.tokens_source else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the door and the library lend: a counter of tokens, the worth of words, tables."""
+
+    count: Callable[[str], int]
+    idf: Idf
+    phrases: Phrases = field(default_factory=shipped_phrases)
+    strategies: Mapping[str, Strategy] = field(default_factory=lambda: STRATEGIES)
+
+
+def optimise(
+    text: str, pieces: Sequence[Piece], strategy: Strategy, tools: Tools, frozen: Sequence[Span] = ()
+) -> Optimised:
+    """Optimise an assembled prompt. Pure, deterministic, idempotent.
+
+    `frozen` are further spans to leave as they are, such as values of variables. Never raises for any text.
+    """
+    tokens = tools.count(text)
+    if not strategy.passes:
+        source = facts(text)
+        quality = compare(source, source, tools.idf)
+        return Optimised(text, tuple(piece.span for piece in pieces), (), quality, tokens, tokens)
+    run = _Run(text, pieces, strategy, tools, frozen, tokens)
+    run.all_rounds()
+    result = run.result()
+    return result if result.tokens < tokens or not tokens else run.unchanged(result)
+
+
+class _Run:
+    def __init__(
+        self,
+        text: str,
+        pieces: Sequence[Piece],
+        strategy: Strategy,
+        tools: Tools,
+        frozen: Sequence[Span],
+        tokens: int,
+    ) -> None:
+        self.text, self.pieces, self.strategy, self.tools = text, pieces, strategy, tools
+        self.frozen = frozen
+        self.trace = Trace.of(text)
+        self.pages: dict[tuple[tuple[Span, ...], bool], Page] = {}  # of the current text, by what is frozen
+        self.source: Inventory = facts_of(self.page(()))
+        known = self.source.words
+        self.context = Context(tools.count, tools.idf, tools.phrases, strategy.aims, known, tokens)
+        self.removed: list[tuple[Span, Edit, Span | None]] = []
+        self.pending: list[Edit] = []
+        self.latest: Page | None = None  # the last text that was read to check it
+        self.skipped: dict[str, str] = {}
+
+    # -- rounds -------------------------------------------------------------------------------
+
+    def all_rounds(self) -> None:
+        for _ in range(MAX_ROUNDS):
+            before = self.trace.text
+            for name in self.strategy.passes:
+                self.one(PASSES[name])
+            self.flush()
+            if self.trace.text == before:
+                return
+
+    def one(self, each: Pass) -> None:
+        """One pass: its edits become pending, together with those that they do not touch."""
+        if self.pending and each.needs_fresh:
+            self.flush()
+        edits = self.edits(each)
+        if edits and self.pending and _touch(self.pending, edits):
+            self.flush()
+            edits = self.edits(each)
+        if edits:
+            self.pending = ordered([*self.pending, *edits])
+
+    def edits(self, each: Pass) -> list[Edit]:
+        if each.name in self.skipped:
+            return []
+        page = self.page(self.frozen_for(each), is_strict=self.strategy.is_lossless)
+        try:
+            proposed = ordered(each.run(page, self.context))
+        except Exception as error:  # the prompt must be answered whatever a pass meets
+            self.skipped[each.name] = f"pass {each.name!r} was skipped: {type(error).__name__}: {error}"
+            return []
+        return [edit for edit in proposed if is_allowed(page, each, edit)]
+
+    def flush(self) -> None:
+        """Apply what is pending; in a lossless strategy only as far as the CommonMark tree stays."""
+        edits: Sequence[Edit] = self.pending
+        self.pending = []
+        if edits:
+            edits = provable(self.trace, edits, self.invariant())
+        if not edits:
+            return
+        for edit in edits:
+            if edit.kind != "space":
+                twin = self.trace.source_span(*edit.twin) if edit.twin else None
+                self.removed.append((self.trace.source_span(edit.start, edit.end), edit, twin))
+        self.trace = self.trace.apply(edits)
+        is_read = self.latest is not None and self.latest.text == self.trace.text
+        self.pages = {((), False): self.latest} if self.latest is not None and is_read else {}
+
+    def invariant(self) -> Callable[[str], bool]:
+        """What must hold after edits: the CommonMark tree in a lossless strategy, else that code is code."""
+        if self.strategy.is_lossless:
+            expected = tree(self.trace.text)
+            return lambda text: tree(text) == expected
+        code = code_of(self.page(()))
+
+        def keeps_code(text: str) -> bool:
+            self.latest = read(text)
+            return code_of(self.latest) == code
+
+        return keeps_code
+
+    # -- what is frozen -----------------------------------------------------------------------
+
+    def page(self, frozen: tuple[Span, ...], *, is_strict: bool = False) -> Page:
+        """The current text, read; strict: what CommonMark takes for code by its indentation is frozen."""
+        key = (frozen, is_strict)
+        found = self.pages.get(key)
+        if found is None:
+            spans = (*frozen, *code_spans(self.trace.text)) if is_strict else frozen
+            found = self.pages[key] = read(self.trace.text, spans)
+        return found
+
+    def frozen_for(self, each: Pass) -> tuple[Span, ...]:
+        """Where this pass may change nothing, in the current text."""
+        spans = [*self.frozen, *(piece.span for piece in self.pieces if not self.allows(piece, each))]
+        return tuple(sorted({self.trace.current_span(*span) for span in spans}))
+
+    def allows(self, piece: Piece, each: Pass) -> bool:
+        if piece.limit is None or piece.limit == self.strategy.name:
+            return True
+        limit = self.tools.strategies.get(piece.limit)
+        return limit is not None and each.name in limit.passes
+
+    # -- the answer ---------------------------------------------------------------------------
+
+    def result(self) -> Optimised:
+        text = self.trace.text
+        return Optimised(
+            text,
+            tuple(self.trace.current_span(*piece.span) for piece in self.pieces),
+            tuple(self.report()),
+            compare(self.source, facts_of(self.page(())), self.tools.idf, self.strategy.aims.similarity),
+            self.tools.count(text),
+            self.context.tokens,
+            tuple(self.skipped.values()),
+            tuple(self.skipped),
+        )
+
+    def unchanged(self, result: Optimised) -> Optimised:
+        """The source as it was: what saves no token is not worth a change."""
+        spans = tuple(piece.span for piece in self.pieces)
+        quality = compare(self.source, self.source, self.tools.idf)
+        tokens = self.context.tokens
+        return Optimised(self.text, spans, (), quality, tokens, tokens, result.warnings, result.skipped)
+
+    def report(self) -> Iterable[Removed]:
+        """Every unit that went, once: what went inside a unit that went later is part of it."""
+        order = sorted(self.removed, key=lambda item: (item[0][0], -item[0][1]))
+        end = -1
+        for at, edit, twin in order:
+            if at[1] <= end or at[0] == at[1]:
+                continue
+            end = at[1]
+            piece = self.holder(at)
+            span = (at[0] - piece.span[0], at[1] - piece.span[0])
+            tokens = self.tools.count(self.text[at[0] : at[1]])
+            yield Removed(piece.id, span, edit.reason, tokens, edit.kind, at, twin)
+
+    def holder(self, at: Span) -> Piece:
+        """The smallest piece that holds a span; the whole prompt if none does."""
+        holding = (piece for piece in self.pieces if piece.span[0] <= at[0] and at[1] <= piece.span[1])
+        whole = Piece("", (0, len(self.text)))
+        return min(holding, key=lambda piece: piece.span[1] - piece.span[0], default=whole)
+
+
+def is_allowed(page: Page, each: Pass, edit: Edit) -> bool:
+    """True unless an edit touches a keep region, or code that it does not remove with its whole block."""
+    for anchor in page.anchors_in(edit.start, edit.end):
+        is_whole = edit.start <= anchor.start and anchor.end <= edit.end and not edit.text
+        if anchor.kind == "keep" or (anchor.kind == "code" and not (is_whole or each.edits_code)):
+            return False
+    return True
+
+
+def _touch(pending: Sequence[Edit], edits: Sequence[Edit]) -> bool:
+    """True if two sorted lists of edits overlap anywhere or meet."""
+    both = sorted([(edit.start, edit.end) for edit in (*pending, *edits)])
+    return any(before[1] >= after[0] for before, after in pairwise(both))

@@ -1,0 +1,156 @@
+"""Passes over wording and markup: verbose phrases, labels, wrappers, JSON in fences.
+
+Phrases are a table (`data`), never rules. Sentences that instruct, quoted strings and all anchors are left
+as they are. Only `json_code` edits inside code, and only where the value stays equal and tokens are saved.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from promptd.core.optimise.anchors import is_instructing
+from promptd.core.optimise.blocks import Block, Page
+from promptd.core.optimise.edits import Edit
+from promptd.core.optimise.passes.base import Context
+from promptd.core.optimise.units import is_bare_tag, sentences
+
+_LABEL = re.compile(
+    r"^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[ xX]\][ \t]+)?(\*\*|__)(?=\S)", re.MULTILINE
+)
+_BOLD = re.compile(r"(?<![*\\])(?P<open>\*\*)(?=[^\s*])[^*\n]*(?<=[^\s*])(?P<close>\*\*)(?!\*)")
+_JSON_FENCE = re.compile(
+    r"(?P<open>[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?:json)?[ \t]*\n)(?P<value>.*\n)[ \t]*(?P=fence)[ \t]*\n?",
+    re.DOTALL | re.IGNORECASE,
+)
+_JSON_PARTS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
+MAX_JSON_DEPTH = 200  # far below where the parser of the standard library gives up
+
+
+def phrases(page: Page, context: Context) -> Iterator[Edit]:
+    """Replace verbose phrases by the table, outside anchors, headings and sentences that instruct."""
+    for block in page.root.walk():
+        if block.kind not in ("paragraph", "item"):
+            continue
+        for start, end in sentences(page, block.start, block.head):
+            if not is_instructing(page.text[start:end]):
+                yield from _shorter(page, context, start, end)
+
+
+def _shorter(page: Page, context: Context, start: int, end: int) -> Iterator[Edit]:
+    for match in context.phrases.pattern.finditer(page.text, start, end):
+        if page.is_free(match.start(), match.end()):
+            replacement = context.phrases.table[" ".join(match[0].casefold().split())]
+            yield _phrase_edit(page.text, match, replacement)
+
+
+def _phrase_edit(text: str, match: re.Match[str], replacement: str) -> Edit:
+    """A capital at the beginning stays one; with nothing in its place the space after the phrase goes too."""
+    end = match.end()
+    if not replacement:
+        after = re.compile(r",?[ \t]+(\w)?").match(text, end)
+        if after is None:
+            return Edit(match.start(), match.end(), match[0])
+        end, replacement = after.end(), after[1] or ""
+    if match[0][0].isupper():
+        replacement = replacement[:1].upper() + replacement[1:]
+    return Edit(match.start(), end, replacement, "phrase", f"{match[0]!r} is said shorter")
+
+
+def labels(page: Page, context: Context) -> Iterator[Edit]:
+    """`**Label**:` at the beginning of an item or paragraph becomes `Label:`, unless the label instructs."""
+    for block in page.root.walk():
+        if block.kind in ("item", "paragraph"):
+            for match in _LABEL.finditer(page.text, block.start, block.head):
+                yield from _label(page, match)
+
+
+def _label(page: Page, match: re.Match[str]) -> Iterator[Edit]:
+    mark = match[1]
+    line_end = page.text.find("\n", match.end())
+    line = page.text[match.end() : line_end if line_end >= 0 else len(page.text)]
+    closing = line.find(mark)
+    if closing < 1 or line[closing - 1].isspace():
+        return
+    label, after = line[:closing], line[closing + len(mark) :]
+    is_label = label.endswith(":") or (after.startswith(":") and len(after.strip()) >= 1)
+    start, end = match.start(1), match.end() + closing
+    if not is_label or "*" in label or is_instructing(label) or not page.is_free(start, end + len(mark)):
+        return
+    yield Edit(start, start + len(mark))
+    yield Edit(end, end + len(mark))
+
+
+def emphasis(page: Page, context: Context) -> Iterator[Edit]:
+    """Bold inside a line becomes plain, not in sentences that instruct nor where a whole line is."""
+    for block in page.root.walk():
+        if block.kind not in ("paragraph", "item"):
+            continue
+        for start, end in sentences(page, block.start, block.head):
+            if not is_instructing(page.text[start:end]):
+                for match in _BOLD.finditer(page.text, start, end):
+                    yield from _plain(page, match)
+
+
+def _plain(page: Page, match: re.Match[str]) -> Iterator[Edit]:
+    line_start = page.text.rfind("\n", 0, match.start()) + 1
+    newline = page.text.find("\n", match.end())
+    around = (
+        page.text[line_start : match.start()] + page.text[match.end() : newline if newline >= 0 else None]
+    )
+    marks = match.span("open"), match.span("close")
+    if around.strip() and all(page.is_free(*mark) for mark in marks):
+        yield from (Edit(start, end) for start, end in marks)
+
+
+def wrappers(page: Page, context: Context) -> Iterator[Edit]:
+    """Neighbouring elements of one bare name that only wrap one element each become one element."""
+    for parent in page.root.walk():
+        for before, after in zip(parent.children, parent.children[1:], strict=False):
+            if before.name == after.name and _is_wrapper(page, before) and _is_wrapper(page, after):
+                between = page.text[before.end : after.start]
+                if not between.strip() and page.is_removable(before.foot, after.head):
+                    yield Edit(before.foot, after.head, "", "markup", f"one <{after.name}> holds both")
+
+
+def _is_wrapper(page: Page, block: Block) -> bool:
+    if block.kind != "element" or not is_bare_tag(page.text[block.start : block.head]):
+        return False
+    inner = [child for child in block.children if child.kind != "comment"]
+    return len(inner) == 1 and inner[0].kind == "element"
+
+
+def json_code(page: Page, context: Context) -> Iterator[Edit]:
+    """Write JSON in fences without white space, where it parses and tokens are saved; the value is equal."""
+    for block in page.root.walk():
+        if block.kind == "code" and page.is_removable(block.start, block.end):
+            match = _JSON_FENCE.fullmatch(page.text, block.start, block.end)
+            if match is not None and (small := minified(match["value"])) is not None:
+                small = f"{small}\n"
+                if context.count(small) < context.count(match["value"]):
+                    yield Edit(match.start("value"), match.end("value"), small)
+
+
+def minified(value: str) -> str | None:
+    """JSON without white space between its tokens, or None if it is not an object or array that parses.
+
+    Numbers, escapes, key order and doubled keys stay as they are written.
+    """
+    if not value.lstrip().startswith(("{", "[")) or _nesting(value) > MAX_JSON_DEPTH:
+        return None
+    try:
+        json.loads(value, parse_constant=_refuse, parse_int=str, parse_float=str)
+    except ValueError:
+        return None
+    return _JSON_PARTS.sub(lambda part: part[1] or "", value)
+
+
+def _nesting(value: str) -> int:
+    deepest = depth = 0
+    for character in _JSON_PARTS.sub("", value):
+        depth += (character in "[{") - (character in "]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

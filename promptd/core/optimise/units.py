@@ -1,0 +1,159 @@
+"""Units: what a block says in words, the company it stands in, and the sentences of a paragraph.
+
+A unit is what can be removed: an item with all below it, a paragraph or one of its sentences, an element or
+section. `folded` is what is compared to find repeats: prose without case, punctuation and white space,
+anchors as they are written.
+"""
+
+import re
+from collections.abc import Iterator
+
+from promptd.core.optimise.blocks import Block, Page
+from promptd.core.optimise.words import fold, words
+
+_END = re.compile(r"[.!?…]+[*_)\"'’”`]*(?=\s|\Z)|\n")  # noqa: RUF001
+_NOT_AN_END = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|approx|resp)\.\Z", re.IGNORECASE)
+_WRAPPED = 60  # a line at least so long that ends in no stop may go on in the next one
+_NEGATIVE = re.compile(
+    r"\b(?:not?|never|avoid\w*|don['’]t|anti\w*|bad|wrong|incorrect\w*|forbid\w*|prohibit\w*|disallow\w*"  # noqa: RUF001
+    r"|invalid|fail\w*|without|exclud\w*|out\s+of\s+scope|skip\w*|ignore\w*|mistakes?|pitfalls?|instead)\b|[❌✗✖🚫]",
+    re.IGNORECASE,
+)
+_BARE_TAG = re.compile(r"[ \t]*<[A-Za-z][\w:.-]*>[ \t]*\r?\n?\Z")
+_COMMON_INDENT = re.compile(r"^[ \t]*(?=\S)", re.MULTILINE)
+
+
+def folded(page: Page, block: Block) -> str:
+    """What a block says itself, without its children: prose folded, anchors exact."""
+    start = block.start + marker_length(page, block)
+    end = block.head
+    parts: list[str] = []
+    for anchor in page.anchors_in(start, end):
+        parts.append(fold(page.text[start : anchor.start]))
+        written = page.text[anchor.start : anchor.end]
+        parts.append("\x00" + without_indent(written) if anchor.kind == "code" else "\x00" + written)
+        start = anchor.end
+    parts.append(fold(page.text[start:end]))
+    return " ".join(part for part in parts if part)
+
+
+def anchors_of(page: Page, block: Block) -> tuple[str, ...]:
+    """The anchors a block has, as they are written, in order."""
+    start = block.start + marker_length(page, block)
+    return tuple(page.text[anchor.start : anchor.end] for anchor in page.anchors_in(start, block.end))
+
+
+def marker_length(page: Page, block: Block) -> int:
+    """How much of an item is its indentation and marker."""
+    if block.kind != "item":
+        return 0
+    text = page.text[block.start : block.head]
+    return len(text) - len(text.lstrip()) + len(block.name)
+
+
+def is_bare_tag(text: str) -> bool:
+    """True for a line that is an opening tag without attributes."""
+    return _BARE_TAG.match(text) is not None
+
+
+def is_lead(text: str) -> bool:
+    """True for what announces something that follows: it ends in a colon."""
+    return text.rstrip(" \t\r\n*_").endswith(":")
+
+
+def led(page: Page, block: Block) -> list[Block]:
+    """What a paragraph of one line that ends in a colon leads to: the list after it, or the one block."""
+    text = page.text[block.start : block.end]
+    if block.kind != "paragraph" or block.parent is None or not is_lead(text) or "\n" in text.strip():
+        return []
+    siblings = block.parent.children
+    found: list[Block] = []
+    for each in siblings[page.place(block) + 1 :]:
+        if found and each.kind != "item":
+            break
+        if each.kind != "comment":
+            found.append(each)
+        if found and each.kind != "item":
+            break
+    return found
+
+
+def without_indent(code: str) -> str:
+    """Code without the indentation its lines share, so that a component included deeper is the same."""
+    first, newline, rest = code.lstrip(" \t").partition("\n")
+    indents = [len(match[0]) for match in _COMMON_INDENT.finditer(rest)]
+    width = min(indents, default=0)
+    return first + newline + "\n".join(line[width:] for line in rest.split("\n"))
+
+
+class Company:
+    """Whether what stands above a block says not to: a heading "Avoid", a lead-in "Never:"."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._negative: set[Block] = set()
+        for block in page.root.walk():  # containers come before what they hold
+            self._look_below(block)
+
+    def __repr__(self) -> str:
+        return f"<Company {len(self._negative)} in negative company>"
+
+    def is_negative(self, block: Block) -> bool:
+        """True if a heading, opening tag, item or lead-in above a block negates."""
+        return block in self._negative
+
+    def _look_below(self, parent: Block) -> None:
+        is_below = parent in self._negative or self._negates(parent.start, parent.head)
+        is_led = False  # a lead-in holds for the list after it, or for one block
+        for child in parent.children:
+            if is_below or is_led:
+                self._negative.add(child)
+            if child.kind == "paragraph":
+                is_lead_in = is_lead(self._page.text[child.start : child.end])
+                is_led = is_lead_in and self._negates(child.start, child.end)
+            elif child.kind != "item":
+                is_led = False
+
+    def _negates(self, start: int, end: int) -> bool:
+        return _NEGATIVE.search(self._page.text, start, end) is not None
+
+
+def spoken(page: Page) -> Iterator[str]:
+    """The words outside comments, each as often as it stands."""
+    position = 0
+    for anchor in page.anchors:
+        if anchor.kind == "comment":
+            yield from words(page.text[position : anchor.start])
+            position = anchor.end
+    yield from words(page.text[position:])
+
+
+def sentences(page: Page, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The sentences of a stretch of prose, with the white space after them; none is cut inside an anchor.
+
+    The end of a line ends one too, unless the line looks as if it went on in the next.
+    """
+    first = start
+    for match in _END.finditer(page.text, start, end):
+        cut = _after_space(page.text, match.end(), end)
+        if cut > first and _is_end(page.text, first, match, cut) and not page.is_inside_anchor(cut):
+            yield first, cut
+            first = cut
+    if first < end:
+        yield first, end
+
+
+def _after_space(text: str, position: int, end: int) -> int:
+    while position < end and text[position].isspace():
+        position += 1
+    return position
+
+
+def _is_end(text: str, first: int, match: re.Match[str], cut: int) -> bool:
+    """True if what follows begins a new sentence."""
+    goes_on = text[cut : cut + 1].islower()
+    if match[0] != "\n":
+        return not goes_on and not _NOT_AN_END.search(text, max(first, match.end() - 8), match.end())
+    line = text[max(text.rfind("\n", 0, match.start()) + 1, first) : match.start()].rstrip()
+    is_closed = line.endswith((".", "!", "?", ":", ";"))
+    return is_closed or (not goes_on and len(line) < _WRAPPED)

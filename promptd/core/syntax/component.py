@@ -1,0 +1,136 @@
+"""The frozen records a component is made of: signature, directives, front matter, one reading.
+
+Nothing here reads, parses or decides. Paths are ids (POSIX, below a root), times are integers in
+nanoseconds handed in by the doors, and a file that could not be used is a Reading with an error. What parsing
+gives consists of msgspec structs, so that it can be kept on disk and read back at once (`promptd.index`);
+those without containers are nothing to the garbage collector.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from promptd.errors import ComponentError, OutsideRoot, UnreadableComponent
+
+MAX_TARGET_CHARS = 1024  # PATH_MAX is 4096 bytes; a name a person wrote is far shorter
+RACY_WINDOW_NS = 2_000_000_000  # git's racily-clean rule with FAT's 2 s time stamps as the worst case
+
+
+class Signature(NamedTuple):
+    """What stat says of a file; equal signatures mean an unchanged file unless it is racy."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def unseen(cls, errno: int) -> "Signature":
+        """Something may be there, but looking at it fails with this errno (permission, a loop of links)."""
+        return cls(-1, errno, 0, 0, 0)
+
+    def is_racy_at(self, read_at_ns: int) -> bool:
+        """True if a later write could still leave this very signature behind.
+
+        Each of the two times counts by itself: a time of modification far in the future hides nothing. A
+        time of change in the future means that the clock was set back, and then nothing can be said.
+        """
+        is_touched = abs(read_at_ns - self.mtime_ns) < RACY_WINDOW_NS
+        return is_touched or read_at_ns - self.ctime_ns < RACY_WINDOW_NS
+
+
+class Place(NamedTuple):
+    """Where a file is looked for: the index of a root and an id below it."""
+
+    root: int
+    id: str
+
+
+Base = Literal["root", "file", "root-then-file"]
+
+
+class Directive(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One place in a body that pulls another component in.
+
+    `start`/`end` are code-point offsets into the file's text (whole line when `is_alone`).
+    `target` is the written path without `?`, `&` and `#section`. `is_tentative`: literal text unless
+    the file exists. `is_soft`: an edge in the graph that is never expanded.
+    """
+
+    dialect: str
+    target: str
+    start: int
+    end: int
+    line: int
+    section: str | None = None
+    base: Base = "root"
+    is_alone: bool = False
+    is_optional: bool = False
+    is_reference: bool = False
+    is_tentative: bool = False
+    is_soft: bool = False
+    is_prepended: bool = False  # stands in front matter: its text goes before the body
+
+
+class Variable(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A variable declared in front matter; `line` is 1-based in the file."""
+
+    name: str
+    default: str | None = None
+    required: bool = False
+    description: str = ""
+    line: int = 1
+
+
+class Diagnostic(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something wrong in a file that does not stop it from being used; `line` is 1-based."""
+
+    kind: str
+    message: str
+    line: int
+
+
+class Parsed(msgspec.Struct, frozen=True, array_like=True):
+    """What parsing one file's text gives. `body_start` is where the body begins in the text."""
+
+    body_start: int = 0
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    variables: tuple[Variable, ...] = ()
+    arguments: tuple[str, ...] = ()
+    directives: tuple[Directive, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at one place: absent (no signature), unusable (error), or text with its parse.
+
+    `order` says which of two looks began later; 0 is no look of this process.
+    """
+
+    place: Place
+    signature: Signature | None = None
+    read_at_ns: int = 0
+    digest: str = ""
+    text: str | None = None
+    parsed: Parsed | None = None
+    error: ComponentError | None = None
+    order: int = 0
+
+    @property
+    def is_absent(self) -> bool:
+        """True if nothing was found at the place."""
+        return self.signature is None and self.error is None
+
+    @property
+    def is_proved_by_signature(self) -> bool:
+        """True if this reading holds for as long as the file keeps its signature.
+
+        Not if it is racily clean, nor for a failure that does not follow from the file's own bytes: no
+        descriptors left, or a symlink whose way leads elsewhere.
+        """
+        if self.signature is None or isinstance(self.error, (UnreadableComponent, OutsideRoot)):
+            return False
+        return not self.signature.is_racy_at(self.read_at_ns)

@@ -1,0 +1,87 @@
+"""`includes:` and `components:` lists in front matter, put before the body in order; `requires:` softly.
+
+An item is a path, with the marks `?`, `&` and `#section`, or a mapping with `path` and optionally
+`optional`, `mode` and `section`. One path, or several with commas between, may stand without a list.
+`requires` makes edges in the graph that are never expanded.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from promptd.core.syntax.component import Diagnostic, Directive
+from promptd.core.syntax.dialects.base import Dialect, WrittenTarget, split_target
+from promptd.core.syntax.markdown import Body
+from promptd.core.syntax.tolerant_yaml import is_true
+
+_LISTS = (("includes", False), ("components", False), ("requires", True))
+_PATH_KEYS = ("path", "component", "src", "file")
+
+
+def _items(value: object) -> list[object]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [item for item in value.split(",") if item.strip()]
+    return value if isinstance(value, list) else [value]
+
+
+def _target(item: object) -> WrittenTarget | None:
+    if isinstance(item, str):
+        return split_target(item)
+    if not isinstance(item, Mapping):
+        return None
+    written = next((item[key] for key in _PATH_KEYS if isinstance(item.get(key), str)), "")
+    target = split_target(written)
+    section = item.get("section")
+    return target._replace(
+        section=section if isinstance(section, str) else target.section,
+        is_optional=target.is_optional or is_true(item.get("optional")),
+        is_reference=target.is_reference or item.get("mode") == "reference",
+    )
+
+
+class _Lines:
+    """Finds the lines of a key's items, which are asked for in the order they are written."""
+
+    def __init__(self, body: Body, key: str) -> None:
+        self.body = body
+        found = re.compile(rf"^{key}[ \t]*:", re.MULTILINE).search(body.text, 0, body.start)
+        self.position = found.end() if found else 0
+
+    def of(self, written: str) -> int:
+        """The line of the next mention of a path, else of the item before it or of the key."""
+        mention = re.compile(rf"(?<![\w./-]){re.escape(written)}(?![\w/-])")
+        found = mention.search(self.body.text, self.position, self.body.start) if written else None
+        self.position = found.end() if found else self.position
+        return self.body.line_of(max(self.position - 1, 0))
+
+
+def _find(body: Body, metadata: Mapping[str, Any]) -> Iterator[Directive | Diagnostic]:
+    for key, is_soft in _LISTS:
+        lines = _Lines(body, key)
+        for item in _items(metadata.get(key)):
+            target = _target(item)
+            if target is None or not target.path:
+                message = f"an item of `{key}` is no path: {str(item)[:60]!r} is left out"
+                yield Diagnostic("requires" if is_soft else "malformed-include", message, lines.of(""))
+            else:
+                yield _directive(body, target, lines.of(target.path), is_soft=is_soft)
+
+
+def _directive(body: Body, target: WrittenTarget, line: int, *, is_soft: bool) -> Directive:
+    return Directive(
+        dialect="front-matter",
+        target=target.path,
+        start=body.start,
+        end=body.start,
+        line=line,
+        section=target.section,
+        is_optional=target.is_optional,
+        is_reference=target.is_reference,
+        is_soft=is_soft,
+        is_prepended=True,
+    )
+
+
+DIALECT = Dialect("front-matter", "", _find)

@@ -1,0 +1,1 @@
+"""What a daemon keeps on disk between two runs; all of it is cache and safe to delete."""

@@ -1,0 +1,62 @@
+"""What takes several steps, written once: generators that yield what must be done in the world.
+
+A procedure decides and yields commands (read these places, scan the roots); a driver does them, in this
+thread (`run`, the embedded engine) or off the event loop (`drive`, the daemon), and sends the outcome
+back in. So the daemon, `--no-daemon` and the embedded engine run the very same decisions.
+"""
+
+from promptd.engine.procedures.answer import (
+    Closure,
+    assemble,
+    closure,
+    satisfy,
+)
+from promptd.engine.procedures.effects import (
+    Compute,
+    Effect,
+    Exists,
+    Pause,
+    Procedure,
+    Read,
+    Reconcile,
+    Reconciled,
+    Scan,
+    StatAndRead,
+)
+from promptd.engine.procedures.run import drive, perform, run
+from promptd.engine.procedures.sync import (
+    READ_AT_ONCE,
+    count_hot,
+    differences,
+    follow,
+    read,
+    reconcile,
+    warm,
+)
+
+__all__ = [
+    "READ_AT_ONCE",
+    "Closure",
+    "Compute",
+    "Effect",
+    "Exists",
+    "Pause",
+    "Procedure",
+    "Read",
+    "Reconcile",
+    "Reconciled",
+    "Scan",
+    "StatAndRead",
+    "assemble",
+    "closure",
+    "count_hot",
+    "differences",
+    "drive",
+    "follow",
+    "perform",
+    "read",
+    "reconcile",
+    "run",
+    "satisfy",
+    "warm",
+]

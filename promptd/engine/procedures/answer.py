@@ -1,0 +1,117 @@
+"""Flows that answer one request: read what its facts lack, until all of them hold."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from promptd.core.assembly.prompt import Prompt
+from promptd.core.library.plan import Plan, plan
+from promptd.core.library.resolve import nearest
+from promptd.core.syntax.component import Place
+from promptd.engine.attempt import Attempt, Needs
+from promptd.engine.procedures.effects import (
+    Compute,
+    Exists,
+    Procedure,
+    Scan,
+    StatAndRead,
+)
+from promptd.engine.procedures.sync import read
+from promptd.engine.procedures.vocabulary import learn
+from promptd.engine.prompts.shared import Words, Work
+from promptd.engine.workspace import Workspace
+from promptd.errors import UnknownComponent
+from promptd.protocol.request import Request
+from promptd.sources.worktree.files import Sweep
+from promptd.sources.worktree.walk import Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A plan whose facts hold, and the first member's text if it was asked for."""
+
+    plan: Plan
+    text: str
+
+
+def assemble(workspace: Workspace, request: Request, sweep: Sweep) -> Procedure[Prompt]:
+    """A prompt that is held if it is true, else assemble it: what is stale or missing is read in phases."""
+    if held := workspace.current(request, sweep):
+        return held
+    attempt = Attempt(request)
+    try:
+        while not isinstance(step := workspace.attempt(attempt, sweep), Prompt):
+            sweep = yield from _advance(workspace, step, attempt, sweep)
+            if held := workspace.current(request, sweep):
+                return held  # read again, and found to be what it was
+    except UnknownComponent as error:
+        raise (yield from _with_nearest(workspace, error)) from None
+    return step
+
+
+def _advance(
+    workspace: Workspace, step: Needs | Work | Words, attempt: Attempt, sweep: Sweep
+) -> Procedure[Sweep]:
+    """Do what a prompt still needs; returns the sweep to go on with."""
+    match step:
+        case Needs():
+            return (yield from satisfy(workspace, step, attempt, sweep))
+        case Work(work, keep):
+            keep((yield Compute(work)))
+        case Words():
+            yield from learn(workspace)
+    return sweep  # what was read for these was not read for the prompt
+
+
+def satisfy(workspace: Workspace, needs: Needs, attempt: Attempt, sweep: Sweep) -> Procedure[Sweep]:
+    """Do what is needed; returns the sweep to hold the facts against from now on.
+
+    After a read that is a new one: everything is looked at again (the second collect).
+    """
+    if needs.places:
+        yield from read(workspace, needs.places, attempt)
+        return Sweep(workspace.files)
+    yield StatAndRead(sweep, needs.paths, needs.doubted)
+    return sweep
+
+
+def closure(workspace: Workspace, name: str, sweep: Sweep, *, with_text: bool = False) -> Procedure[Closure]:
+    """Plan a name with its facts made true, without assembling it. Raises if there is no such name."""
+    attempt = Attempt(Request((name,)))
+    while True:
+        found = plan(workspace.library, (name,))
+        members = found.members[:1] if with_text and found.ids else ()
+        needs = workspace.needs(workspace.facts(found), members, attempt, sweep)
+        if not needs:
+            break
+        sweep = yield from satisfy(workspace, needs, attempt, sweep)
+    if isinstance(found.refusal, UnknownComponent):
+        raise (yield from _with_nearest(workspace, found.refusal))
+    if not found.ids and found.refusal is not None:
+        raise found.refusal
+    text = workspace.text_of(found.members[0], attempt) if with_text else None
+    return Closure(found, text or "")
+
+
+def _with_nearest(workspace: Workspace, error: UnknownComponent) -> Procedure[UnknownComponent]:
+    """The error with the nearest names that exist; lists the roots if that has not happened yet.
+
+    Of the names that are held those are offered that are there right now; a whole scan for each mistyped
+    name, so as not to lack a new one, would cost more than it helps.
+    """
+    name = str(error.details["name"])
+    if workspace.is_complete:
+        found = yield Compute(partial(nearest, name, tuple(workspace.library.ids())))
+        near = yield from _existing(workspace, found)
+    else:
+        listing: Listing = yield Scan()
+        near = yield Compute(partial(nearest, name, [place.id for place in listing.found]))
+    meant = f"; did you mean {', '.join(near)}?" if near else "; `promptd list` shows all names"
+    return UnknownComponent(f"{error.message}{meant}", name=error.details["name"], nearest=near)
+
+
+def _existing(workspace: Workspace, ids: Iterable[str]) -> Procedure[list[str]]:
+    """Those of the ids whose files are still there."""
+    places = {component.place: id for id in ids if (component := workspace.library.get(id)) is not None}
+    found: list[Place] = yield Exists(tuple(places))
+    return [id for place, id in places.items() if place in found]

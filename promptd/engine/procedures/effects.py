@@ -1,0 +1,110 @@
+"""What a procedure asks somebody to do in the world, and what it found: plain records.
+
+A procedure (`procedures`) yields commands and is sent their outcomes; only its driver does anything.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from promptd.core.library.library import Delta
+from promptd.core.syntax.component import Place
+from promptd.sources.worktree.files import Sweep
+
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read and parse these places; the outcome is a list of readings. `filled` were not empty before.
+
+    `is_wanted`: they are for a prompt, so their tokens are counted at once, away from the event loop.
+    `of`: how many were read before in the same phase, and of how many, for whoever shows progress.
+    """
+
+    places: tuple[Place, ...]
+    filled: frozenset[Place] = frozenset()
+    is_wanted: bool = False
+    of: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatAndRead:
+    """Stat these paths and read these places into a sweep; nothing comes back."""
+
+    sweep: Sweep
+    paths: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """List all roots; the outcome is a Listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """Find which of these places hold something; the outcome is a list of places."""
+
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Make the whole library true; the outcome is a Reconciled. Who asks at the same time may share one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Call a pure function that takes its time; the outcome is what it returns."""
+
+    run: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let others have the loop before going on with what takes long; nothing comes back."""
+
+
+Effect = Read | StatAndRead | Scan | Exists | Reconcile | Compute | Pause
+Procedure = Generator[Effect, Any, Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a reconcile found to differ from what was held."""
+
+    added: int
+    changed: int
+    removed: int
+    revision: int
+    ids: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+class DeltaSum:
+    """Ids that several deltas added, changed and removed."""
+
+    def __init__(self) -> None:
+        self.added, self.changed, self.removed = set[str](), set[str](), set[str]()
+
+    def __repr__(self) -> str:
+        return f"<DeltaSum {len(self.added)} added, {len(self.changed)} changed, {len(self.removed)} removed>"
+
+    def take(self, delta: Delta) -> None:
+        """Count one delta."""
+        self.added.update(delta.added)
+        self.changed.update(delta.changed)
+        self.removed.update(delta.removed)
+
+    @property
+    def ids(self) -> set[str]:
+        """All of them."""
+        return self.added | self.changed | self.removed
+
+    def total(self, revision: int) -> Reconciled:
+        """A frozen record of them, as of a revision."""
+        counts = len(self.added), len(self.changed), len(self.removed)
+        return Reconciled(*counts, revision, frozenset(self.ids))

@@ -1,0 +1,105 @@
+"""Who does what procedures ask for: in this thread, or in threads beside an event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from promptd.core.syntax.component import Reading
+from promptd.engine.procedures.effects import (
+    Compute,
+    Effect,
+    Exists,
+    Outcome,
+    Pause,
+    Procedure,
+    Read,
+    Reconcile,
+    Reconciled,
+    Scan,
+    StatAndRead,
+)
+from promptd.engine.procedures.sync import count_bodies, reconcile
+from promptd.engine.workspace import Workspace
+from promptd.sources.loader import Progress
+
+
+def perform(workspace: Workspace, command: Effect, progress: Progress | None = None) -> Any:
+    """Do one command in this thread."""
+    match command:
+        case Read(places, filled, is_wanted, of):
+            readings = workspace.loader.load_now(places, filled, _part_of(progress, of))
+            if is_wanted:
+                _count_ahead(workspace, readings)
+            return readings
+        case StatAndRead(sweep, paths, places):
+            sweep.stat(paths)
+            sweep.read(places)
+            return None
+        case Scan():
+            return workspace.files.scan()
+        case Exists(places):
+            return workspace.files.exists(places)
+        case Reconcile():
+            return run(workspace, reconcile(workspace), progress)
+        case Compute(work):
+            return work()
+        case Pause():
+            return None
+
+
+def _part_of(progress: Progress | None, of: tuple[int, int] | None) -> Progress | None:
+    """Progress of a whole phase from that of one part of it."""
+    if progress is None or of is None:
+        return progress
+    before, total = of
+    return lambda done, _: progress(before + done, total)
+
+
+def _count_ahead(workspace: Workspace, readings: Iterable[Reading]) -> None:
+    count_bodies(
+        workspace,
+        [
+            reading.text[reading.parsed.body_start :]
+            for reading in readings
+            if reading.text and reading.parsed
+        ],
+    )
+
+
+def run(workspace: Workspace, procedure: Procedure[Outcome], progress: Progress | None = None) -> Outcome:
+    """Drive a procedure to its end in this thread."""
+    outcome: Any = None
+    while True:
+        try:
+            command = procedure.send(outcome)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        outcome = perform(workspace, command, progress)
+
+
+async def drive(
+    workspace: Workspace,
+    procedure: Procedure[Outcome],
+    command: Effect | None = None,
+    reconciled: Callable[[Workspace], Awaitable[Reconciled]] | None = None,
+) -> Outcome:
+    """Drive a procedure to its end with its commands in threads; `command` if it has been started already.
+
+    `reconciled` does a Reconcile that is shared with others; it must have begun after it was asked for.
+    """
+    outcome: Any = None
+    while True:
+        try:
+            command = command or procedure.send(outcome)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        if isinstance(command, Pause):
+            await asyncio.sleep(0)
+            outcome = None
+        elif not isinstance(command, Reconcile):
+            outcome = await asyncio.to_thread(perform, workspace, command)
+        elif reconciled is not None:
+            outcome = await reconciled(workspace)
+        else:
+            outcome = await drive(workspace, reconcile(workspace))
+        command = None

@@ -1,0 +1,76 @@
+"""A budget for one prompt, computed in any thread: variants, the choice, and what the result kept.
+
+It reads the kept variants and changes nothing but itself; whoever takes it back keeps what is fresh.
+"""
+
+from collections.abc import Mapping
+
+from promptd.core.assembly.skeleton import Note, Skeleton
+from promptd.core.optimise.budget.allocate import Allocation, Room, allocate
+from promptd.core.optimise.budget.author_hints import AuthorHints
+from promptd.core.optimise.budget.options import Fill
+from promptd.core.optimise.budget.tree import Node, text_of
+from promptd.core.optimise.budget.variants import Variants, key_of, variants_of
+from promptd.core.optimise.quality import Quality, compare, facts
+from promptd.engine.prompts.shared import OptimiserState
+from promptd.errors import OverBudget
+
+
+class BudgetRun:
+    """One allocation, or the refusal that says the smallest budget that would do."""
+
+    def __init__(
+        self,
+        base: Skeleton,
+        cards: Mapping[str, AuthorHints],
+        fill: Fill,
+        room: Room,
+        optimiser: OptimiserState,
+    ) -> None:
+        self.base, self.cards, self.fill, self.room = base, cards, fill, room
+        self.version = optimiser.version
+        self.tools = optimiser.tools()
+        self.fresh: dict[object, Variants] = {}
+        self.skipped: dict[tuple[str, str], str] = {}  # (component, pass that raised for it): what is said
+        self.refusal: OverBudget | None = None
+        self.quality: Quality
+        self._kept = optimiser.variants
+        self._found: Allocation | None = None
+
+    def __repr__(self) -> str:
+        return f"<BudgetRun {self.room}, {self._found or self.refusal or 'not yet'}>"
+
+    def is_of(self, base: Skeleton, version: int) -> bool:
+        """True if it was made for this very skeleton and the words' present worth."""
+        return self.base is base and self.version == version
+
+    def found(self) -> Allocation:
+        """The allocation, once it was run and not refused."""
+        assert self._found is not None
+        return self._found
+
+    def run(self) -> "BudgetRun":
+        """Compute."""
+        count = self.tools.count
+        try:
+            self._found = allocate(self.base, self.cards, self.variants, self.fill, count, self.room)
+        except OverBudget as refusal:
+            self.refusal = refusal
+            return self
+        self._found.skeleton.notes += [
+            Note("skipped-pass", message, id, 0) for (id, _), message in self.skipped.items()
+        ]
+        source, _ = text_of(self.base.parts)
+        result, _ = text_of(self._found.skeleton.parts)
+        self.quality = compare(facts(source), facts(result), self.tools.idf)
+        return self
+
+    def variants(self, node: Node, card: AuthorHints) -> Variants:
+        """The variants of one component: kept, or made now."""
+        key = (key_of(node), card.limit)
+        found = self._kept.peek(key) or self.fresh.get(key)
+        if found is None:
+            found = self.fresh[key] = variants_of(node, self.tools.strategies, self.tools, card)
+        for name, message in found.skipped.items():
+            self.skipped[node.draft.id if node.draft is not None else "", name] = message
+        return found

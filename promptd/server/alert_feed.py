@@ -1,0 +1,42 @@
+"""The alert feed: the peers that asked to be told of alerts.
+
+What an alert is, others know: this room passes on what it is handed, and forgets peers that are gone.
+"""
+
+from typing import Any
+
+import msgspec
+
+from promptd.server.peer import Peer
+
+
+class AlertFeed:
+    """Called from the event loop only."""
+
+    def __init__(self) -> None:
+        self._peers: dict[Peer, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<AlertFeed to {len(self._peers)} peers>"
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def switch(self, peer: Peer, wanted: bool | None) -> bool:
+        """Begin or stop telling a peer, None for as it is; returns whether it is told from now on."""
+        if wanted and not peer.is_closed:
+            self._peers[peer] = None
+        elif wanted is False:
+            self.forget(peer)
+        return peer in self._peers
+
+    def forget(self, peer: Peer) -> None:
+        """A peer is gone."""
+        self._peers.pop(peer, None)
+
+    def tell(self, event: Any) -> None:
+        """Send everyone a notification `alert`."""
+        data = msgspec.json.encode(event) if self._peers else b""
+        for peer in list(self._peers):
+            if not peer.is_closed:
+                peer.notify("alert", data)

@@ -1,0 +1,104 @@
+"""Turns: everything that arrived in one turn of the event loop is answered together.
+
+Connections say `ready` when they hold calls and `dirty` when they hold unsent bytes; once a turn the calls
+of all of them become one batch for the handler (so that they share one validation sweep, DESIGN §4) and
+each dirty connection writes once. No task, no await: `call_soon` is all it needs of the loop.
+"""
+
+import asyncio
+from typing import Protocol
+
+from promptd.errors import Internal
+from promptd.protocol.calls import Call
+from promptd.server.peer import Handler, Peer
+
+
+class BatchMember(Protocol):
+    """What a turn asks of a connection."""
+
+    def take(self, batch: list[tuple[Peer, Call]]) -> None:
+        """Move calls into the batch, as many as may be in flight."""
+
+    def flush(self) -> None:
+        """Write what is unsent."""
+
+
+class Batching:
+    """One for each listener; used from its event loop only."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
+        self._loop = loop
+        self._handler = handler
+        self._batch: list[tuple[Peer, Call]] = []
+        self._ready: list[BatchMember] = []
+        self._dirty: list[BatchMember] = []
+        self._alone: Peer | None = None  # whose call was the only one of the last turn
+        self._is_scheduled = False
+
+    def __repr__(self) -> str:
+        return f"<Batching {len(self._ready)} ready, {len(self._dirty)} dirty>"
+
+    def call(self, peer: Peer, call: Call) -> None:
+        """A call that nothing stands before.
+
+        A peer that was alone in the last turn gets a turn of its own, now: most often nobody else asks. The
+        turn sweeps after this call has come, as any other does; it only is not shared.
+        """
+        self._batch.append((peer, call))
+        if self._is_scheduled:
+            return
+        self._is_scheduled = True
+        if peer is self._alone:
+            self._run()
+        else:
+            self._loop.call_soon(self._run)
+
+    def ready(self, seat: BatchMember) -> None:
+        """The connection holds calls; to be said once until they are taken."""
+        self._ready.append(seat)
+        if not self._is_scheduled:
+            self._schedule()
+
+    def dirty(self, seat: BatchMember) -> None:
+        """The connection holds unsent bytes; to be said once until they are flushed."""
+        self._dirty.append(seat)
+        if not self._is_scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._is_scheduled = True
+        self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        # Stays "scheduled" throughout: what becomes dirty below is flushed below, without another turn.
+        try:
+            batch, self._batch = self._batch, []
+            if self._ready:
+                self._take(batch)
+            if batch:
+                self._alone = batch[0][0] if len(batch) == 1 else None
+                self._hand_over(batch)
+            dirty, self._dirty = self._dirty, []
+            for seat in dirty:
+                seat.flush()
+        finally:
+            self._is_scheduled = False
+            if self._ready or self._dirty:
+                self._schedule()
+
+    def _take(self, batch: list[tuple[Peer, Call]]) -> None:
+        ready, self._ready = self._ready, []
+        for seat in ready:
+            seat.take(batch)
+
+    def _hand_over(self, batch: list[tuple[Peer, Call]]) -> None:
+        """Let the handler answer; a handler that raises costs this batch an error and nothing more."""
+        try:
+            self._handler.turn(batch)
+        except Exception as error:
+            self._loop.call_exception_handler(
+                {"message": f"the handler failed on a batch of {len(batch)}", "exception": error}
+            )
+            for peer, call in batch:
+                if not call.is_answered:
+                    peer.fail(call, Internal("unforeseen error; the daemon's log has more"))

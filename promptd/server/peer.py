@@ -1,0 +1,115 @@
+"""The seam between the listener and whoever answers: what a Peer offers and what a Handler must do.
+
+Protocols and plain records only, so that a handler can be tested with a fake peer and the listener with
+an echo. The contract: every Call that was handed over, notifications included, is answered or failed
+exactly once, now or later, from the event loop's thread; answering a peer that is gone does nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from promptd.errors import PromptdError
+from promptd.protocol.calls import Call
+
+
+class Peer(Protocol):
+    """One connected client, as a handler sees it; compared and hashed by identity."""
+
+    @property
+    def uid(self) -> int:
+        """User id of the process that connected (SO_PEERCRED)."""
+
+    @property
+    def pid(self) -> int:
+        """Process id of the process that connected; 0 if it lives outside our PID namespace."""
+
+    @property
+    def in_flight(self) -> int:
+        """Calls handed over and not answered yet."""
+
+    @property
+    def is_closed(self) -> bool:
+        """True once nothing that is sent can arrive any more."""
+
+    def answer(self, call: Call, body: bytes) -> None:
+        """Reply with a result: `body` is JSON already. Nothing is sent for a notification.
+
+        A reply over `max_reply_bytes` becomes the error PromptTooLarge.
+        Raises RuntimeError if the call was answered before.
+        """
+
+    def fail(self, call: Call, error: PromptdError) -> None:
+        """Reply with an error. Raises RuntimeError if the call was answered before."""
+
+    def notify(self, method: str, params: bytes) -> None:
+        """Send a notification: `params` is JSON already."""
+
+
+class Handler(Protocol):
+    """Whoever gives calls their meaning."""
+
+    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
+        """Answer, or begin to answer, every call that arrived in one turn of the event loop."""
+
+    def closed(self, peer: Peer) -> None:
+        """The peer is gone: forget it. Calls of its that are under way may be finished or dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one listener allows; the defaults are DESIGN §6."""
+
+    max_connections: int = 256
+    max_connections_per_uid: int = 64
+    max_in_flight: int = 32  # a connection; beyond it we stop reading, which slows the sender down
+    max_request_bytes: int = 1_048_576
+    max_reply_bytes: int = 16_777_216
+    max_json_depth: int = 64
+    first_byte_s: float = 5.0
+    frame_s: float = 10.0  # from the first byte of a line to its newline
+    stall_s: float = 10.0  # unsent bytes of which none moves
+    # Calls of one peer in one turn: a pipelining peer does not starve the others, and at most this many
+    # replies of max_reply_bytes are made before its reading is looked at.
+    max_calls_a_turn: int = 8
+    # Unsent bytes from which a peer is asked nothing more; above the 50 KB of a usual large prompt.
+    write_high_water_bytes: int = 262_144
+    sweep_s: float = 0.5  # how often the three times above are looked at: they end at most this much late
+
+
+@dataclass(slots=True)
+class ConnectionCounts:
+    """What is counted of all connections together; owned by the listener, added to by its connections."""
+
+    requests: int = 0
+    errors: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    paused: int = 0
+    stalled: int = 0
+    timed_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatistics:
+    """`connections` and `in_flight` are of now, everything else counts since the start.
+
+    `refused` counts connections by reason: `connections`, `connections_per_uid`, `uid`.
+    `requests` counts answered calls and refused lines, `errors` those of them that got an error,
+    `paused` how often a peer was not read from because of its calls or its slow reading,
+    `stalled` and `timed_out` the peers that were disconnected, `accept_failures` the times when the
+    process had no descriptor left for a new connection.
+    """
+
+    connections: int
+    in_flight: int
+    accepted: int
+    accept_failures: int
+    refused: Mapping[str, int]
+    requests: int
+    errors: int
+    bytes_in: int
+    bytes_out: int
+    paused: int
+    stalled: int
+    timed_out: int

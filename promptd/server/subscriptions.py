@@ -1,0 +1,208 @@
+"""Subscriptions: a peer is told when the digest of an assembled prompt changes, not merely a file.
+
+Subscriptions to the same prompt are one topic, assembled once for all of them. After a change the topics
+that contain something affected, those whose names might now mean something else, and those that are an
+error are assembled again; a subscriber whose digest (or kind of error) became different is told. Several
+changes during one round are answered by one more look: a subscriber sees the latest, not every step.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from promptd.core.assembly.evidence import Evidence
+from promptd.core.assembly.prompt import Prompt
+from promptd.core.library.library import Delta
+from promptd.engine import procedures
+from promptd.engine.workspace import Workspace
+from promptd.errors import InvalidParams, PromptdError, UnknownSubscription
+from promptd.protocol.methods import PromptParams, UnsubscribeParams
+from promptd.protocol.request import Request
+from promptd.server.peer import Peer
+from promptd.sources.worktree.files import Sweep
+
+MAX_SUBSCRIPTIONS_A_PEER = 256
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
+ReportError = Callable[[BaseException, str], None]
+
+
+@dataclass(slots=True, eq=False)
+class HeldSubscription:
+    """One peer's interest in one topic, and what it was last told: a digest or the type of an error."""
+
+    id: int
+    peer: Peer
+    topic: "Topic"
+    told: str
+
+
+@dataclass(slots=True, eq=False)
+class Topic:
+    """One prompt that somebody subscribed to, and the facts it rests on: none while it is an error."""
+
+    request: Request
+    facts: Evidence | None = None
+    held: dict[int, HeldSubscription] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What was asked for."""
+        return ", ".join(self.request.names)
+
+    def concerns(self, delta: Delta) -> bool:
+        """True if a change may have made the prompt different."""
+        return self.facts is None or self.facts.is_touched_by(delta.affected)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionStatistics:
+    """Subscriptions held, distinct prompts among them, and notifications sent."""
+
+    active: int
+    topics: int
+    notified: int
+
+
+class Subscriptions:
+    """All subscriptions of all peers; called from the event loop only."""
+
+    def __init__(self, workspace: Workspace, spawn: Spawn, report: ReportError) -> None:
+        self.workspace = workspace
+        self._spawn = spawn
+        self._report = report
+        self._topics: dict[Request, Topic] = {}
+        self._by_peer: dict[Peer, dict[int, HeldSubscription]] = {}
+        self._due: dict[Topic, None] = {}
+        self._ids = itertools.count(1)
+        self._notified = 0
+        self._is_running = False
+
+    def __repr__(self) -> str:
+        return f"<HeldSubscriptions to {len(self._topics)} prompts by {len(self._by_peer)} peers>"
+
+    # -- peers --------------------------------------------------------------------------------
+
+    async def subscribe(self, peer: Peer, params: PromptParams) -> dict[str, Any]:
+        """Assemble the prompt now; from then on tell the peer when it becomes different."""
+        self._check_room(peer)
+        request = params.request()
+        prompt = await self._assemble(request)
+        self._check_room(peer)
+        topic = self._topics.get(request) or Topic(request)
+        topic.facts = prompt.facts
+        made = HeldSubscription(next(self._ids), peer, topic, prompt.digest)
+        if not peer.is_closed:
+            self._topics[request] = topic
+            topic.held[made.id] = made
+            self._by_peer.setdefault(peer, {})[made.id] = made
+        return {
+            "subscription": made.id,
+            "name": topic.name,
+            "digest": made.told,
+            "clock": self.workspace.clock,
+        }
+
+    def unsubscribe(self, peer: Peer, params: UnsubscribeParams) -> dict[str, Any]:
+        """End one subscription. Raises UnknownSubscription."""
+        ended = self._by_peer.get(peer, {}).pop(params.subscription, None)
+        if ended is None:
+            raise UnknownSubscription(
+                f"this connection has no subscription {params.subscription}", subscription=params.subscription
+            )
+        self._leave(ended)
+        return {"subscription": ended.id, "active": False}
+
+    def forget(self, peer: Peer) -> None:
+        """A peer is gone."""
+        for ended in self._by_peer.pop(peer, {}).values():
+            self._leave(ended)
+
+    def _leave(self, ended: HeldSubscription) -> None:
+        topic = ended.topic
+        topic.held.pop(ended.id, None)
+        if not topic.held:
+            self._topics.pop(topic.request, None)
+            self._due.pop(topic, None)
+
+    def _check_room(self, peer: Peer) -> None:
+        if len(self._by_peer.get(peer, ())) >= MAX_SUBSCRIPTIONS_A_PEER:
+            raise InvalidParams(
+                f"at most {MAX_SUBSCRIPTIONS_A_PEER} subscriptions a connection",
+                limit=MAX_SUBSCRIPTIONS_A_PEER,
+            )
+
+    # -- changes ------------------------------------------------------------------------------
+
+    def changed(self, delta: Delta, _dropped: tuple[Request, ...]) -> None:
+        """Something changed: look again, in a task, at what may have become different."""
+        self._look_soon(topic for topic in self._topics.values() if topic.concerns(delta))
+
+    def look_at_all(self) -> None:
+        """Everything may have changed: the configuration has."""
+        self._look_soon(self._topics.values())
+
+    def _look_soon(self, topics: Iterable[Topic]) -> None:
+        self._due |= dict.fromkeys(topics)
+        if self._due and not self._is_running:
+            self._is_running = True
+            self._spawn(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._due:
+                topic = next(iter(self._due))
+                del self._due[topic]
+                await self._look_again(topic)
+                await asyncio.sleep(0)  # requests go first
+        finally:
+            self._is_running = False
+
+    async def _look_again(self, topic: Topic) -> None:
+        try:
+            prompt = await self._assemble(topic.request)
+        except PromptdError as error:
+            topic.facts = None
+            shown = {"type": error.type, "message": error.message}
+            self._tell_all(topic, error.type, {"digest": None, "error": shown})
+        except Exception as problem:  # the others are looked at all the same
+            topic.facts = None
+            self._report(problem, "subscribe")
+        else:
+            topic.facts = prompt.facts
+            self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
+
+    async def _assemble(self, request: Request) -> Prompt:
+        workspace = self.workspace
+        sweep = Sweep(workspace.files)
+        prompt = workspace.current(request, sweep)
+        if prompt is None:
+            prompt = await procedures.drive(workspace, procedures.assemble(workspace, request, sweep))
+        prompt.uses -= 1  # nobody asked for it
+        return prompt
+
+    def _tell_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
+        for subscription in list(topic.held.values()):
+            if subscription.told != state and not subscription.peer.is_closed:
+                self._tell(subscription, state, outcome)
+
+    def _tell(self, subscription: HeldSubscription, state: str, outcome: dict[str, Any]) -> None:
+        previous, subscription.told = subscription.told, state
+        told = {
+            "subscription": subscription.id,
+            "name": subscription.topic.name,
+            **outcome,
+            "previous": None if previous.startswith("promptd.") else previous,
+            "clock": self.workspace.clock,
+        }
+        self._notified += 1
+        subscription.peer.notify("changed", msgspec.json.encode(told))
+
+    def statistics(self) -> SubscriptionStatistics:
+        """Counts."""
+        active = sum(map(len, self._by_peer.values()))
+        return SubscriptionStatistics(active, len(self._topics), self._notified)

@@ -1,0 +1,1 @@
+"""What every package may use: logging, counters, atomic files, locks. Nothing here knows a component."""

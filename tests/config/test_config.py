@@ -1,0 +1,389 @@
+"""The configuration: what wins, what each mistake says, where socket and state lie, and the example file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptd import config
+from promptd.config import Config, FileMode
+from promptd.config import text as config_text
+from promptd.config.schema import DIALECTS, LibraryConfig, RootConfig
+from promptd.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Any:
+    """Return a function that loads a text which must be refused, and gives the error."""
+
+    def load(text: str, environment: dict[str, str] | None = None) -> ConfigError:
+        path = tmp_path / "promptd.toml"
+        path.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            config.load(path, environment or {})
+        return caught.value
+
+    return load
+
+
+# -- what wins ------------------------------------------------------------------------------------
+
+
+def test_everything_works_without_a_file() -> None:
+    """No file, no environment, no flags: the defaults of DESIGN §6."""
+    loaded = config.load(None, {})
+    assert loaded == Config()
+    assert (loaded.serve.max_request_bytes, loaded.serve.max_reply_bytes) == (1_048_576, 16_777_216)
+    assert (loaded.serve.max_connections, loaded.serve.max_connections_per_uid) == (256, 64)
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    """Each layer replaces single keys and leaves their neighbours to the layer below."""
+    path = tmp_path / "promptd.toml"
+    path.write_text("[cache]\nentries = 1\nbytes = 1\nprompt_entries = 1\n")
+    environment = {"PROMPTD_CACHE_ENTRIES": "2", "PROMPTD_CACHE_BYTES": "2"}
+    cache = config.load(path, environment, {"cache.entries": 3, "cache.hot_set": None}).cache
+    assert (cache.entries, cache.bytes, cache.prompt_entries, cache.hot_set) == (3, 2, 1, 50)
+
+
+def test_the_environment_can_say_every_type() -> None:
+    """Numbers, truth, lists with commas or as JSON, tables as JSON, roots with colons; empty is unset."""
+    loaded = config.load(
+        None,
+        {
+            "PROMPTD_WATCH_ENABLED": "false",
+            "PROMPTD_WATCH_RECONCILE_S": "2.5",
+            "PROMPTD_SERVE_ALLOW_UIDS": "1000, 1001",
+            "PROMPTD_SERVE_SOCKET_MODE": "0660",
+            "PROMPTD_LIBRARY_SUFFIXES": '[".md"]',
+            "PROMPTD_LIBRARY_VARIABLES": '{"company": "ACME"}',
+            "PROMPTD_ROOTS": "/a:/b",
+            "PROMPTD_CACHE_ENTRIES": "",
+            "PROMPTD_SKIP": "not ours",
+            "PATH": "/bin",
+        },
+    )
+    assert loaded.watch.enabled is False
+    assert loaded.watch.reconcile_s == 2.5
+    assert loaded.serve.allow_uids == (1000, 1001)
+    assert loaded.serve.socket_mode == 0o660
+    assert loaded.library.suffixes == (".md",)
+    assert loaded.library.variables == {"company": "ACME"}
+    assert [root.path for root in loaded.roots] == ["/a", "/b"]
+    assert loaded.cache.entries == 200
+
+
+def test_roots_as_flags_replace_those_of_the_file(tmp_path: Path) -> None:
+    """`promptd serve DIR` serves DIR alone; a table keeps its other keys."""
+    path = tmp_path / "promptd.toml"
+    path.write_text('[[roots]]\npath = "old"\n')
+    loaded = config.load(path, {}, {"roots": ["/new", {"path": "/two", "arguments_base": 1}]})
+    assert loaded.roots == (RootConfig(path="/new"), RootConfig(path="/two", arguments_base=1))
+
+
+def test_paths_start_at_the_file_and_home_is_expanded(tmp_path: Path) -> None:
+    """A relative path in the file starts at the file's directory; `~` is the given environment's home."""
+    path = tmp_path / "promptd.toml"
+    path.write_text(
+        '[[roots]]\npath = "lib/../library"\n[[roots]]\npath = "~/prompts"\n'
+        '[serve]\nsocket = "p.sock"\n[state]\ndirectory = "~"\n'
+    )
+    loaded = config.load(path, {"HOME": "/home/ann"})
+    assert [root.path for root in loaded.roots] == [f"{tmp_path}/library", "/home/ann/prompts"]
+    assert (loaded.serve.socket, loaded.state.directory) == (f"{tmp_path}/p.sock", "/home/ann")
+
+
+# -- what each mistake says -----------------------------------------------------------------------
+
+MISTAKES = [
+    ("[cache]\nentires = 3", "cache.entires", 2, "did you mean `cache.entries`?"),
+    ("\nentries = 3", "entries", 2, "did you mean `cache.entries`?"),
+    ("[cahce]", "cahce", 1, "did you mean `cache`?"),
+    ("[zzz]", "zzz", 1, "`promptd config show` lists every key"),
+    ("[cache]\nentries = 0", "cache.entries", 2, "is 0; it must be a whole number from 1 to 10000000"),
+    ('[cache]\nentries = "x"', "cache.entries", 2, 'is "x"; it must be a whole number'),
+    ("[cache]\nentries = true", "cache.entries", 2, "is true; it must be a whole number"),
+    ("[watch]\nreconcile_s = nan", "watch.reconcile_s", 2, "it must be a number from 0.1 to 86400"),
+    ("[serve]\nframe_s = 0", "serve.frame_s", 2, "it must be a number above 0 to 86400"),
+    ("cache = 3", "cache", 1, "is 3; it must be a table"),
+    ("cache.entries = 0", "cache.entries", 1, "it must be a whole number"),
+    ("cache = { entries = 0 }", "cache.entries", 1, "it must be a whole number"),
+    ("[library]\nonce = 1", "library.once", 2, "it must be true or false"),
+    ('[library]\nsuffixes = ["md"]', "library.suffixes[0]", 2, 'it must be an ending such as ".md"'),
+    ('[library]\nsuffixes = ".md"', "library.suffixes", 2, "it must be a list"),
+    ('[library]\nignore = [""]', "library.ignore[0]", 2, "it must be text, not empty"),
+    ('[library.variables]\na = "x"\n"b" = 1', "library.variables.b", 3, "is 1; it must be text"),
+    ("[library]\nvariables = 7", "library.variables", 2, "it must be a table, each value text"),
+    ('[log]\nlevel = "trace"', "log.level", 2, 'it must be one of "debug", "error", "info", "warning"'),
+    ("[serve]\nsocket_mode = 600", "serve.socket_mode", 2, 'it must be octal text such as "0600"'),
+    ('[serve]\nsocket_mode = "0999"', "serve.socket_mode", 2, "octal text"),
+    ('[serve]\nsocket_mode = "0066"', "serve.socket_mode", 2, "octal text"),
+    ('[state]\ndirectory = "\\u0000"', "state.directory", 2, "it must be a path"),
+    ("[[roots]]", "roots[0].path", 1, "is missing"),
+    ('roots = "x"', "roots", 1, "it must be a list of tables, [[roots]]"),
+    ('roots = ["x"]', "roots[0]", 1, "it must be a table"),
+    ('[[roots]]\npath = ""', "roots[0].path", 2, "it must be a path"),
+    ("[[roots]]\npath='a'\n[[roots]]\npath='b'\ndialect=[]", "roots[1].dialect", 5, "`roots.dialects`"),
+    ("[[roots]]\npath='a'\ndialects=['x']", "roots[0].dialects[0]", 3, 'one of "at-import"'),
+    ("[[roots]]\npath='a'\n[[roots]]\npath='./a'", "roots[1].path", 4, "is named as a root twice"),
+    ("[watch]\nsettle_ms = 600", "watch.settle_ms", 2, "more than `watch.max_settle_ms`, 500"),
+    ("[loading]\nmin_workers = 9", "loading.min_workers", 2, "more than `loading.max_workers`, 8"),
+    ('[library.aliases]\n"~/x" = "/y"', "library.aliases.~/x", 2, "lies inside no root (there is no root)"),
+    ('[library]\naliases = {x = "../y"}', "library.aliases.x", 2, "lies inside no root"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "line", "says"), MISTAKES, ids=[row[1] for row in MISTAKES])
+def test_a_mistake_names_file_line_key_and_remedy(
+    refused: Any, tmp_path: Path, text: str, key: str, line: int, says: str
+) -> None:
+    """Every mistake says where it is and what would be right, for people and for programs."""
+    error = refused(text)
+    file = str(tmp_path / "promptd.toml")
+    assert (error.details["key"], error.details["line"], error.details["file"]) == (key, line, file)
+    assert error.message.startswith(f"{file}, line {line}: ")
+    assert says in error.message
+
+
+def test_the_nearest_spelling_is_a_detail_of_its_own(refused: Any) -> None:
+    """A program need not read the sentence."""
+    assert refused("[serve]\nsokcet = 'x'").details["nearest"] == "serve.socket"
+    assert "nearest" not in refused("[zzz]").details
+
+
+def test_a_long_value_is_shortened(refused: Any) -> None:
+    """A message stays one line a person can read."""
+    error = refused(f"[cache]\nentries = '{'x' * 500}'")
+    assert len(error.message) < 300
+    assert "…" in error.message
+
+
+@pytest.mark.parametrize("text", ["[serve", "a = 1\na = 2", "a = "])
+def test_a_file_that_is_no_toml_names_the_line(refused: Any, text: str) -> None:
+    """The parser's own words, with the file and the line."""
+    error = refused(text)
+    assert "is not TOML" in error.message
+    assert error.details["line"] == 1 + text.count("\n")
+
+
+def test_a_file_that_cannot_be_read_is_a_configuration_error(tmp_path: Path) -> None:
+    """Absent, a directory, not UTF-8: mapped at this door, never an OSError."""
+    (tmp_path / "latin").write_bytes(b"# \xff")
+    for name, says in (("absent", "No such file"), (".", "directory"), ("latin", "not UTF-8 text (byte 2)")):
+        with pytest.raises(ConfigError, match=r".") as caught:
+            config.load(tmp_path / name, {})
+        assert says in caught.value.message
+
+
+def test_an_error_in_the_environment_names_the_variable() -> None:
+    """There is no line to name, so the variable is."""
+    for variable, value, says in (
+        ("PROMPTD_CACHE_ENTRIES", "many", "`cache.entries` is"),
+        ("PROMPTD_CACHE_ENTIRES", "3", "did you mean `cache.entries`?"),
+        ("PROMPTD_LIBRARY_ALIASES", "{]", "it must be a table"),
+        ("PROMPTD_LIBRARY_VARIABLES", '{"a": 1}', "`library.variables.a` is 1"),
+        ("PROMPTD_WATCH_SETTLE_MS", "501", "more than"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            config.load(None, {variable: value})
+        assert caught.value.message.startswith(f"{variable}: ")
+        assert says in caught.value.message
+
+
+def test_the_short_name_of_the_socket_is_the_one_named() -> None:
+    """PROMPTD_SOCKET is what the operator wrote."""
+    with pytest.raises(ConfigError, match=r"^PROMPTD_SOCKET: `serve.socket` is"):
+        config.load(None, {"PROMPTD_SOCKET": "a\0b"})
+
+
+def test_an_unknown_override_is_refused() -> None:
+    """A flag is held to the same keys."""
+    with pytest.raises(ConfigError, match=r"`serve\.sockt` is not a key; did you mean `serve\.socket`"):
+        config.load(None, {}, {"serve.sockt": "x"})
+
+
+# -- aliases --------------------------------------------------------------------------------------
+
+
+def test_an_alias_may_be_an_id_prefix_or_a_path_inside_a_root(tmp_path: Path) -> None:
+    """Each way of naming a place in the library ends as the same id prefix."""
+    path = tmp_path / "promptd.toml"
+    path.write_text(
+        '[[roots]]\npath = "~/lib"\n[library.aliases]\n'
+        'id = "a/b/"\ndot = "./a"\nhidden = ".claude/x"\nroot = ""\n'
+        'home = "~/lib/shared"\nabsolute = "/home/ann/lib/"\n'
+    )
+    aliases = config.load(path, {"HOME": "/home/ann"}).library.aliases
+    assert aliases == {
+        "id": "a/b",
+        "dot": "a",
+        "hidden": ".claude/x",
+        "root": "",
+        "home": "shared",
+        "absolute": "",
+    }
+
+
+def test_an_alias_to_a_sibling_of_a_root_is_refused() -> None:
+    """`/lib-old` is not inside `/lib`, whatever its letters begin with."""
+    for value in ("/lib-old/x", "/lib/../etc", "/"):
+        with pytest.raises(ConfigError, match="lies inside no root"):
+            config.load(None, {}, {"roots": ["/lib"], "library.aliases": {"x": value}})
+
+
+# -- where things are -----------------------------------------------------------------------------
+
+
+def test_the_socket_is_discovered_in_the_order_of_the_design() -> None:
+    """Flag, $PROMPTD_SOCKET, the file, the user's runtime directory, the system's."""
+    environment = {"PROMPTD_SOCKET": "/env.sock", "XDG_RUNTIME_DIR": "/run/user/7"}
+    flagged = config.load(None, environment, {"serve.socket": "/flag.sock"})
+    assert config.socket_path(flagged, environment) == "/flag.sock"
+    assert config.socket_path(config.load(None, environment), environment) == "/env.sock"
+    assert config.socket_path(Config(), environment) == "/env.sock"
+    del environment["PROMPTD_SOCKET"]
+    system = "/run/promptd/promptd.sock"
+    assert config.socket_candidates(Config(), environment) == ("/run/user/7/promptd/promptd.sock", system)
+    assert config.socket_candidates(Config(), {}) == (system,)
+    assert config.socket_candidates(Config(), {"XDG_RUNTIME_DIR": "relative"}) == (system,)
+
+
+def test_a_socket_path_that_the_kernel_would_cut_is_refused() -> None:
+    """107 bytes fit into sun_path, counted in bytes and not in characters."""
+    fitting = "/" + "x" * 106
+    assert config.socket_path(config.load(None, {"PROMPTD_SOCKET": fitting}), {}) == fitting
+    for long in (fitting + "x", "/" + "é" * 54):
+        with pytest.raises(ConfigError, match=r"kernel allows 107.*--socket") as caught:
+            config.load(None, {"PROMPTD_SOCKET": long})
+        assert caught.value.details["key"] == "serve.socket"
+
+
+def test_the_state_directory_follows_the_configuration_then_systemd_then_xdg() -> None:
+    """The first of several of systemd's; a relative XDG directory is ignored as its specification says."""
+    chosen = config.load(None, {}, {"state.directory": "/here"})
+    assert config.state_directory(chosen, {"STATE_DIRECTORY": "/there"}) == "/here"
+    for environment, expected in (
+        ({"STATE_DIRECTORY": "/var/lib/promptd:/var/lib/other"}, "/var/lib/promptd"),
+        ({"XDG_STATE_HOME": "/x/"}, "/x/promptd"),
+        ({"XDG_STATE_HOME": "x", "HOME": "/home/ann"}, "/home/ann/.local/state/promptd"),
+        ({"HOME": "/home/ann"}, "/home/ann/.local/state/promptd"),
+    ):
+        assert config.state_directory(Config(), environment) == expected
+
+
+# -- the schema, the example, what is in effect ---------------------------------------------------
+
+
+def test_the_example_file_is_the_schema_written_out() -> None:
+    """`python -c 'from promptd.config import example; print(example(), end="")'` mends a difference."""
+    assert EXAMPLE.read_text() == config.example()
+
+
+def test_the_example_holds_every_key_with_its_default() -> None:
+    """Loading the example changes nothing, and no key is left out."""
+    assert config.load(EXAMPLE, {}) == Config()
+    written = tomli.loads(EXAMPLE.read_text())
+    uncommented = EXAMPLE.read_text().replace("\n# ", "\n").replace("\n## ", "\n# ")
+    for key in config.schema():
+        assert f"\n{key.name} = " in uncommented
+        if key.section != "roots":
+            expected = list(key.default) if isinstance(key.default, tuple) else key.default
+            assert written[key.section][key.name] == expected
+
+
+def test_every_key_has_a_sentence_and_every_number_a_unit() -> None:
+    """Nothing is configured that is not explained."""
+    for key in config.schema():
+        assert key.doc, key.path
+        assert key.unit or "number" not in key.type.split(",")[0], key.path
+    paths = [key.path for key in config.schema()]
+    assert len(paths) == len(set(paths))
+    assert paths[0] == "roots[].path"
+    assert "cache.hot_half_life_s" in paths
+
+
+def test_what_is_shown_reads_back_equal(tmp_path: Path) -> None:
+    """`promptd config show` is itself a valid configuration, quotes and control characters included."""
+    nasty = 'a "quoted" \\ back\nslash \x7f \x01 ünïcode 🙂'
+    chosen = Config(
+        roots=(RootConfig(path="/a b", dialects=DIALECTS[:1]), RootConfig(path='/"c"', arguments_base=1)),
+        library=LibraryConfig(aliases={"~/x y": "z"}, variables={nasty: nasty}, ignore=(nasty,)),
+    )
+    path = tmp_path / "shown.toml"
+    path.write_text(config.render(chosen))
+    assert config.load(path, {}) == chosen
+
+
+def test_changed_keys_are_named() -> None:
+    """What a reload reports: the dotted paths that differ, roots as a whole."""
+    new = config.load(None, {}, {"cache.entries": 3, "log.level": "debug", "roots": ["/a"]})
+    assert config.changed_keys(Config(), new) == ["roots", "cache.entries", "log.level"]
+    assert config.changed_keys(new, new) == []
+
+
+def test_permission_bits_are_shown_in_octal() -> None:
+    """Nobody has to know that 384 is 0600."""
+    assert str(Config().serve.socket_mode) == "0600"
+    assert repr(FileMode(0o660)) == "0660"
+
+
+def test_a_line_is_found_under_quotes_dots_and_spaces() -> None:
+    """Every way TOML has of writing a key."""
+    text = """# [cache]
+[ "library" . aliases ]
+'~/x' = "y"
+[[roots]]
+  path= "a"
+[[ roots ]] # two
+x.y = 1
+"""
+    for path, line in (
+        (("library", "aliases", "~/x"), 3),
+        (("library", "variables"), None),
+        (("roots", 0, "path"), 5),
+        (("roots", 1, "x", "y"), 7),
+        (("roots", 1, "path"), 6),
+        (("cache",), None),
+    ):
+        assert config_text.line_of(text, path) == line
+
+
+@given(st.text(max_size=200))
+def test_no_text_upsets_the_line_finder(text: str) -> None:
+    """Whatever a file contains, looking for a line gives a line of it or None."""
+    line = config_text.line_of(text, ("cache", "entries"))
+    assert line is None or 1 <= line <= len(text.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[tokens.models.m]\ninput = "x"', '`tokens.models.m.input` is "x"; it must be a number'),
+        ("[tokens.models.m]\nimput = 3", "did you mean `tokens.models.m.input`?"),
+        ("[tokens.models]\nm = 3", "`tokens.models.m` is 3; it must be a table"),
+        ('[tokens.strategies]\na = ["comments"]\nb = ["x", 3]', "`tokens.strategies.b[1]` is 3"),
+        ('[tokens]\nmodel = "m"', "not in `tokens.models`; there are: none"),
+    ],
+)
+def test_what_is_wrong_inside_a_table_of_tables_is_named(tmp_path: Path, text: str, said: str) -> None:
+    """A price or a pass that is wrong is named with the model or the strategy it stands in."""
+    file = tmp_path / "promptd.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(file, {})
+    assert said in caught.value.message
+
+
+def test_models_are_read_and_written(tmp_path: Path) -> None:
+    """A model's table reads back equal, whatever is in its name."""
+    file = tmp_path / "promptd.toml"
+    file.write_text('[tokens.models."claude 4.5"]\ninput = 3\ncalibration = 1.2\n')
+    read = config.load(file, {})
+    assert read.tokens.models["claude 4.5"].calibration == 1.2
+    file.write_text(config.render(read))
+    assert config.load(file, {}) == read

@@ -1,0 +1,77 @@
+"""Laws of assembling, for libraries of any shape and texts of any kind."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptd.core.assembly.skeleton import Rules
+from tests.core.builders import LAW, Shelf
+
+IDS = ["a.md", "b.md", "c.md", "d/e.md"]
+PIECES = st.sampled_from(
+    ["x", "😀", "\n", "\r\n", "  ", "- ", "> ", "`", "```\n", "<!--", "-->", "{v}", "{{w|z}}", "$1",
+     "# H\n", "# S\n",
+     "---\n", "<include>gone.md</include>", "@README", "{{component: d/e.md}}", "<include>b.md</include>",
+     "<include>\nc.md\n</include>", "@?c.md", "@&b.md", "@c.md#h", "{{component: b.md}}"]
+)  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=12).map("".join)
+
+
+def acyclic(texts: list[str]) -> dict[str, str]:
+    """Files in which each may name only later ones: directives to itself or earlier ones are struck out."""
+    files = {}
+    for index, (id, text) in enumerate(zip(IDS, texts, strict=True)):
+        for earlier in IDS[: index + 1]:
+            text = text.replace(earlier.removesuffix(".md"), "gone")
+        files[id] = text
+    return files
+
+
+FILES = st.lists(TEXTS, min_size=4, max_size=4).map(acyclic)
+
+
+@LAW
+@given(FILES, st.sampled_from(["warn", "keep"]), st.booleans())
+def test_the_manifest_slices_the_prompt(files: dict[str, str], missing: str, once: bool) -> None:
+    """Spans lie inside the prompt, children inside parents, siblings in order; the root spans everything."""
+    prompt = Shelf(files).assemble("a", rules=Rules(missing=missing, once=once))  # type: ignore[arg-type]
+    spans = {(): (0, len(prompt.text))}
+    reached = {(): 0}
+    assert prompt.manifest[0].span == (0, len(prompt.text))
+    for entry in prompt.manifest[1:]:
+        parent = entry.chain[:-1]
+        start, end = entry.span
+        assert spans[parent][0] <= start <= end <= spans[parent][1]
+        assert reached[parent] <= start
+        reached[parent] = end
+        spans[entry.chain], reached[entry.chain] = entry.span, start
+
+
+@LAW
+@given(FILES)
+def test_same_inputs_same_bytes(files: dict[str, str]) -> None:
+    """Whatever the order in which the files were met."""
+    one = Shelf(files).assemble("a")
+    other = Shelf(dict(reversed(files.items()))).assemble("a")
+    assert one == other
+
+
+@LAW
+@given(TEXTS)
+def test_text_outside_directives_is_untouched(text: str) -> None:
+    """With every directive claimed by none, the prompt is the body, byte for byte."""
+    shelf = Shelf({"a.md": text}, dialects=())
+    start = shelf.plan("a.md").members[0].parsed.body_start
+    assert shelf.assemble("a").text == text[start:]
+
+
+@LAW
+@given(TEXTS)
+def test_text_between_directives_is_untouched(text: str) -> None:
+    """With nothing to include, the prompt is what is written between the spans, and at tentative ones."""
+    shelf = Shelf({"a.md": text})
+    parsed = shelf.plan("a.md").members[0].parsed
+    expected, position = "", parsed.body_start
+    for directive in parsed.directives:
+        expected += text[position : directive.end if directive.is_tentative else directive.start]
+        position = directive.end
+    assert shelf.assemble("a").text == expected + text[position:]

@@ -1,0 +1,144 @@
+"""The check of a library: what dangles, what is cyclic, unusable, unused or doubtful, and the trees."""
+
+from promptd.core.library.check import (
+    Dangling,
+    Problem,
+    check,
+    kind_of,
+    lost_sections,
+    section_wishes,
+    tree,
+)
+from promptd.core.library.library import Link
+from promptd.core.syntax.component import Reading
+from promptd.core.syntax.parse import parse
+from promptd.errors import EncodingError
+from tests.core.builders import DIALECTS, Shelf
+
+FILES = {
+    "commands/a.md": "---\nrequires: [parts/r.md, soft.md]\n---\n@../parts/b.md\n{{component: gone.md}}\n",
+    "parts/b.md": "---\nhint: [a] [b]\n---\n{{component: parts/c.md}}\n@&./r.md\n{{component: parts/c}}\n",
+    "parts/c.md": "@?nowhere.md @media\n",
+    "parts/r.md": "R\n",
+    "parts/lone.md": "L\n",
+    "x.md": "<include>y.md</include>\n",
+    "y.md": "\n<include>x.md</include>\n",
+}
+PROMPTS = ("commands/**",)
+
+
+def test_counts() -> None:
+    """Components; directives written, soft and merely tentative ones left out; distinct hard edges."""
+    report = check(Shelf(FILES).library, PROMPTS)
+    assert (report.components, report.directives, report.edges) == (7, 8, 4)
+    assert not report.ok
+
+
+def test_what_dangles_is_named_with_file_line_and_reason() -> None:
+    """Optional, tentative and soft ones do not dangle."""
+    report = check(Shelf(FILES).library, PROMPTS)
+    assert report.dangling == (Dangling("commands/a.md", 5, "gone.md", "does not exist"),)
+
+
+def test_a_section_that_is_not_there_dangles() -> None:
+    """Only where the file exists and the section is not optional; a file nobody could read is passed over."""
+    files = {
+        "a.md": "{{component: b.md#Yes}}\n{{component: b.md#no}}\n{{component: c.md#no}}\n@?./b.md#no\n",
+        "b.md": "# Yes\n",
+    }
+    library = Shelf(files).library
+    wishes = section_wishes(library)
+    parsed = parse(files["b.md"], DIALECTS)
+    lost = lost_sections(wishes, [Reading(wishes[0].place, text=files["b.md"], parsed=parsed)])
+    assert lost == (Dangling("a.md", 2, "b.md#no", "has no section 'no'"),)
+    report = check(library, (), lost=lost)
+    assert [(each.line, each.target) for each in report.dangling] == [(2, "b.md#no"), (3, "c.md")]
+    assert lost_sections(wishes, []) == ()
+
+
+def test_cycles_are_named_once_with_their_lines() -> None:
+    """One chain for each cycle, from its first id on."""
+    assert check(Shelf(FILES).library, PROMPTS).cycles == (("x.md:1", "y.md:2", "x.md"),)
+
+
+def test_unused_is_what_no_prompt_reaches() -> None:
+    """By any kind of edge; without prompts in the library, what nobody depends on counts as one."""
+    assert check(Shelf(FILES).library, PROMPTS).unused == ("parts/lone.md", "x.md", "y.md")
+    assert check(Shelf(FILES).library, ("nothing/**",)).unused == ("x.md", "y.md")
+
+
+def test_warnings_are_what_an_author_should_look_at() -> None:
+    """Problems of the scan, diagnostics of files with their line, soft requirements that lead nowhere."""
+    report = check(Shelf(FILES).library, PROMPTS, ["/x: cannot be listed"])
+    assert [(warning.kind, warning.id, warning.line) for warning in report.warnings] == [
+        ("scan", "", 0),
+        ("requires", "commands/a.md", 2),
+        ("front-matter", "parts/b.md", 2),
+    ]
+    assert "soft.md" in report.warnings[1].message
+
+
+def test_a_file_that_cannot_be_used_is_an_error() -> None:
+    """With the type its error has on the wire."""
+    report = check(
+        Shelf({"a.md": "x", "b.md": EncodingError("b.md is not UTF-8", id="b.md")}).library, PROMPTS
+    )
+    assert report.errors == (Problem("promptd.EncodingError", "b.md", 0, "b.md is not UTF-8"),)
+    assert not report.ok
+
+
+def test_a_library_in_order_is_ok() -> None:
+    """Warnings alone leave nothing that must be mended."""
+    report = check(Shelf({"a.md": "@b.md\n", "b.md": "---\nhint: [a] [b]\n---\n"}).library, PROMPTS)
+    assert report.ok
+    assert report.warnings
+
+
+def test_the_tree_below_a_component() -> None:
+    """Every edge with its line and kind, a component as often as it is used."""
+    below = tree(Shelf(FILES).library, "commands/a.md")
+    assert [(child["id"], child["line"], child["kind"]) for child in below["children"]] == [
+        ("parts/r.md", 2, "requires"),
+        ("parts/b.md", 4, "includes"),
+    ]
+    assert [(child["id"], child["line"], child["kind"]) for child in below["children"][1]["children"]] == [
+        ("parts/c.md", 4, "includes"),
+        ("parts/r.md", 5, "reference"),
+        ("parts/c.md", 6, "includes"),
+    ]
+
+
+def test_the_tree_above_a_component() -> None:
+    """Who uses it, with the line in the user's file."""
+    above = tree(Shelf(FILES).library, "parts/c.md", reverse=True)
+    assert [(child["id"], child["line"]) for child in above["children"]] == [
+        ("parts/b.md", 4),
+        ("parts/b.md", 6),
+    ]
+    assert above["children"][0]["children"] == [
+        {"line": 4, "kind": "includes", "id": "commands/a.md", "children": []}
+    ]
+
+
+def test_a_tree_is_bounded_and_survives_cycles() -> None:
+    """A node that leads to itself is marked and not opened; depth and size cut the rest off, marked too."""
+    library = Shelf(FILES).library
+    assert tree(library, "x.md")["children"][0]["children"][0] == {
+        "line": 2, "kind": "includes", "id": "x.md", "cycle": True, "children": [],
+    }  # fmt: skip
+    assert tree(library, "x.md", depth=1)["children"][0]["truncated"] is True
+    tower = {f"f{n}.md": f"<include>f{n + 1}.md</include>\n" * 2 for n in range(60)}
+    library = Shelf(tower | {"f60.md": ""}).library
+    assert str(tree(library, "f0.md", limit=100)).count("'id'") == 99
+
+
+def test_kinds_of_links() -> None:
+    """Soft ones require, lazy ones refer, all others include."""
+    links = [link for id in ("commands/a.md", "parts/b.md") for link in _links(id)]
+    assert [kind_of(link) for link in links][:4] == ["requires", "requires", "includes", "includes"]
+
+
+def _links(id: str) -> tuple[Link, ...]:
+    component = Shelf(FILES).library.get(id)
+    assert component is not None
+    return component.links

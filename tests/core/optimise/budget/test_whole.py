@@ -1,0 +1,87 @@
+"""A strategy over a whole prompt: values stay out of it, and whatever goes can be had back."""
+
+from dataclasses import replace
+
+import pytest
+
+from promptd.core.optimise.blocks import Page
+from promptd.core.optimise.budget.whole_prompt import apply_strategy
+from promptd.core.optimise.edits import Edit
+from promptd.core.optimise.passes.base import Context
+from promptd.core.optimise.strategies import PASSES, STRATEGIES
+from tests.core.optimise.budget.bench import Bench
+
+REPEATED = "- Keep the tone warm, brief and free of any jargon.\n"
+FILES = {
+    "a.md": f"# Write\n\nFor {{name}}.   \n\n\n{REPEATED}\n<include>b.md</include>\n\nThe end, {{name}}.\n",
+    "b.md": "---\noptimise: balanced\nvariables: {name: {}}\n---\n## Tone\n\n"
+    f"{REPEATED}- Two sentences are enough.\n",
+}
+
+
+def test_values_go_in_afterwards() -> None:
+    """The same skeleton serves every value, and a value is never touched, whatever it looks like."""
+    bench = Bench(FILES)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.cards)
+    value = "Ada   \n\n\n" + REPEATED
+    assert bench.text(fitted.skeleton, name=value).count(value) == 2
+    assert bench.text(fitted.skeleton, name="Bo").count(REPEATED) == 1
+
+
+def test_what_went_is_in_the_manifest_and_can_be_had_back() -> None:
+    """The repeat is in the entry of its component, with its place there and where the same still stands."""
+    bench = Bench(FILES)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.cards)
+    assert ("b.md", REPEATED) in bench.had_back(fitted.skeleton)
+    (unit,) = [unit for draft in fitted.skeleton.drafts for unit in draft.removed if unit.twin]
+    assert (unit.kind, unit.twin) == ("repeat", "a.md")
+    assert unit.twin_span is not None
+    assert FILES["a.md"][slice(*unit.twin_span)].strip() == REPEATED.strip()
+
+
+def test_none_changes_nothing() -> None:
+    """The strategy without passes gives the assembled bytes."""
+    bench = Bench(FILES)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["none"], bench.tools, bench.cards)
+    assert bench.text(fitted.skeleton, name="Ada") == bench.text(bench.skeleton, name="Ada")
+    assert fitted.quality.information.ratio == 1.0
+
+
+def test_optimise_never_is_kept_to() -> None:
+    """A component whose author says never is byte for byte in the prompt."""
+    never = "## Law\n\nSaid twice, kept twice.   \n\n\n\nSaid twice, kept twice.   \n"
+    bench = Bench({"a.md": "# A\n\n<include>b.md</include>\n", "b.md": f"---\noptimise: never\n---\n{never}"})
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["aggressive"], bench.tools, bench.cards)
+    assert never in bench.text(fitted.skeleton)
+
+
+def test_a_component_said_before_is_deduplicated() -> None:
+    """A component that stands in the prompt twice is whole in its first place; the other entry says so."""
+    text = "## Rules\n\nNever push to main without a review by somebody else.\n"
+    files = {
+        "a.md": "# A\n\n<include>b.md</include>\n\n# B\n\n<include>b.md</include>\n\n# C\n\nDone.\n",
+        "b.md": text,
+    }
+    bench = Bench(files)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.cards)
+    assert bench.text(fitted.skeleton).count(text.strip()) == 1
+    assert [(draft.id, draft.reason) for draft in fitted.skeleton.drafts] == [
+        ("a.md", "included"),
+        ("b.md", "included"),
+        ("b.md", "deduplicated"),
+    ]
+
+
+def test_a_skipped_pass_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that raises costs its own saving and nothing else."""
+
+    def fail(_page: Page, _context: Context) -> list[Edit]:
+        raise ZeroDivisionError("a table with no columns")
+
+    monkeypatch.setitem(PASSES, "blank_lines", replace(PASSES["blank_lines"], run=fail))  # type: ignore[arg-type]
+    bench = Bench(FILES)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["conservative"], bench.tools, bench.cards)
+    assert fitted.skipped == ("blank_lines",)
+    (note,) = [note for note in fitted.skeleton.notes if note.kind == "skipped-pass"]
+    assert "blank_lines" in note.message
+    assert "\n\n\n- Keep" in bench.text(fitted.skeleton, name="Ada")

@@ -1,0 +1,68 @@
+"""Strategies by name and from configuration; the figures of quality, each by itself."""
+
+import pytest
+
+from promptd.core.optimise.passes.base import Aims
+from promptd.core.optimise.quality import Quality, compare, facts
+from promptd.core.optimise.strategies import STRATEGIES, configured, named
+from promptd.core.optimise.words import idf_of
+from promptd.errors import ConfigError, InvalidParams
+from tests.core.optimise.texts import LIBRARY
+
+
+def test_an_unknown_strategy_is_the_clients_error_and_lists_the_names() -> None:
+    """Which there are is part of the message."""
+    with pytest.raises(InvalidParams, match="none, conservative, balanced, aggressive"):
+        named("agressive")
+
+
+def test_an_unknown_pass_is_the_operators_error_and_names_the_nearest() -> None:
+    """With the key it stands in."""
+    with pytest.raises(
+        ConfigError, match=r"tokens.strategies.mine: no pass 'repeat'; did you mean 'repeats'"
+    ):
+        configured({"mine": ["repeat"]})
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])
+def test_aims_out_of_bounds_are_refused(share: float) -> None:
+    """A share is from 0 to 1, and a NaN is none."""
+    with pytest.raises(ConfigError, match=r"tokens\.reduction"):
+        configured({}, Aims(reduction=share))
+
+
+def test_configured_strategies_lie_over_the_shipped_ones() -> None:
+    """One's own list of passes, with the aims of the configuration."""
+    table = configured({"mine": ["comments", "repeats"]}, Aims(information=0.99))
+    assert table["mine"].passes == ("comments", "repeats")
+    assert {strategy.aims.information for strategy in table.values()} == {0.99}
+    assert STRATEGIES["conservative"].is_lossless
+    assert not table["mine"].is_lossless
+
+
+def quality(before: str, after: str) -> Quality:
+    """The figures of one text against another."""
+    return compare(facts(before), facts(after), idf_of(LIBRARY))
+
+
+def test_figures_are_separate() -> None:
+    """Each loss shows in its figure; a repeat that goes shows in none."""
+    text = "# A\nUse `x`.\n\nYou must go home.\n\n- a\n  - b\n\n<t>\nword\n</t>\n"
+    assert quality(text, text + text).anchors.ratio == 1
+    assert quality(text, text.replace("Use `x`.", "")).anchors.ratio < 1
+    assert quality(text, text.replace("You must go home.", "")).instructions.ratio == 0
+    assert quality(text, text.replace("word", "")).information.ratio < 1
+    assert quality(text, text.replace("# A\n", "")).structure.ratio < 1
+    assert quality(text, text.replace("  - b", "- b")).structure.ratio < 1
+    assert quality(text, text.replace("</t>", "")).structure.ratio < 1
+
+
+def test_an_instruction_whose_near_equal_stands_is_kept() -> None:
+    """Unless it says the opposite."""
+    assert quality("Always write clear words.\n", "Always write clear word.\n").instructions.ratio == 1
+    assert quality("Always write clear words.\n", "Never write clear words.\n").instructions.ratio == 0
+
+
+def test_nothing_to_keep_is_kept_whole() -> None:
+    """An empty text has lost nothing."""
+    assert quality("", "").information.ratio == 1

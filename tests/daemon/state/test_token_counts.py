@@ -1,0 +1,96 @@
+"""Token counts that outlive the process: the same counts, never trusted further than their checksum."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptd.core.tokens.segments import Segments
+from promptd.daemon.state.token_counts import FILE_NAME, TokenCountsFile
+
+ENCODING = "o200k_base of tiktoken 0"
+TEXT = "one two\nthree\nfour five six\nno end"
+
+
+def words(texts: list[str]) -> list[int]:
+    """Count words, as an encoder would tokens."""
+    return [len(text.split()) for text in texts]
+
+
+def refused(texts: list[str]) -> list[int]:
+    """Fail if anything has to be encoded."""
+    raise AssertionError(texts)
+
+
+def counted(*texts: str) -> Segments:
+    """Segments that have counted these texts."""
+    segments = Segments(words)
+    for text in texts:
+        segments.count(text)
+    return segments
+
+
+def test_a_second_process_encodes_nothing(tmp_path: Path) -> None:
+    """What was counted before is looked up by its content."""
+    TokenCountsFile(tmp_path).keep(counted(TEXT), ENCODING)
+    later = Segments(refused)
+    later.recall(TokenCountsFile(tmp_path).read(ENCODING))
+    assert later.count(TEXT) == 8
+    assert later.count("four five six\nno end") == 5
+    seen = later.statistics()
+    assert (seen.encoded, seen.recalled) == (0, 4)
+
+
+@given(st.lists(st.text(st.sampled_from("ab \n/"), max_size=20), max_size=5))
+def test_recalled_counts_are_the_counts(texts: list[str]) -> None:
+    """Counted by one process or by two, every sum is the same; what nobody asks for is kept too."""
+    first = counted(*texts)
+    second = Segments(words)
+    second.recall(first.export())
+    assert second.export() == first.export()
+    assert [second.count(text) for text in texts] == [first.count(text) for text in texts]
+    assert second.export() == first.export()
+
+
+def test_there_may_be_nothing(tmp_path: Path) -> None:
+    """No file, or that of another encoding, is no counts."""
+    assert TokenCountsFile(tmp_path).read(ENCODING) == {}
+    TokenCountsFile(tmp_path).keep(counted(TEXT), ENCODING)
+    assert TokenCountsFile(tmp_path).read("cl100k_base of tiktoken 0") == {}
+
+
+@pytest.mark.parametrize("offset", range(0, 120, 7))
+def test_a_damaged_file_means_counting_afresh(tmp_path: Path, offset: int) -> None:
+    """One flipped byte anywhere, or an end cut off, and none of it is believed."""
+    TokenCountsFile(tmp_path).keep(counted(TEXT), ENCODING)
+    file = tmp_path / FILE_NAME
+    data = file.read_bytes()
+    file.write_bytes(data[:offset] + bytes([data[offset] ^ 0x5A]) + data[offset + 1 :])
+    assert TokenCountsFile(tmp_path).read(ENCODING) == {}
+    file.write_bytes(data[:offset])
+    assert TokenCountsFile(tmp_path).read(ENCODING) == {}
+    file.write_bytes(data)
+    assert TokenCountsFile(tmp_path).read(ENCODING) != {}
+
+
+def test_it_is_rewritten_when_there_is_more(tmp_path: Path) -> None:
+    """A tenth more is worth a write; the same again is not."""
+    counts, segments = TokenCountsFile(tmp_path), counted(TEXT)
+    counts.keep(segments, ENCODING)
+    before = (tmp_path / FILE_NAME).stat().st_mtime_ns, counts.kept
+    counts.keep(segments, ENCODING)
+    assert ((tmp_path / FILE_NAME).stat().st_mtime_ns, counts.kept) == before
+    segments.count("something\nquite\nnew\n")
+    counts.keep(segments, ENCODING)
+    assert counts.kept > before[1]
+
+
+def test_a_directory_that_cannot_be_written_costs_only_the_next_start(tmp_path: Path) -> None:
+    """It is tried again the next time."""
+    counts = TokenCountsFile(tmp_path / "missing")
+    counts.keep(counted(TEXT), ENCODING)
+    assert counts.last_error
+    (tmp_path / "missing").mkdir()
+    counts.keep(counted(TEXT), ENCODING)
+    assert (counts.kept, counts.last_error) == (4, "")

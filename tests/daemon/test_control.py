@@ -1,0 +1,110 @@
+"""What only a running daemon can say: every method and every source of figures has somebody to answer."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from promptd import __version__, config
+from promptd.daemon.control import (
+    MAX_PROBLEMS,
+    limits_of,
+    problems_of,
+    services_of,
+    sources_of,
+    statistics_of,
+)
+from promptd.daemon.lifecycle import Daemon
+from promptd.engine.handlers import HANDLERS
+from promptd.errors import InvalidParams
+from promptd.monitor.snapshot import SnapshotStatistics
+from promptd.protocol import methods
+from tests.conftest import Library
+from tests.server.peers import FakePeer
+
+
+@pytest.fixture
+def rooms(library: Library, tmp_path: Path) -> Daemon:
+    """A daemon that is put together but does not live."""
+    environment = {"PROMPTD_STATE_DIRECTORY": str(tmp_path / "state")}
+    settings = config.load(None, environment, {"roots": [str(library({"a.md": "A.\n"}))]})
+    return Daemon(settings, lambda: settings, environment)
+
+
+def test_every_method_has_an_answer(rooms: Daemon) -> None:
+    """A procedure in the table of methods or a service here, never both and never neither."""
+    without_flow = methods.METHODS.keys() - HANDLERS.keys()
+    assert set(services_of(rooms)) == without_flow
+
+
+def test_every_room_is_heard(rooms: Daemon) -> None:
+    """Also before there is a listener or a watcher, and all of it can be sent."""
+    figures = statistics_of(rooms)
+    assert set(figures) == set(sources_of(rooms))
+    assert figures["connections"] is None
+    assert figures["watcher"] == {"mode": "off"}
+    assert figures["problems"] == []
+    assert msgspec.json.encode(figures, enc_hook=dict)
+
+
+def test_simple_questions(rooms: Daemon) -> None:
+    """ping, version and describe need nothing but the process, once it is ready."""
+    rooms.is_ready.set()
+    services = services_of(rooms)
+    peer, nothing = FakePeer(), methods.METHODS["ping"].params()
+    answers: dict[str, Any] = {
+        name: services[name](peer, nothing) for name in ("ping", "version", "describe")
+    }
+    assert answers["ping"]["pong"] is True
+    assert answers["version"]["version"] == __version__
+    assert answers["version"]["protocol"] == methods.PROTOCOL
+    assert answers["describe"]["limits"]["max_connections_per_uid"] == 64
+
+
+async def test_a_ping_waits_until_the_library_is_whole(rooms: Daemon) -> None:
+    """Whoever waits for the daemon by pinging it waits for all of it."""
+    outcome = services_of(rooms)["ping"](FakePeer(), methods.METHODS["ping"].params())
+    waiting = asyncio.ensure_future(outcome)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    rooms.is_ready.set()
+    assert (await waiting)["pong"] is True
+
+
+def test_figures_follow_an_exchanged_keeper(rooms: Daemon) -> None:
+    """A reload puts another workspace in; whoever asks afterwards is told of that one."""
+    sources = sources_of(rooms)
+    other = rooms._keeper(rooms.config, rooms.workspace.tokenizer)
+    other.library.revision = 41
+    rooms.workspace = other
+    assert sources["library"]().revision == 41
+
+
+def test_limits_are_the_configured_ones(rooms: Daemon) -> None:
+    """Every limit of the listener comes from a key of its name."""
+    settings = config.load(None, {}, {"serve.max_in_flight": 3, "serve.stall_s": 1.5})
+    limits = limits_of(settings)
+    assert (limits.max_in_flight, limits.stall_s) == (3, 1.5)
+
+
+def test_problems_are_gathered_from_everyone_and_bounded(rooms: Daemon) -> None:
+    """Configuration first, then what cannot be written, then the library; of very many the first."""
+    rooms.config_error = "configuration not taken over"
+    failing = SnapshotStatistics(written=0, failed=1, last_error="disk full")
+    rooms.snapshots.statistics = lambda: failing  # type: ignore[method-assign]
+    rooms.upkeep.problems = lambda: ["use counts are not kept"]  # type: ignore[method-assign]
+    rooms.workspace.problems = tuple(f"{number}: cannot be listed" for number in range(100))
+    found = problems_of(rooms)
+    assert found[0] == "configuration not taken over"
+    assert found[1] == "health.json is not written: disk full"
+    assert found[2] == "use counts are not kept"
+    assert len(found) == MAX_PROBLEMS + 1
+    assert found[-1] == f"and {103 - MAX_PROBLEMS} more"
+
+
+def test_unsubscribing_is_checked(rooms: Daemon) -> None:
+    """Parameters are checked before a service sees them."""
+    with pytest.raises(InvalidParams, match="subscription"):
+        methods.decode_params(methods.METHODS["unsubscribe"], cast(bytes, b"{}"))

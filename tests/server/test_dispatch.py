@@ -1,0 +1,352 @@
+"""The handler as a dialogue: a turn's calls in, answers out; the peers are fakes, the library is real."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptd.core.assembly.prompt import Prompt
+from promptd.core.syntax import component
+from promptd.engine import procedures
+from promptd.engine.workspace import Workspace
+from promptd.errors import (
+    Busy,
+    InvalidParams,
+    PromptdError,
+    UnknownComponent,
+)
+from promptd.protocol.calls import Call
+from promptd.protocol.request import Request
+from promptd.server import dispatch as module
+from promptd.server.dispatch import MAX_RECOGNISED_BYTES, UNKNOWN, Dispatcher
+from promptd.sources.worktree.files import Files, Sweep
+from promptd.support import log
+from tests.conftest import Library, Until
+from tests.daemon.kept import keeper_of
+from tests.server.peers import FakePeer, Tasks, call_of
+
+FILES = {
+    "commands/hello.md": "Hello, {name}.\n<include>components/tone.md</include>\n",
+    "components/tone.md": "Be kind.\n",
+    "commands/other.md": "Something else.\n",
+}
+
+
+class Table:
+    """A handler with everything around it."""
+
+    def __init__(self, workspace: Workspace, **services: Callable[..., Any]) -> None:
+        self.tasks = Tasks()
+        self.reports: list[tuple[BaseException, str]] = []
+        self.reconciled: list[Workspace] = []
+        self.peer = FakePeer()
+        self.handler = Dispatcher(
+            workspace,
+            services,
+            self.tasks.spawn,
+            lambda *report: self.reports.append(report),
+            self._reconcile,
+        )
+
+    async def _reconcile(self, workspace: Workspace) -> procedures.Reconciled:
+        self.reconciled.append(workspace)
+        return await procedures.drive(workspace, procedures.reconcile(workspace))
+
+    def turn(self, *calls: Call) -> None:
+        """One turn of the loop brings these calls."""
+        self.handler.turn([(self.peer, call) for call in calls])
+
+    async def ask(self, call: Call) -> Any:
+        """Hand over one call and wait for its answer."""
+        self.turn(call)
+        await self.tasks.done()
+        await asyncio.sleep(0)
+        if call.id in self.peer.errors:
+            raise self.peer.errors.pop(call.id)
+        return self.peer.answers.pop(call.id)
+
+
+@pytest.fixture
+def root(library: Library) -> Path:
+    """A small library."""
+    return library(FILES)
+
+
+@pytest.fixture
+def workspace(root: Path) -> Iterator[Workspace]:
+    """A workspace that has read it."""
+    kept = keeper_of(root)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def aged(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A workspace to which signatures prove something at once; a test's files are all younger than 2 s."""
+    monkeypatch.setattr(component, "RACY_WINDOW_NS", 0)
+    kept = keeper_of(root)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def table(workspace: Workspace) -> Table:
+    """A handler without services."""
+    return Table(workspace)
+
+
+# -- the hot path -------------------------------------------------------------------------------
+
+
+async def test_what_was_asked_before_is_answered_in_the_same_turn(aged: Workspace) -> None:
+    """Known parameters and a prompt that still holds: no task, no await."""
+    table = Table(aged)
+    call = lambda identity: call_of("assemble", identity, name="commands/hello", variables={"name": "Ada"})  # noqa: E731
+    first = await table.ask(call(1))
+    assert first["text"] == "Hello, Ada.\nBe kind.\n"
+    tasks = len(table.tasks.all)
+    table.turn(call(2), call(3))
+    assert table.peer.answers == {b"2": first, b"3": first}
+    assert len(table.tasks.all) == tasks
+
+
+async def test_a_change_before_the_next_turn_is_in_its_answer(aged: Workspace, root: Path) -> None:
+    """Nothing told the daemon: the sweep of the turn sees it."""
+    table = Table(aged)
+    await table.ask(call_of("assemble", name="commands/hello"))
+    (root / "components/tone.md").write_text("Be brief.\n")
+    answer = await table.ask(call_of("assemble", name="commands/hello"))
+    assert answer["text"] == "Hello, {name}.\nBe brief.\n"
+
+
+async def test_a_turn_shares_one_sweep(aged: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many calls came in one turn, each file is looked at once."""
+    table = Table(aged)
+    await table.ask(call_of("assemble", name="commands/hello"))
+    sweeps: list[Sweep] = []
+
+    def counted(files: Files) -> Sweep:
+        sweeps.append(Sweep(files))
+        return sweeps[-1]
+
+    monkeypatch.setattr(module, "Sweep", counted)
+    table.turn(*(call_of("assemble", identity, name="commands/hello") for identity in range(20)))
+    assert len(table.peer.answers) == 20
+    assert len(sweeps) == 1
+
+
+async def test_an_unchanged_prompt_is_said_in_few_bytes(aged: Workspace) -> None:
+    """An etag is answered as such every time, and is never taken for a request without one."""
+    table = Table(aged)
+    etag = (await table.ask(call_of("assemble", name="commands/hello")))["etag"]
+    for _ in range(2):
+        answer = await table.ask(call_of("assemble", name="commands/hello", etag=etag))
+        assert answer["unchanged"] is True
+        assert "text" not in answer
+    assert "text" in await table.ask(call_of("assemble", name="commands/hello"))
+
+
+async def test_what_is_recognised_is_bounded(aged: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long parameters are not remembered, and of short ones only so many."""
+    monkeypatch.setattr(module, "MAX_RECOGNISED", 3)
+    table = Table(aged)
+    await table.ask(call_of("assemble", name="commands/other", variables={"v": "x" * MAX_RECOGNISED_BYTES}))
+    assert table.handler.statistics().recognised == 0
+    for number in range(10):
+        await table.ask(call_of("assemble", name="commands/other", variables={"v": number}))
+    assert 0 < table.handler.statistics().recognised <= 3
+
+
+# -- everything else ----------------------------------------------------------------------------
+
+
+async def test_methods_without_a_flow_are_services(workspace: Workspace) -> None:
+    """They get the peer and checked parameters, and may answer now or later."""
+
+    async def later(_peer: FakePeer, _params: object) -> dict[str, str]:
+        await asyncio.sleep(0)
+        return {"status": "ok"}
+
+    table = Table(workspace, ping=lambda peer, _params: {"pid": peer.pid}, health=later)
+    assert await table.ask(call_of("ping")) == {"pid": 4242}
+    assert table.tasks.all == []
+    assert await table.ask(call_of("health")) == {"status": "ok"}
+
+
+async def test_whole_library_calls_use_the_shared_reconcile(
+    table: Table, workspace: Workspace, root: Path
+) -> None:
+    """list, check, graph, dependents and reconcile look at the disk through what was handed in."""
+    (root / "new.md").write_text("New.\n")
+    assert (await table.ask(call_of("list")))["total"] == 4
+    for method, params in (("check", {}), ("graph", {}), ("dependents", {"name": "new"}), ("reconcile", {})):
+        await table.ask(call_of(method, **params))
+    assert table.reconciled == [workspace] * 5
+
+
+async def test_notifications_are_settled_without_a_word(table: Table) -> None:
+    """A call without an id is handed to the peer like any other, which sends nothing for it."""
+    calls = [call_of("assemble", None, name="commands/hello"), call_of("nonsense", None)]
+    table.turn(*calls)
+    await table.tasks.done()
+    assert all(call.is_answered for call in calls)
+
+
+async def test_a_peer_that_is_gone_is_forgotten_by_everyone(table: Table) -> None:
+    """Whoever keeps something for a peer is told."""
+    gone: list[object] = []
+    table.handler.on_closed.append(gone.append)
+    table.handler.closed(table.peer)
+    assert gone == [table.peer]
+
+
+# -- refusals -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "said"),
+    [
+        (call_of("nonsense"), "promptd.MethodNotFound", "there are: assemble"),
+        (call_of("n" * 10_000), "promptd.MethodNotFound", "nnn"),
+        (call_of("assemble"), "promptd.InvalidParams", "`name`"),
+        (call_of("assemble", name=7), "promptd.InvalidParams", "name"),
+        (call_of("assemble", nmae="x"), "promptd.InvalidParams", "nmae"),
+        (Call(b"1", "assemble", b"[1]"), "promptd.InvalidParams", "assemble"),
+        (call_of("assemble", name="commands/helo"), "promptd.UnknownComponent", "commands/hello.md"),
+        (call_of("assemble", name="../etc/passwd"), "promptd.OutsideRoot", "leads out of the library"),
+    ],
+    ids=["method", "long method", "no name", "type", "key", "list", "component", "outside"],
+)
+async def test_what_cannot_be_answered_is_refused_by_name(
+    table: Table, call: Call, kind: str, said: str
+) -> None:
+    """Each refusal is a leaf of errors.py, with a sentence that is not longer than the request deserves."""
+    with pytest.raises(PromptdError) as caught:
+        await table.ask(Call(call.id, call.method, call.params))
+    assert caught.value.type == kind
+    assert said in caught.value.message
+    assert len(caught.value.message) < 1_000
+    assert table.reports == []
+
+
+def broken(*_: object) -> None:
+    """A service with a bug."""
+    raise LookupError("nobody thought of this")
+
+
+async def broken_later(*_: object) -> None:
+    """A service with a bug further on."""
+    raise LookupError("nobody thought of this")
+
+
+@pytest.mark.parametrize("service", [broken, broken_later, lambda *_: {"unheard": object()}])
+async def test_the_unforeseen_costs_one_answer(workspace: Workspace, service: Callable[..., Any]) -> None:
+    """It is reported once and answered as Internal; the other calls of the turn are answered."""
+    table = Table(workspace, ping=service, version=lambda *_: {"version": "1"})
+    table.turn(call_of("version", 1), call_of("ping", 2), call_of("version", 3))
+    await table.tasks.done()
+    await asyncio.sleep(0)
+    assert set(table.peer.answers) == {b"1", b"3"}
+    assert table.peer.errors[b"2"].type == "promptd.Internal"
+    assert [method for _, method in table.reports] == ["ping"]
+
+
+async def test_a_bug_in_the_engine_costs_one_answer(aged: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it shows on the hot path, where no task stands between it and the turn."""
+    table = Table(aged)
+    await table.ask(call_of("assemble", name="commands/hello"))
+    current = aged.current
+
+    def broken_for_one(request: Request, sweep: Sweep) -> Prompt | None:
+        return broken() if request.names == ("commands/hello",) else current(request, sweep)
+
+    monkeypatch.setattr(aged, "current", broken_for_one)
+    table.turn(call_of("assemble", 5, name="commands/hello"), call_of("assemble", 6, name="commands/other"))
+    await table.tasks.done()
+    assert table.peer.errors[b"5"].type == "promptd.Internal"
+    assert table.peer.answers[b"6"]["text"] == "Something else.\n"
+
+
+# -- stopping -----------------------------------------------------------------------------------
+
+
+async def test_time_is_up_for_those_under_way_and_those_to_come(workspace: Workspace, until: Until) -> None:
+    """Each call gets exactly one answer: Busy, also if its task never took a step."""
+    never = asyncio.Event()
+
+    async def waits(*_: object) -> None:
+        await never.wait()
+
+    table = Table(workspace, health=waits)
+    table.turn(call_of("health", 1))
+    await until(lambda: table.handler.statistics().under_way == 1)
+    await asyncio.sleep(0)
+    table.turn(call_of("health", 2), call_of("assemble", 3, name="commands/hello"))
+    table.handler.stop()
+    table.turn(call_of("assemble", 4, name="commands/hello"), call_of("ping", 5))
+    await table.tasks.done()
+    await asyncio.sleep(0)
+    assert table.peer.answers == {}
+    assert sorted(table.peer.errors) == [b"1", b"2", b"3", b"4", b"5"]
+    assert all(isinstance(error, Busy) for error in table.peer.errors.values())
+    assert table.handler.statistics().under_way == 0
+
+
+# -- accounts -----------------------------------------------------------------------------------
+
+
+async def test_every_call_is_counted_by_method_and_its_error_by_type(workspace: Workspace) -> None:
+    """Failed calls too, and methods that do not exist under one name; latencies are kept apart by kind."""
+    table = Table(workspace, ping=lambda *_: {"pong": True})
+    for call in (
+        call_of("assemble", name="commands/hello"),
+        call_of("assemble", name="commands/hello"),
+        call_of("assemble", name="nowhere"),
+        call_of("assemble", nmae="nowhere"),
+        call_of("list"),
+        call_of("ping"),
+        call_of("nonsense"),
+    ):
+        try:
+            await table.ask(call)
+        except (UnknownComponent, InvalidParams, PromptdError):
+            continue
+    counts = table.handler.statistics()
+    assert counts.by_method == {"assemble": 4, "list": 1, "ping": 1, UNKNOWN: 1}
+    assert counts.requests == 7
+    assert counts.errors == {
+        "promptd.InvalidParams": 1,
+        "promptd.MethodNotFound": 1,
+        "promptd.UnknownComponent": 1,
+    }
+    assert counts.latency_us.count == 4
+    assert counts.scan_latency_us.count == 1
+    assert counts.service_latency_us.count == 2
+
+
+async def test_a_request_is_one_line_at_debug_and_none_at_info(aged: Workspace) -> None:
+    """What was asked, how long it took, how it ended and its tokens; never a value or a text."""
+    stream = io.StringIO()
+    table = Table(aged)
+    try:
+        for level in ("debug", "info"):
+            log.configure("json", level, stream)
+            for name in ("commands/hello", "commands/hello", "nowhere"):
+                try:
+                    await table.ask(call_of("assemble", name=name, variables={"name": "Secret"}))
+                except UnknownComponent:
+                    continue
+    finally:
+        log.silence()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines() if '"promptd.server"' in line]
+    assert [line["event"] for line in lines] == ["request"] * 3
+    assert [line.get("tokens") for line in lines] == [4, 4, None]
+    assert [line["outcome"] for line in lines] == ["ok", "ok", "promptd.UnknownComponent"]
+    assert [line["names"] for line in lines] == [["commands/hello"], ["commands/hello"], ["nowhere"]]
+    assert all(line["method"] == "assemble" and line["ms"] >= 0 for line in lines)
+    assert "Secret" not in stream.getvalue()
+    assert "Hello" not in stream.getvalue()

@@ -1,0 +1,136 @@
+"""Proofs: the compiled helper and the loop give the same verdict on everything a path can lead to."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promptd.sources.worktree import stat_proof as proof
+from promptd.sources.worktree.stat_proof import StatProof
+from promptd.sources.worktree.walk import signature_of, way_of
+
+WAYS = [
+    pytest.param(
+        StatProof.holds,
+        id="helper",
+        marks=pytest.mark.skipif(not proof.IS_COMPILED, reason="no C compiler when promptd was installed"),
+    ),
+    pytest.param(StatProof.holds_by_loop, id="loop"),
+]
+Way = Callable[[StatProof], bool]
+
+
+def proof_of(*paths: Path) -> StatProof:
+    """A proof of what is there now."""
+    written = [str(path) for path in paths]
+    return StatProof([(path, signature_of(path)) for path in written])
+
+
+def place(root: Path) -> dict[str, Path]:
+    """One path of each kind."""
+    (root / "file").write_text("one")
+    (root / "directory").mkdir()
+    (root / "link").symlink_to("file")
+    (root / "dangling").symlink_to("nowhere")
+    (root / "loop").symlink_to("loop")
+    odd = Path(os.fsdecode(os.fsencode(root) + b"/\xff"))
+    odd.write_text("odd")
+    kinds = {name: root / name for name in ("file", "link", "dangling", "loop", "missing")}
+    return kinds | {"odd": odd, "below a file": root / "file" / "x", "too long": root / ("n" * 300)}
+
+
+@pytest.mark.parametrize("holds", WAYS)
+def test_what_is_as_it_was_holds(tmp_path: Path, holds: Way) -> None:
+    """Files, links, nothing, a name that cannot be, and a loop: all of them unchanged."""
+    found = proof_of(*place(tmp_path).values())
+    assert holds(found)
+    assert holds(found)
+    assert len(found) == 8
+
+
+def _write(path: Path) -> None:
+    path.write_text("two!")
+
+
+def _touch(path: Path) -> None:
+    os.utime(path, ns=(5, 5))
+
+
+def _replace(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_text("one")
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    other.replace(path)
+
+
+def _become_a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("holds", WAYS)
+@pytest.mark.parametrize("change", [_write, _touch, _replace, Path.unlink, _become_a_directory])
+@pytest.mark.parametrize("name", ["file", "odd"])
+def test_a_change_of_a_file_is_seen(
+    tmp_path: Path, holds: Way, change: Callable[[Path], None], name: str
+) -> None:
+    """Written, touched, replaced by the same bytes, removed, or a directory now."""
+    paths = place(tmp_path)
+    found = proof_of(*paths.values())
+    change(paths[name])
+    assert not holds(found)
+
+
+@pytest.mark.parametrize("holds", WAYS)
+@pytest.mark.parametrize("name", ["missing", "dangling", "loop"])
+def test_what_comes_where_nothing_was_is_seen(tmp_path: Path, holds: Way, name: str) -> None:
+    """A negative fact is a fact."""
+    paths = place(tmp_path)
+    found = proof_of(*paths.values())
+    paths[name].unlink(missing_ok=True)
+    paths[name].write_text("here")
+    assert not holds(found)
+
+
+@pytest.mark.parametrize("holds", WAYS)
+def test_times_before_1970_and_the_last_of_many_paths(tmp_path: Path, holds: Way) -> None:
+    """Signed times keep their value, and no path is left out."""
+    paths = [tmp_path / f"{number}.md" for number in range(40)]
+    for path in paths:
+        path.write_text("x")
+        os.utime(path, ns=(-7, -7))
+    found = proof_of(*paths)
+    assert holds(found)
+    os.utime(paths[-1], ns=(-7, -8))
+    assert not holds(found)
+
+
+@pytest.mark.parametrize("holds", WAYS)
+def test_nothing_to_look_at_holds(holds: Way) -> None:
+    """Of no path at all."""
+    assert holds(proof_of())
+
+
+def test_without_the_helper_the_loop_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a compiler has the same promises."""
+    monkeypatch.setattr(proof, "_same", None)
+    (tmp_path / "a").write_text("one")
+    found = proof_of(tmp_path / "a")
+    assert found.holds()
+    (tmp_path / "a").write_text("more")
+    assert not found.holds()
+
+
+@pytest.mark.parametrize("holds", WAYS)
+def test_a_way_is_what_stands_there_itself(tmp_path: Path, holds: Way) -> None:
+    """A directory that was moved and linked to is another way to the same files."""
+    way = str(tmp_path / "directory")
+    (tmp_path / "directory").mkdir()
+    found = StatProof([], [(way, way_of(way))])
+    assert holds(found)
+    (tmp_path / "directory").rename(tmp_path / "moved")
+    assert not holds(found)
+    (tmp_path / "directory").symlink_to("moved")
+    assert not holds(found)
+    assert holds(StatProof([], [(way, way_of(way))]))
