@@ -60,7 +60,7 @@ test: $(STAMP) ## all tests, with branch coverage (PYTEST_ARGS=… for a part)
 test-all: ## the tests under every supported interpreter found on this machine
 	@.ci/test-all $(TEST_ALL_PYTHONS)
 
-bench: $(STAMP) ## every figure of docs/performance.md, in ten minutes (PARTS=… for some, BASE=<commit> to compare)
+bench: $(STAMP) ## every figure of docs/performance.md, in under ten minutes (PARTS=… for some, BASE=<commit> to compare)
 	@$(BIN)/python -m pip install -qq --editable '.[bench]' </dev/null
 	@$(BIN)/python -m $(if $(BASE),benchmarks.base $(BASE),benchmarks.bench $(PARTS))
 
