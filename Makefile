@@ -16,6 +16,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up$(subst /,-,$(PYTHON))
 PYTEST_ARGS ?=
 PARTS ?=
+BASE ?=
 SOAK_ARGS ?=
 CHAOS_ARGS ?=
 CORPORA ?= ../shared/corpora
@@ -59,9 +60,9 @@ test: $(STAMP) ## all tests, with branch coverage (PYTEST_ARGS=… for a part)
 test-all: ## the tests under every supported interpreter found on this machine
 	@.ci/test-all $(TEST_ALL_PYTHONS)
 
-bench: $(STAMP) ## every figure of docs/performance.md, in under ten minutes (PARTS=… for some, printed only)
+bench: $(STAMP) ## every figure of docs/performance.md, in under ten minutes (PARTS=… for some, BASE=<commit> to compare)
 	@$(BIN)/python -m pip install -qq --editable '.[bench]' </dev/null
-	@$(BIN)/python -m benchmarks.bench $(PARTS)
+	@$(BIN)/python -m $(if $(BASE),benchmarks.base $(BASE),benchmarks.bench $(PARTS))
 
 bench-tokens: $(STAMP) $(TOKEN_PEERS) ## every table of docs/tokens.md; CORPORA=… holds swm-factory/ and gsd/ (TOKENS_ARGS=--quick)
 	@$(BIN)/python -m benchmarks.bench_tokens --corpora $(CORPORA) --peers $(TOKEN_PEERS) $(TOKENS_ARGS)

@@ -20,7 +20,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks import scaling, serving, starting, sweeping
-from benchmarks.load import generator
 from benchmarks.table import Row, render
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -30,18 +29,16 @@ _PACKAGES = ("uvloop", "msgspec", "tiktoken", "watchfiles", "jinja2", "mcp")
 Part = Callable[[str], list[Row]]
 
 
-def _parts(directory: str) -> dict[str, Part]:
-    client, load = generator(directory)
-    return {
-        "peers": lambda place: serving.against_peers(place, load, client),
-        "values": serving.new_values,
-        "mcp": serving.against_mcp,
-        "small": starting.small,
-        "many": starting.many,
-        "change": lambda _: scaling.one_change(),
-        "loading": scaling.loading,
-        "sweeping": sweeping.reconciling,
-    }
+_PARTS: dict[str, Part] = {
+    "peers": serving.against_peers,
+    "values": serving.new_values,
+    "mcp": serving.against_mcp,
+    "small": starting.small,
+    "many": starting.many,
+    "change": lambda _: scaling.one_change(),
+    "loading": scaling.loading,
+    "sweeping": sweeping.reconciling,
+}
 
 
 def main(chosen: list[str]) -> None:
@@ -51,7 +48,7 @@ def main(chosen: list[str]) -> None:
     is_kept = not chosen or "--keep" in chosen
     chosen = [name for name in chosen if name != "--keep"]
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        for name, part in _parts(directory).items():
+        for name, part in _PARTS.items():
             if not chosen or name in chosen:
                 print(f"… {name}", file=sys.stderr, flush=True)
                 os.makedirs(f"{directory}/{name}")

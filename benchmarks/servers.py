@@ -12,15 +12,27 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 START_S = 60.0
+REPLY_S = 10.0
 
 
 class Missing(Exception):
-    """A peer is not installed."""
+    """What a figure needs is not installed; says what, and how to install it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A source tree of promptd and the interpreter that has what it needs."""
+
+    directory: str
+    python: str
+
+
+THIS_TREE = Tree(str(Path(__file__).parents[1]), sys.executable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +45,8 @@ class Daemon:
 
     def ask(self, method: str, **params: object) -> dict[str, object]:
         """One request over a connection of its own; the result."""
-        with socket.socket(socket.AF_UNIX) as peer:
-            peer.connect(self.path)
-            peer.sendall(request(method, **params))
-            with peer.makefile("rb") as lines:
-                reply = json.loads(lines.readline())
+        with lines(self.path) as ask:
+            reply = json.loads(ask(request(method, **params)))
         if "error" in reply:
             raise RuntimeError(f"{method} failed: {reply['error']}")
         result: dict[str, object] = reply["result"]
@@ -50,9 +59,68 @@ def request(method: str, **params: object) -> bytes:
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
+def success_start(reply: bytes) -> bytes:
+    """How each good JSON-RPC reply begins, taken from one of them: everything up to its result.
+
+    Raises RuntimeError for a reply that is an error.
+    """
+    if "result" not in json.loads(reply):
+        raise RuntimeError(f"not a result: {reply[:200]!r}")
+    before, key, _ = reply.partition(b'"result":')
+    return before + key
+
+
 @contextlib.contextmanager
-def promptd(library: str, directory: str, *options: str, wait: bool = True) -> Iterator[Daemon]:
-    """The daemon on a library, READY (measured from before its interpreter starts) unless `wait` is False."""
+def lines(path: str) -> Iterator[Callable[[bytes], bytes]]:
+    """A connection on which one line after another is asked; yields what sends one and returns its reply."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(REPLY_S)
+        peer.connect(path)
+        with peer.makefile("rb") as replies:
+
+            def ask(line: bytes) -> bytes:
+                peer.sendall(line)
+                return replies.readline()
+
+            yield ask
+
+
+def reply_of(path: str, request: bytes, ends: Callable[[bytes], bool]) -> bytes:
+    """One reply, read until `ends` says that it is whole."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(REPLY_S)
+        peer.connect(path)
+        peer.sendall(request)
+        reply = b""
+        while not ends(reply):
+            piece = peer.recv(1 << 20)
+            if not piece:
+                raise RuntimeError(f"the server ended a reply early: {reply[:200]!r}")
+            reply += piece
+        return reply
+
+
+def replies_at_once(path: str, requests: Sequence[bytes]) -> list[bytes]:
+    """The reply lines to requests that are all sent, each on a connection of its own, before any is read."""
+    with contextlib.ExitStack() as stack:
+        asked = []
+        for request in requests:
+            peer = stack.enter_context(socket.socket(socket.AF_UNIX))
+            peer.settimeout(REPLY_S)
+            peer.connect(path)
+            peer.sendall(request)
+            asked.append(stack.enter_context(peer.makefile("rb")))
+        return [replies.readline() for replies in asked]
+
+
+@contextlib.contextmanager
+def promptd(
+    library: str, directory: str, *options: str, wait: bool = True, tree: Tree = THIS_TREE
+) -> Iterator[Daemon]:
+    """The daemon on a library, READY (measured from before its interpreter starts) unless `wait` is False.
+
+    It runs in the directory of its tree: that is where `python -m` looks for it first.
+    """
     path, state = f"{directory}/p.sock", f"{directory}/state"
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     with contextlib.suppress(FileNotFoundError):
@@ -65,9 +133,9 @@ def promptd(library: str, directory: str, *options: str, wait: bool = True) -> I
         "PROMPTD_STATE_DIRECTORY": state,
         "PROMPTD_LOG_LEVEL": "warning",
     }
-    command = [sys.executable, "-m", "promptd", "serve", library, "--socket", path, *options]
+    command = [tree.python, "-m", "promptd", "serve", library, "--socket", path, *options]
     started = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, cwd=tree.directory, stdout=subprocess.DEVNULL)
     try:
         while wait and b"READY=1" not in notify.recv(4096):
             pass
