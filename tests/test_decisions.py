@@ -12,7 +12,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 REPOSITORY = DOCS.parent
 PAGES = sorted(path for path in (DOCS / "decisions").glob("*.md") if path.name != "README.md")
-GUIDES = [*PAGES, DOCS / "decisions" / "README.md", REPOSITORY / "CONTRIBUTING.md"]
+GUIDES = [*PAGES, DOCS / "decisions" / "README.md", DOCS / "architecture.md", REPOSITORY / "CONTRIBUTING.md"]
 EVERY = sorted([*DOCS.rglob("*.md"), *REPOSITORY.glob("*.md")])
 
 PARTS = ("Where we stood", "What we chose", "What else there was", "What follows")
