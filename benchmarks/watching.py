@@ -2,8 +2,9 @@
 
     python -m benchmarks.watching [SECONDS_IDLE]
 
-Writes below a temporary directory. The figures are those of docs/decisions/0020-watching.md. CPU times are of
-the whole process as the kernel counts them; on a busy machine they grow, for every wake-up finds cold caches.
+Writes below a temporary directory. The figures are those of decisions 0020 and 0094 in docs/decisions/. CPU
+times are of the whole process as the kernel counts them; on a busy machine they grow, for every wake-up finds
+cold caches.
 """
 
 import asyncio
