@@ -22,10 +22,11 @@ from promptd.config.schema import WatchConfig
 from promptd.core.library.resolve import NamingRules
 from promptd.daemon.maintenance import Upkeep
 from promptd.engine import procedures
+from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.workspace import Workspace
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Files, Sweep
+from promptd.sources.worktree.files import Worktree
 from promptd.watch.watcher import Timing, Watcher
 
 IDLE_S = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
@@ -36,7 +37,7 @@ COMPONENTS = 12
 
 def watch(root: str) -> Watcher:
     """A watcher of all directories below `root`."""
-    return Watcher([root], Files([root], NamingRules((".md",))).directories, lambda _: False, Timing())
+    return Watcher([root], Worktree([root], NamingRules((".md",))).directories, lambda _: False, Timing())
 
 
 def touch(path: str) -> None:
@@ -63,7 +64,9 @@ def make_library(root: str) -> None:
 def keeper_of(root: str) -> Workspace:
     """The library, read, with a real vocabulary."""
     settings = config.load(None, {}, {"roots": [root]})
-    workspace = Workspace(settings, Tokenizer(settings.tokens.encoding), instance="bench", now_s=time.time())
+    workspace = open_worktree(
+        settings, Tokenizer(settings.tokens.encoding), instance="bench", now_s=time.time()
+    )
     workspace.tokenizer.load()
     procedures.run(workspace, procedures.reconcile(workspace))
     return workspace
@@ -79,7 +82,7 @@ async def edit_to_warm(root: str) -> None:
         workspace.observers[:] = [upkeep.changed]
         await upkeep.watch(WatchConfig(step_ms=step_ms, settle_ms=settle_ms))
         upkeep.begin()
-        await procedures.drive(workspace, procedures.assemble(workspace, request, Sweep(workspace.files)))
+        await procedures.drive(workspace, procedures.assemble(workspace, request, workspace.source.check()))
         await asyncio.sleep(1.0)
         idle_from_s = time.process_time()
         await asyncio.sleep(IDLE_S)

@@ -174,7 +174,7 @@ def problems_of(rooms: DaemonParts) -> list[str]:
     found = [rooms.config_error] if rooms.config_error else []
     unwritten = rooms.snapshots.statistics().last_error
     found += [f"health.json is not written: {unwritten}"] if unwritten else []
-    found += [*rooms.upkeep.problems(), *rooms.workspace.problems]
+    found += [*rooms.upkeep.problems(), *rooms.workspace.scanned.problems]
     more = len(found) - MAX_PROBLEMS
     return [*found[:MAX_PROBLEMS], f"and {more} more"] if more > 0 else found
 

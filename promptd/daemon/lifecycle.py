@@ -38,6 +38,7 @@ from promptd.daemon.single_flight import SingleFlight
 from promptd.daemon.systemd import Notifier, listen_fds, watchdog_interval_s
 from promptd.daemon.watchdog import watch_ourselves
 from promptd.engine import procedures
+from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.workspace import Workspace
 from promptd.errors import ConfigError
@@ -132,7 +133,7 @@ class Daemon:
     def _keeper(self, config: Config, tokenizer: Tokenizer) -> Workspace:
         self._generation += 1
         instance = f"{os.getpid():x}-{time.time_ns():x}-{self._generation}"
-        return Workspace(config, tokenizer, instance=instance, now_s=time.time())
+        return open_worktree(config, tokenizer, instance=instance, now_s=time.time())
 
     def _alert_command(self) -> tuple[Sequence[str], float]:
         return self.config.alerts.command, self.config.alerts.command_timeout_s
@@ -205,14 +206,14 @@ class Daemon:
         _log.info(
             "ready",
             components=len(self.workspace.library),
-            roots=self.workspace.files.roots,
+            roots=self.workspace.source.roots,
             socket=self.addresses[0],
             ms=round(1000 * self.uptime_s),
         )
         self._log_problems()
 
     def _log_problems(self) -> None:
-        for problem in self.workspace.problems[:MAX_PROBLEMS]:  # a root that is not there, above all
+        for problem in self.workspace.scanned.problems[:MAX_PROBLEMS]:  # a root that is not there, above all
             _log.warning("library", problem=problem)
 
     async def _prepare(self) -> None:

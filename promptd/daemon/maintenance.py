@@ -14,6 +14,7 @@ from pathlib import Path
 from promptd.config.schema import WatchConfig
 from promptd.core.library.library import Delta
 from promptd.core.library.parse_cache import ParseCache
+from promptd.core.syntax.component import Place
 from promptd.daemon.missed_events import EXPLAINED_S, MissedEvents
 from promptd.daemon.single_flight import SingleFlight, Spawn
 from promptd.daemon.state.index_file import (
@@ -28,7 +29,7 @@ from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
 from promptd.errors import PromptdError
 from promptd.protocol.request import Request
-from promptd.sources.worktree.files import Sweep
+from promptd.sources.worktree.files import Worktree
 from promptd.support import log
 from promptd.support.locks import StateLock
 from promptd.support.stats import Distribution, Histogram
@@ -158,8 +159,8 @@ class Upkeep:
 
     async def _follow(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
         timing = Timing(watch.step_ms, watch.settle_ms, watch.max_settle_ms, watch.scan_s)
-        files = self.workspace.files
-        watcher = Watcher(files.roots, files.directories, self._is_ignored, timing)
+        tree = self._tree
+        watcher = Watcher(tree.roots, tree.directories, self._is_ignored, timing)
         async with watcher:
             self._watcher = watcher
             in_place.set()
@@ -167,9 +168,18 @@ class Upkeep:
             async for batch in watcher:
                 await self._survive("batch", self._apply(batch))
 
+    @property
+    def _tree(self) -> Worktree:
+        source = self.workspace.source
+        assert isinstance(source, Worktree)  # a daemon watches the working tree
+        return source
+
+    def _places(self, batch: Batch) -> list[Place]:
+        return [place for path in sorted(batch.paths) for place in self._tree.places(path)]
+
     def _is_ignored(self, path: str) -> bool:
         """Ignored names are nobody's business, but `..data` is how Kubernetes swaps a whole volume."""
-        place = self.workspace.files.place(path)
+        place = self._tree.place(path)
         if place is None or place.id.rpartition("/")[2].startswith(".."):
             return False
         return self.workspace.library.names.is_ignored(place.id)
@@ -203,10 +213,10 @@ class Upkeep:
         workspace = self.workspace
         if batch.full or batch.directories:
             return await self.reconcile(workspace)
-        return await procedures.drive(workspace, procedures.follow(workspace, batch.paths))
+        return await procedures.drive(workspace, procedures.follow(workspace, self._places(batch)))
 
     def _paths(self, id: str) -> Iterable[str]:
-        return (f"{root}/{id}" for root in self.workspace.files.roots)
+        return (f"{root}/{id}" for root in self.workspace.source.roots)
 
     # -- missed events ------------------------------------------------------------------------
 
@@ -302,7 +312,7 @@ class Upkeep:
             return  # somebody has asked for it meanwhile
         try:
             prompt = await procedures.drive(
-                workspace, procedures.assemble(workspace, request, Sweep(workspace.files))
+                workspace, procedures.assemble(workspace, request, workspace.source.check())
             )
             prompt.uses -= 1  # nobody asked for it
             self._rewarmed += 1
@@ -359,7 +369,7 @@ class Upkeep:
 
     async def _keep_index(self) -> None:
         """Write down what was read of every file, unless that is what the file says; some at a time."""
-        if self._index is None or not self.workspace.is_complete or self._indexed == self._mark:
+        if self._index is None or not self.workspace.scanned.is_complete or self._indexed == self._mark:
             return
         mark, readings = self._mark, self.workspace.library.readings()
         writing = await asyncio.to_thread(Writing, shelves_of(self.workspace))

@@ -2,7 +2,7 @@
 
 The straight path of a request: a call whose parameters were seen before and whose prompt is held and
 still true is answered in the same turn, from encoded bytes, with no task and no await; all calls of one
-turn share one sweep of signatures. Whatever must be read first becomes a task that drives the method's
+turn share one check of the source. Whatever must be read first becomes a task that drives the method's
 procedure. What a running daemon alone can say (statistics, health, reload, …) is handed in as services.
 Whatever a call raises is its own answer and nobody else's.
 """
@@ -31,7 +31,7 @@ from promptd.protocol.calls import Call
 from promptd.protocol.methods import AssembleParams, Method, Params
 from promptd.protocol.request import Request
 from promptd.server.peer import Peer
-from promptd.sources.worktree.files import Sweep
+from promptd.sources.base import Check
 from promptd.support import log
 from promptd.support.stats import Counters, Distribution, Histogram
 
@@ -100,14 +100,14 @@ class Dispatcher:
     def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
         """Answer, or start to answer, everything that arrived in one turn of the loop."""
         started_s = time.perf_counter()
-        sweep = Sweep(self.workspace.files)
+        check = self.workspace.source.check()
         known: dict[bytes, Prompt] = {}
         hot: list[Call] = []
         for peer, call in batch:
             try:
-                prompt = self._known(call, sweep, known) if call.method == "assemble" else None
+                prompt = self._known(call, check, known) if call.method == "assemble" else None
                 if prompt is None:
-                    self._begin(peer, call, sweep, started_s)
+                    self._begin(peer, call, check, started_s)
                 else:
                     peer.answer(call, encode_prompt(self.workspace, prompt))
                     hot.append(call)
@@ -129,8 +129,8 @@ class Dispatcher:
 
     # -- the hot path -------------------------------------------------------------------------
 
-    def _known(self, call: Call, sweep: Sweep, known: dict[bytes, Prompt]) -> Prompt | None:
-        """The prompt if these very parameters were asked before and every fact of it still holds.
+    def _known(self, call: Call, check: Check, known: dict[bytes, Prompt]) -> Prompt | None:
+        """The prompt if these very parameters were asked before and all evidence of it still holds.
 
         Held once a turn: `known` is what this turn has validated so far, by parameters.
         """
@@ -141,7 +141,7 @@ class Dispatcher:
         request = self._recognised.get(params)
         if request is None or self._is_stopping:
             return None
-        prompt = self.workspace.current(request, sweep)
+        prompt = self.workspace.current(request, check)
         if prompt is not None:
             known[params] = prompt
         return prompt
@@ -166,7 +166,7 @@ class Dispatcher:
 
     # -- everything else ----------------------------------------------------------------------
 
-    def _begin(self, peer: Peer, call: Call, sweep: Sweep, started_s: float) -> None:
+    def _begin(self, peer: Peer, call: Call, check: Check, started_s: float) -> None:
         """Answer a call now if nothing has to be waited for, else in a task. Raises what refuses it."""
         method = self._method(call)
         params = methods.decode_params(method, call.params)
@@ -177,7 +177,7 @@ class Dispatcher:
                 self._answer(peer, call, outcome, started_s)
                 return
         else:
-            procedure = handler(self.workspace, params, sweep)
+            procedure = handler(self.workspace, params, check)
             try:
                 command = next(procedure)
             except StopIteration as done:

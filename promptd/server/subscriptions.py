@@ -23,7 +23,6 @@ from promptd.errors import InvalidParams, PromptdError, UnknownSubscription
 from promptd.protocol.methods import PromptParams, UnsubscribeParams
 from promptd.protocol.request import Request
 from promptd.server.peer import Peer
-from promptd.sources.worktree.files import Sweep
 
 MAX_SUBSCRIPTIONS_A_PEER = 256
 
@@ -43,10 +42,10 @@ class HeldSubscription:
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """One prompt that somebody subscribed to, and the facts it rests on: none while it is an error."""
+    """One prompt that somebody subscribed to, and the evidence it rests on: none while it is an error."""
 
     request: Request
-    facts: Evidence | None = None
+    evidence: Evidence | None = None
     held: dict[int, HeldSubscription] = field(default_factory=dict)
 
     @property
@@ -56,7 +55,7 @@ class Topic:
 
     def concerns(self, delta: Delta) -> bool:
         """True if a change may have made the prompt different."""
-        return self.facts is None or self.facts.is_touched_by(delta.affected)
+        return self.evidence is None or self.evidence.is_touched_by(delta.affected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Subscriptions:
         prompt = await self._assemble(request)
         self._check_room(peer)
         topic = self._topics.get(request) or Topic(request)
-        topic.facts = prompt.facts
+        topic.evidence = prompt.evidence
         made = HeldSubscription(next(self._ids), peer, topic, prompt.digest)
         if not peer.is_closed:
             self._topics[request] = topic
@@ -166,22 +165,22 @@ class Subscriptions:
         try:
             prompt = await self._assemble(topic.request)
         except PromptdError as error:
-            topic.facts = None
+            topic.evidence = None
             shown = {"type": error.type, "message": error.message}
             self._tell_all(topic, error.type, {"digest": None, "error": shown})
         except Exception as problem:  # the others are looked at all the same
-            topic.facts = None
+            topic.evidence = None
             self._report(problem, "subscribe")
         else:
-            topic.facts = prompt.facts
+            topic.evidence = prompt.evidence
             self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
 
     async def _assemble(self, request: Request) -> Prompt:
         workspace = self.workspace
-        sweep = Sweep(workspace.files)
-        prompt = workspace.current(request, sweep)
+        check = workspace.source.check()
+        prompt = workspace.current(request, check)
         if prompt is None:
-            prompt = await procedures.drive(workspace, procedures.assemble(workspace, request, sweep))
+            prompt = await procedures.drive(workspace, procedures.assemble(workspace, request, check))
         prompt.uses -= 1  # nobody asked for it
         return prompt
 

@@ -95,7 +95,7 @@ def test_problems_are_gathered_from_everyone_and_bounded(rooms: Daemon) -> None:
     failing = SnapshotStatistics(written=0, failed=1, last_error="disk full")
     rooms.snapshots.statistics = lambda: failing  # type: ignore[method-assign]
     rooms.upkeep.problems = lambda: ["use counts are not kept"]  # type: ignore[method-assign]
-    rooms.workspace.problems = tuple(f"{number}: cannot be listed" for number in range(100))
+    rooms.workspace.scanned.problems = tuple(f"{number}: cannot be listed" for number in range(100))
     found = problems_of(rooms)
     assert found[0] == "configuration not taken over"
     assert found[1] == "health.json is not written: disk full"

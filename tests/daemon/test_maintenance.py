@@ -20,7 +20,6 @@ from promptd.daemon.missed_events import MissedEvents
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Sweep
 from tests.conftest import Library, Until
 from tests.daemon.kept import keeper_of
 from tests.server.peers import Tasks
@@ -57,7 +56,7 @@ class Post:
 
     async def ask(self, *names: str) -> str:
         """Somebody's request."""
-        procedure = procedures.assemble(self.workspace, request_of(names), Sweep(self.workspace.files))
+        procedure = procedures.assemble(self.workspace, request_of(names), self.workspace.source.check())
         return (await procedures.drive(self.workspace, procedure)).text
 
     def warm_text(self) -> str | None:
@@ -144,7 +143,7 @@ async def test_of_very_many_prompts_the_most_recent_are_warmed(
     requests = [request_of(("commands/hello",), {"n": number}) for number in range(10)]
     for request in requests:
         await procedures.drive(
-            post.workspace, procedures.assemble(post.workspace, request, Sweep(post.workspace.files))
+            post.workspace, procedures.assemble(post.workspace, request, post.workspace.source.check())
         )
     await post.write("components/tone.md", "Be brief.\n")
     await post.upkeep.reconcile(post.workspace)
@@ -376,9 +375,10 @@ async def test_the_timer_keeps_counts_and_warms_the_hot_set(post: Post, until: U
     """At its interval: hot.json on disk, and hot texts in the cache."""
     await post.upkeep.restore()
     await post.ask("commands/hello")
-    post.workspace.texts.discard("components/tone.md")
+    tone = post.workspace.library.get("components/tone.md").digest
+    post.workspace.texts.discard(tone)
     post.tasks.spawn(post.upkeep.keep_every(0.01))
-    await until(lambda: "components/tone.md" in post.workspace.texts)
+    await until(lambda: tone in post.workspace.texts)
     await until((post.state / "hot.json").exists)
 
 

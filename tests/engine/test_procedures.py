@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from promptd.core.assembly.prompt import Prompt
-from promptd.core.syntax.component import Place
+from promptd.core.syntax.component import Place, Reading
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
 from promptd.errors import OutsideRoot, UnknownComponent, UnreadableComponent
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Files, Look, Sweep
+from promptd.sources.worktree.files import Worktree
 from tests.conftest import Library
 from tests.daemon.kept import keeper_of
 
@@ -33,7 +33,7 @@ def test_only_names_that_exist_are_offered_for_an_unknown_one(library: Library) 
     (root / "revue.md").unlink()
     with pytest.raises(UnknownComponent) as refused:
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("revieu",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("revieu",)), workspace.source.check())
         )
     assert refused.value.details["nearest"] == ["review.md", "reviewer.md"]
 
@@ -42,18 +42,18 @@ def test_a_closure_is_a_plan_without_a_prompt(library: Library) -> None:
     """What a name needs, its first text if asked for; names that mean nothing are errors."""
     workspace = keeper_of(library(FILES))
     found = procedures.run(
-        workspace, procedures.closure(workspace, "p", Sweep(workspace.files), with_text=True)
+        workspace, procedures.closure(workspace, "p", workspace.source.check(), with_text=True)
     )
     assert (found.plan.ids, found.text) == (("p.md",), FILES["p.md"])
     assert [member.id for member in found.plan.members] == ["p.md", "a.md", "raw.xml"]
-    assert procedures.run(workspace, procedures.closure(workspace, "p", Sweep(workspace.files))).text == ""
+    assert procedures.run(workspace, procedures.closure(workspace, "p", workspace.source.check())).text == ""
     for name, leaf in (("nothing", UnknownComponent), ("../p", OutsideRoot)):
         with pytest.raises(leaf):
-            procedures.run(workspace, procedures.closure(workspace, name, Sweep(workspace.files)))
+            procedures.run(workspace, procedures.closure(workspace, name, workspace.source.check()))
 
 
 def test_reconcile_adopts_what_only_directives_reach(library: Library) -> None:
-    """Files of other suffixes are read when someone pulls them in, level by level."""
+    """Worktree of other suffixes are read when someone pulls them in, level by level."""
     root = library(FILES | {"raw.xml": "<include>deep.xml</include>", "deep.xml": "deep", "unused.xml": "no"})
     workspace = keeper_of(root, is_filled=False)
     found = procedures.run(workspace, procedures.reconcile(workspace))
@@ -69,7 +69,7 @@ def test_reconcile_forgets_what_a_scan_would_not_know(library: Library) -> None:
     workspace = keeper_of(root)
     with pytest.raises(OutsideRoot):
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("away/bin/env",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("away/bin/env",)), workspace.source.check())
         )
     assert "away/bin/env" in workspace.library
     procedures.run(workspace, procedures.reconcile(workspace))
@@ -83,7 +83,7 @@ def test_reconcile_forgets_what_no_directive_leads_to_any_more(library: Library)
     assert workspace.library.graph.count_dependents("a.md") == 2
     library({"p.md": "<include>a.md</include>"})
     by_name = request_of(("raw.xml",))
-    procedures.run(workspace, procedures.assemble(workspace, by_name, Sweep(workspace.files)))
+    procedures.run(workspace, procedures.assemble(workspace, by_name, workspace.source.check()))
     procedures.run(workspace, procedures.reconcile(workspace))
     assert "raw.xml" in workspace.library
     workspace.prompts.discard(by_name)
@@ -100,7 +100,7 @@ def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> N
     (first / "d").symlink_to("d")  # a loop: nobody can say whether d/c.md is below it
     with pytest.raises(UnreadableComponent):
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), workspace.source.check())
         )
     (second / "d/c.md").write_text("<include>raw.xml</include>")
     (second / "raw.xml").write_text("<include>deep.xml</include>")
@@ -118,7 +118,7 @@ def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None
     for name in ("d/c", "d/c.md"):
         with pytest.raises(UnreadableComponent):
             procedures.run(
-                workspace, procedures.assemble(workspace, request_of((name,)), Sweep(workspace.files))
+                workspace, procedures.assemble(workspace, request_of((name,)), workspace.source.check())
             )
     library({"second/d/c.md": "<include>d/c</include>"})
     procedures.run(workspace, procedures.reconcile(workspace))
@@ -134,7 +134,7 @@ def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Libr
     (second / "d").symlink_to("d")
     with pytest.raises(UnreadableComponent):
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), workspace.source.check())
         )
     library({"first/d/c.md": "c"})
     procedures.run(workspace, procedures.reconcile(workspace))
@@ -142,7 +142,7 @@ def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Libr
     (first / "d/c.md").unlink()
     with pytest.raises(UnreadableComponent):
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), workspace.source.check())
         )
 
 
@@ -159,7 +159,8 @@ def test_follow_reads_what_a_watcher_points_at(library: Library) -> None:
     (root / "raw.xml").unlink()
     library({"new.md": "new", "note.log": "no", ".git/x.md": "no"})
     pointed = [str(root / name) for name in ("a.md", "raw.xml", "new.md", "note.log", ".git/x.md", "gone.md")]
-    found = procedures.run(workspace, procedures.follow(workspace, [*pointed, "/elsewhere/x.md"]))
+    places = [place for path in (*pointed, "/elsewhere/x.md") for place in workspace.source.places(path)]
+    found = procedures.run(workspace, procedures.follow(workspace, places))
     assert found.ids == {"a.md", "raw.xml", "new.md"}
     assert (found.added, found.changed, found.removed) == (1, 1, 1)
 
@@ -169,7 +170,8 @@ def test_a_place_in_two_roots_is_followed_in_both(library: Library) -> None:
     root = library({"sub/a.md": "one"})
     workspace = keeper_of(root, roots=[str(root), str(root / "sub")])
     (root / "sub" / "a.md").write_text("two")
-    found = procedures.run(workspace, procedures.follow(workspace, [str(root / "sub" / "a.md")]))
+    places = workspace.source.places(str(root / "sub" / "a.md"))
+    found = procedures.run(workspace, procedures.follow(workspace, places))
     assert found.ids == {"sub/a.md", "a.md"}
 
 
@@ -181,7 +183,7 @@ def test_an_older_reading_of_another_makes_no_answer_stale(library: Library) -> 
     workspace = keeper_of(root)
     place = Place(0, "a.md")
     late = [workspace.loader.read(place)]  # by a thread that comes in when all others have read on
-    procedure = procedures.assemble(workspace, request_of(("p",)), Sweep(workspace.files))
+    procedure = procedures.assemble(workspace, request_of(("p",)), workspace.source.check())
     (root / "a.md").write_text("a1\n")
     outcome: Any = None
     for number in itertools.count(2):
@@ -219,9 +221,9 @@ async def test_drive_does_what_run_does(library: Library) -> None:
     """The same procedure in a thread and on the loop gives the same prompt; blocking the loop would fail."""
     root = library(FILES)
     one, other = await asyncio.to_thread(keeper_of, root), await asyncio.to_thread(keeper_of, root)
-    driven = await procedures.drive(one, procedures.assemble(one, P, Sweep(one.files)))
+    driven = await procedures.drive(one, procedures.assemble(one, P, one.source.check()))
     ran = await asyncio.to_thread(
-        lambda: procedures.run(other, procedures.assemble(other, P, Sweep(other.files)))
+        lambda: procedures.run(other, procedures.assemble(other, P, other.source.check()))
     )
     assert (driven.text, driven.etag, driven.manifest) == (ran.text, ran.etag, ran.manifest)
     found = await procedures.drive(one, procedures.reconcile(one))
@@ -233,26 +235,26 @@ async def test_young_and_changed_files_are_never_read_on_the_loop(library: Libra
     workspace = await asyncio.to_thread(keeper_of, library(FILES))
     for text in ("a\n", "b\n", "b\n"):
         library({"a.md": text})
-        sweep = Sweep(workspace.files)
+        sweep = workspace.source.check()
         prompt = workspace.current(P, sweep) or await procedures.drive(
             workspace, procedures.assemble(workspace, P, sweep)
         )
         assert prompt.text.startswith(text)
 
 
-class GatedFiles(Files):
+class GatedFiles(Worktree):
     """A fake door that lets looks through when the test says so, as a hanging network mount would."""
 
-    def __init__(self, real: Files) -> None:
+    def __init__(self, real: Worktree) -> None:
         super().__init__(real.roots, real.names)
         self.gate = threading.Event()
         self.waiting = threading.Event()
 
-    def look(self, place: Place, *, was_filled: bool = False) -> Look:
+    def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         """Wait at the gate, then read."""
         self.waiting.set()
         assert self.gate.wait(10)
-        return super().look(place, was_filled=was_filled)
+        return super().read(place, was_filled=was_filled)
 
 
 async def test_others_are_answered_while_one_waits_for_a_file(
@@ -261,17 +263,17 @@ async def test_others_are_answered_while_one_waits_for_a_file(
     """A read that hangs holds up its own request and nobody else's."""
     workspace = await asyncio.to_thread(keeper_of, library(FILES | {"q.md": "q\n"}))
     quick = request_of(("q",))
-    await procedures.drive(workspace, procedures.assemble(workspace, quick, Sweep(workspace.files)))
-    gated = GatedFiles(workspace.files)
-    workspace.loader.files = gated
+    await procedures.drive(workspace, procedures.assemble(workspace, quick, workspace.source.check()))
+    gated = GatedFiles(workspace.source)
+    workspace.loader._source = gated
     library({"a.md": "changed\n"})
     slow = asyncio.create_task(
-        procedures.drive(workspace, procedures.assemble(workspace, P, Sweep(workspace.files)))
+        procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     )
     await until(gated.waiting.is_set)
     for _ in range(5):
         answered = await procedures.drive(
-            workspace, procedures.assemble(workspace, quick, Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, quick, workspace.source.check())
         )
         assert answered.text == "q\n"
     assert not slow.done()
@@ -282,15 +284,16 @@ async def test_others_are_answered_while_one_waits_for_a_file(
 async def test_slow_sweeps_are_commands(library: Library) -> None:
     """Where a stat takes long, paths are swept by whoever drives; the loop only compares."""
     workspace = await asyncio.to_thread(keeper_of, library(FILES))
-    await procedures.drive(workspace, procedures.assemble(workspace, P, Sweep(workspace.files)))
-    workspace.files.stat_s = 1.0
-    sweep = Sweep(workspace.files)
+    await procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))
+    workspace.source.stat_s = 1.0
+    sweep = workspace.source.check()
     assert workspace.current(P, sweep) is None
     assert sweep.seen == {}
     first = next(procedures.assemble(workspace, P, sweep))
-    assert isinstance(first, procedures.StatAndRead)
-    assert len(first.paths) >= 3
-    prompt = await procedures.drive(workspace, procedures.assemble(workspace, P, Sweep(workspace.files)))
+    assert isinstance(first, procedures.Compute)
+    first.run()
+    assert len(sweep.seen) >= 3
+    prompt = await procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     assert isinstance(prompt, Prompt)
 
 
@@ -314,7 +317,7 @@ async def test_a_reconcile_may_be_shared(library: Library) -> None:
 async def test_a_started_flow_goes_on_from_its_command(library: Library) -> None:
     """The handler takes the first step itself and hands the rest over."""
     workspace = await asyncio.to_thread(lambda: keeper_of(library(FILES), is_filled=False))
-    procedure = procedures.assemble(workspace, P, Sweep(workspace.files))
+    procedure = procedures.assemble(workspace, P, workspace.source.check())
     command = next(procedure)
     assert (await procedures.drive(workspace, procedure, command)).text == "a 1\n<x/>\n"
 
@@ -322,7 +325,7 @@ async def test_a_started_flow_goes_on_from_its_command(library: Library) -> None
 def test_tokens_are_counted_where_texts_are_read(library: Library) -> None:
     """What was read for a prompt is counted in the reading thread; the decision only adds up."""
     workspace = keeper_of(library(FILES), is_filled=False)
-    asked = commands_of(workspace, procedures.assemble(workspace, P, Sweep(workspace.files)))
+    asked = commands_of(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     reads = [command for command in asked if isinstance(command, procedures.Read)]
     assert reads
     assert all(command.is_wanted for command in reads)

@@ -15,7 +15,6 @@ from promptd.config.schema import WatchConfig
 from promptd.daemon.maintenance import Upkeep
 from promptd.engine import procedures
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Sweep
 from promptd.watch.watcher import WatcherStatistics
 from tests.daemon.kept import keeper_of
 
@@ -59,7 +58,7 @@ class House:
 
     async def ask(self) -> str:
         """The answer to a request of this moment."""
-        procedure = procedures.assemble(self.workspace, HELLO, Sweep(self.workspace.files))
+        procedure = procedures.assemble(self.workspace, HELLO, self.workspace.source.check())
         return (await procedures.drive(self.workspace, procedure)).text
 
     async def rest(self) -> None:

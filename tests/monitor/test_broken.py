@@ -17,7 +17,7 @@ import pytest
 from promptd import config
 from promptd.config import Config
 from promptd.core.optimise.data import shipped_phrases
-from promptd.core.syntax.component import Place
+from promptd.core.syntax.component import Place, Reading
 from promptd.daemon import lifecycle as daemon
 from promptd.daemon.control import histograms_of, sources_of
 from promptd.daemon.lifecycle import Daemon
@@ -25,7 +25,7 @@ from promptd.engine import tokenizer
 from promptd.monitor.alerts import AlertEvent
 from promptd.monitor.sampler import Sampler, read_own_process
 from promptd.server import dispatch as handler
-from promptd.sources.worktree.files import Files, Look
+from promptd.sources.worktree.files import Worktree
 from promptd.support import log
 from tests.conftest import Library
 from tests.freshness import make_files_look_old
@@ -144,14 +144,14 @@ class SlowDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
         self.now_s = time.perf_counter()
-        look = Files.look
+        look = Worktree.read
 
-        def slow(files: Files, place: Place, *, was_filled: bool = False) -> Look:
+        def slow(files: Worktree, place: Place, *, was_filled: bool = False) -> Reading:
             self.now_s += self.seconds
             found = look(files, place, was_filled=was_filled)
             return dataclasses.replace(found, seconds=found.seconds + self.seconds)
 
-        monkeypatch.setattr(Files, "look", slow)
+        monkeypatch.setattr(Worktree, "read", slow)
         monkeypatch.setattr(handler, "time", SimpleNamespace(perf_counter=lambda: self.now_s))
 
 

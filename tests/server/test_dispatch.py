@@ -23,7 +23,7 @@ from promptd.protocol.calls import Call
 from promptd.protocol.request import Request
 from promptd.server import dispatch as module
 from promptd.server.dispatch import MAX_RECOGNISED_BYTES, UNKNOWN, Dispatcher
-from promptd.sources.worktree.files import Files, Sweep
+from promptd.sources.worktree.sweep import Sweep
 from promptd.support import log
 from tests.conftest import Library, Until
 from tests.daemon.kept import keeper_of
@@ -129,11 +129,11 @@ async def test_a_turn_shares_one_sweep(aged: Workspace, monkeypatch: pytest.Monk
     await table.ask(call_of("assemble", name="commands/hello"))
     sweeps: list[Sweep] = []
 
-    def counted(files: Files) -> Sweep:
-        sweeps.append(Sweep(files))
+    def counted() -> Sweep:
+        sweeps.append(Sweep(aged.source))
         return sweeps[-1]
 
-    monkeypatch.setattr(module, "Sweep", counted)
+    monkeypatch.setattr(aged.source, "check", counted)
     table.turn(*(call_of("assemble", identity, name="commands/hello") for identity in range(20)))
     assert len(table.peer.answers) == 20
     assert len(sweeps) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptd.core.library.resolve import NamingRules
-from promptd.sources.worktree.files import Files
+from promptd.sources.worktree.files import Worktree
 from promptd.watch.health_checks import (
     PATIENCE_S,
     PULSE_S,
@@ -46,7 +46,7 @@ class Post:
         self.pulse.path = ""  # so that what is watched is directories only
         self.surveys: list[str | None] = []
         self.on_survey: Callable[[int], None] = lambda _: None
-        self.files = Files([str(root)], NamingRules((".md",)))
+        self.files = Worktree([str(root)], NamingRules((".md",)))
         self.lookout = self._lookout()
 
     def _lookout(self) -> WatchThread:

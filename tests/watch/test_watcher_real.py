@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from promptd.core.library.resolve import NamingRules
-from promptd.sources.worktree.files import Files
+from promptd.sources.worktree.files import Worktree
 from promptd.watch.debounce import Batch
 from promptd.watch.inotify import Inotify
 from promptd.watch.watch_thread import Ports
@@ -39,9 +39,11 @@ def is_ignored(path: str) -> bool:
     return name in IGNORED or name.endswith(("~", ".tmp")) or name.startswith("..")
 
 
-def door_to(*roots: Path) -> Files:
+def door_to(*roots: Path) -> Worktree:
     """The files door, which lists the directories."""
-    return Files([str(root) for root in roots], NamingRules((".md",), {}, (*IGNORED, "*~", "*.tmp", "..*")))
+    return Worktree(
+        [str(root) for root in roots], NamingRules((".md",), {}, (*IGNORED, "*~", "*.tmp", "..*"))
+    )
 
 
 @asynccontextmanager

@@ -61,7 +61,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 
 def shelves_of(workspace: Workspace) -> list[Shelf]:
     """Where the files of a workspace are from."""
-    return list(map(Shelf, workspace.files.roots, workspace.loader.dialects))
+    return list(map(Shelf, workspace.source.roots, workspace.loader.dialects))
 
 
 _encode = msgspec.msgpack.encode

@@ -5,7 +5,7 @@ import pytest
 from promptd.core.library.library import Library
 from promptd.core.library.plan import plan
 from promptd.core.library.resolve import NamingRules
-from promptd.core.syntax.component import Place, Reading, Signature
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.errors import (
     AmbiguousName,
@@ -69,7 +69,9 @@ def test_a_name_without_suffix_rests_on_its_rivals_being_absent() -> None:
 def test_a_plan_rests_on_earlier_roots_too() -> None:
     """A file of the same id in an earlier root would take a member's place."""
     library = Library(NamingRules((".md",)), roots=2)
-    library.apply([Reading(Place(1, "a.md"), Signature(1, 1, 1, 1, 1), 0, "1", "x", parse("x", DIALECTS))])
+    library.apply(
+        [Reading(Place(1, "a.md"), FileSignature(1, 1, 1, 1, 1), 0, "1", "x", parse("x", DIALECTS))]
+    )
     assert plan(library, ["a.md"]).absent == (Place(0, "a.md"),)
 
 

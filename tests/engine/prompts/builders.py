@@ -49,8 +49,9 @@ class Kitchen:
             found = self.shelf.plan(*names)
             assert found.refusal is None
             skeleton = expand(found, self.shelf.texts, self.rules, self.optimiser.segments.count)
-            facts = Evidence((), (), (), frozenset())
-            self.outlines[names] = CompiledPrompt(skeleton, facts, names[0], {}, found.members)
+            self.outlines[names] = CompiledPrompt(
+                skeleton, Evidence((), frozenset()), names[0], {}, found.members
+            )
         return self.outlines[names]
 
     def cook(
