@@ -142,7 +142,7 @@ async def stall_by_directories(root: str) -> None:
             otherwise_ms = await longest_stall_ms(lambda: asyncio.sleep(1.0))
             notifiers = watcher.statistics().notifiers
             print(
-                f"{count:5} directories, {notifiers} pieces: longest stall {stall_ms:.1f} ms in 40 changes,"
+                f"{count:5} directories, {notifiers} groups: longest stall {stall_ms:.1f} ms in 40 changes,"
                 f" {otherwise_ms:.1f} ms without any"
             )
 

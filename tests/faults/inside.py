@@ -16,7 +16,7 @@ from typing import Any
 
 from watchfiles._rust_notify import RustNotify
 
-from promptd.watch import health_checks as rounds
+from promptd.watch import health_checks
 from promptd.watch.inotify import instances
 from tests.faults.house import (
     House,
@@ -213,7 +213,7 @@ SCENES: dict[str, Callable[[Path], Awaitable[Story]]] = {
 
 def main() -> None:
     """Play one scene."""
-    rounds.RETRY_S = 0.3
+    health_checks.RETRY_S = 0.3
     story = asyncio.run(SCENES[sys.argv[1]](Path(sys.argv[2])))  # type: ignore[arg-type]
     print(json.dumps(story))  # noqa: T201 - its answer
 

@@ -74,7 +74,7 @@ async def test_ours_an_unreadable_directory(as_nobody: AsNobody, monkeypatch: py
         with as_nobody:
             return Inotify(paths)
 
-    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "make_world", partial(Ports, make=make))
+    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "make_ports", partial(Ports, make=make))
     async with a_house(root) as house:
         for name in names:
             if name != secret.name:

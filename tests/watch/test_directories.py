@@ -1,4 +1,4 @@
-"""Files.directories: what the watcher is told to watch, and where it really is."""
+"""Files.directories: the directories the watcher has to watch, and their real paths."""
 
 from pathlib import Path
 
