@@ -62,8 +62,8 @@ class FakeNotifier:
 class FakeNotifiers:
     """A factory of notifiers that remembers them all.
 
-    `refusals` are raised first, one a call; `forbidden` are directories that may not be watched; `most` is how many
-    directories may be watched at a time, by all notifiers that are not closed.
+    `refusals` are raised first, one per call; `forbidden` is a directory that may not be watched; `most` is
+    how many directories may be watched at a time, by all notifiers that are not closed.
     """
 
     def __init__(self, *refusals: Exception, most: int | None = None, forbidden: str = "") -> None:

@@ -1,8 +1,8 @@
-"""The watcher against the real watchfiles and a real file system: each fault of file events, recovered from or reported.
+"""The watcher over real watchfiles and a real file system: each fault of file events, handled or reported.
 
 Nothing sleeps: a test changes something and takes batches until one covers the path, or fails at the
-deadline. Where plain watchfiles would report nothing, the first change is not enough as proof: a second one after it
-shows that the new places are watched.
+deadline. Where plain watchfiles would report nothing, the first change does not prove enough: a second one
+after it shows that the new paths are watched.
 """
 
 import asyncio
