@@ -61,7 +61,7 @@ def make_library(root: str) -> None:
         Path(f"{root}/{number}/part.md").write_text(f"Part {number}.\n" + "Be kind to strangers.\n" * 40)
 
 
-def keeper_of(root: str) -> Workspace:
+def workspace_of(root: str) -> Workspace:
     """The library, read, with a real vocabulary."""
     settings = config.load(None, {}, {"roots": [root]})
     workspace = open_worktree(
@@ -75,7 +75,7 @@ def keeper_of(root: str) -> Workspace:
 async def edit_to_warm(root: str) -> None:
     """One edit at a time, with uneven pauses: time until the prompt is assembled anew, with nobody asking."""
     make_library(root)
-    workspace, tasks = keeper_of(root), set[asyncio.Task[None]]()
+    workspace, tasks = workspace_of(root), set[asyncio.Task[None]]()
     request = request_of(("prompt",))
     for step_ms, settle_ms in TIMINGS:
         upkeep = Upkeep(workspace, None, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0])
@@ -145,7 +145,7 @@ async def stall_by_directories(root: str) -> None:
             otherwise_ms = await longest_stall_ms(lambda: asyncio.sleep(1.0))
             notifiers = watcher.statistics().notifiers
             print(
-                f"{count:5} directories, {notifiers} pieces: longest stall {stall_ms:.1f} ms in 40 changes,"
+                f"{count:5} directories, {notifiers} groups: longest stall {stall_ms:.1f} ms in 40 changes,"
                 f" {otherwise_ms:.1f} ms without any"
             )
 

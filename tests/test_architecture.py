@@ -1,7 +1,7 @@
-"""The rules of the house held by machine: downward imports, a pure engine, one door for each library.
+"""The rules of the architecture as tests: downward imports, a pure core, one module per third-party library.
 
 The import rules themselves are written in pyproject.toml and are checked here as well as by `make check`,
-so that a test run alone cannot pass with a broken house.
+so that a test run alone cannot pass with a broken rule.
 """
 
 import ast
@@ -85,7 +85,7 @@ def test_every_file_opens_with_an_essay() -> None:
 
 
 def test_files_and_functions_stay_small() -> None:
-    """STYLE.md, habit 2: files below 400 lines, functions at a median of 7 lines and nine in ten below 22."""
+    """Files below 400 lines, functions at a median of 7 code lines and nine in ten below 22."""
     assert [str(path) for path in MODULES if len(path.read_text().splitlines()) > 400] == []
     sizes = sorted(size for path in MODULES for size in function_sizes(path))
     assert statistics.median(sizes) <= 7

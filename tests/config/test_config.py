@@ -35,7 +35,7 @@ def refused(tmp_path: Path) -> Any:
 
 
 def test_everything_works_without_a_file() -> None:
-    """No file, no environment, no flags: the defaults of DESIGN §6."""
+    """No file, no environment, no flags: the documented defaults."""
     loaded = config.load(None, {})
     assert loaded == Config()
     assert (loaded.serve.max_request_bytes, loaded.serve.max_reply_bytes) == (1_048_576, 16_777_216)
@@ -239,7 +239,7 @@ def test_an_alias_to_a_sibling_of_a_root_is_refused() -> None:
 # -- where things are -----------------------------------------------------------------------------
 
 
-def test_the_socket_is_discovered_in_the_order_of_the_design() -> None:
+def test_the_socket_is_discovered_in_the_documented_order() -> None:
     """Flag, $PROMPTD_SOCKET, the file, the user's runtime directory, the system's."""
     environment = {"PROMPTD_SOCKET": "/env.sock", "XDG_RUNTIME_DIR": "/run/user/7"}
     flagged = config.load(None, environment, {"serve.socket": "/flag.sock"})

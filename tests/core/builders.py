@@ -57,7 +57,7 @@ class Assembled:
         return [warning.kind for warning in self.warnings]
 
 
-class Shelf:
+class MemoryLibrary:
     """Files of one root by id; a file given as an error is one that cannot be used."""
 
     def __init__(
@@ -106,4 +106,4 @@ class Shelf:
 
 def text_of(files: Mapping[str, str], name: str = "a.md", rules: Rules | None = None) -> str:
     """The text of one prompt of these files."""
-    return Shelf(files).assemble(name, rules=rules).text
+    return MemoryLibrary(files).assemble(name, rules=rules).text

@@ -21,7 +21,7 @@ from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
 from promptd.protocol.request import request_of
 from tests.conftest import Library, Until
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 from tests.server.peers import Tasks
 
 FILES = {
@@ -74,7 +74,7 @@ class Post:
 async def post(library: Library) -> AsyncIterator[Post]:
     """Upkeep over a small library that has been read."""
     root = await asyncio.to_thread(library, FILES)
-    made = Post(root, await asyncio.to_thread(keeper_of, root))
+    made = Post(root, await asyncio.to_thread(workspace_of, root))
     await asyncio.to_thread(made.state.mkdir)
     yield made
     for task in made.tasks.all:
@@ -307,7 +307,7 @@ async def test_those_who_reconcile_at_the_same_time_share_a_scan(post: Post, sai
 
 async def test_a_request_of_a_former_keeper_reconciles_that_one(post: Post) -> None:
     """After a reload, calls under way still go by the library they began with."""
-    former, workspace = post.workspace, await asyncio.to_thread(keeper_of, post.root)
+    former, workspace = post.workspace, await asyncio.to_thread(workspace_of, post.root)
     await post.upkeep.take_over(workspace)
     await post.write("new.md", "New.\n")
     await post.upkeep.reconcile(former)
@@ -339,7 +339,7 @@ async def test_the_timer_reconciles_and_survives(
 async def test_another_keeper_is_warmed_with_what_was_held(post: Post) -> None:
     """After a reload the prompts that were ready are ready again, and changes during it are found."""
     await post.ask("commands/hello")
-    workspace = await asyncio.to_thread(keeper_of, post.root)
+    workspace = await asyncio.to_thread(workspace_of, post.root)
     await post.write("components/tone.md", "Be brief.\n")
     await post.upkeep.take_over(workspace)
     await post.tasks.done()
@@ -357,7 +357,7 @@ async def test_use_counts_are_kept_and_taken_back(post: Post) -> None:
     await post.write("commands/hello.md", "Hello again.\n")
     await post.upkeep.reconcile(post.workspace)
     await post.upkeep.keep()
-    again = Post(post.root, await asyncio.to_thread(keeper_of, post.root))
+    again = Post(post.root, await asyncio.to_thread(workspace_of, post.root))
     await again.upkeep.restore()
     assert set(again.workspace.hot.weights(0.0)) == {"commands/hello.md", "components/tone.md"}
     again.workspace.close()
@@ -428,7 +428,7 @@ async def test_the_index_is_not_written_all_the_time(post: Post) -> None:
 
 async def test_a_library_that_is_not_known_yet_is_not_indexed(post: Post) -> None:
     """A daemon that ends during its start leaves the index of the last one."""
-    workspace = await asyncio.to_thread(keeper_of, post.root, is_filled=False)
+    workspace = await asyncio.to_thread(workspace_of, post.root, is_filled=False)
     upkeep = Upkeep(workspace, post.state, post.tasks.spawn)
     await upkeep.keep(is_last=True)
     assert not await asyncio.to_thread((post.state / "index.bin").exists)

@@ -16,7 +16,7 @@ from promptd.errors import OutsideRoot, UnknownComponent, UnreadableComponent
 from promptd.protocol.request import request_of
 from promptd.sources.worktree.files import Worktree
 from tests.conftest import Library
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 
 FILES = {
     "p.md": "<include>a.md</include>\n<include>raw.xml</include>\n",
@@ -29,7 +29,7 @@ P = request_of(("p",), {"x": "1"})
 def test_only_names_that_exist_are_offered_for_an_unknown_one(library: Library) -> None:
     """A neighbour that was deleted a moment ago is not among them, whoever has heard of it."""
     root = library({"review.md": "1", "revue.md": "2", "reviewer.md": "3"})
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     (root / "revue.md").unlink()
     with pytest.raises(UnknownComponent) as refused:
         procedures.run(
@@ -40,7 +40,7 @@ def test_only_names_that_exist_are_offered_for_an_unknown_one(library: Library) 
 
 def test_a_closure_is_a_plan_without_a_prompt(library: Library) -> None:
     """What a name needs, its first text if asked for; names that mean nothing are errors."""
-    workspace = keeper_of(library(FILES))
+    workspace = workspace_of(library(FILES))
     found = procedures.run(
         workspace, procedures.closure(workspace, "p", workspace.source.check(), with_text=True)
     )
@@ -53,9 +53,9 @@ def test_a_closure_is_a_plan_without_a_prompt(library: Library) -> None:
 
 
 def test_reconcile_adopts_what_only_directives_reach(library: Library) -> None:
-    """Worktree of other suffixes are read when someone pulls them in, level by level."""
+    """Files of other suffixes are read when someone pulls them in, level by level."""
     root = library(FILES | {"raw.xml": "<include>deep.xml</include>", "deep.xml": "deep", "unused.xml": "no"})
-    workspace = keeper_of(root, is_filled=False)
+    workspace = workspace_of(root, is_filled=False)
     found = procedures.run(workspace, procedures.reconcile(workspace))
     assert found.ids == {"p.md", "a.md", "raw.xml", "deep.xml"}
     assert (found.added, found.changed, found.removed) == (4, 0, 0)
@@ -66,7 +66,7 @@ def test_reconcile_forgets_what_a_scan_would_not_know(library: Library) -> None:
     """Asked for by name below a link that leads out: an error then, and no part of the library after."""
     root = library(FILES)
     (root / "away").symlink_to("/usr")
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     with pytest.raises(OutsideRoot):
         procedures.run(
             workspace, procedures.assemble(workspace, request_of(("away/bin/env",)), workspace.source.check())
@@ -79,7 +79,7 @@ def test_reconcile_forgets_what_a_scan_would_not_know(library: Library) -> None:
 
 def test_reconcile_forgets_what_no_directive_leads_to_any_more(library: Library) -> None:
     """Adopted for a directive that is gone: neither the file nor its edges stay, unless it is asked for."""
-    workspace = keeper_of(library(FILES | {"raw.xml": "<include>a.md</include>"}))
+    workspace = workspace_of(library(FILES | {"raw.xml": "<include>a.md</include>"}))
     assert workspace.library.graph.count_dependents("a.md") == 2
     library({"p.md": "<include>a.md</include>"})
     by_name = request_of(("raw.xml",))
@@ -96,7 +96,7 @@ def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> N
     """One reconcile is enough to know what it leads to, as it is for one who starts from nothing."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/d/c.md": "c"}) / "second"
     roots = [str(first), str(second)]
-    workspace = keeper_of(first, roots=roots)
+    workspace = workspace_of(first, roots=roots)
     (first / "d").symlink_to("d")  # a loop: nobody can say whether d/c.md is below it
     with pytest.raises(UnreadableComponent):
         procedures.run(
@@ -106,14 +106,14 @@ def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> N
     (second / "raw.xml").write_text("<include>deep.xml</include>")
     (second / "deep.xml").write_text("deep")
     procedures.run(workspace, procedures.reconcile(workspace))
-    assert held(workspace) == held(keeper_of(first, roots=roots))
+    assert held(workspace) == held(workspace_of(first, roots=roots))
 
 
 def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None:
     """Unusable and wanted by nobody it goes; the file that comes forward includes it, so it stays."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
     roots = [str(first), str(second)]
-    workspace = keeper_of(first, roots=roots)
+    workspace = workspace_of(first, roots=roots)
     (first / "d").symlink_to("d")
     for name in ("d/c", "d/c.md"):
         with pytest.raises(UnreadableComponent):
@@ -123,14 +123,14 @@ def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None
     library({"second/d/c.md": "<include>d/c</include>"})
     procedures.run(workspace, procedures.reconcile(workspace))
     assert "d/c" in workspace.library
-    assert held(workspace) == held(keeper_of(first, roots=roots))
+    assert held(workspace) == held(workspace_of(first, roots=roots))
 
 
 def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Library) -> None:
     """Asked for below a loop in the second root, then there in the first: only the first is held."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
     roots = [str(first), str(second)]
-    workspace = keeper_of(first, roots=roots)
+    workspace = workspace_of(first, roots=roots)
     (second / "d").symlink_to("d")
     with pytest.raises(UnreadableComponent):
         procedures.run(
@@ -138,7 +138,7 @@ def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Libr
         )
     library({"first/d/c.md": "c"})
     procedures.run(workspace, procedures.reconcile(workspace))
-    assert held(workspace) == held(keeper_of(first, roots=roots))
+    assert held(workspace) == held(workspace_of(first, roots=roots))
     (first / "d/c.md").unlink()
     with pytest.raises(UnreadableComponent):
         procedures.run(
@@ -154,7 +154,7 @@ def held(workspace: Workspace) -> set[Place]:
 def test_follow_reads_what_a_watcher_points_at(library: Library) -> None:
     """Known, wanted or new components; other files, other places and deletions cost nothing or are seen."""
     root = library(FILES)
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     (root / "a.md").write_text("changed\n")
     (root / "raw.xml").unlink()
     library({"new.md": "new", "note.log": "no", ".git/x.md": "no"})
@@ -168,7 +168,7 @@ def test_follow_reads_what_a_watcher_points_at(library: Library) -> None:
 def test_a_place_in_two_roots_is_followed_in_both(library: Library) -> None:
     """One root may lie below another: the same file is two components, and both change."""
     root = library({"sub/a.md": "one"})
-    workspace = keeper_of(root, roots=[str(root), str(root / "sub")])
+    workspace = workspace_of(root, roots=[str(root), str(root / "sub")])
     (root / "sub" / "a.md").write_text("two")
     places = workspace.source.places(str(root / "sub" / "a.md"))
     found = procedures.run(workspace, procedures.follow(workspace, places))
@@ -180,7 +180,7 @@ def test_an_older_reading_of_another_makes_no_answer_stale(library: Library) -> 
     root = library(
         {"p.md": "<include>a.md</include>\n<include>b.md</include>\n", "a.md": "a0\n", "b.md": "b\n"}
     )
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     place = Place(0, "a.md")
     late = [workspace.loader.read(place)]  # by a thread that comes in when all others have read on
     procedure = procedures.assemble(workspace, request_of(("p",)), workspace.source.check())
@@ -220,7 +220,7 @@ def commands_of(workspace: Workspace, procedure: Any) -> list[procedures.Effect]
 async def test_drive_does_what_run_does(library: Library) -> None:
     """The same procedure in a thread and on the loop gives the same prompt; blocking the loop would fail."""
     root = library(FILES)
-    one, other = await asyncio.to_thread(keeper_of, root), await asyncio.to_thread(keeper_of, root)
+    one, other = await asyncio.to_thread(workspace_of, root), await asyncio.to_thread(workspace_of, root)
     driven = await procedures.drive(one, procedures.assemble(one, P, one.source.check()))
     ran = await asyncio.to_thread(
         lambda: procedures.run(other, procedures.assemble(other, P, other.source.check()))
@@ -232,7 +232,7 @@ async def test_drive_does_what_run_does(library: Library) -> None:
 
 async def test_young_and_changed_files_are_never_read_on_the_loop(library: Library) -> None:
     """Racily clean ones are read again on each use, in a thread; blockbuster would catch a read here."""
-    workspace = await asyncio.to_thread(keeper_of, library(FILES))
+    workspace = await asyncio.to_thread(workspace_of, library(FILES))
     for text in ("a\n", "b\n", "b\n"):
         library({"a.md": text})
         sweep = workspace.source.check()
@@ -261,7 +261,7 @@ async def test_others_are_answered_while_one_waits_for_a_file(
     library: Library, until: Callable[[Callable[[], object]], Any]
 ) -> None:
     """A read that hangs holds up its own request and nobody else's."""
-    workspace = await asyncio.to_thread(keeper_of, library(FILES | {"q.md": "q\n"}))
+    workspace = await asyncio.to_thread(workspace_of, library(FILES | {"q.md": "q\n"}))
     quick = request_of(("q",))
     await procedures.drive(workspace, procedures.assemble(workspace, quick, workspace.source.check()))
     gated = GatedFiles(workspace.source)
@@ -283,7 +283,7 @@ async def test_others_are_answered_while_one_waits_for_a_file(
 
 async def test_slow_sweeps_are_commands(library: Library) -> None:
     """Where a stat takes long, paths are swept by whoever drives; the loop only compares."""
-    workspace = await asyncio.to_thread(keeper_of, library(FILES))
+    workspace = await asyncio.to_thread(workspace_of, library(FILES))
     await procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     workspace.source.stat_s = 1.0
     sweep = workspace.source.check()
@@ -299,7 +299,7 @@ async def test_slow_sweeps_are_commands(library: Library) -> None:
 
 async def test_a_reconcile_may_be_shared(library: Library) -> None:
     """Whoever drives may do it once for several that asked; without that each procedure has its own."""
-    workspace = await asyncio.to_thread(keeper_of, library(FILES))
+    workspace = await asyncio.to_thread(workspace_of, library(FILES))
     shared = procedures.Reconciled(7, 0, 0, 1)
 
     async def reconciled(of: Workspace) -> procedures.Reconciled:
@@ -316,7 +316,7 @@ async def test_a_reconcile_may_be_shared(library: Library) -> None:
 
 async def test_a_started_flow_goes_on_from_its_command(library: Library) -> None:
     """The handler takes the first step itself and hands the rest over."""
-    workspace = await asyncio.to_thread(lambda: keeper_of(library(FILES), is_filled=False))
+    workspace = await asyncio.to_thread(lambda: workspace_of(library(FILES), is_filled=False))
     procedure = procedures.assemble(workspace, P, workspace.source.check())
     command = next(procedure)
     assert (await procedures.drive(workspace, procedure, command)).text == "a 1\n<x/>\n"
@@ -324,12 +324,12 @@ async def test_a_started_flow_goes_on_from_its_command(library: Library) -> None
 
 def test_tokens_are_counted_where_texts_are_read(library: Library) -> None:
     """What was read for a prompt is counted in the reading thread; the decision only adds up."""
-    workspace = keeper_of(library(FILES), is_filled=False)
+    workspace = workspace_of(library(FILES), is_filled=False)
     asked = commands_of(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     reads = [command for command in asked if isinstance(command, procedures.Read)]
     assert reads
     assert all(command.is_wanted for command in reads)
-    scanned = keeper_of(library(FILES), is_filled=False)
+    scanned = workspace_of(library(FILES), is_filled=False)
     assert not any(
         getattr(one, "is_wanted", False) for one in commands_of(scanned, procedures.reconcile(scanned))
     )

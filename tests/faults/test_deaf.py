@@ -1,23 +1,23 @@
-"""Notifiers that say nothing although they should: found by the pulse, or by a change that made no event."""
+"""Notifiers that fail silently: found by the heartbeat, or by a change that made no event."""
 
 from pathlib import Path
 
 import pytest
 
 from promptd.config.schema import WatchConfig
-from promptd.watch import health_checks as rounds
+from promptd.watch import health_checks
 from promptd.watch.inotify import HANDLE, Inotify
-from tests.faults.house import a_house, shows
+from tests.faults.running import running, shows
 
 RECONCILING = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=0.3)
-haul = Inotify.haul
+drain = Inotify.drain
 
 
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> list[Inotify]:
     """The notifiers in this list hear nothing at all."""
     found: list[Inotify] = []
-    monkeypatch.setattr(Inotify, "haul", lambda self: set() if self in found else haul(self))
+    monkeypatch.setattr(Inotify, "drain", lambda self: set() if self in found else drain(self))
     return found
 
 
@@ -39,29 +39,29 @@ async def test_a_notifier_that_does_not_hear_the_pulse_is_replaced(
     root: Path, deaf: list[Inotify], notifiers: list[Inotify], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing has changed and nobody has asked: the probe alone finds it, twice over."""
-    monkeypatch.setattr(rounds, "PULSE_S", 0.3)
-    monkeypatch.setattr(rounds, "PATIENCE_S", 0.3)
-    async with a_house(root) as house:
+    monkeypatch.setattr(health_checks, "HEARTBEAT_S", 0.3)
+    monkeypatch.setattr(health_checks, "GRACE_S", 0.3)
+    async with running(root) as service:
         for number in (1, 2):
             deaf.append(notifiers[-1])
-            await house.until(lambda number=number: house.watcher.watcher_restarts_total == number)
-            assert "pulse" in house.watcher.last_error
-            await house.until(lambda: house.watcher.mode == "inotify")
-            await shows(house, (root / "part.md").write_text)
-        assert house.missed == 0
+            await service.until(lambda number=number: service.watcher.watcher_restarts_total == number)
+            assert "heartbeat" in service.watcher.last_error
+            await service.until(lambda: service.watcher.mode == "inotify")
+            await shows(service, (root / "part.md").write_text)
+        assert service.missed == 0
 
 
 async def test_those_who_hear_the_pulse_live_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dozens of probes cost no restart, no batch, and no file anywhere in the library."""
-    monkeypatch.setattr(rounds, "PULSE_S", 0.02)
-    monkeypatch.setattr(rounds, "ROUND_S", 0.01)
-    async with a_house(root) as house:
+    monkeypatch.setattr(health_checks, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(health_checks, "CHECK_INTERVAL_S", 0.01)
+    async with running(root) as service:
         before = sorted(path.name for path in root.rglob("*"))
-        batches = house.watcher.batches
+        batches = service.watcher.batches
         beats: list[int] = []
-        monkeypatch.setattr(rounds.Rounds, "excuse", lambda _: beats.append(1))
-        await house.until(lambda: len(beats) >= 24)
-        assert (house.watcher.watcher_restarts_total, house.watcher.batches) == (0, batches)
+        monkeypatch.setattr(health_checks.HealthChecks, "extend_grace", lambda _: beats.append(1))
+        await service.until(lambda: len(beats) >= 24)
+        assert (service.watcher.watcher_restarts_total, service.watcher.batches) == (0, batches)
         assert sorted(path.name for path in root.rglob("*")) == before
 
 
@@ -72,16 +72,16 @@ async def test_a_notifier_that_hears_the_pulse_and_no_file_is_found_by_the_recon
     hard_of_hearing: list[Inotify] = []
 
     def hear(self: Inotify) -> set[str]:
-        seen = haul(self)
+        seen = drain(self)
         return {path for path in seen if path.startswith(HANDLE)} if self in hard_of_hearing else seen
 
-    monkeypatch.setattr(Inotify, "haul", hear)
-    async with a_house(root, RECONCILING) as house:
+    monkeypatch.setattr(Inotify, "drain", hear)
+    async with running(root, RECONCILING) as service:
         hard_of_hearing.append(notifiers[-1])
         (root / "part.md").write_text("unheard\n")
-        await house.warm("unheard")
-        await house.until(lambda: house.missed == 1)
-        await house.until(lambda: house.watcher.watcher_restarts_total == 1)
-        await house.until(lambda: house.watcher.mode == "inotify")
-        await shows(house, (root / "part.md").write_text)
-        assert house.missed == 1
+        await service.warm("unheard")
+        await service.until(lambda: service.missed == 1)
+        await service.until(lambda: service.watcher.watcher_restarts_total == 1)
+        await service.until(lambda: service.watcher.mode == "inotify")
+        await shows(service, (root / "part.md").write_text)
+        assert service.missed == 1

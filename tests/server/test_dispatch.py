@@ -26,7 +26,7 @@ from promptd.server.dispatch import MAX_RECOGNISED_BYTES, UNKNOWN, Dispatcher
 from promptd.sources.worktree.sweep import Sweep
 from promptd.support import log
 from tests.conftest import Library, Until
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 from tests.server.peers import FakePeer, Tasks, call_of
 
 FILES = {
@@ -79,7 +79,7 @@ def root(library: Library) -> Path:
 @pytest.fixture
 def workspace(root: Path) -> Iterator[Workspace]:
     """A workspace that has read it."""
-    kept = keeper_of(root)
+    kept = workspace_of(root)
     yield kept
     kept.close()
 
@@ -88,7 +88,7 @@ def workspace(root: Path) -> Iterator[Workspace]:
 def aged(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """A workspace to which signatures prove something at once; a test's files are all younger than 2 s."""
     monkeypatch.setattr(component, "RACY_WINDOW_NS", 0)
-    kept = keeper_of(root)
+    kept = workspace_of(root)
     yield kept
     kept.close()
 

@@ -15,7 +15,7 @@ from promptd.protocol.params import PromptParams, UnsubscribeParams
 from promptd.server import subscriptions as module
 from promptd.server.subscriptions import MAX_SUBSCRIPTIONS_A_PEER, Subscriptions
 from tests.conftest import Library
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 from tests.server.peers import FakePeer, Tasks
 
 FILES = {
@@ -66,7 +66,7 @@ def _put(path: Path, text: str | None) -> None:
 def house(library: Library) -> Iterator[House]:
     """Subscriptions to a small library."""
     root = library(FILES)
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     yield House(workspace, root)
     workspace.close()
 
@@ -249,7 +249,7 @@ async def test_the_unforeseen_costs_one_topic(
 async def test_a_reload_looks_at_everything(house: House, peer: FakePeer, library: Library) -> None:
     """Another workspace (another configuration) may assemble the same names to something else."""
     made = await house.subscribe(peer, "commands/hello", name="Ada")
-    make: Callable[[], Workspace] = lambda: keeper_of(house.root, library__variables={"name": "Bob"})  # noqa: E731
+    make: Callable[[], Workspace] = lambda: workspace_of(house.root, library__variables={"name": "Bob"})  # noqa: E731
     house.subscriptions.workspace = await asyncio.to_thread(make)
     house.subscriptions.look_at_all()
     await house.tasks.done()

@@ -1,4 +1,4 @@
-"""Worktree.directories: what the watcher is told to watch, and where it really is."""
+"""Worktree.directories: the directories the watcher has to watch, and their real paths."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""A workspace and its upkeep in this process, over a real library and a real watcher.
+"""A workspace and its maintenance in this process, over a real library and a real watcher.
 
-`ask` is a request, answered by the daemon's own decisions. `warm` waits until the prompt is held ready with a
-text in it although nobody asked: the only work is that of the watcher, the reconcile and the warming.
+`ask` is a request, answered by the daemon's own procedures. `warm` waits until the cached prompt contains a
+text without a request: only the watcher, the rescan and the warming are at work.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from promptd.daemon.maintenance import Upkeep
 from promptd.engine import procedures
 from promptd.protocol.request import request_of
 from promptd.watch.watcher import WatcherStatistics
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 
 HELLO = request_of(("hello",))
-WARM_S = 10.0  # what is told by an event takes 50 ms, what a round finds 300; a busy machine takes its time
+WARM_S = 10.0  # an event takes 50 ms, a health check 300; a busy machine takes longer
 
 
-class House:
+class Service:
     """A library at `root` in which `hello.md` includes other files."""
 
     def __init__(self, root: Path, watch: WatchConfig) -> None:
         self.root = root
-        self.workspace = keeper_of(root)
+        self.workspace = workspace_of(root)
         self.watch_settings = watch
         self.upkeep = Upkeep(self.workspace, None, self.spawn)
         self.workspace.observers.append(self.upkeep.changed)
@@ -66,7 +66,7 @@ class House:
         await self.until(lambda: not self.upkeep._is_warming)
 
     async def warm(self, text: str, within_s: float = WARM_S) -> None:
-        """Wait until the prompt is held ready with `text` in it; nobody asks."""
+        """Wait until the cached prompt contains `text`; without a request."""
 
         def is_warm() -> bool:
             prompt = self.workspace.prompts.peek(HELLO)
@@ -105,23 +105,23 @@ QUICK = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=3_600, scan_s=0.3)
 
 
 @asynccontextmanager
-async def a_house(root: Path, watch: WatchConfig = QUICK) -> AsyncIterator[House]:
-    """An open house; by default the reconcile timer is too slow to find anything by chance."""
-    house = await asyncio.to_thread(House, root, watch)
+async def running(root: Path, watch: WatchConfig = QUICK) -> AsyncIterator[Service]:
+    """A started service; by default the rescan interval is too long to find anything by chance."""
+    service = await asyncio.to_thread(Service, root, watch)
     try:
-        await house.open()
-        yield house
+        await service.open()
+        yield service
     finally:
-        await house.close()
+        await service.close()
 
 
-async def shows(house: House, act: Callable[[str], object], within_s: float = WARM_S) -> None:
+async def shows(service: Service, act: Callable[[str], object], within_s: float = WARM_S) -> None:
     """Whatever `act` does with a text: a request sees it at once, and the next time it is warm unasked."""
     await asyncio.to_thread(act, "first text\n")
-    assert "first text" in await house.ask()
-    await house.rest()
+    assert "first text" in await service.ask()
+    await service.rest()
     await asyncio.to_thread(act, "second text\n")
-    await house.warm("second text", within_s)
+    await service.warm("second text", within_s)
     await asyncio.to_thread(act, "third text\n")
-    await house.warm("third text", within_s)
-    assert "third text" in await house.ask()
+    await service.warm("third text", within_s)
+    assert "third text" in await service.ask()

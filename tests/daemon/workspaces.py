@@ -26,7 +26,7 @@ class WordTokenizer:
         return [len(text.split()) for text in texts]
 
 
-def keeper_of(root: Path, *, is_filled: bool = True, **overrides: Any) -> Workspace:
+def workspace_of(root: Path, *, is_filled: bool = True, **overrides: Any) -> Workspace:
     """A workspace of the library at `root`; overrides are keys with `__` for the dot."""
     dotted = {key.replace("__", "."): value for key, value in overrides.items()}
     settings = config.load(None, {}, {"roots": [str(root)], **dotted})
