@@ -111,7 +111,7 @@ class Upkeep:
     def problems(self) -> list[str]:
         """What an operator should know, one sentence each."""
         error = self._uses.last_error if self._uses else ""
-        return [f"use counts are not kept: {error}"] if error else []
+        return [f"use counts are not saved: {error}"] if error else []
 
     def statistics(self) -> UpkeepStatistics:
         """A frozen record of the counts."""
@@ -340,7 +340,7 @@ class Upkeep:
             await asyncio.to_thread(self._uses.write, self.workspace.hot.weights(now_s), now_s)
         if self._counts is not None and self._is_restored:
             await asyncio.to_thread(
-                self._counts.keep, self.workspace.segments, self.workspace.tokenizer.identity
+                self._counts.save, self.workspace.segments, self.workspace.tokenizer.identity
             )
         if is_last or time.monotonic() - self._indexed_s >= INDEX_EVERY_S:
             await self._keep_index()

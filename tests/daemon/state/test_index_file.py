@@ -248,8 +248,10 @@ def test_an_index_is_bounded(library: Library, tmp_path: Path, monkeypatch: pyte
     for reading in workspace.library.readings():
         writing.add([reading])
     assert writing.entries == 2
-    file = kept(keeper_of(library({"a.md": "one"})), tmp_path)
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 10)
+    monkeypatch.undo()
+    file = kept(workspace, tmp_path)
+    assert len(file.read(shelves_of(workspace))) == 3
+    file.max_bytes = 10
     assert len(file.read(shelves_of(workspace))) == 0
 
 
@@ -343,7 +345,7 @@ def test_a_failure_to_write_keeps_what_was_there(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_atomic", full)
+        patch.setattr("promptd.support.state_file.write_atomic", full)
         assert not file.write(Writing(shelves_of(workspace)))
     assert file.last_error.endswith("No space left on device")
     assert file.path.read_bytes() == before
