@@ -133,11 +133,11 @@ def test_a_state_directory_that_cannot_be_written_only_degrades(start: Start, li
     health = daemon.ask("health")
     assert health["status"] == "degraded"
     assert any("health.json is not written" in problem for problem in health["problems"])
-    assert any("use counts are not kept" in problem for problem in health["problems"])
+    assert any("use counts are not saved" in problem for problem in health["problems"])
     assert daemon.stop() == 0
-    assert len(daemon.log("use counts not kept")) == 1, "a failure that lasts is said once"
+    assert len(daemon.log("use counts not saved")) == 1, "a failure that lasts is said once"
     assert not daemon.log("unforeseen error")
-    assert not daemon.log("upkeep failed")
+    assert not daemon.log("maintenance failed")
 
 
 # -- stopping -----------------------------------------------------------------------------------

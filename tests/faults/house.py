@@ -1,7 +1,7 @@
-"""A workspace and its upkeep in this process, over a real library and a real watcher.
+"""A workspace and its maintenance in this process, over a real library and a real watcher.
 
 `ask` is a request, answered by the daemon's own decisions. `warm` waits until the prompt is held ready with a
-text in it although nobody asked: the only work is that of the watcher, the reconcile and the warming.
+text in it although nobody asked: the only work is that of the watcher, the rescan and the warming.
 """
 
 import asyncio
@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from promptd.config.schema import WatchConfig
-from promptd.daemon.maintenance import Upkeep
+from promptd.daemon.maintenance import Maintenance
 from promptd.engine import procedures
+from promptd.engine.current import Current
 from promptd.protocol.request import request_of
 from promptd.sources.worktree.files import Sweep
+from promptd.support.locks import StateLock
 from promptd.watch.watcher import WatcherStatistics
 from tests.daemon.kept import keeper_of
 
 HELLO = request_of(("hello",))
-WARM_S = 10.0  # what is told by an event takes 50 ms, what a round finds 300; a busy machine takes its time
+WARM_S = 10.0  # what is told by an event takes 50 ms, what a rescan finds 300; a busy machine takes its time
 
 
 class House:
@@ -30,8 +32,9 @@ class House:
         self.root = root
         self.workspace = keeper_of(root)
         self.watch_settings = watch
-        self.upkeep = Upkeep(self.workspace, None, self.spawn)
-        self.workspace.observers.append(self.upkeep.changed)
+        lock = StateLock(root.parent / "state")  # nothing is saved there
+        self.maintenance = Maintenance(Current(self.workspace), lock, self.spawn)
+        self.workspace.observers.append(self.maintenance.changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -42,16 +45,16 @@ class House:
         return task
 
     async def open(self) -> None:
-        """Watch, reconcile on a timer, and ask once, so that there is something to keep warm."""
-        await self.upkeep.watch(self.watch_settings)
-        self.upkeep.begin()
-        self.spawn(self.upkeep.reconcile_every(self.watch_settings.reconcile_s))
-        await self.until(lambda: self.upkeep.statistics().batches >= 1)
+        """Watch, rescan on a timer, and ask once, so that there is something to keep warm."""
+        await self.maintenance.follower.watch(self.watch_settings)
+        self.maintenance.begin()
+        self.spawn(self.maintenance.rescan_every(self.watch_settings.reconcile_s))
+        await self.until(lambda: self.maintenance.statistics().batches >= 1)
         await self.ask()
 
     async def close(self) -> None:
         """End everything."""
-        await self.upkeep.watch(WatchConfig(enabled=False))
+        await self.maintenance.follower.watch(WatchConfig(enabled=False))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -64,7 +67,7 @@ class House:
 
     async def rest(self) -> None:
         """Wait until nothing is being warmed: what is warm later has not been read by then."""
-        await self.until(lambda: not self.upkeep._is_warming)
+        await self.until(lambda: not self.maintenance.warmer.is_running)
 
     async def warm(self, text: str, within_s: float = WARM_S) -> None:
         """Wait until the prompt is held ready with `text` in it; nobody asks."""
@@ -82,14 +85,14 @@ class House:
     @property
     def watcher(self) -> WatcherStatistics:
         """What the watcher counts."""
-        statistics = self.upkeep.watcher_statistics()
+        statistics = self.maintenance.follower.statistics()
         assert isinstance(statistics, WatcherStatistics)
         return statistics
 
     @property
     def missed(self) -> int:
         """Changes that no event explained."""
-        return self.upkeep.statistics().missed_events_total
+        return self.maintenance.statistics().missed_events_total
 
 
 async def until(

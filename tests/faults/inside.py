@@ -163,7 +163,7 @@ async def few_watches(place: Path) -> Story:
         await house.rest()
         last.write_text("unwatched again\n")
         await house.warm("unwatched again")
-        is_heard = house.upkeep._watcher is None or house.upkeep._watcher.hears_of(str(last))
+        is_heard = (watcher := house.maintenance.follower.watcher) is None or watcher.hears_of(str(last))
         scans = house.watcher.scans
         WATCHES.write_text("100000")
         await house.until(lambda: house.watcher.mode == "inotify")
