@@ -67,8 +67,8 @@ class Reloader:
         try:
             return await self._renew()
         except ConfigError as error:
-            run.config_error = f"configuration not taken over: {error.message}"
-            _log.error("configuration not taken over", error=error.message)
+            run.config_error = f"configuration not applied: {error.message}"
+            _log.error("configuration not applied", error=error.message)
             raise
         finally:
             status.ready()

@@ -79,4 +79,6 @@ class StatusReporter:
         self.notifier.stopping("stopping: finishing requests in progress")
 
     def _line(self) -> str:
-        return f"{self._run.config_error or 'serving'}: {len(self._current.workspace.library)} components"
+        count = len(self._current.workspace.library)
+        what = "component" if count == 1 else "components"
+        return f"{self._run.config_error or 'serving'}: {count} {what}"

@@ -92,13 +92,13 @@ def test_limits_are_the_configured_ones(daemon: Daemon) -> None:
 
 def test_problems_are_gathered_from_everyone_and_bounded(daemon: Daemon) -> None:
     """Configuration first, then what cannot be written, then the library; of very many the first."""
-    daemon.run.config_error = "configuration not taken over"
+    daemon.run.config_error = "configuration not applied"
     failing = SnapshotStatistics(written=0, failed=1, last_error="disk full")
     daemon.monitoring.snapshots.statistics = lambda: failing  # type: ignore[method-assign]
     daemon.maintenance.saved.problems = lambda: ["use counts are not saved"]  # type: ignore[method-assign]
     daemon.current.workspace.problems = tuple(f"{number}: cannot be listed" for number in range(100))
     found = problems_of(daemon)
-    assert found[0] == "configuration not taken over"
+    assert found[0] == "configuration not applied"
     assert found[1] == "health.json is not written: disk full"
     assert found[2] == "use counts are not saved"
     assert len(found) == MAX_PROBLEMS + 1

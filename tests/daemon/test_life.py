@@ -61,7 +61,9 @@ def test_two_daemons_share_no_state_directory(start: Start, library: Path, direc
         second.wait_for(lambda: second.ask("health")["snapshots"]["failed"] > 1)
         health = second.ask("health")
         assert health["status"] == "degraded"
-        assert f"another promptd (process {first.process.pid}) keeps its state" in health["problems"][0]
+        assert (
+            f"another promptd (process {first.process.pid}) uses the state directory" in health["problems"][0]
+        )
         assert first.snapshot()["pid"] == first.ask("health")["pid"]
         assert first.stop() == 0
         second.wait_for(lambda: first.snapshot()["pid"] == second.process.pid)
