@@ -17,6 +17,7 @@ from promptd.daemon.single_flight import Spawn
 from promptd.daemon.tasks import Failures
 from promptd.engine import procedures
 from promptd.engine.current import Current
+from promptd.sources.worktree.files import Files
 from promptd.support import log
 from promptd.watch.debounce import Batch
 from promptd.watch.watcher import Timing, Watcher, WatcherStatistics
@@ -67,6 +68,11 @@ class Follower:
             self._watching = self._spawn(self._watch(watch, in_place))
             await in_place.wait()
 
+    @property
+    def _files(self) -> Files:
+        """The working tree that is watched: the one place here that knows where a workspace has it."""
+        return self._current.workspace.files
+
     async def _watch(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
         while True:
             try:
@@ -77,7 +83,7 @@ class Follower:
 
     async def _follow(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
         timing = Timing(watch.step_ms, watch.settle_ms, watch.max_settle_ms, watch.scan_s)
-        files = self._current.workspace.files
+        files = self._files
         watcher = Watcher(files.roots, files.directories, self.is_ignored, timing)
         async with watcher:
             self.watcher = watcher
@@ -91,11 +97,10 @@ class Follower:
 
         But `..data`, which Kubernetes re-points to exchange a whole volume, means everything.
         """
-        workspace = self._current.workspace
-        place = workspace.files.place(path)
+        place = self._files.place(path)
         if place is None or place.id.rpartition("/")[2].startswith(".."):
             return False
-        return workspace.library.names.is_ignored(place.id)
+        return self._current.workspace.library.names.is_ignored(place.id)
 
     async def _apply(self, batch: Batch) -> None:
         started_s = time.monotonic()
@@ -125,7 +130,7 @@ class Follower:
         return await procedures.drive(workspace, procedures.follow(workspace, batch.paths))
 
     def _paths(self, id: str) -> Iterable[str]:
-        return (f"{root}/{id}" for root in self._current.workspace.files.roots)
+        return (f"{root}/{id}" for root in self._files.roots)
 
     # -- changes, whichever way they were found -------------------------------------------------
 
