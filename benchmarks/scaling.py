@@ -171,7 +171,7 @@ def _keep(workspace: Workspace, state: Path) -> None:
     writing = Writing(shelves_of(workspace))
     writing.add(list(workspace.library.readings()))
     IndexFile(state).write(writing)
-    TokenCountsFile(state).keep(workspace.segments, workspace.tokenizer.identity)
+    TokenCountsFile(state).save(workspace.segments, workspace.tokenizer.identity)
 
 
 class _SlowFiles(Worktree):

@@ -20,13 +20,15 @@ from pathlib import Path
 from promptd import config
 from promptd.config.schema import WatchConfig
 from promptd.core.library.resolve import NamingRules
-from promptd.daemon.maintenance import Upkeep
+from promptd.daemon.maintenance import Maintenance
 from promptd.engine import procedures
+from promptd.engine.current import Current
 from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.workspace import Workspace
 from promptd.protocol.request import request_of
 from promptd.sources.worktree.files import Worktree
+from promptd.support.locks import StateLock
 from promptd.watch.watcher import Timing, Watcher
 
 IDLE_S = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
@@ -78,17 +80,20 @@ async def edit_to_warm(root: str) -> None:
     workspace, tasks = workspace_of(root), set[asyncio.Task[None]]()
     request = request_of(("prompt",))
     for step_ms, settle_ms in TIMINGS:
-        upkeep = Upkeep(workspace, None, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0])
-        workspace.observers[:] = [upkeep.changed]
-        await upkeep.watch(WatchConfig(step_ms=step_ms, settle_ms=settle_ms))
-        upkeep.begin()
+        current, lock = Current(workspace), StateLock(Path(root).parent)  # nothing is saved there
+        maintenance = Maintenance(
+            current, lock, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0]
+        )
+        workspace.observers[:] = [maintenance.changed]
+        await maintenance.follower.watch(WatchConfig(step_ms=step_ms, settle_ms=settle_ms))
+        maintenance.begin()
         await procedures.drive(workspace, procedures.assemble(workspace, request, workspace.source.check()))
         await asyncio.sleep(1.0)
         idle_from_s = time.process_time()
         await asyncio.sleep(IDLE_S)
         idle_percent = (time.process_time() - idle_from_s) / IDLE_S * 100
         took_ms = [await one_edit(root, workspace, number) for number in range(EDITS)]
-        await upkeep.watch(WatchConfig(enabled=False))
+        await maintenance.follower.watch(WatchConfig(enabled=False))
         took_ms.sort()
         print(
             f"step {step_ms:2} ms, settle {settle_ms:2} ms: idle {idle_percent:.2f} %, edit to warm "

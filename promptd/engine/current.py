@@ -1,4 +1,9 @@
-"""The workspace of the moment, for whoever outlives a reload of the configuration."""
+"""The workspace of the moment: one holder that is handed to every part that needs it.
+
+A reload builds another workspace beside the one in use and exchanges them with a single assignment,
+`current.workspace = next`. So a part keeps the holder and reads `.workspace` each time it needs it; what it
+has read stays valid for the work it has begun.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +12,6 @@ from promptd.engine.workspace import Workspace
 
 @dataclass
 class Current:
-    """Holds the workspace that requests are answered from; a reload assigns another one."""
+    """Holds the workspace that answers now."""
 
     workspace: Workspace

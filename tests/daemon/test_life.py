@@ -61,7 +61,9 @@ def test_two_daemons_share_no_state_directory(start: Start, library: Path, direc
         second.wait_for(lambda: second.ask("health")["snapshots"]["failed"] > 1)
         health = second.ask("health")
         assert health["status"] == "degraded"
-        assert f"another promptd (process {first.process.pid}) keeps its state" in health["problems"][0]
+        assert (
+            f"another promptd (process {first.process.pid}) uses the state directory" in health["problems"][0]
+        )
         assert first.snapshot()["pid"] == first.ask("health")["pid"]
         assert first.stop() == 0
         second.wait_for(lambda: first.snapshot()["pid"] == second.process.pid)
@@ -133,11 +135,11 @@ def test_a_state_directory_that_cannot_be_written_only_degrades(start: Start, li
     health = daemon.ask("health")
     assert health["status"] == "degraded"
     assert any("health.json is not written" in problem for problem in health["problems"])
-    assert any("use counts are not kept" in problem for problem in health["problems"])
+    assert any("use counts are not saved" in problem for problem in health["problems"])
     assert daemon.stop() == 0
-    assert len(daemon.log("use counts not kept")) == 1, "a failure that lasts is said once"
+    assert len(daemon.log("use counts not saved")) == 1, "a failure that lasts is said once"
     assert not daemon.log("unforeseen error")
-    assert not daemon.log("upkeep failed")
+    assert not daemon.log("maintenance failed")
 
 
 # -- stopping -----------------------------------------------------------------------------------

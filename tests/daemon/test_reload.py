@@ -222,10 +222,10 @@ def test_a_bad_configuration_keeps_the_old_one_and_says_so(house: Reloadable, te
 
 def test_a_signal_with_a_bad_configuration_is_in_the_log(house: Reloadable) -> None:
     """Nobody waits for an answer to SIGHUP: one line, and health."""
-    before = len(house.daemon.log("configuration not taken over"))
+    before = len(house.daemon.log("configuration not applied"))
     house.configure("[cache]\nentries = -1")
     house.daemon.signal(signal.SIGHUP)
-    house.daemon.wait_for(lambda: len(house.daemon.log("configuration not taken over")) == before + 1)
+    house.daemon.wait_for(lambda: len(house.daemon.log("configuration not applied")) == before + 1)
     assert house.daemon.ask("health")["status"] == "degraded"
     assert not house.daemon.log("unforeseen error")
 

@@ -163,7 +163,7 @@ async def few_watches(place: Path) -> Outcome:
         await service.rest()
         last.write_text("unwatched again\n")
         await service.warm("unwatched again")
-        is_heard = service.upkeep._watcher is None or service.upkeep._watcher.hears_of(str(last))
+        is_heard = (watcher := service.maintenance.follower.watcher) is None or watcher.hears_of(str(last))
         scans = service.watcher.scans
         WATCHES.write_text("100000")
         await service.until(lambda: service.watcher.mode == "inotify")

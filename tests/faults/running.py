@@ -1,7 +1,7 @@
 """A workspace and its maintenance in this process, over a real library and a real watcher.
 
-`ask` is a request, answered by the daemon's own procedures. `warm` waits until the cached prompt contains a
-text without a request: only the watcher, the rescan and the warming are at work.
+`ask` is a request, answered by the daemon's own decisions. `warm` waits until the prompt is held ready with a
+text in it although nobody asked: the only work is that of the watcher, the rescan and the warming.
 """
 
 import asyncio
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from promptd.config.schema import WatchConfig
-from promptd.daemon.maintenance import Upkeep
+from promptd.daemon.maintenance import Maintenance
 from promptd.engine import procedures
+from promptd.engine.current import Current
 from promptd.protocol.request import request_of
+from promptd.support.locks import StateLock
 from promptd.watch.watcher import WatcherStatistics
 from tests.daemon.workspaces import workspace_of
 
 HELLO = request_of(("hello",))
-WARM_S = 10.0  # an event takes 50 ms, a health check 300; a busy machine takes longer
+WARM_S = 10.0  # what is told by an event takes 50 ms, what a rescan finds 300; a busy machine takes its time
 
 
 class Service:
@@ -29,8 +31,9 @@ class Service:
         self.root = root
         self.workspace = workspace_of(root)
         self.watch_settings = watch
-        self.upkeep = Upkeep(self.workspace, None, self.spawn)
-        self.workspace.observers.append(self.upkeep.changed)
+        lock = StateLock(root.parent / "state")  # nothing is saved there
+        self.maintenance = Maintenance(Current(self.workspace), lock, self.spawn)
+        self.workspace.observers.append(self.maintenance.changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -41,16 +44,16 @@ class Service:
         return task
 
     async def open(self) -> None:
-        """Watch, reconcile on a timer, and ask once, so that there is something to keep warm."""
-        await self.upkeep.watch(self.watch_settings)
-        self.upkeep.begin()
-        self.spawn(self.upkeep.reconcile_every(self.watch_settings.reconcile_s))
-        await self.until(lambda: self.upkeep.statistics().batches >= 1)
+        """Watch, rescan on a timer, and ask once, so that there is something to keep warm."""
+        await self.maintenance.follower.watch(self.watch_settings)
+        self.maintenance.begin()
+        self.spawn(self.maintenance.rescan_every(self.watch_settings.reconcile_s))
+        await self.until(lambda: self.maintenance.statistics().batches >= 1)
         await self.ask()
 
     async def close(self) -> None:
         """End everything."""
-        await self.upkeep.watch(WatchConfig(enabled=False))
+        await self.maintenance.follower.watch(WatchConfig(enabled=False))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -63,7 +66,7 @@ class Service:
 
     async def rest(self) -> None:
         """Wait until nothing is being warmed: what is warm later has not been read by then."""
-        await self.until(lambda: not self.upkeep._is_warming)
+        await self.until(lambda: not self.maintenance.warmer.is_running)
 
     async def warm(self, text: str, within_s: float = WARM_S) -> None:
         """Wait until the cached prompt contains `text`; without a request."""
@@ -81,14 +84,14 @@ class Service:
     @property
     def watcher(self) -> WatcherStatistics:
         """What the watcher counts."""
-        statistics = self.upkeep.watcher_statistics()
+        statistics = self.maintenance.follower.statistics()
         assert isinstance(statistics, WatcherStatistics)
         return statistics
 
     @property
     def missed(self) -> int:
         """Changes that no event explained."""
-        return self.upkeep.statistics().missed_events_total
+        return self.maintenance.statistics().missed_events_total
 
 
 async def until(

@@ -18,7 +18,7 @@ from promptd import config
 from promptd.config import Config
 from promptd.core.optimise.data import shipped_phrases
 from promptd.core.syntax.component import Place, Reading
-from promptd.daemon import lifecycle as daemon
+from promptd.daemon import build as building
 from promptd.daemon.control import histograms_of, sources_of
 from promptd.daemon.lifecycle import Daemon
 from promptd.engine import tokenizer
@@ -58,12 +58,12 @@ class Stage:
         self.settings: dict[str, Any] = {"roots": [str(root)], "state.directory": str(state), **settings}
         self.rooms = Daemon(self.load(), self.load, {})
         self.tasks = Tasks()
-        self.rooms.handler._spawn = self.tasks.spawn
-        self.rooms.snapshots._sampler = Sampler(
+        self.rooms.dispatcher._spawn = self.tasks.spawn
+        self.rooms.monitoring.snapshots._sampler = Sampler(
             sources_of(self.rooms), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.rooms)
         )
         self.events: list[AlertEvent] = []
-        self.rooms.observatory.tell(self.events.append)
+        self.rooms.monitoring.observatory.tell(self.events.append)
         self.peer = FakePeer()
 
     def load(self) -> Config:
@@ -73,13 +73,13 @@ class Stage:
     async def change(self, **settings: Any) -> None:
         """Write other values into the configuration and reload."""
         self.settings |= {key.replace("__", "."): value for key, value in settings.items()}
-        self.rooms.is_ready.set()
+        self.rooms.run.is_ready.set()
         await self.rooms.reload()
 
     async def ask(self, names: Iterable[str] = ALL, **params: Any) -> None:
         """One request for each name."""
         for name in names:
-            self.rooms.handler.turn([(self.peer, call_of("assemble", name=name, **params))])
+            self.rooms.dispatcher.turn([(self.peer, call_of("assemble", name=name, **params))])
             await self.tasks.done()
 
     async def steps(self, count: int, ask: Callable[[], Awaitable[None]]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Stage:
         for _ in range(count):
             await ask()
             self.now_s += STEP_S
-            snapshot = await self.rooms.snapshots.take()
+            snapshot = await self.rooms.monitoring.snapshots.take()
         return snapshot
 
     def said(self, rule: str) -> list[str]:
@@ -104,7 +104,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Return a function that builds a stage."""
     make_files_look_old(monkeypatch)
     shipped_phrases()  # strategies read them once
-    monkeypatch.setattr(daemon, "Tokenizer", tokenizer.shared)
+    monkeypatch.setattr(building, "Tokenizer", tokenizer.shared)
     stages: list[Stage] = []
 
     async def build(**settings: Any) -> Stage:
@@ -115,7 +115,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield build
     log.silence()
     for stage in stages:
-        stage.rooms.workspace.close()
+        stage.rooms.current.workspace.close()
 
 
 async def test_a_cache_that_is_too_small_and_the_advice_that_mends_it(staged: Staged) -> None:

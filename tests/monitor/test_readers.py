@@ -17,9 +17,9 @@ VERSIONS = 20  # the writer did write meanwhile
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from promptd.claim import Claim
+from promptd.support.locks import StateLock
 from promptd.config import Config
-from promptd.monitor.beside import HistoryWriter, MetricsWriter
+from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
 from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
@@ -30,7 +30,7 @@ house, directory = House(), Path(sys.argv[1])
 sampler = Sampler({"log": lambda: {"padding": "x" * (house.requests * 37 % 40_000)}})
 beside = (HistoryWriter(History(directory, 100_000), 0.0), MetricsWriter(directory, "1.2.3"))
 look = Observatory(Config()).look
-snapshots = Snapshots(Claim(directory), sampler, About("1.2.3", 1), look=look, beside=beside)
+snapshots = Snapshots(StateLock(directory), sampler, About("1.2.3", 1), look=look, beside=beside)
 
 async def write():
     while True:

@@ -54,13 +54,13 @@ def recalled(root: Path, file: IndexFile, **overrides: Any) -> tuple[Workspace, 
     workspace = workspace_of(root, is_filled=False, **overrides)
     index = workspace.loader.index = file.read(shelves_of(workspace))
     looked: list[Place] = []
-    look = workspace.loader._look
+    look = workspace.loader._text
 
     def noted(place: Place, was_filled: bool) -> Any:
         looked.append(place)
         return look(place, was_filled)
 
-    workspace.loader._look = noted  # type: ignore[method-assign]
+    workspace.loader._text = noted  # type: ignore[method-assign]
     procedures.run(workspace, procedures.reconcile(workspace))
     return workspace, index, looked
 
@@ -73,7 +73,7 @@ def held(workspace: Workspace) -> dict[Place, Reading]:
 def test_a_restart_reads_nothing_that_did_not_change(library: Library, tmp_path: Path) -> None:
     """Not one file is opened, and the library is the same to the last field; nothing is to be written."""
     before = workspace_of(library(FILES))
-    after, index, looked = recalled(before.files.roots[0], kept(before, tmp_path))  # type: ignore[arg-type]
+    after, index, looked = recalled(before.source.roots[0], kept(before, tmp_path))  # type: ignore[arg-type]
     assert (looked, index.recalled, len(index)) == ([], 3, 3)
     assert held(after) == held(before)
     assert after.library.statistics().edges == before.library.statistics().edges == 1
@@ -248,8 +248,10 @@ def test_an_index_is_bounded(library: Library, tmp_path: Path, monkeypatch: pyte
     for reading in workspace.library.readings():
         writing.add([reading])
     assert writing.entries == 2
-    file = kept(workspace_of(library({"a.md": "one"})), tmp_path)
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 10)
+    monkeypatch.undo()
+    file = kept(workspace, tmp_path)
+    assert len(file.read(shelves_of(workspace))) == 3
+    file.max_bytes = 10
     assert len(file.read(shelves_of(workspace))) == 0
 
 
@@ -343,7 +345,7 @@ def test_a_failure_to_write_keeps_what_was_there(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_atomic", full)
+        patch.setattr("promptd.support.state_file.write_atomic", full)
         assert not file.write(Writing(shelves_of(workspace)))
     assert file.last_error.endswith("No space left on device")
     assert file.path.read_bytes() == before

@@ -1,0 +1,72 @@
+"""The monitor inside a daemon: samples, what is concluded from them, and who is told.
+
+Composition only: builds the parts of promptd.monitor, gives them the directory, the intervals and the
+figures of this daemon, and connects alerts with the log, the subscribers and the operator's command.
+"""
+
+import os
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any
+
+from promptd import __version__
+from promptd.config import Config
+from promptd.daemon.single_flight import Spawn
+from promptd.monitor.exports import HistoryWriter, MetricsWriter
+from promptd.monitor.history import History
+from promptd.monitor.lag import LoopLag
+from promptd.monitor.observatory import Observatory
+from promptd.monitor.sampler import Sampler, StatisticsSource
+from promptd.monitor.sinks import CommandSink, log_event
+from promptd.monitor.snapshot import About, Snapshots
+from promptd.server.alert_feed import AlertFeed
+from promptd.support.locks import StateLock
+from promptd.support.stats import Histogram
+
+
+class Monitoring:
+    """Measures the daemon that gives it `sources` and `histograms`; writes to the directory of `lock`."""
+
+    def __init__(
+        self,
+        config: Config,
+        lock: StateLock,
+        spawn: Spawn,
+        sources: Mapping[str, StatisticsSource],
+        histograms: Callable[[], Mapping[str, Histogram]],
+    ) -> None:
+        self._config = config
+        self.lag = LoopLag()
+        self.observatory = Observatory(config)
+        self.alert_feed = AlertFeed()
+        self.alert_command = CommandSink(self._alert_command, spawn)
+        self.observatory.tell(log_event, self.alert_feed.tell, self.alert_command)
+        monitor = config.monitor
+        self.history = HistoryWriter(History(lock.directory, monitor.history_bytes), monitor.history_s)
+        self.snapshots = Snapshots(
+            lock,
+            Sampler(sources, histograms=histograms),
+            About(version=__version__, pid=os.getpid()),
+            look=self.observatory.look,
+            beside=(self.history, MetricsWriter(lock.directory, __version__)),
+            interval_s=monitor.snapshot_s,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Monitoring {self.snapshots!r}>"
+
+    def configure(self, config: Config) -> None:
+        """Judge, and write, by this configuration from now on; what was measured stays."""
+        self._config = config
+        self.observatory.configure(config)
+        self.snapshots.interval_s = config.monitor.snapshot_s
+        self.history.interval_s = config.monitor.history_s
+        self.history.history.max_bytes = config.monitor.history_bytes
+
+    def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What has to run while the daemon serves, at the configured intervals."""
+        yield self.snapshots.run()
+        yield self.snapshots.observe_every(self._config.monitor.sample_s)
+        yield self.lag.run()
+
+    def _alert_command(self) -> tuple[Sequence[str], float]:
+        return self._config.alerts.command, self._config.alerts.command_timeout_s
