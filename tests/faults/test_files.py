@@ -94,8 +94,8 @@ async def test_ours_such_a_write_is_found_by_the_reconcile(root: Path, write: ob
         await shows(service, (root / "part.md").write_text)
 
 
-async def test_ours_a_request_that_finds_what_no_event_told_makes_the_watcher_anew(root: Path) -> None:
-    """Nobody has to wait for the reconcile to learn of deafness."""
+async def test_ours_a_request_that_finds_a_missed_event_restarts_the_watcher(root: Path) -> None:
+    """The watcher need not wait for the next rescan."""
     async with running(root) as service:
         write_through_a_link(root, "found\n")
         assert "found" in await service.ask()

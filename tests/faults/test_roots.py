@@ -1,4 +1,4 @@
-"""A root that goes, comes, moves or is another one now: watchfiles is deaf from then on, without an error."""
+"""A root that goes, comes, moves or is replaced: watchfiles reports nothing from then on, and no error."""
 
 import shutil
 from pathlib import Path

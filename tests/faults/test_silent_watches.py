@@ -14,8 +14,8 @@ drain = Inotify.drain
 
 
 @pytest.fixture
-def deaf(monkeypatch: pytest.MonkeyPatch) -> list[Inotify]:
-    """The notifiers in this list hear nothing at all."""
+def silent(monkeypatch: pytest.MonkeyPatch) -> list[Inotify]:
+    """The notifiers in this list report nothing."""
     found: list[Inotify] = []
     monkeypatch.setattr(Inotify, "drain", lambda self: set() if self in found else drain(self))
     return found
@@ -35,15 +35,15 @@ def notifiers(monkeypatch: pytest.MonkeyPatch) -> list[Inotify]:
     return found
 
 
-async def test_a_notifier_that_does_not_hear_the_pulse_is_replaced(
-    root: Path, deaf: list[Inotify], notifiers: list[Inotify], monkeypatch: pytest.MonkeyPatch
+async def test_a_notifier_that_misses_the_heartbeat_is_replaced(
+    root: Path, silent: list[Inotify], notifiers: list[Inotify], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing has changed and nobody has asked: the probe alone finds it, twice over."""
+    """Without a change or a request, the heartbeat alone finds it, twice."""
     monkeypatch.setattr(health_checks, "HEARTBEAT_S", 0.3)
     monkeypatch.setattr(health_checks, "GRACE_S", 0.3)
     async with running(root) as service:
         for number in (1, 2):
-            deaf.append(notifiers[-1])
+            silent.append(notifiers[-1])
             await service.until(lambda number=number: service.watcher.watcher_restarts_total == number)
             assert "heartbeat" in service.watcher.last_error
             await service.until(lambda: service.watcher.mode == "inotify")
@@ -51,8 +51,10 @@ async def test_a_notifier_that_does_not_hear_the_pulse_is_replaced(
         assert service.missed == 0
 
 
-async def test_those_who_hear_the_pulse_live_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dozens of probes cost no restart, no batch, and no file anywhere in the library."""
+async def test_notifiers_that_report_the_heartbeat_are_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dozens of heartbeats cause no restart, no batch and no file in the library."""
     monkeypatch.setattr(health_checks, "HEARTBEAT_S", 0.02)
     monkeypatch.setattr(health_checks, "CHECK_INTERVAL_S", 0.01)
     async with running(root) as service:
@@ -65,21 +67,21 @@ async def test_those_who_hear_the_pulse_live_on(root: Path, monkeypatch: pytest.
         assert sorted(path.name for path in root.rglob("*")) == before
 
 
-async def test_a_notifier_that_hears_the_pulse_and_no_file_is_found_by_the_reconcile(
+async def test_a_notifier_that_reports_only_the_heartbeat_is_found_by_the_rescan(
     root: Path, notifiers: list[Inotify], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The change is found, explained by nothing, counted, and everything is watched anew."""
-    hard_of_hearing: list[Inotify] = []
+    """The change is found, counted as a missed event, and all watches are made again."""
+    without_files: list[Inotify] = []
 
     def hear(self: Inotify) -> set[str]:
         seen = drain(self)
-        return {path for path in seen if path.startswith(HANDLE)} if self in hard_of_hearing else seen
+        return {path for path in seen if path.startswith(HANDLE)} if self in without_files else seen
 
     monkeypatch.setattr(Inotify, "drain", hear)
     async with running(root, RECONCILING) as service:
-        hard_of_hearing.append(notifiers[-1])
-        (root / "part.md").write_text("unheard\n")
-        await service.warm("unheard")
+        without_files.append(notifiers[-1])
+        (root / "part.md").write_text("unreported\n")
+        await service.warm("unreported")
         await service.until(lambda: service.missed == 1)
         await service.until(lambda: service.watcher.watcher_restarts_total == 1)
         await service.until(lambda: service.watcher.mode == "inotify")
