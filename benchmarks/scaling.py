@@ -82,7 +82,7 @@ def one_change() -> list[Row]:
             f"in process, {CHANGES} interleaved; {medians}",
         ),
         Row(
-            f"memory a component at {LARGE:,}, without body",
+            f"memory per component at {LARGE:,}, without body",
             f"{each / 1000:.2f} KB",
             "≤ 3 KB",
             "",
@@ -111,7 +111,7 @@ def loading(directory: str) -> list[Row]:
     )
     return [
         _saved(
-            f"{figure}: components, graph and counts (texts when asked for)", known, plain, "≥ 40 %", "≥ 80 %"
+            f"{figure}: components, graph and counts (texts on request)", known, plain, "≥ 40 %", "≥ 80 %"
         ),
         _saved(f"{figure}: every text read and counted as well", ours, plain, "", ""),
         _latency(library),
