@@ -356,13 +356,13 @@ def test_a_failure_to_write_keeps_what_was_there(
 WRITER = """
 import sys
 from pathlib import Path
-from promptd.core.syntax.component import Parsed, Place, Reading, Signature
+from promptd.core.syntax.component import Parsed, Place, Reading, FileSignature
 from promptd.daemon.state.index_file import IndexFile, Shelf, Writing
 file = IndexFile(Path(sys.argv[1]))
 while True:
     writing = Writing([Shelf("/library", ("include",))])
     for at in range(20):
-        writing.add([Reading(Place(0, f"{at}-{n}.md"), Signature(1, n, 1, 1, 1), 10**18, "d", None, Parsed())
+        writing.add([Reading(Place(0, f"{at}-{n}.md"), FileSignature(1, n, 1, 1, 1), 10**18, "d", None, Parsed())
                      for n in range(200)])
     file.write(writing)
     print(flush=True)
