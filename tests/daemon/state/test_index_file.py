@@ -362,8 +362,8 @@ file = IndexFile(Path(sys.argv[1]))
 while True:
     writing = Writing([Shelf("/library", ("include",))])
     for at in range(20):
-        writing.add([Reading(Place(0, f"{at}-{n}.md"), FileSignature(1, n, 1, 1, 1), 10**18, "d", None, Parsed())
-                     for n in range(200)])
+        signed = [(Place(0, f"{at}-{n}.md"), FileSignature(1, n, 1, 1, 1)) for n in range(200)]
+        writing.add([Reading(place, signature, 10**18, "d", None, Parsed()) for place, signature in signed])
     file.write(writing)
     print(flush=True)
 """
