@@ -3,7 +3,8 @@
 Nothing of it is on the path of a request but what the rooms count anyway, so its whole cost is the sampling
 beside it. One process, CPU time of this thread only: the hot path answers requests, 16 connections a turn,
 and the observatory takes a sample of the very rooms; the two are interleaved, and the ratio is that of their
-CPU times. At `monitor.sample_s` and `monitor.snapshot_s` that CPU is shared by all requests of the interval.
+CPU times. At `monitor.sample_interval` and `monitor.snapshot_interval` that CPU is shared by all requests of
+the interval.
 The counting in the rooms is measured against the same turn without it.
 """
 
@@ -69,12 +70,12 @@ def measure(path: HotPath, lines: list[bytes], directory: Path) -> None:
 
     async def observe() -> None:
         nonlocal now_s
-        now_s += config.monitor.sample_s
+        now_s += config.monitor.sample_interval
         observatory.look(await sampler.sample())
 
     with asyncio.Runner() as runner:
         runner.run(snapshots.write())  # prometheus-client is imported once
-        for _ in range(int(HOUR_S / config.monitor.sample_s)):  # every window is as full as it gets
+        for _ in range(int(HOUR_S / config.monitor.sample_interval)):  # every window is as full as it gets
             path.turn(lines)
             runner.run(observe())
         for _ in range(ROUNDS):
@@ -98,13 +99,14 @@ def account_us(path: HotPath) -> float:
 def report(config: Config, request_us: float, sample_us: float, write_us: float, count_us: float) -> None:
     """The table, and the share at a load that keeps a tenth of a core busy."""
     monitor = config.monitor
-    a_second_us = sample_us / monitor.sample_s + write_us / monitor.snapshot_s
+    a_second_us = sample_us / monitor.sample_interval + write_us / monitor.snapshot_interval
     busy = 1e5 / request_us  # requests a second that take a tenth of a core
     print("| monitoring | CPU |\n|---|---|")
     print(f"| one request from memory, {CONNECTIONS} a turn | {request_us:.1f} µs |")
-    print(f"| one sample, judged | {sample_us / 1000:.2f} ms each {monitor.sample_s:g} s |")
+    print(f"| one sample, judged | {sample_us / 1000:.2f} ms each {monitor.sample_interval:g} s |")
     print(
-        f"| one snapshot with metrics and history | {write_us / 1000:.2f} ms each {monitor.snapshot_s:g} s |"
+        f"| one snapshot with metrics and history | {write_us / 1000:.2f} ms each"
+        f" {monitor.snapshot_interval:g} s |"
     )
     print(f"| all of it, of one core | {a_second_us / 1e4:.3f} % |")
     print(f"| of a request's CPU at {busy:,.0f} requests/s | {100 * a_second_us / 1e5:.2f} % |")

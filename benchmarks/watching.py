@@ -77,7 +77,7 @@ async def edit_to_warm(root: str) -> None:
     for step_ms, settle_ms in TIMINGS:
         upkeep = Upkeep(workspace, None, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0])
         workspace.observers[:] = [upkeep.changed]
-        await upkeep.watch(WatchConfig(step_ms=step_ms, settle_ms=settle_ms))
+        await upkeep.watch(WatchConfig(poll_interval=step_ms, debounce=settle_ms))
         upkeep.begin()
         await procedures.drive(workspace, procedures.assemble(workspace, request, Sweep(workspace.files)))
         await asyncio.sleep(1.0)

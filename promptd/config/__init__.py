@@ -3,7 +3,8 @@
 Each of the three is a Layer that is checked alone, so that an error names where it came from (the line,
 the variable); then they are laid over one another: flag, environment, file, default. Rules that span
 keys and where the socket and the state lie are here; types and bounds are in schema, sources in
-layers. One file is read and nothing else is touched: no directory is looked at or created.
+layers, "25ms" and "150MB" in units. One file is read and nothing else is touched: no directory is looked at
+or created.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from promptd.config import units
 from promptd.config.layers import (
     Layer,
     absolute,
@@ -25,8 +27,9 @@ from promptd.config.layers import (
     lay_over,
     with_absolute_paths,
 )
-from promptd.config.schema import Config, FileMode, LibraryConfig
-from promptd.config.text import ConfigKey, KeyPath, schema
+from promptd.config.schema import Config, LibraryConfig
+from promptd.config.text import ConfigKey, KeyPath, quantities, schema
+from promptd.config.types import FileMode
 from promptd.config.write import example, render
 from promptd.errors import ConfigError
 
@@ -59,8 +62,8 @@ def load(
         path: the TOML file, or None for none.
         environment: `PROMPTD_<SECTION>_<KEY>` (lists with commas or as JSON, tables as JSON),
             `PROMPTD_SOCKET` for `PROMPTD_SERVE_SOCKET`, `PROMPTD_ROOTS` with colons; empty counts as unset.
-        overrides: dotted paths (`serve.socket`) to values; None counts as unset; `roots` takes a list of
-            directories or tables.
+        overrides: dotted paths (`serve.socket`) to values as in the file; None counts as unset; `roots`
+            takes a list of directories or tables.
 
     Raises:
         ConfigError: with details `key` and, where they are known, `file`, `line` and `nearest`.
@@ -170,10 +173,12 @@ def _refuse_contradictions(config: Config, layers: Iterable[Layer]) -> None:
         raise _contradiction(layers, ("roots", again, "path"), f"{paths[again]} is named as a root twice.")
     for section, low, high in (
         ("loading", "min_workers", "max_workers"),
-        ("watch", "settle_ms", "max_settle_ms"),
+        ("watch", "debounce", "max_debounce"),
     ):
         least, most = (getattr(getattr(config, section), name) for name in (low, high))
         if least > most:
+            unit = quantities(section).get(low)
+            least, most = (units.spell(value, unit) if unit else value for value in (least, most))
             problem = f"`{section}.{low}` is {least}, which is more than `{section}.{high}`, {most}."
             raise _contradiction(layers, (section, low), problem)
     if config.tokens.model and config.tokens.model not in config.tokens.models:

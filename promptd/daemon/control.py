@@ -41,9 +41,9 @@ LIMIT_KEYS = (
     "max_request_bytes",
     "max_reply_bytes",
     "max_json_depth",
-    "first_byte_s",
-    "frame_s",
-    "stall_s",
+    "first_byte_timeout",
+    "request_timeout",
+    "write_timeout",
 )
 SHOWN = 10  # of the hottest
 MAX_PROBLEMS = 20  # a page of them; an unreadable tree has thousands

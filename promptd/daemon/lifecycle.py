@@ -59,13 +59,13 @@ from promptd.support.locks import StateLock
 
 RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_KEEPER = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a workspace is not made of
-INTERVALS = ("monitor.", "watch.reconcile_s")
-# Of stop_s: seven tenths for requests in flight, one for sending Busy to those whose time is up and for last
-# bytes, two for ending the loops and writing the last snapshot: 0.1 s, but 0.6 s on a busy machine.
+INTERVALS = ("monitor.", "watch.rescan_interval")
+# Of serve.stop_timeout: seven tenths for requests in flight, one for sending Busy to those whose time is up
+# and for last bytes, two for ending the loops and writing the last snapshot: 0.1 s, 0.6 s on a busy machine.
 HEARD, SEEN_OUT = 0.7, 0.8
 # Amid a scan of 100,000 files a turn takes 3 ms with these thresholds, 5 with the usual ones.
 GARBAGE = (1_000, 5, 1_000)
-LAST_WORDS_S = 0.25  # for sending Busy, however short stop_s is
+LAST_WORDS_S = 0.25  # for sending Busy, however short stop_timeout is
 
 _log = log.get_logger("promptd.daemon")
 Load = Callable[[], Config]
@@ -107,7 +107,7 @@ class Daemon:
         self.observatory.tell(log_event, self.alert_feed.tell, self.alert_command)
         monitor = config.monitor
         self.handler.on_closed += [self.subscriptions.forget, self.alert_feed.forget]
-        self.history = HistoryWriter(History(self.state, monitor.history_bytes), monitor.history_s)
+        self.history = HistoryWriter(History(self.state, monitor.history_size), monitor.history_interval)
         beside = (self.history, MetricsWriter(self.state, __version__))
         self.snapshots = Snapshots(self.claim, sampler, about, look=self.observatory.look, beside=beside)
 
@@ -135,7 +135,7 @@ class Daemon:
         return Workspace(config, tokenizer, instance=instance, now_s=time.time())
 
     def _alert_command(self) -> tuple[Sequence[str], float]:
-        return self.config.alerts.command, self.config.alerts.command_timeout_s
+        return self.config.alerts.command, self.config.alerts.command_timeout
 
     @property
     def uptime_s(self) -> float:
@@ -247,14 +247,14 @@ class Daemon:
         """Start everything that runs at an interval, with the intervals as they are configured now."""
         for timer in self._timers:
             timer.cancel()
-        self.snapshots.interval_s = self.config.monitor.snapshot_s
-        self.history.interval_s = self.config.monitor.history_s
-        self.history.history.max_bytes = self.config.monitor.history_bytes
+        self.snapshots.interval_s = self.config.monitor.snapshot_interval
+        self.history.interval_s = self.config.monitor.history_interval
+        self.history.history.max_bytes = self.config.monitor.history_size
         loops: list[Coroutine[Any, Any, None]] = [
-            self.upkeep.reconcile_every(self.config.watch.reconcile_s),
-            self.upkeep.keep_every(self.config.monitor.snapshot_s),
+            self.upkeep.reconcile_every(self.config.watch.rescan_interval),
+            self.upkeep.keep_every(self.config.monitor.snapshot_interval),
             self.snapshots.run(),
-            self.snapshots.observe_every(self.config.monitor.sample_s),
+            self.snapshots.observe_every(self.config.monitor.sample_interval),
             self.lag.run(),
         ]
         interval_s = watchdog_interval_s(self._environment)
@@ -285,7 +285,7 @@ class Daemon:
         """Accept no more and finish what is under way; what is not by then is answered with Busy."""
         for timer in self._timers:
             timer.cancel()
-        stop_s = self.config.serve.stop_s
+        stop_s = self.config.serve.stop_timeout
         time_is_up = asyncio.get_running_loop().call_later(HEARD * stop_s, self.handler.stop)
         try:
             await listener.stop(max(SEEN_OUT * stop_s, LAST_WORDS_S))

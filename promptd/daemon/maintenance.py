@@ -157,7 +157,7 @@ class Upkeep:
             await asyncio.sleep(WATCH_AGAIN_S)
 
     async def _follow(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
-        timing = Timing(watch.step_ms, watch.settle_ms, watch.max_settle_ms, watch.scan_s)
+        timing = Timing(watch.poll_interval, watch.debounce, watch.max_debounce, watch.fallback_scan_interval)
         files = self.workspace.files
         watcher = Watcher(files.roots, files.directories, self._is_ignored, timing)
         async with watcher:

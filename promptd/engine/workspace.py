@@ -83,12 +83,12 @@ class Workspace:
         self.rules = _rules(config)
         self.optimiser = OptimiserState(config, self.segments, tokenizer.name, self.rules)
         cache = config.cache
-        self.texts: Cache[str, str] = Cache(cache.entries, cache.bytes)
-        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes, self._spend)
+        self.texts: Cache[str, str] = Cache(cache.entries, cache.size)
+        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_size, self._spend)
         self._outlines: Cache[tuple[str, ...], CompiledPrompt] = Cache(
-            cache.prompt_entries, cache.prompt_bytes
+            cache.prompt_entries, cache.prompt_size
         )
-        self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
+        self.hot = HotSet(cache.hot_set, cache.hot_half_life, now_s)
         self._made_cold = 0  # prompts for which a file had to be read
         self._struck: set[Request] = set()  # answered by a stamp: who asks again gets a prompt that is kept
         self._uses: Counter[Evidence] = Counter()  # of prompts, by what they rest on, until they are folded

@@ -84,8 +84,8 @@ def _hit_ratio(ask: Figure, config: Config, _verdict: TargetVerdict) -> Iterator
     if entries >= FULL * cache.entries:
         most = max(min(2 * cache.entries, round(1.1 * components)), cache.entries + 1)
         yield "cache.entries", most, f"the cache of components is full ({entries} of {components} components)"
-    if size >= FULL * cache.bytes:
-        yield "cache.bytes", 2 * cache.bytes, f"the cache of components holds all the bytes it may ({size})"
+    if size >= FULL * cache.size:
+        yield "cache.size", 2 * cache.size, f"the cache of components holds all the bytes it may ({size})"
     if (ask("cache.prompts.entries") or 0) >= FULL * cache.prompt_entries:
         yield "cache.prompt_entries", max(2 * cache.prompt_entries, 16), "the cache of prompts is full"
     if cache.hot_set < min(components, cache.entries // 2):
@@ -127,8 +127,8 @@ def _component_load(
 def _memory(ask: Figure, config: Config, _verdict: TargetVerdict) -> Iterator[tuple[str | None, Any, str]]:
     """The cache that holds most gives most; none that holds next to nothing."""
     held = {
-        "cache.bytes": ask("cache.components.size_bytes") or 0,
-        "cache.prompt_bytes": ask("cache.prompts.size_bytes") or 0,
+        "cache.size": ask("cache.components.size_bytes") or 0,
+        "cache.prompt_size": ask("cache.prompts.size_bytes") or 0,
     }
     setting, size = max(held.items(), key=lambda pair: pair[1])
     if size > 16 * MIB:

@@ -1,9 +1,9 @@
-"""Alerts: what is wrong long enough to be said, said once, and taken back when it is over.
+"""Alerts: a condition that lasts is raised once, and cleared once it is over.
 
-One rule a target. A condition must be at least so bad for `hold_s` before it is raised or escalated, and an
-alert is eased or cleared once the figure was better, by the hysteresis, for `clear_s`. Without data nothing
-is raised; an alert whose figure stays away for `clear_s` is cleared. Pure: times are handed in, events are
-returned, and who is told is somebody else's business.
+One rule a target. A condition must be at least so bad for `raise_after` before its alert is raised or
+escalated; an alert is eased or cleared once the value was better, by the hysteresis, for `clear_after`.
+Without data nothing is raised; an alert without data for `clear_after` is cleared. Pure: times are arguments,
+events are returned, and delivering them is the caller's part.
 """
 
 from collections import Counter, deque
@@ -124,8 +124,8 @@ class AlertRule:
         is_now, with_margin = condition.severity(), condition.severity(settings.hysteresis)
         _note(self._at_least, now_s, lambda level: is_now >= level)
         _note(self._at_most, now_s, lambda level: with_margin <= level)
-        worst = max(_lasting(self._at_least, now_s - settings.hold_s), default=Severity.NONE)
-        best = min(_lasting(self._at_most, now_s - settings.clear_s), default=active)
+        worst = max(_lasting(self._at_least, now_s - settings.raise_after), default=Severity.NONE)
+        best = min(_lasting(self._at_most, now_s - settings.clear_after), default=active)
         severity = worst if worst > active else min(active, best)
         return None if severity == active else self._become(severity, condition, unix_s)
 

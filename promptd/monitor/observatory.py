@@ -80,7 +80,7 @@ class Observatory:
         """Take a sample in and say how things are now; tells of alerts that begin, change or end."""
         now_s = sample.uptime_s
         self.measures.take(sample)
-        if self.measures.warm_s is None and now_s >= self._config.alerts.warmup_s:
+        if self.measures.warm_s is None and now_s >= self._config.alerts.warmup:
             self.measures.begin_to_judge(now_s)
         self._point(now_s)
         verdicts = self._judge.verdicts(self.measures, now_s)

@@ -82,7 +82,7 @@ def schema() -> dict[str, Any]:
 
 _HOTTEST: dict[str, Any] = {
     "id": {"type": "string"},
-    "weight": {"type": "number", "description": "uses, each halved every cache.hot_half_life_s"},
+    "weight": {"type": "number", "description": "uses, each halved every cache.hot_half_life"},
     "dependents": {"type": "integer"},
 }
 

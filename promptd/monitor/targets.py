@@ -95,8 +95,8 @@ def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
             "ms",
             25,
             lambda window: (window.latency_ms.p95, window.latency_ms.count),
-            maximum=config.response_ms_max,
-            optimal=config.response_ms_optimal,
+            maximum=config.response_time_max,
+            optimal=config.response_time_optimal,
         ),
         Target(
             "hit_ratio",
@@ -129,7 +129,7 @@ def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
             "ms",
             10,
             lambda window: (window.load_ms.p95, window.load_ms.count),
-            maximum=config.load_ms_max,
+            maximum=config.load_time_max,
         ),
         Target(
             "token_reduction",

@@ -23,7 +23,7 @@ from promptd.monitor.snapshot import (
 from tests.cli.conftest import Run
 from tests.monitor.samples import EPOCH_S, House
 
-NOW = Config(alerts=AlertsConfig(warmup_s=0, hold_s=0, clear_s=0, min_samples=1))
+NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, clear_after=0, min_samples=1))
 PERFORMANCE = re.compile(r"[a-z_]+=-?[\d.]+(ms|B)?(;[\d.:]*){0,2}(;0;100)?")
 
 

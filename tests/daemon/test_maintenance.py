@@ -31,7 +31,7 @@ FILES = {
     "components/tone.md": "Be kind.\n",
 }
 HELLO = request_of(("commands/hello",))
-WATCH = WatchConfig(step_ms=5, settle_ms=20)
+WATCH = WatchConfig(poll_interval=5, debounce=20)
 EXPLAINED_S = 0.3  # settling takes 25 ms here
 
 
@@ -181,7 +181,7 @@ async def test_a_bug_while_warming_is_counted_and_survived(
 async def test_two_thousand_files_are_one_batch(post: Post, until: Until, said: io.StringIO) -> None:
     """A checkout is one line in the log, and a revision for each part of it that keeps the loop for 3 ms."""
     # Half a second of quiet, so that a busy machine cannot make two bursts of one.
-    await post.watch(WatchConfig(step_ms=5, settle_ms=500, max_settle_ms=5_000))
+    await post.watch(WatchConfig(poll_interval=5, debounce=500, max_debounce=5_000))
     await until(lambda: post.counts.batches == 1)  # the first look at everything
 
     def check_out() -> None:
@@ -277,7 +277,7 @@ async def test_a_change_that_no_event_told_of_counts_as_missed(post: Post, until
 async def test_a_change_whose_event_comes_after_the_scan_is_not_missed(post: Post, until: Until) -> None:
     """Edited, added and deleted files that a reconcile sees first are explained by their events."""
     post.upkeep._missed = MissedEvents(time.monotonic, explained_s=60.0)
-    await post.watch(WatchConfig(step_ms=5, settle_ms=400, max_settle_ms=5_000))  # time to see them first
+    await post.watch(WatchConfig(poll_interval=5, debounce=400, max_debounce=5_000))  # time to see them first
     await until(lambda: post.counts.batches == 1)
     await post.write("components/tone.md", "Be brief.\n")
     await post.write("new.md", "New.\n")

@@ -105,7 +105,8 @@ def test_intervals_are_taken_over(house: Reloadable) -> None:
     """The snapshot, the reconcile and the log: none of them needs another library."""
     clock = house.daemon.ask("assemble", name="commands/hello")["clock"]
     answer = house.reload(
-        '[monitor]\nsnapshot_s = 0.25\n[watch]\nreconcile_s = 0.2\nenabled = false\n[log]\nlevel = "debug"'
+        '[monitor]\nsnapshot_interval = "250ms"\n'
+        '[watch]\nrescan_interval = 0.2\nenabled = false\n[log]\nlevel = "debug"'
     )
     assert answer["clock"] == clock
     house.daemon.wait_for(
@@ -122,8 +123,10 @@ def test_intervals_are_taken_over(house: Reloadable) -> None:
 def test_what_takes_a_restart_is_named_until_there_is_one(house: Reloadable) -> None:
     """serve.* and state.* stay as they are in force, and every reload says that they differ."""
     for _ in range(2):
-        answer = house.reload("[serve]\nmax_in_flight = 3\nstop_s = 1.5")
-        assert answer["changed_keys"] == answer["restart_keys"] == ["serve.max_in_flight", "serve.stop_s"]
+        answer = house.reload("[serve]\nmax_in_flight = 3\nstop_timeout = 1.5")
+        assert (
+            answer["changed_keys"] == answer["restart_keys"] == ["serve.max_in_flight", "serve.stop_timeout"]
+        )
     assert house.daemon.ask("describe")["limits"]["max_in_flight"] == 32
 
 
@@ -181,7 +184,7 @@ def test_many_reloads_leave_nothing_behind(house: Reloadable) -> None:
 
 def test_reloads_that_change_nothing_postpone_nothing(house: Reloadable) -> None:
     """A supervisor that reloads all the time does not keep the timers from coming round."""
-    house.reload("[watch]\nreconcile_s = 0.2")
+    house.reload("[watch]\nrescan_interval = 0.2")
     before = house.daemon.statistics("upkeep")["reconciles"]
 
     def reconciled() -> bool:

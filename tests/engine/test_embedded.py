@@ -394,7 +394,7 @@ def test_components_larger_than_the_cache_still_assemble(library: Library) -> No
         {
             "roots": [str(root)],
             "library.max_component_bytes": 4_000_000,
-            "cache.bytes": 1_048_576,
+            "cache.size": 1_048_576,
             "tokens.max_context_tokens": 1_000_000,
         },
     )

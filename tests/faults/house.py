@@ -45,7 +45,7 @@ class House:
         """Watch, reconcile on a timer, and ask once, so that there is something to keep warm."""
         await self.upkeep.watch(self.watch_settings)
         self.upkeep.begin()
-        self.spawn(self.upkeep.reconcile_every(self.watch_settings.reconcile_s))
+        self.spawn(self.upkeep.reconcile_every(self.watch_settings.rescan_interval))
         await self.until(lambda: self.upkeep.statistics().batches >= 1)
         await self.ask()
 
@@ -102,7 +102,7 @@ async def until(
         await asyncio.sleep(0.002)
 
 
-QUICK = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=3_600, scan_s=0.3)
+QUICK = WatchConfig(poll_interval=5, debounce=10, rescan_interval=3_600, fallback_scan_interval=0.3)
 
 
 @asynccontextmanager

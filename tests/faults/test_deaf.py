@@ -9,7 +9,7 @@ from promptd.watch import health_checks as rounds
 from promptd.watch.inotify import HANDLE, Inotify
 from tests.faults.house import a_house, shows
 
-RECONCILING = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=0.3)
+RECONCILING = WatchConfig(poll_interval=5, debounce=10, rescan_interval=0.3)
 haul = Inotify.haul
 
 

@@ -16,7 +16,7 @@ from tests.faults.house import QUICK, a_house, shows
 from tests.faults.plain import plain
 
 ODD = os.fsdecode(b"\xff.md")
-RECONCILING = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=0.3)
+RECONCILING = WatchConfig(poll_interval=5, debounce=10, rescan_interval=0.3)
 
 
 # -- a name that is not UTF-8 -----------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from promptd.config.schema import AlertsConfig
 from promptd.monitor.alerts import Alerts, Condition, Severity
 
-SETTINGS = AlertsConfig(hold_s=60, clear_s=120, hysteresis=0.05)
+SETTINGS = AlertsConfig(raise_after=60, clear_after=120, hysteresis=0.05)
 STEP_S = 30.0
 UNIX_S = 1_750_000_000.0
 
@@ -121,7 +121,7 @@ def test_another_occurrence_is_another_alert() -> None:
 
 def test_history_is_bounded_and_sums_are_not() -> None:
     """A rule that comes and goes for a day leaves the newest events and the right sums."""
-    talk = Dialogue(AlertsConfig(hold_s=0, clear_s=0, hysteresis=0, history=10))
+    talk = Dialogue(AlertsConfig(raise_after=0, clear_after=0, hysteresis=0, history=10))
     for _ in range(100):
         talk.say(0.4, 1.5)
     view = talk.alerts.view()
@@ -132,7 +132,7 @@ def test_history_is_bounded_and_sums_are_not() -> None:
 
 def test_the_worst_comes_first() -> None:
     """Then the oldest."""
-    alerts = Alerts(AlertsConfig(hold_s=0))
+    alerts = Alerts(AlertsConfig(raise_after=0))
     alerts.see([Condition("memory", 0.9), Condition("errors", 0.1), Condition("hit_ratio", 0.9)], 1.0, UNIX_S)
     assert [alert.rule for alert in alerts.active()] == ["errors", "hit_ratio", "memory"]
 
@@ -141,6 +141,6 @@ def test_settings_can_be_exchanged() -> None:
     """A reload: what is active stays, what comes is judged anew."""
     talk = Dialogue()
     talk.say(0.4, 0.4, 0.4)
-    talk.alerts.configure(AlertsConfig(clear_s=0, history=0))
+    talk.alerts.configure(AlertsConfig(clear_after=0, history=0))
     assert talk.say(1.5) == ["cleared critical"]
     assert talk.alerts.view().history == []

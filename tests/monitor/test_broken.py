@@ -34,9 +34,9 @@ from tests.server.peers import FakePeer, Tasks, call_of
 STEP_S = 30.0
 PARTS = 12
 QUICK = {
-    "alerts.warmup_s": 60.0,
-    "alerts.hold_s": 60.0,
-    "alerts.clear_s": 120.0,
+    "alerts.warmup": 60.0,
+    "alerts.raise_after": 60.0,
+    "alerts.clear_after": 120.0,
     "alerts.min_samples": 5,
     "targets.memory_bytes_max": 10**12,  # this process holds all tests; the ballast has a target of its own
 }

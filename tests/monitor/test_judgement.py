@@ -30,7 +30,7 @@ from promptd.monitor.targets import TargetVerdict, targets_of
 from promptd.monitor.trends import TrendSeries
 from tests.monitor.samples import House
 
-NOW = Config(alerts=AlertsConfig(warmup_s=0, hold_s=0, clear_s=0, min_samples=10))
+NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, clear_after=0, min_samples=10))
 TARGETS = {target.name: target for target in targets_of(TargetsConfig())}
 
 
@@ -110,7 +110,7 @@ def test_a_target_of_zero_is_off() -> None:
     """It has no verdict, no part in the score, and no alert."""
     house = House()
     house.serve(100, ms=900)
-    config = Config(alerts=NOW.alerts, targets=TargetsConfig(response_ms_max=0))
+    config = Config(alerts=NOW.alerts, targets=TargetsConfig(response_time_max=0))
     assert verdicts_of(house, config)["response_time"].state == "off"
 
 
@@ -180,7 +180,7 @@ CASES: list[tuple[str, float, dict[str, Any], Config, str | None, Any]] = [
         0.4,
         caches(components={"entries": 9, "size_bytes": 150_000_000}),
         Config(),
-        "cache.bytes",
+        "cache.size",
         300_000_000,
     ),
     ("hit_ratio", 0.4, caches(prompts={"entries": 500}), Config(), "cache.prompt_entries", 1000),
@@ -226,7 +226,7 @@ CASES: list[tuple[str, float, dict[str, Any], Config, str | None, Any]] = [
         3e8,
         caches(components={"size_bytes": 10 * MIB}, prompts={"size_bytes": 60 * MIB}),
         Config(),
-        "cache.prompt_bytes",
+        "cache.prompt_size",
         30 * MIB,
     ),
     (
@@ -327,5 +327,5 @@ def test_another_configuration_is_judged_by_at_once() -> None:
     observatory.look(replace_time(house, 60.0).sample())
     house.serve(100, ms=90)
     assert observatory.look(replace_time(house, 65.0).sample()).targets[0].state == "met"
-    observatory.configure(Config(alerts=NOW.alerts, targets=TargetsConfig(response_ms_max=10)))
+    observatory.configure(Config(alerts=NOW.alerts, targets=TargetsConfig(response_time_max=10)))
     assert observatory.look(replace_time(house, 70.0).sample()).targets[0].state == "missed"

@@ -13,7 +13,7 @@ from promptd.monitor.metrics import BOUNDS_US, NAMES, exposition
 from promptd.monitor.observatory import Observatory
 from tests.monitor.samples import House
 
-NOW = Config(alerts=AlertsConfig(warmup_s=0, hold_s=0, min_samples=1))
+NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, min_samples=1))
 
 
 def parsed(house: House, observatory: Observatory | None = None) -> dict[str, Metric]:

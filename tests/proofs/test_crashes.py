@@ -17,7 +17,7 @@ from tests.proofs import daemons
 
 KILLS = 6
 SNAPSHOT_S = 0.1
-QUICK = {"PROMPTD_MONITOR_SNAPSHOT_S": str(SNAPSHOT_S)}
+QUICK = {"PROMPTD_MONITOR_SNAPSHOT_INTERVAL": str(SNAPSHOT_S)}
 
 
 @pytest.fixture

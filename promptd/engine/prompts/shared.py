@@ -98,7 +98,7 @@ class OptimiserState:
         self.lexicon = Lexicon()
         self.account = Account()
         self.popular = PopularPrompts()
-        self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_bytes)
+        self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_size)
 
     def __repr__(self) -> str:
         return f"<OptimiserState {self.lexicon!r}, {len(self.variants)} variants>"
