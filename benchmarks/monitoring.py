@@ -2,7 +2,7 @@
 
 Nothing of it is on the path of a request but what the rooms count anyway, so its whole cost is the sampling
 beside it. One process, CPU time of this thread only: the hot path answers requests, 16 connections a turn,
-and the observatory takes a sample of the very rooms; the two are interleaved, and the ratio is that of their
+and the evaluator takes a sample of the very rooms; the two are interleaved, and the ratio is that of their
 CPU times. At `monitor.sample_interval` and `monitor.snapshot_interval` that CPU is shared by all requests of
 the interval.
 The counting in the rooms is measured against the same turn without it.
@@ -18,11 +18,11 @@ from pathlib import Path
 from benchmarks import libraries
 from benchmarks.hot_path import HotPath
 from promptd.config import Config
+from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
-from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
-from promptd.monitor.snapshot import About, Snapshots
+from promptd.monitor.snapshot import ProcessInfo, Snapshots
 from promptd.support.stats import Histogram
 
 CONNECTIONS = 16
@@ -63,15 +63,17 @@ def measure(path: HotPath, lines: list[bytes], directory: Path) -> None:
         return {**handler.histograms(), **workspace.loader.histograms()}
 
     sampler = Sampler(sources, clock=lambda: now_s, histograms=histograms)
-    beside = (HistoryWriter(History(directory, 4_000_000), 0.0), MetricsWriter(directory, "bench"))
-    observatory = Observatory(config)
-    snapshots = Snapshots(directory, sampler, About("bench", 1), look=observatory.look, beside=beside)
+    exports = (HistoryWriter(History(directory, 4_000_000), 0.0), MetricsWriter(directory, "bench"))
+    evaluator = HealthEvaluator(config)
+    snapshots = Snapshots(
+        directory, sampler, ProcessInfo("bench", 1), evaluate=evaluator.evaluate, exports=exports
+    )
     requests_us, samples_us, writes_us = [], [], []
 
     async def observe() -> None:
         nonlocal now_s
         now_s += config.monitor.sample_interval
-        observatory.look(await sampler.sample())
+        evaluator.evaluate(await sampler.sample())
 
     with asyncio.Runner() as runner:
         runner.run(snapshots.write())  # prometheus-client is imported once

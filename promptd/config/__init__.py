@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from promptd.config import units
 from promptd.config.layers import (
     Layer,
     absolute,
@@ -28,7 +27,7 @@ from promptd.config.layers import (
     with_absolute_paths,
 )
 from promptd.config.schema import Config, LibraryConfig
-from promptd.config.text import ConfigKey, KeyPath, quantities, schema
+from promptd.config.text import ConfigKey, KeyPath, schema, written
 from promptd.config.types import FileMode
 from promptd.config.write import example, render
 from promptd.errors import ConfigError
@@ -45,6 +44,7 @@ __all__ = [
     "socket_candidates",
     "socket_path",
     "state_directory",
+    "written",
 ]
 
 MAX_SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its terminating zero: unix(7)
@@ -177,8 +177,7 @@ def _refuse_contradictions(config: Config, layers: Iterable[Layer]) -> None:
     ):
         least, most = (getattr(getattr(config, section), name) for name in (low, high))
         if least > most:
-            unit = quantities(section).get(low)
-            least, most = (units.spell(value, unit) if unit else value for value in (least, most))
+            least, most = written(f"{section}.{low}", least), written(f"{section}.{high}", most)
             problem = f"`{section}.{low}` is {least}, which is more than `{section}.{high}`, {most}."
             raise _contradiction(layers, (section, low), problem)
     if config.tokens.model and config.tokens.model not in config.tokens.models:

@@ -95,6 +95,13 @@ def quantities(section: str) -> dict[str, str]:
     return {name: unit for name, unit in found.items() if unit in units.QUANTITIES}
 
 
+def written(dotted: str, value: Any) -> Any:
+    """A key's plain number as a file has it: a duration or a size with its unit, anything else as it is."""
+    section, _, name = dotted.partition(".")
+    unit = quantities(section).get(name)
+    return value if unit is None or value is None else units.spell(value, unit)
+
+
 def bare(kind: inspect.Type) -> inspect.Type:
     """The type below its descriptions."""
     while isinstance(kind, inspect.Metadata):

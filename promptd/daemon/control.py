@@ -20,8 +20,8 @@ from promptd.config import Config
 from promptd.daemon.maintenance import Upkeep
 from promptd.engine.workspace import Workspace
 from promptd.monitor import metrics
+from promptd.monitor.evaluator import Evaluation, HealthEvaluator
 from promptd.monitor.lag import LoopLag
-from promptd.monitor.observatory import Findings, Observatory
 from promptd.monitor.sinks import CommandSink
 from promptd.monitor.snapshot import Snapshots
 from promptd.protocol import methods
@@ -58,7 +58,7 @@ class DaemonParts(Protocol):
     handler: Dispatcher
     subscriptions: Subscriptions
     lag: LoopLag
-    observatory: Observatory
+    evaluator: HealthEvaluator
     alert_feed: AlertFeed
     alert_command: CommandSink
     upkeep: Upkeep
@@ -103,14 +103,14 @@ async def _pong_when_ready(rooms: DaemonParts) -> dict[str, Any]:
 
 def _alerts(rooms: DaemonParts, peer: Peer, params: AlertsParams) -> dict[str, Any]:
     is_told = rooms.alert_feed.switch(peer, params.subscribe)
-    view: dict[str, Any] = msgspec.to_builtins(rooms.observatory.alerts.view())
+    view: dict[str, Any] = msgspec.to_builtins(rooms.evaluator.alerts.view())
     return view | {"subscribed": is_told}
 
 
 async def _metrics(rooms: DaemonParts) -> dict[str, Any]:
-    taken = await rooms.snapshots.taken()
-    assert isinstance(taken.found, Findings)
-    text = await asyncio.to_thread(metrics.exposition, taken.sample, taken.found, __version__)
+    snapshot = await rooms.snapshots.snapshot()
+    assert isinstance(snapshot.evaluation, Evaluation)
+    text = await asyncio.to_thread(metrics.exposition, snapshot.sample, snapshot.evaluation, __version__)
     return {"content_type": metrics.content_type(), "text": text}
 
 
@@ -127,7 +127,7 @@ def sources_of(rooms: DaemonParts) -> dict[str, Callable[[], Any]]:
         "watcher": lambda: rooms.upkeep.watcher_statistics(),
         "prompts": lambda: popular_of(rooms.workspace),
         "components": lambda: hottest_of(rooms.workspace),
-        "upkeep": lambda: rooms.upkeep.statistics(),
+        "maintenance": lambda: rooms.upkeep.statistics(),
         "requests": lambda: rooms.handler.statistics(),
         "connections": lambda: rooms.listener.statistics() if rooms.listener else None,
         "subscriptions": lambda: rooms.subscriptions.statistics(),

@@ -41,13 +41,13 @@ from promptd.engine import procedures
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.workspace import Workspace
 from promptd.errors import ConfigError
+from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
 from promptd.monitor.lag import LoopLag
-from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
 from promptd.monitor.sinks import CommandSink, log_event
-from promptd.monitor.snapshot import About, Snapshots
+from promptd.monitor.snapshot import ProcessInfo, Snapshots
 from promptd.protocol.request import Request
 from promptd.server.alert_feed import AlertFeed
 from promptd.server.binding import adopt, bind
@@ -98,18 +98,20 @@ class Daemon:
         )
         self.listener: Listener | None = None
         self.addresses: tuple[str, ...] = ()
-        about = About(version=__version__, pid=os.getpid())
+        about = ProcessInfo(version=__version__, pid=os.getpid())
         self.lag = LoopLag()
-        self.observatory = Observatory(config)
+        self.evaluator = HealthEvaluator(config)
         sampler = Sampler(sources_of(self), histograms=lambda: histograms_of(self))
         self.alert_feed = AlertFeed()
         self.alert_command = CommandSink(self._alert_command, self.spawn)
-        self.observatory.tell(log_event, self.alert_feed.tell, self.alert_command)
+        self.evaluator.add_listeners(log_event, self.alert_feed.tell, self.alert_command)
         monitor = config.monitor
         self.handler.on_closed += [self.subscriptions.forget, self.alert_feed.forget]
         self.history = HistoryWriter(History(self.state, monitor.history_size), monitor.history_interval)
-        beside = (self.history, MetricsWriter(self.state, __version__))
-        self.snapshots = Snapshots(self.claim, sampler, about, look=self.observatory.look, beside=beside)
+        exports = (self.history, MetricsWriter(self.state, __version__))
+        self.snapshots = Snapshots(
+            self.claim, sampler, about, evaluate=self.evaluator.evaluate, exports=exports
+        )
 
     def __repr__(self) -> str:
         return f"<Daemon {self.workspace!r}>"
@@ -352,7 +354,7 @@ class Daemon:
         if any(not key.startswith(OUTSIDE_KEEPER) for key in changed):
             await self._exchange(await self._filled(config))
         self.config = config
-        self.observatory.configure(config)
+        self.evaluator.configure(config)
         log.configure(config.log.format, config.log.level)
         if any(key == "roots" or key.startswith(("watch.", "library.")) for key in changed):
             await self.upkeep.watch(config.watch)

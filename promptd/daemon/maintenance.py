@@ -44,10 +44,10 @@ _log = log.get_logger("promptd.daemon")
 
 @dataclass(frozen=True, slots=True)
 class UpkeepStatistics:
-    """Batches followed, reconciles, changes no event explained, prompts re-warmed, and how long that took."""
+    """Batches followed, rescans, changes without a file event, prompts re-warmed, and how long that took."""
 
     batches: int
-    reconciles: int
+    rescans: int
     missed_events_total: int
     rewarmed: int
     failures: int
@@ -231,7 +231,9 @@ class Upkeep:
         missed = self._missed.total - self._judged
         self._judged += missed
         if missed and self._watcher is not None:
-            self._watcher.distrust(f"{missed} changes made no event")
+            self._watcher.distrust(
+                f"missed {missed} file event{'' if missed == 1 else 's'}; watcher restarted"
+            )
 
     # -- reconciling --------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class CachesStatistics:
     served: Served
     components: CacheStatistics
     prompts: CacheStatistics
-    skeletons: CacheStatistics
+    compiled_prompts: CacheStatistics
 
 
 class Workspace:

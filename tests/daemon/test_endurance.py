@@ -68,6 +68,6 @@ def test_nothing_grows(start: Start, directory: Path) -> None:
     assert daemon.statistics("library")["components"] == sum(1 for _ in root.rglob("*.md"))
     assert daemon.statistics("graph")["nodes"] == daemon.statistics("library")["components"]
     assert daemon.statistics("subscriptions")["active"] == 0
-    assert daemon.statistics("requests")["under_way"] == 0
-    assert daemon.statistics("upkeep")["failures"] == 0
+    assert daemon.statistics("requests")["in_progress"] == 0
+    assert daemon.statistics("maintenance")["failures"] == 0
     assert not daemon.log("unforeseen error")

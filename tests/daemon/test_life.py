@@ -164,7 +164,7 @@ def slow_request(daemon: Daemon, library: Path) -> Peer:
     peer.ask("ping")
     os.truncate(library / "components/tone.md", 0)
     peer.say("assemble", name="commands/hello")
-    daemon.wait_for(lambda: daemon.statistics("requests")["under_way"])
+    daemon.wait_for(lambda: daemon.statistics("requests")["in_progress"])
     return peer
 
 

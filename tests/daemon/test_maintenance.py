@@ -302,7 +302,7 @@ async def test_those_who_reconcile_at_the_same_time_share_a_scan(post: Post, sai
     await post.write("new.md", "New.\n")
     found = await asyncio.gather(*(post.upkeep.reconcile(post.workspace) for _ in range(100)))
     assert {each.added for each in found} == {1}
-    assert post.counts.reconciles == 1
+    assert post.counts.rescans == 1
     assert said.getvalue().count('"reconcile"') == 1
 
 

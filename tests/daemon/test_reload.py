@@ -113,8 +113,8 @@ def test_intervals_are_taken_over(house: Reloadable) -> None:
         lambda: house.daemon.snapshot()["valid_until_unix_s"] - house.daemon.snapshot()["time_unix_s"] < 1.0
     )
     assert house.daemon.statistics("watcher") == {"mode": "off"}
-    reconciles = house.daemon.statistics("upkeep")["reconciles"]
-    house.daemon.wait_for(lambda: house.daemon.statistics("upkeep")["reconciles"] > reconciles + 1)
+    rescans = house.daemon.statistics("maintenance")["rescans"]
+    house.daemon.wait_for(lambda: house.daemon.statistics("maintenance")["rescans"] > rescans + 1)
     assert house.daemon.log("request")
     house.reload()
     house.daemon.wait_for(lambda: house.daemon.statistics("watcher")["mode"] == "inotify")
@@ -185,11 +185,11 @@ def test_many_reloads_leave_nothing_behind(house: Reloadable) -> None:
 def test_reloads_that_change_nothing_postpone_nothing(house: Reloadable) -> None:
     """A supervisor that reloads all the time does not keep the timers from coming round."""
     house.reload("[watch]\nrescan_interval = 0.2")
-    before = house.daemon.statistics("upkeep")["reconciles"]
+    before = house.daemon.statistics("maintenance")["rescans"]
 
     def reconciled() -> bool:
         house.daemon.ask("reload")
-        found: int = house.daemon.statistics("upkeep")["reconciles"]
+        found: int = house.daemon.statistics("maintenance")["rescans"]
         return found > before + 1
 
     house.daemon.wait_for(reconciled)

@@ -375,7 +375,7 @@ def test_a_file_that_changes_on_every_read_is_answered_as_inconsistent(
         (warning,) = (one for one in prompt.warnings if one.kind == "inconsistent")
         assert warning.id == "part.md"
         assert len(engine.workspace.prompts) == 0
-        assert engine.workspace.loader.statistics().looks == len(FILES) + 2 - 1
+        assert engine.workspace.loader.statistics().reads == len(FILES) + 2 - 1
         monkeypatch.setattr(Restless, "look", door.Files.look)
         steady = engine.assemble("p")
         assert steady.is_consistent

@@ -63,7 +63,7 @@ class Stage:
             sources_of(self.rooms), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.rooms)
         )
         self.events: list[AlertEvent] = []
-        self.rooms.observatory.tell(self.events.append)
+        self.rooms.evaluator.add_listeners(self.events.append)
         self.peer = FakePeer()
 
     def load(self) -> Config:
