@@ -75,13 +75,13 @@ class AlertsView(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a rule evaluates: `attained` is the progress toward the target, 1 or more if met, None if unknown.
+    """What a rule evaluates: `progress` toward the target is 1 or more if it is met, None if unknown.
 
     `optimal` is the same for the optimum; `is_worsening`: the target will be missed if a trend continues.
     """
 
     rule: str
-    attained: float | None
+    progress: float | None
     optimal: float = float("inf")
     is_worsening: bool = False
     value: float = 0.0
@@ -91,11 +91,11 @@ class Condition:
 
     def severity(self, margin: float = 0.0) -> Severity:
         """The severity if the value were worse by `margin`."""
-        if self.attained is None:
+        if self.progress is None:
             return Severity.NONE
-        attained = self.attained - margin
-        if attained < 1:
-            is_critical, is_high = attained < CRITICAL_BELOW, attained < HIGH_BELOW
+        progress = self.progress - margin
+        if progress < 1:
+            is_critical, is_high = progress < CRITICAL_BELOW, progress < HIGH_BELOW
             return Severity.CRITICAL if is_critical else Severity.HIGH if is_high else Severity.MEDIUM
         if self.is_worsening:
             return Severity.MEDIUM
@@ -119,7 +119,7 @@ class AlertRule:
     ) -> EventName | None:
         """Evaluate the condition as of now; returns what happened to the alert, if anything."""
         active = _level(self.alert)
-        if self.alert is not None and condition.attained is not None:
+        if self.alert is not None and condition.progress is not None:
             self.alert = _alert(condition, self.alert.severity, self.alert, unix_s)
         is_now, with_margin = condition.severity(), condition.severity(settings.hysteresis)
         _note(self._at_least, now_s, lambda level: is_now >= level)

@@ -134,8 +134,8 @@ def condition_of(
         return Condition(target.name, None)
     return Condition(
         target.name,
-        target.attained(verdict.value),
-        optimal=target.attained_optimum(verdict.value),
+        target.progress(verdict.value),
+        optimal=target.progress_to_optimum(verdict.value),
         is_worsening=trend is not None and will_miss(target, verdict.value, trend),
         value=verdict.value,
         threshold=target.bound(verdict.value),
@@ -148,4 +148,4 @@ def will_miss(target: Target, value: float, trend: Trend) -> bool:
     """True if the target will be missed within an hour, should a worsening trend continue."""
     if not trend.is_worsening or trend.slope_per_h is None:
         return False
-    return target.attained(value + trend.slope_per_h) < 1
+    return target.progress(value + trend.slope_per_h) < 1

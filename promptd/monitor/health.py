@@ -1,6 +1,6 @@
 """Health: one score with its arithmetic, and a grade.
 
-The score is the weighted mean of the attainments of all targets with data, of 100; the grade follows the
+The score is the weighted mean of the progress of all targets with data, of 100; the grade follows the
 weighted share of targets that are met, so a near miss costs the grade but hardly the score. Targets without
 data count for neither; without any data there is no score. Pure.
 """
@@ -17,11 +17,11 @@ GRADES: tuple[tuple[float, Grade], ...] = ((0.9, "A"), (0.8, "B"), (0.7, "C"), (
 
 
 class ScoreTerm(msgspec.Struct, frozen=True):
-    """One target's part: `points` is weight x attainment."""
+    """One target's part: `points` is weight x progress."""
 
     target: str
     weight: int
-    attainment: float
+    progress: float
     points: float
 
 
@@ -40,7 +40,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 def health_of(verdicts: Sequence[TargetVerdict]) -> Health:
     """The health that follows from the verdicts."""
-    judged = [verdict for verdict in verdicts if verdict.attainment is not None]
+    judged = [verdict for verdict in verdicts if verdict.progress is not None]
     met = [verdict for verdict in judged if verdict.state != "missed"]
     terms = [_term(verdict) for verdict in judged]
     weight, weight_met = (sum(verdict.weight for verdict in some) for some in (judged, met))
@@ -63,14 +63,14 @@ def grade_of(share_met: float) -> Grade:
 
 
 def _term(verdict: TargetVerdict) -> ScoreTerm:
-    attainment = verdict.attainment or 0.0
-    return ScoreTerm(verdict.name, verdict.weight, attainment, round(verdict.weight * attainment, 4))
+    progress = verdict.progress or 0.0
+    return ScoreTerm(verdict.name, verdict.weight, progress, round(verdict.weight * progress, 4))
 
 
 def _arithmetic(terms: Sequence[ScoreTerm], weight: int, weight_met: int, score: float | None) -> str:
     if score is None:
         return "not enough data yet: no score"
-    parts = " + ".join(f"{term.target} {term.weight} x {term.attainment:g}" for term in terms)
+    parts = " + ".join(f"{term.target} {term.weight} x {term.progress:g}" for term in terms)
     return (
         f"({parts}) / {weight} x 100 = {score:g}; grade by weight met: {weight_met} of {weight}"
         f" = {weight_met / weight:.0%}"

@@ -22,7 +22,7 @@ MAX_WAITING = 100
 _LEVEL = {"critical": "error", "high": "error", "medium": "warning", "low": "info"}
 _log = log.get_logger("promptd.alerts")
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
+StartTask = Callable[[Coroutine[Any, Any, None]], object]
 Settings = Callable[[], tuple[Sequence[str], float]]
 
 
@@ -53,7 +53,7 @@ class CommandStatistics(msgspec.Struct, frozen=True, kw_only=True):
 class CommandSink:
     """Runs a command for each event; `settings` returns its arguments (empty: none) and the timeout in s."""
 
-    def __init__(self, settings: Settings, spawn: Spawn) -> None:
+    def __init__(self, settings: Settings, spawn: StartTask) -> None:
         self._settings = settings
         self._spawn = spawn
         self._waiting: deque[AlertEvent] = deque()

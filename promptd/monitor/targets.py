@@ -1,9 +1,8 @@
 """Targets: the configured bound of each figure, and how far the measured value meets it.
 
-*Attainment* is the progress toward a target: value / target where more is better and target / value where
-less is better. 1 is met, 0.5 is half as good, so 0.5 means the same for a hit ratio of 37.5 % (target 75 %)
-and a response time of 200 ms (target 100 ms). Missing data is not a miss, and the warm-up is not evaluated.
-Pure.
+*Progress* toward a target is value / target where more is better and target / value where less is better: 1
+is met, 0.5 is half as good. So 0.5 means the same for a hit ratio of 37.5 % (target 75 %) and a response time
+of 200 ms (target 100 ms). Missing data is not a miss, and the warm-up is not evaluated. Pure.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,17 +39,17 @@ class Target:
         """True if the configuration disables it."""
         return not (self.minimum or self.maximum)
 
-    def attained(self, value: float) -> float:
+    def progress(self, value: float) -> float:
         """Progress toward the target: 1 is just met, more is a margin."""
         least = max(value, 0.0) / self.minimum if self.minimum else INFINITY
         most = self.maximum / value if self.maximum and value > 0 else INFINITY
         return min(least, most)
 
-    def attainment(self, value: float) -> float:
+    def capped_progress(self, value: float) -> float:
         """The same, at most 1."""
-        return min(self.attained(value), 1.0)
+        return min(self.progress(value), 1.0)
 
-    def attained_optimum(self, value: float) -> float:
+    def progress_to_optimum(self, value: float) -> float:
         """Progress toward the optimum; infinite without one."""
         if not self.optimal:
             return INFINITY
@@ -64,13 +63,13 @@ class Target:
 
     def is_optimal(self, value: float) -> bool:
         """True if the optimum is reached, or there is none."""
-        return self.attained_optimum(value) >= 1
+        return self.progress_to_optimum(value) >= 1
 
 
 class TargetVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """A target and the value measured in `window`, the shortest one with enough `samples`.
 
-    `minimum`, `maximum` and `optimal` are None without such a bound.
+    `progress` is 1 if the target is met. `minimum`, `maximum` and `optimal` are None without such a bound.
     """
 
     name: str
@@ -82,13 +81,17 @@ class TargetVerdict(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None
     window: str | None
     samples: int
-    attainment: float | None
+    progress: float | None
     state: TargetState
     weight: int
 
 
 def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
     """Every target, as configured. Weights: what a user notices first counts most; they sum to 100."""
+    return (*_targets_of_requests(config), *_targets_of_resources(config))
+
+
+def _targets_of_requests(config: TargetsConfig) -> tuple[Target, ...]:
     return (
         Target(
             "response_time",
@@ -116,6 +119,11 @@ def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
             lambda window: (window.error_ratio, window.requests),
             maximum=config.error_ratio_max,
         ),
+    )
+
+
+def _targets_of_resources(config: TargetsConfig) -> tuple[Target, ...]:
+    return (
         Target(
             "memory",
             "resident memory",
@@ -181,7 +189,7 @@ class Judge:
 
 
 def _state(target: Target, value: float) -> TargetState:
-    if target.attainment(value) < 1:
+    if target.capped_progress(value) < 1:
         return "missed"
     return "optimal" if target.is_optimal(value) else "met"
 
@@ -203,7 +211,7 @@ def _verdict_of(
         value=value if value is None else round(value, 6),
         window=window,
         samples=samples,
-        attainment=None if value is None else round(target.attainment(value), 4),
+        progress=None if value is None else round(target.capped_progress(value), 4),
         state=state,
         weight=target.weight,
     )

@@ -42,11 +42,11 @@ def test_attainment_is_one_exactly_where_the_target_is_met(name: str, one: float
     """It falls the further a value is from the bound, and a weight never counts more than whole."""
     target = TARGETS[name]
     within = target.minimum <= one <= (target.maximum or float("inf"))
-    assert (target.attainment(one) == 1) == within
-    assert 0 <= target.attainment(one) <= 1
+    assert (target.capped_progress(one) == 1) == within
+    assert 0 <= target.capped_progress(one) <= 1
     near, far = sorted((one, other))
     if target.maximum and near > target.maximum:
-        assert target.attainment(far) <= target.attainment(near)
+        assert target.capped_progress(far) <= target.capped_progress(near)
 
 
 def test_weights_sum_to_a_hundred_and_every_target_has_advice() -> None:
@@ -57,7 +57,7 @@ def test_weights_sum_to_a_hundred_and_every_target_has_advice() -> None:
 
 def test_half_as_good_is_the_same_for_a_floor_and_a_ceiling() -> None:
     """Half the hit ratio, twice the time."""
-    assert TARGETS["hit_ratio"].attainment(0.375) == TARGETS["response_time"].attainment(200) == 0.5
+    assert TARGETS["hit_ratio"].capped_progress(0.375) == TARGETS["response_time"].capped_progress(200) == 0.5
 
 
 def verdicts_of(house: House, config: Config = NOW) -> dict[str, TargetVerdict]:
@@ -92,7 +92,7 @@ def test_a_verdict_says_what_was_measured_and_how_near_it_is() -> None:
         "token_reduction": "missed",
     }
     assert (found["hit_ratio"].value, found["hit_ratio"].samples) == (0.78, 100)
-    assert found["token_reduction"].attainment == pytest.approx(0.6 / 0.7, abs=1e-4)
+    assert found["token_reduction"].progress == pytest.approx(0.6 / 0.7, abs=1e-4)
     assert (found["component_load"].value, found["component_load"].window) == (None, None)
 
 

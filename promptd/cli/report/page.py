@@ -120,9 +120,9 @@ def _span(history: Sequence[Mapping[str, Any]]) -> str:
 def _targets(health: Mapping[str, Any]) -> str:
     rows = []
     for each in health.get("targets", ()):
-        attained = each.get("attainment")
+        progress = each.get("progress")
         bar = (
-            "" if attained is None else f'<div class="bar"><i style="width:{100 * attained:.0f}%"></i></div>'
+            "" if progress is None else f'<div class="bar"><i style="width:{100 * progress:.0f}%"></i></div>'
         )
         state = str(each["state"])
         rows.append(
