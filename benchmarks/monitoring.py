@@ -1,11 +1,10 @@
 """What monitoring costs a request: `python -m benchmarks.monitoring`.
 
-Nothing of it is on the path of a request but what the rooms count anyway, so its whole cost is the sampling
-beside it. One process, CPU time of this thread only: the hot path answers requests, 16 connections a turn,
-and the evaluator takes a sample of the very rooms; the two are interleaved, and the ratio is that of their
-CPU times. At `monitor.sample_interval` and `monitor.snapshot_interval` that CPU is shared by all requests of
-the interval.
-The counting in the rooms is measured against the same turn without it.
+A request carries nothing of it but the counters that are kept anyway, so its whole cost is the sampling. One
+process, CPU time of this thread only: the hot path answers requests, 16 connections a turn, and the evaluator
+takes samples of the same process; the two are interleaved, and the ratio is that of their CPU times. At
+`monitor.sample_interval` and `monitor.snapshot_interval` that CPU is shared by all requests of the interval.
+The counting itself is measured against the same turn without it.
 """
 
 import asyncio
@@ -23,6 +22,7 @@ from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
 from promptd.monitor.sampler import Sampler
 from promptd.monitor.snapshot import ProcessInfo, Snapshots
+from promptd.support.locks import StateLock
 from promptd.support.stats import Histogram
 
 CONNECTIONS = 16
@@ -66,7 +66,7 @@ def measure(path: HotPath, lines: list[bytes], directory: Path) -> None:
     exports = (HistoryWriter(History(directory, 4_000_000), 0.0), MetricsWriter(directory, "bench"))
     evaluator = HealthEvaluator(config)
     snapshots = Snapshots(
-        directory, sampler, ProcessInfo("bench", 1), evaluate=evaluator.evaluate, exports=exports
+        StateLock(directory), sampler, ProcessInfo("bench", 1), evaluate=evaluator.evaluate, exports=exports
     )
     requests_us, samples_us, writes_us = [], [], []
 

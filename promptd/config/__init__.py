@@ -56,7 +56,7 @@ def load(
     environment: Mapping[str, str],
     overrides: Mapping[str, Any] = _NOTHING,
 ) -> Config:
-    """Read the configuration; what wins: `overrides` (flags), `environment`, the file, the default.
+    """Read the configuration; by precedence: `overrides` (flags), `environment`, the file, the default.
 
     Args:
         path: the TOML file, or None for none.
@@ -148,8 +148,8 @@ def _with_placed_aliases(
     for prefix, value in config.library.aliases.items():
         place = _place(value, roots, environment)
         if place is None:
-            known = f"(roots: {', '.join(roots)})" if roots else "(there is no root)"
-            problem = f'the alias "{prefix}" leads to "{value}", which lies inside no root {known}.'
+            known = f"(roots: {', '.join(roots)})" if roots else "(no roots are configured)"
+            problem = f'the alias "{prefix}" points to "{value}", which is not inside a root {known}.'
             raise _contradiction(layers, ("library", "aliases", prefix), problem)
         aliases[prefix] = place
     return structs.replace(config.library, aliases=aliases)
@@ -170,7 +170,9 @@ def _place(value: str, roots: Iterable[str], environment: Mapping[str, str]) -> 
 def _refuse_contradictions(config: Config, layers: Iterable[Layer]) -> None:
     paths = [root.path for root in config.roots]
     if again := next((index for index, path in enumerate(paths) if path in paths[:index]), None):
-        raise _contradiction(layers, ("roots", again, "path"), f"{paths[again]} is named as a root twice.")
+        raise _contradiction(
+            layers, ("roots", again, "path"), f"{paths[again]} is configured as a root twice."
+        )
     for section, low, high in (
         ("loading", "min_workers", "max_workers"),
         ("watch", "debounce", "max_debounce"),
@@ -182,9 +184,7 @@ def _refuse_contradictions(config: Config, layers: Iterable[Layer]) -> None:
             raise _contradiction(layers, (section, low), problem)
     if config.tokens.model and config.tokens.model not in config.tokens.models:
         known = ", ".join(config.tokens.models) or "none"
-        problem = (
-            f'`tokens.model` is "{config.tokens.model}", which is not in `tokens.models`; there are: {known}.'
-        )
+        problem = f'`tokens.model` is "{config.tokens.model}", which is not one of `tokens.models`: {known}.'
         raise _contradiction(layers, ("tokens", "model"), problem)
     if config.serve.socket:
         _checked_socket(config.serve.socket)

@@ -148,7 +148,7 @@ MISTAKES = [
     ('[[roots]]\npath = ""', "roots[0].path", 2, "it must be a path"),
     ("[[roots]]\npath='a'\n[[roots]]\npath='b'\ndialect=[]", "roots[1].dialect", 5, "`roots.dialects`"),
     ("[[roots]]\npath='a'\ndialects=['x']", "roots[0].dialects[0]", 3, 'one of "at-import"'),
-    ("[[roots]]\npath='a'\n[[roots]]\npath='./a'", "roots[1].path", 4, "is named as a root twice"),
+    ("[[roots]]\npath='a'\n[[roots]]\npath='./a'", "roots[1].path", 4, "is configured as a root twice"),
     (
         "[watch]\ndebounce = 600",
         "watch.debounce",
@@ -156,8 +156,13 @@ MISTAKES = [
         "is 600ms, which is more than `watch.max_debounce`, 500ms",
     ),
     ("[loading]\nmin_workers = 9", "loading.min_workers", 2, "more than `loading.max_workers`, 8"),
-    ('[library.aliases]\n"~/x" = "/y"', "library.aliases.~/x", 2, "lies inside no root (there is no root)"),
-    ('[library]\naliases = {x = "../y"}', "library.aliases.x", 2, "lies inside no root"),
+    (
+        '[library.aliases]\n"~/x" = "/y"',
+        "library.aliases.~/x",
+        2,
+        "is not inside a root (no roots are configured)",
+    ),
+    ('[library]\naliases = {x = "../y"}', "library.aliases.x", 2, "is not inside a root"),
 ]
 
 
@@ -278,7 +283,7 @@ def test_an_alias_may_be_an_id_prefix_or_a_path_inside_a_root(tmp_path: Path) ->
 def test_an_alias_to_a_sibling_of_a_root_is_refused() -> None:
     """`/lib-old` is not inside `/lib`, whatever its letters begin with."""
     for value in ("/lib-old/x", "/lib/../etc", "/"):
-        with pytest.raises(ConfigError, match="lies inside no root"):
+        with pytest.raises(ConfigError, match="is not inside a root"):
             config.load(None, {}, {"roots": ["/lib"], "library.aliases": {"x": value}})
 
 
@@ -457,7 +462,7 @@ def test_no_text_upsets_the_line_finder(text: str) -> None:
         ("[tokens.models.m]\nimput = 3", "did you mean `tokens.models.m.input`?"),
         ("[tokens.models]\nm = 3", "`tokens.models.m` is 3; it must be a table"),
         ('[tokens.strategies]\na = ["comments"]\nb = ["x", 3]', "`tokens.strategies.b[1]` is 3"),
-        ('[tokens]\nmodel = "m"', "not in `tokens.models`; there are: none"),
+        ('[tokens]\nmodel = "m"', "not one of `tokens.models`: none"),
     ],
 )
 def test_what_is_wrong_inside_a_table_of_tables_is_named(tmp_path: Path, text: str, said: str) -> None:
