@@ -78,7 +78,7 @@ profile: $(STAMP) ## where the hot path spends its time, and its instructions a 
 
 docs: $(STAMP) ## write docs/protocol.md and the snapshot's schema from what the daemon says of itself
 	@$(BIN)/python -m promptd.cli.protocol_page docs/protocol.md
-	@$(BIN)/python -m promptd.monitor.schema > promptd/monitor/health-1.schema.json
+	@$(BIN)/python -m promptd.monitor.schema > promptd/monitor/health-2.schema.json
 
 pictures: $(STAMP) ## draw docs/pictures from a real daemon; wants chromium
 	@$(BIN)/python docs/pictures/draw.py

@@ -85,7 +85,7 @@ async def edit_to_warm(root: str) -> None:
             current, lock, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0]
         )
         workspace.observers[:] = [maintenance.changed]
-        await maintenance.follower.watch(WatchConfig(step_ms=step_ms, settle_ms=settle_ms))
+        await maintenance.follower.watch(WatchConfig(poll_interval=step_ms, debounce=settle_ms))
         maintenance.begin()
         await procedures.drive(workspace, procedures.assemble(workspace, request, workspace.source.check()))
         await asyncio.sleep(1.0)

@@ -20,7 +20,7 @@ from promptd.config import Config
 from promptd.daemon.parts import DaemonParts
 from promptd.engine.workspace import Workspace
 from promptd.monitor import metrics
-from promptd.monitor.observatory import Findings
+from promptd.monitor.evaluator import Evaluation
 from promptd.protocol import methods
 from promptd.protocol.methods import AlertsParams
 from promptd.server.dispatch import Service
@@ -35,9 +35,9 @@ LIMIT_KEYS = (
     "max_request_bytes",
     "max_reply_bytes",
     "max_json_depth",
-    "first_byte_s",
-    "frame_s",
-    "stall_s",
+    "first_byte_timeout",
+    "request_timeout",
+    "write_timeout",
 )
 SHOWN = 10  # of the hottest
 MAX_PROBLEMS = 20  # a page of them; a tree that cannot be read has thousands
@@ -74,14 +74,14 @@ async def _pong_when_ready(parts: DaemonParts) -> dict[str, Any]:
 
 def _alerts(parts: DaemonParts, peer: Peer, params: AlertsParams) -> dict[str, Any]:
     is_told = parts.monitoring.alert_feed.switch(peer, params.subscribe)
-    view: dict[str, Any] = msgspec.to_builtins(parts.monitoring.observatory.alerts.view())
+    view: dict[str, Any] = msgspec.to_builtins(parts.monitoring.evaluator.alerts.view())
     return view | {"subscribed": is_told}
 
 
 async def _metrics(parts: DaemonParts) -> dict[str, Any]:
-    taken = await parts.monitoring.snapshots.taken()
-    assert isinstance(taken.found, Findings)
-    text = await asyncio.to_thread(metrics.exposition, taken.sample, taken.found, __version__)
+    snapshot = await parts.monitoring.snapshots.snapshot()
+    assert isinstance(snapshot.evaluation, Evaluation)
+    text = await asyncio.to_thread(metrics.exposition, snapshot.sample, snapshot.evaluation, __version__)
     return {"content_type": metrics.content_type(), "text": text}
 
 
@@ -99,7 +99,7 @@ def sources_of(parts: DaemonParts) -> dict[str, Callable[[], Any]]:
         "watcher": lambda: parts.maintenance.follower.statistics(),
         "prompts": lambda: popular_of(current.workspace),
         "components": lambda: hottest_of(current.workspace),
-        "upkeep": lambda: parts.maintenance.statistics(),
+        "maintenance": lambda: parts.maintenance.statistics(),
         "requests": lambda: parts.dispatcher.statistics(),
         "connections": lambda: parts.listener.statistics() if parts.listener else None,
         "subscriptions": lambda: parts.subscriptions.statistics(),

@@ -84,7 +84,7 @@ class Follower:
             await asyncio.sleep(WATCH_AGAIN_S)
 
     async def _follow(self, watch: WatchConfig, in_place: asyncio.Event) -> None:
-        timing = Timing(watch.step_ms, watch.settle_ms, watch.max_settle_ms, watch.scan_s)
+        timing = Timing(watch.poll_interval, watch.debounce, watch.max_debounce, watch.fallback_scan_interval)
         tree = self._tree
         watcher = Watcher(tree.roots, tree.directories, self.is_ignored, timing)
         async with watcher:
@@ -161,4 +161,6 @@ class Follower:
         """Watch everything anew if events were missed since this was last asked."""
         missed = self.missed.take_new()
         if missed and self.watcher is not None:
-            self.watcher.distrust(f"{missed} changes made no event")
+            self.watcher.distrust(
+                f"missed {missed} file event{'' if missed == 1 else 's'}; watcher restarted"
+            )

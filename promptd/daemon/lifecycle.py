@@ -82,8 +82,8 @@ class Daemon(DaemonParts):
     def _loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Everything that runs at an interval, by the configuration of the moment."""
         config = self.run.config
-        yield self.maintenance.rescan_every(config.watch.reconcile_s)
-        yield self.maintenance.save_every(config.monitor.snapshot_s)
+        yield self.maintenance.rescan_every(config.watch.rescan_interval)
+        yield self.maintenance.save_every(config.monitor.snapshot_interval)
         yield from self.monitoring.loops()
         interval_s = watchdog_interval_s(self.run.environment)
         if interval_s is not None:
@@ -192,7 +192,7 @@ class Daemon(DaemonParts):
     async def _finish_requests(self, listener: Listener) -> None:
         """Accept no more, finish the requests in progress, answer those that take too long with Busy."""
         self.timers.cancel()
-        stop_s = self.run.config.serve.stop_s
+        stop_s = self.run.config.serve.stop_timeout
         time_is_up = asyncio.get_running_loop().call_later(ANSWERED * stop_s, self.dispatcher.stop)
         try:
             await listener.stop(max(SENT * stop_s, LAST_FLUSH_S))

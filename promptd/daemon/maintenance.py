@@ -29,7 +29,7 @@ class MaintenanceStatistics:
     """Batches followed, rescans, changes no event explained, prompts re-warmed, and how long that took."""
 
     batches: int
-    reconciles: int
+    rescans: int
     missed_events_total: int
     rewarmed: int
     failures: int

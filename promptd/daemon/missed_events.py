@@ -7,7 +7,7 @@ counted. Pure: the clock is handed in.
 
 from collections.abc import Callable, Iterable
 
-EXPLAINED_S = 2.0  # an event takes `watch.max_settle_ms` and a step, 0.5 s; four times that under load
+EXPLAINED_S = 2.0  # an event takes `watch.max_debounce` and a step, 0.5 s; four times that under load
 
 
 class MissedEvents:

@@ -11,13 +11,13 @@ from typing import Any
 from promptd import __version__
 from promptd.config import Config
 from promptd.daemon.single_flight import Spawn
+from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
 from promptd.monitor.lag import LoopLag
-from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler, StatisticsSource
 from promptd.monitor.sinks import CommandSink, log_event
-from promptd.monitor.snapshot import About, Snapshots
+from promptd.monitor.snapshot import ProcessInfo, Snapshots
 from promptd.server.alert_feed import AlertFeed
 from promptd.support.locks import StateLock
 from promptd.support.stats import Histogram
@@ -36,19 +36,19 @@ class Monitoring:
     ) -> None:
         self._config = config
         self.lag = LoopLag()
-        self.observatory = Observatory(config)
+        self.evaluator = HealthEvaluator(config)
         self.alert_feed = AlertFeed()
         self.alert_command = CommandSink(self._alert_command, spawn)
-        self.observatory.tell(log_event, self.alert_feed.tell, self.alert_command)
+        self.evaluator.add_listeners(log_event, self.alert_feed.tell, self.alert_command)
         monitor = config.monitor
-        self.history = HistoryWriter(History(lock.directory, monitor.history_bytes), monitor.history_s)
+        self.history = HistoryWriter(History(lock.directory, monitor.history_size), monitor.history_interval)
         self.snapshots = Snapshots(
             lock,
             Sampler(sources, histograms=histograms),
-            About(version=__version__, pid=os.getpid()),
-            look=self.observatory.look,
-            beside=(self.history, MetricsWriter(lock.directory, __version__)),
-            interval_s=monitor.snapshot_s,
+            ProcessInfo(version=__version__, pid=os.getpid()),
+            evaluate=self.evaluator.evaluate,
+            exports=(self.history, MetricsWriter(lock.directory, __version__)),
+            interval_s=monitor.snapshot_interval,
         )
 
     def __repr__(self) -> str:
@@ -57,16 +57,16 @@ class Monitoring:
     def configure(self, config: Config) -> None:
         """Judge, and write, by this configuration from now on; what was measured stays."""
         self._config = config
-        self.observatory.configure(config)
-        self.snapshots.interval_s = config.monitor.snapshot_s
-        self.history.interval_s = config.monitor.history_s
-        self.history.history.max_bytes = config.monitor.history_bytes
+        self.evaluator.configure(config)
+        self.snapshots.interval_s = config.monitor.snapshot_interval
+        self.history.interval_s = config.monitor.history_interval
+        self.history.history.max_bytes = config.monitor.history_size
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What has to run while the daemon serves, at the configured intervals."""
         yield self.snapshots.run()
-        yield self.snapshots.observe_every(self._config.monitor.sample_s)
+        yield self.snapshots.observe_every(self._config.monitor.sample_interval)
         yield self.lag.run()
 
     def _alert_command(self) -> tuple[Sequence[str], float]:
-        return self._config.alerts.command, self._config.alerts.command_timeout_s
+        return self._config.alerts.command, self._config.alerts.command_timeout

@@ -28,7 +28,7 @@ from promptd.support import log
 
 RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_WORKSPACE = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a workspace is not made of
-INTERVALS = ("monitor.", "watch.reconcile_s")
+INTERVALS = ("monitor.", "watch.rescan_interval")
 WATCHED = ("roots", "library.", "watch.")
 
 _log = log.get_logger("promptd.daemon")

@@ -18,7 +18,7 @@ class Contents:
     def __init__(self, config: Config, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.segments = Segments(tokenizer.count_many, is_additive=tokenizer.is_additive)
-        self.texts: Cache[str, str] = Cache(config.cache.entries, config.cache.bytes)
+        self.texts: Cache[str, str] = Cache(config.cache.entries, config.cache.size)
         self.parses = SharedParses()
 
     def __repr__(self) -> str:

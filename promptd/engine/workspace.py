@@ -50,7 +50,7 @@ class CachesStatistics:
     served: Served
     components: CacheStatistics
     prompts: CacheStatistics
-    skeletons: CacheStatistics
+    compiled_prompts: CacheStatistics
 
 
 @dataclass(slots=True)
@@ -76,12 +76,10 @@ class Workspace:
         self.library = Library(source.names, len(source.roots))
         self.optimiser = OptimiserState(config, contents.segments, contents.tokenizer.name, _rules(config))
         cache = config.cache
-        self.usage = Usage(HotSet(cache.hot_set, cache.hot_half_life_s, now_s), self.optimiser)
-        self.prompts: Cache[Request, Prompt] = Cache(
-            cache.prompt_entries, cache.prompt_bytes, self.usage.take
-        )
+        self.usage = Usage(HotSet(cache.hot_set, cache.hot_half_life, now_s), self.optimiser)
+        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_size, self.usage.take)
         self._compiled: Cache[tuple[str, ...], CompiledPrompt] = Cache(
-            cache.prompt_entries, cache.prompt_bytes
+            cache.prompt_entries, cache.prompt_size
         )
         self.observers: list[Observer] = []
         self.scanned = Scanned()

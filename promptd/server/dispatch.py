@@ -51,10 +51,11 @@ _log = log.get_logger("promptd.server")
 
 @dataclass(frozen=True, slots=True)
 class DispatchStatistics:
-    """Calls that came, by method, errors by type, and calls under way; latencies from arrival to answer.
+    """Calls that came, by method, errors by type, and calls in progress; latencies from arrival to answer.
 
     `latency_us` is of calls that concern single components (`assemble` above all), `scan_latency_us` of
     those that look at the whole library, `service_latency_us` of those about the daemon itself.
+    `fast_path_requests` are remembered parameters, answered without decoding them again.
     """
 
     requests: int
@@ -63,8 +64,8 @@ class DispatchStatistics:
     latency_us: Distribution
     scan_latency_us: Distribution
     service_latency_us: Distribution
-    recognised: int
-    under_way: int
+    fast_path_requests: int
+    in_progress: int
 
 
 class Dispatcher:

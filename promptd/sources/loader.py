@@ -32,20 +32,21 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadStatistics:
-    """Looks made, phases, errors, seconds in all, workers in use, mean times a look.
+    """Reads made, batches, errors, seconds in all, workers in use, mean times of a read.
 
-    Parsing is in processor time. `at_once` looks are being made now, `most_at_once` were since the start.
+    Parsing is in processor time. `concurrent` reads are being made now, `peak_concurrency` is the most since
+    the start.
     """
 
-    looks: int
-    phases: int
+    reads: int
+    batches: int
     errors: int
     seconds: float
     workers: int
     mean_read_ms: float
     mean_parse_ms: float
-    at_once: int
-    most_at_once: int
+    concurrent: int
+    peak_concurrency: int
 
 
 class Workers:

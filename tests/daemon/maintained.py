@@ -18,7 +18,7 @@ FILES = {
     "components/tone.md": "Be kind.\n",
 }
 HELLO = request_of(("commands/hello",))
-WATCH = WatchConfig(step_ms=5, settle_ms=20)
+WATCH = WatchConfig(poll_interval=5, debounce=20)
 EXPLAINED_S = 0.3  # settling takes 25 ms here
 
 

@@ -85,9 +85,9 @@ def test_figures_follow_an_exchanged_workspace(daemon: Daemon) -> None:
 
 def test_limits_are_the_configured_ones(daemon: Daemon) -> None:
     """Every limit of the listener comes from a key of its name."""
-    settings = config.load(None, {}, {"serve.max_in_flight": 3, "serve.stall_s": 1.5})
+    settings = config.load(None, {}, {"serve.max_in_flight": 3, "serve.write_timeout": 1.5})
     limits = limits_of(settings)
-    assert (limits.max_in_flight, limits.stall_s) == (3, 1.5)
+    assert (limits.max_in_flight, limits.write_timeout) == (3, 1.5)
 
 
 def test_problems_are_gathered_from_everyone_and_bounded(daemon: Daemon) -> None:

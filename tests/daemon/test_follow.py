@@ -28,7 +28,7 @@ async def test_two_thousand_files_are_one_batch(
 ) -> None:
     """A checkout is one line in the log, and a revision for each part of it that keeps the loop for 3 ms."""
     # Half a second of quiet, so that a busy machine cannot make two bursts of one.
-    await maintained.watch(WatchConfig(step_ms=5, settle_ms=500, max_settle_ms=5_000))
+    await maintained.watch(WatchConfig(poll_interval=5, debounce=500, max_debounce=5_000))
     await until(lambda: maintained.counts.batches == 1)  # the first look at everything
 
     def check_out() -> None:
@@ -124,7 +124,7 @@ async def test_a_change_whose_event_comes_after_the_scan_is_not_missed(
     """Edited, added and deleted files that a rescan sees first are explained by their events."""
     maintained.maintenance.follower.missed = MissedEvents(time.monotonic, explained_s=60.0)
     await maintained.watch(
-        WatchConfig(step_ms=5, settle_ms=400, max_settle_ms=5_000)
+        WatchConfig(poll_interval=5, debounce=400, max_debounce=5_000)
     )  # time to see them first
     await until(lambda: maintained.counts.batches == 1)
     await maintained.write("components/tone.md", "Be brief.\n")

@@ -16,7 +16,7 @@ async def test_those_who_rescan_at_the_same_time_share_a_scan(
         *(maintained.maintenance.rescans.rescan(maintained.workspace) for _ in range(100))
     )
     assert {each.added for each in found} == {1}
-    assert maintained.counts.reconciles == 1
+    assert maintained.counts.rescans == 1
     assert said.getvalue().count('"rescan"') == 1
 
 

@@ -376,7 +376,7 @@ def test_a_file_that_changes_on_every_read_is_answered_as_inconsistent(
         (warning,) = (one for one in prompt.warnings if one.kind == "inconsistent")
         assert warning.id == "part.md"
         assert len(engine.workspace.prompts) == 0
-        assert engine.workspace.loader.statistics().looks == len(FILES) + 2 - 1
+        assert engine.workspace.loader.statistics().reads == len(FILES) + 2 - 1
         monkeypatch.delattr(Restless, "read")
         steady = engine.assemble("p")
         assert steady.is_consistent
@@ -395,7 +395,7 @@ def test_components_larger_than_the_cache_still_assemble(library: Library) -> No
         {
             "roots": [str(root)],
             "library.max_component_bytes": 4_000_000,
-            "cache.bytes": 1_048_576,
+            "cache.size": 1_048_576,
             "tokens.max_context_tokens": 1_000_000,
         },
     )

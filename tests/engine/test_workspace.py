@@ -145,8 +145,8 @@ def test_variables_share_what_they_can(made: Made, monkeypatch: pytest.MonkeyPat
     texts = [ask(workspace, request_of(("p",), {"name": str(n)})).text for n in range(5)]
     assert texts == [f"P part  {n}\n" for n in range(5)]
     counts = workspace.statistics()
-    assert (counts.prompts.entries, counts.skeletons.entries) == (5, 1)
-    assert counts.skeletons.hits == 4
+    assert (counts.prompts.entries, counts.compiled_prompts.entries) == (5, 1)
+    assert counts.compiled_prompts.hits == 4
 
 
 def test_cache_statistics_are_honest(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ class Service:
         """Watch, rescan on a timer, and ask once, so that there is something to keep warm."""
         await self.maintenance.follower.watch(self.watch_settings)
         self.maintenance.begin()
-        self.spawn(self.maintenance.rescan_every(self.watch_settings.reconcile_s))
+        self.spawn(self.maintenance.rescan_every(self.watch_settings.rescan_interval))
         await self.until(lambda: self.maintenance.statistics().batches >= 1)
         await self.ask()
 
@@ -104,7 +104,7 @@ async def until(
         await asyncio.sleep(0.002)
 
 
-QUICK = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=3_600, scan_s=0.3)
+QUICK = WatchConfig(poll_interval=5, debounce=10, rescan_interval=3_600, fallback_scan_interval=0.3)
 
 
 @asynccontextmanager

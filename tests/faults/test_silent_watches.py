@@ -9,7 +9,7 @@ from promptd.watch import health_checks
 from promptd.watch.inotify import HANDLE, Inotify
 from tests.faults.running import running, shows
 
-RECONCILING = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=0.3)
+RECONCILING = WatchConfig(poll_interval=5, debounce=10, rescan_interval=0.3)
 drain = Inotify.drain
 
 

@@ -34,9 +34,9 @@ from tests.server.peers import FakePeer, Tasks, call_of
 STEP_S = 30.0
 PARTS = 12
 QUICK = {
-    "alerts.warmup_s": 60.0,
-    "alerts.hold_s": 60.0,
-    "alerts.clear_s": 120.0,
+    "alerts.warmup": 60.0,
+    "alerts.raise_after": 60.0,
+    "alerts.clear_after": 120.0,
     "alerts.min_samples": 5,
     "targets.memory_bytes_max": 10**12,  # this process holds all tests; the ballast has a target of its own
 }
@@ -63,7 +63,7 @@ class Stage:
             sources_of(self.rooms), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.rooms)
         )
         self.events: list[AlertEvent] = []
-        self.rooms.monitoring.observatory.tell(self.events.append)
+        self.rooms.monitoring.evaluator.add_listeners(self.events.append)
         self.peer = FakePeer()
 
     def load(self) -> Config:

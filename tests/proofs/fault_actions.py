@@ -116,9 +116,9 @@ class FaultContext:
             self.versioned.root,
             PROOF_DEATH=str(self.death),
             PROMPTD_SERVE_MAX_CONNECTIONS_PER_UID="200",
-            PROMPTD_SERVE_STALL_S="2",
-            PROMPTD_SERVE_FRAME_S="2",
-            PROMPTD_SERVE_FIRST_BYTE_S="2",
+            PROMPTD_SERVE_WRITE_TIMEOUT="2",
+            PROMPTD_SERVE_REQUEST_TIMEOUT="2",
+            PROMPTD_SERVE_FIRST_BYTE_TIMEOUT="2",
         )
 
     def socket(self, stack: ExitStack) -> socket.socket | None:

@@ -51,9 +51,9 @@ def start(place: Path) -> Daemon:
         library,
         wrapper=("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh"),
         environment={
-            "PROMPTD_SERVE_FRAME_S": "1",
-            "PROMPTD_SERVE_STALL_S": "2",
-            "PROMPTD_SERVE_FIRST_BYTE_S": "1",
+            "PROMPTD_SERVE_REQUEST_TIMEOUT": "1",
+            "PROMPTD_SERVE_WRITE_TIMEOUT": "2",
+            "PROMPTD_SERVE_FIRST_BYTE_TIMEOUT": "1",
         },
     )
 

@@ -155,10 +155,10 @@ async def test_what_is_recognised_is_bounded(aged: Workspace, monkeypatch: pytes
     monkeypatch.setattr(module, "MAX_RECOGNISED", 3)
     table = Table(aged)
     await table.ask(call_of("assemble", name="commands/other", variables={"v": "x" * MAX_RECOGNISED_BYTES}))
-    assert table.handler.statistics().recognised == 0
+    assert table.handler.statistics().fast_path_requests == 0
     for number in range(10):
         await table.ask(call_of("assemble", name="commands/other", variables={"v": number}))
-    assert 0 < table.handler.statistics().recognised <= 3
+    assert 0 < table.handler.statistics().fast_path_requests <= 3
 
 
 # -- everything else ----------------------------------------------------------------------------
@@ -283,7 +283,7 @@ async def test_time_is_up_for_those_under_way_and_those_to_come(workspace: Works
 
     table = Table(workspace, health=waits)
     table.turn(call_of("health", 1))
-    await until(lambda: table.handler.statistics().under_way == 1)
+    await until(lambda: table.handler.statistics().in_progress == 1)
     await asyncio.sleep(0)
     table.turn(call_of("health", 2), call_of("assemble", 3, name="commands/hello"))
     table.handler.stop()
@@ -293,7 +293,7 @@ async def test_time_is_up_for_those_under_way_and_those_to_come(workspace: Works
     assert table.peer.answers == {}
     assert sorted(table.peer.errors) == [b"1", b"2", b"3", b"4", b"5"]
     assert all(isinstance(error, Busy) for error in table.peer.errors.values())
-    assert table.handler.statistics().under_way == 0
+    assert table.handler.statistics().in_progress == 0
 
 
 # -- accounts -----------------------------------------------------------------------------------

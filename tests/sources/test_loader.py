@@ -254,7 +254,7 @@ def test_statistics_and_repr(loader: Loader) -> None:
     loader.load_now(places(10))
     loader.read(Place(0, "x.md"))
     counts = loader.statistics()
-    assert (counts.looks, counts.phases, counts.errors, counts.workers) == (11, 1, 0, 8)
+    assert (counts.reads, counts.batches, counts.errors, counts.workers) == (11, 1, 0, 8)
     assert counts.mean_read_ms == 50.0
     assert counts.seconds > 0
     assert repr(loader) == "<Loader 11 looks, <Workers 8 of 1-8>>"

@@ -258,10 +258,10 @@ def _first(
 ) -> tuple[int, float]:
     """Files read by the first requests of a restarted daemon, and the milliseconds all of them took."""
     workspace = _ready(config, tokenizer, kept)
-    before, started = workspace.loader.statistics().looks, time.perf_counter()
+    before, started = workspace.loader.statistics().reads, time.perf_counter()
     _ask_all(workspace, asks)
     took_ms = 1000 * (time.perf_counter() - started)
-    reads = workspace.loader.statistics().looks - before
+    reads = workspace.loader.statistics().reads - before
     workspace.close()
     return reads, took_ms
 

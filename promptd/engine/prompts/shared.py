@@ -98,7 +98,7 @@ class OptimiserState:
         self.lexicon = Lexicon()
         self.account = Account()
         self.popular = PopularPrompts()
-        self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_bytes)
+        self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_size)
 
     def __repr__(self) -> str:
         return f"<OptimiserState {self.lexicon!r}, {len(self.variants)} variants>"
@@ -161,7 +161,7 @@ class OptimiserState:
                 tuple(component.id for component in prompt.evidence.components),
                 prompt.uses,
                 prompt.tokens,
-                money_total=prompt.estimate.money if prompt.estimate else None,
+                cost_total=prompt.estimate.money if prompt.estimate else None,
                 strategy=prompt.fit.strategy if prompt.fit else "none",
             )
         )
