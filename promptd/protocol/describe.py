@@ -5,6 +5,7 @@ that nothing is written twice. docs/protocol.md is made from this description (c
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -52,6 +53,7 @@ def schema_of(kind: Any) -> dict[str, Any]:
     return {**schema, "$defs": records} if records else schema
 
 
+@cache  # the schemas of all methods take 30 ms, and the daemon is asked on its event loop
 def _method(method: Method) -> MethodDescription:
     return MethodDescription(
         method.name,
