@@ -60,7 +60,7 @@ class RemovedUnit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One piece of a prompt: a component, or what stands in its place."""
+    """One piece of a prompt: a component, or what replaces it."""
 
     id: ComponentId
     digest: Annotated[str, Meta(description="SHA-256 of the file; empty for one that does not exist")]
