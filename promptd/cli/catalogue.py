@@ -53,11 +53,11 @@ def _table(components: list[dict[str, Any]]) -> Any:
 
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     table.add_column("component", no_wrap=True)
-    for heading in ("bytes", "requires", "dependents"):
+    for heading in ("bytes", "dependencies", "dependents"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("description", no_wrap=True, ratio=1)  # what is left of the line
     for each in components:
-        counts = (f"{each[key]:,}" for key in ("size_bytes", "requires", "dependents"))
+        counts = (f"{each[key]:,}" for key in ("size_bytes", "dependencies", "dependents"))
         table.add_row(Text(output.plain(each["id"])), *counts, _about(each))
     return table
 
@@ -99,7 +99,7 @@ def changes(since: str | None, as_json: bool, where: Where) -> None:
     reply = decode(result)
     if since is None:
         output.note(f"everything there is, as of {reply['clock']}: ask with that the next time")
-    elif reply["fresh_instance"]:
+    elif reply["full_resync"]:
         output.warn(f"{since} is of another daemon or too old; this is the whole list")
     output.emit_lines([f"+ {each['id']}" for each in reply["components"]])
     output.emit_lines([f"- {id}" for id in reply["removed"]])

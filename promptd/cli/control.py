@@ -44,7 +44,7 @@ def reconcile(as_json: bool, socket: str | None, config_path: str | None) -> Non
 
     Returns when the differences, if any, are applied.
     """
-    result = ask(Where(socket=socket, config_path=config_path), "reconcile")
+    result = ask(Where(socket=socket, config_path=config_path), "rescan")
     reply = decode(result)
     counts = ", ".join(f"{reply[key]} {key}" for key in ("changed", "added", "removed"))
     output.emit_line(result if as_json else f"reconciled: {counts} ({_revision(reply)})")

@@ -10,8 +10,8 @@ from tests.cli.conftest import FakeDaemon, Run
 
 LISTING: dict[str, Any] = {
     "components": [
-        {"id": "a.md", "description": "[first] one", "size_bytes": 1200, "requires": 2, "dependents": 0},
-        {"id": "b.md", "size_bytes": 3, "requires": 0, "dependents": 1, "error": "not UTF-8"},
+        {"id": "a.md", "description": "[first] one", "size_bytes": 1200, "dependencies": 2, "dependents": 0},
+        {"id": "b.md", "size_bytes": 3, "dependencies": 0, "dependents": 1, "error": "not UTF-8"},
     ],
     "total": 2,
 }
@@ -62,7 +62,7 @@ def test_a_list_on_a_terminal_is_a_table(
     monkeypatch.setattr(output, "is_terminal", lambda _: True)
     monkeypatch.setenv("NO_COLOR", "1")
     header, first, second = run("list").out.decode().splitlines()
-    assert header.split() == ["component", "bytes", "requires", "dependents", "description"]
+    assert header.split() == ["component", "bytes", "dependencies", "dependents", "description"]
     assert first.split() == ["a.md", "1,200", "2", "0", "[first]", "one"]
     assert second.split() == ["b.md", "3", "0", "1", "not", "UTF-8"]
 
@@ -94,7 +94,7 @@ def test_a_long_id_in_a_pipe_is_not_broken(daemon: FakeDaemon, run: Run) -> None
 
 
 CHANGES: dict[str, Any] = {
-    "fresh_instance": False,
+    "full_resync": False,
     "components": [{"id": "a.md"}, {"id": "b.md"}],
     "removed": ["c.md"],
     "total": 2,
@@ -111,7 +111,7 @@ def test_changes_are_one_line_each(daemon: FakeDaemon, run: Run) -> None:
 
 def test_a_clock_that_says_nothing_is_spoken_of(daemon: FakeDaemon, run: Run) -> None:
     """Who asked with a clock is told that this is everything, who asked without one what to ask with next."""
-    daemon.answers["changes"] = CHANGES | {"fresh_instance": True, "removed": []}
+    daemon.answers["changes"] = CHANGES | {"full_resync": True, "removed": []}
     assert "c:0:7 is of another daemon or too old" in run("changes", "c:0:7").err
     note = "everything there is, as of c:1a:9: ask with that the next time\n"
     assert run("changes") == (0, b"+ a.md\n+ b.md\n", note)

@@ -22,9 +22,9 @@ def test_reload_says_what_changed(daemon: FakeDaemon, run: Run) -> None:
 
 def test_reconcile_counts(daemon: FakeDaemon, run: Run) -> None:
     """Differences are counted."""
-    daemon.answers["reconcile"] = {"changed": 1, "added": 2, "removed": 0, "clock": "c:1:9"}
+    daemon.answers["rescan"] = {"changed": 1, "added": 2, "removed": 0, "clock": "c:1:9"}
     assert run("reconcile").out == b"reconciled: 1 changed, 2 added, 0 removed (revision 9)\n"
-    assert json.loads(run("reconcile", "--json").out) == daemon.answers["reconcile"]
+    assert json.loads(run("reconcile", "--json").out) == daemon.answers["rescan"]
 
 
 def test_sockname_follows_the_order_of_discovery(
