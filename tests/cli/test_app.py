@@ -39,7 +39,7 @@ def test_every_command_has_help_with_examples(path: str, command: click.Command,
 def test_help_lists_every_command_once(run: Run) -> None:
     """The help page names all commands in their sections."""
     text = run("--help").out.decode()
-    for name in ("assemble", "serve", "check", "sockname", "completion"):
+    for name in ("assemble", "serve", "check", "socket", "completion"):
         assert text.count(f"\n  {name} ") == 1
 
 
@@ -62,7 +62,7 @@ def test_version(run: Run) -> None:
     [
         ("assemble",),
         ("assemble", "a", "--no-such-option"),
-        ("assemble", "a", "--var", "novalue"),
+        ("assemble", "a", "--variable", "novalue"),
         ("assemble", "a", "--budget", "0"),
         ("graph", "--format", "png"),
         ("check", "/no/such/directory"),
@@ -82,6 +82,13 @@ def test_a_misspelt_command_is_answered_with_the_nearest(run: Run) -> None:
     code, _, err = run("asemble", "x")
     assert code == 64
     assert "Did you mean assemble?" in err
+
+
+@pytest.mark.parametrize(("old", "new"), app.RENAMED.items())
+def test_an_old_command_name_says_the_new_one(old: str, new: str, run: Run) -> None:
+    """One line on stderr, exit 64, whatever follows the name."""
+    expected = f"promptd: error: promptd {old} was renamed: use promptd {new}\n"
+    assert run(old, "prompts", "--json") == (64, b"", expected)
 
 
 def test_an_unknown_component_names_the_nearest(daemon: FakeDaemon, run: Run) -> None:
@@ -113,7 +120,7 @@ def test_ctrl_c_exits_130_without_a_traceback(run: Run, monkeypatch: pytest.Monk
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("promptd.cli.control.ask", interrupted)
+    monkeypatch.setattr("promptd.cli.reload.ask", interrupted)
     code, out, err = run("reload")
     assert (code, out) == (130, b"")
     assert "Traceback" not in err
