@@ -12,7 +12,17 @@ from promptd.errors import CycleError, UnknownComponent
 from tests.cli.conftest import FakeDaemon, Run
 
 # What no prompt needs that a daemon assembles for us; each costs 10 to 200 ms to import.
-HEAVY = {"asyncio", "rich", "networkx", "tiktoken", "watchfiles", "structlog", "psutil", "markdown_it"}
+HEAVY = {
+    "asyncio",
+    "pathlib",
+    "rich",
+    "networkx",
+    "tiktoken",
+    "watchfiles",
+    "structlog",
+    "psutil",
+    "markdown_it",
+}
 
 
 def _all_commands() -> Iterator[tuple[str, click.Command]]:
@@ -126,13 +136,27 @@ def test_ctrl_c_exits_130_without_a_traceback(run: Run, monkeypatch: pytest.Monk
     assert "Traceback" not in err
 
 
-def test_assembling_imports_nothing_heavy(daemon: FakeDaemon) -> None:
-    """`promptd assemble` through a daemon starts with click, a client, and little else."""
+def test_assembling_imports_little(daemon: FakeDaemon) -> None:
+    """`promptd assemble` through a daemon loads click, msgspec, a socket and 13 modules of ours, no more.
+
+    Neither the configuration, nor the engine, nor rich is among them. Each module costs about half a
+    millisecond; what is counted here is what the command line may cost, whatever the machine.
+    """
     daemon.answers["assemble"] = {"text": "hello", "warnings": []}
     script = "import sys; from promptd.cli.app import main; main(['assemble', 'a']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stdout.removeprefix("hello").split()}
-    assert not loaded & HEAVY
+    loaded = set(done.stdout.removeprefix("hello").split())
+    assert not {name.partition(".")[0] for name in loaded} & HEAVY
+    ours = {name for name in loaded if name.partition(".")[0] == "promptd"}
+    assert not {name for name in ours if name.split(".")[1:2] not in ([], ["cli"], ["client"], ["errors"])}
+    assert len(ours) <= 13, sorted(ours)
+    assert len(loaded - _loaded_by("click, msgspec, socket")) <= len(ours) + 2
+
+
+def _loaded_by(modules: str) -> set[str]:
+    script = f"import sys, {modules}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(daemon: FakeDaemon) -> None:
