@@ -33,7 +33,7 @@ from tests.cli.examples import (
 
 TOOLS = ("dot", "jq", "mail", "socat")  # where one is missing, a stand-in reads its input and says nothing
 MAY_FIND = re.compile(r"promptd (check|bench|tokens .*--check|health --check)\b")  # exit code 1 is an answer
-SLOW = {"bench", "serve"}  # they start daemons; the README does too
+SLOW = {"assemble", "bench", "serve"}  # an engine is loaded, or a daemon started
 WITHIN_S = 30.0
 
 _ASSIGNMENT = re.compile(r"\w+=\$\(.*\)$")

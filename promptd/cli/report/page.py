@@ -122,7 +122,7 @@ def _span(history: Sequence[Mapping[str, Any]]) -> str:
 def _targets(health: Mapping[str, Any]) -> str:
     rows = []
     for each in health.get("targets", ()):
-        progress = each.get("attainment")
+        progress = each.get("progress")
         bar = (
             "" if progress is None else f'<div class="bar"><i style="width:{100 * progress:.0f}%"></i></div>'
         )

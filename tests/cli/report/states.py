@@ -34,7 +34,7 @@ def full_health() -> dict[str, Any]:
         "value": 130.0,
         "window": "10m",
         "samples": 99,
-        "attainment": 0.77,
+        "progress": 0.77,
         "state": "missed",
         "weight": 25,
     }
@@ -45,7 +45,7 @@ def full_health() -> dict[str, Any]:
         "minimum": 0.75,
         "maximum": None,
         "value": 0.98,
-        "attainment": 1.0,
+        "progress": 1.0,
         "state": "optimal",
     }
     return health(
