@@ -1,4 +1,4 @@
-"""Where the daemon is: the order in which its socket is looked for in one function.
+"""Where the daemon is: the order in which its socket is looked for.
 
 Nothing is connected here; a socket file may be there without a daemon behind it. pathlib would cost a command
 a tenth of its start, so paths are text.

@@ -16,7 +16,7 @@ from promptd.errors import (
     leaves,
 )
 
-T = TypeVar("T")
+Answer = TypeVar("Answer")
 _LEAVES = {f"promptd.{leaf.__name__}": leaf for leaf in leaves()}
 
 
@@ -76,7 +76,7 @@ def decode_line(line: bytes) -> ReplyLine:
         raise Unavailable(f"the server on the socket is not promptd: {error}") from None
 
 
-def decode_as(kind: type[T], body: bytes) -> T:
+def decode_as(kind: type[Answer], body: bytes) -> Answer:
     """A result as the given type. Raises Unavailable if the daemon speaks another protocol than this."""
     try:
         return msgspec.json.decode(body, type=kind)

@@ -24,8 +24,16 @@ from promptd.monitor.lag import LoopLag
 from promptd.monitor.observatory import Findings, Observatory
 from promptd.monitor.sinks import CommandSink
 from promptd.monitor.snapshot import Snapshots
-from promptd.protocol import methods
-from promptd.protocol.methods import AlertsParams
+from promptd.protocol.describe import describe
+from promptd.protocol.methods import PROTOCOL, AlertsParams
+from promptd.protocol.replies import (
+    AlertsReply,
+    ConfigurationReply,
+    MetricsReply,
+    PingReply,
+    ReloadReply,
+    VersionReply,
+)
 from promptd.server.alert_feed import AlertFeed
 from promptd.server.dispatch import Dispatcher, Service
 from promptd.server.listener import Listener
@@ -82,36 +90,39 @@ def services_of(rooms: DaemonParts) -> dict[str, Service]:
         "statistics": lambda _peer, _params: statistics_of(rooms),
         "health": lambda _peer, _params: rooms.snapshots.take(),
         "metrics": lambda _peer, _params: _metrics(rooms),
-        "configuration": lambda _peer, _params: {"toml": configuration.render(rooms.config)},
+        "configuration": lambda _peer, _params: ConfigurationReply(configuration.render(rooms.config)),
         "alerts": lambda peer, params: _alerts(rooms, peer, params),
-        "reload": lambda _peer, _params: rooms.reload(),
+        "reload": lambda _peer, _params: _reload(rooms),
         "ping": lambda _peer, _params: _pong(rooms) if rooms.is_ready.is_set() else _pong_when_ready(rooms),
         "version": lambda _peer, _params: _version(),
-        "describe": lambda _peer, _params: methods.describe(_shown(limits_of(rooms.config))),
+        "describe": lambda _peer, _params: describe(_shown(limits_of(rooms.config))),
     }
 
 
-def _pong(rooms: DaemonParts) -> dict[str, Any]:
-    return {"pong": True, "pid": os.getpid(), "uptime_s": rooms.uptime_s}
+def _pong(rooms: DaemonParts) -> PingReply:
+    return PingReply(True, os.getpid(), rooms.uptime_s)
 
 
-async def _pong_when_ready(rooms: DaemonParts) -> dict[str, Any]:
+async def _pong_when_ready(rooms: DaemonParts) -> PingReply:
     """Who pings while the library is being read waits until it is whole."""
     await rooms.is_ready.wait()
     return _pong(rooms)
 
 
-def _alerts(rooms: DaemonParts, peer: Peer, params: AlertsParams) -> dict[str, Any]:
+def _alerts(rooms: DaemonParts, peer: Peer, params: AlertsParams) -> AlertsReply:
     is_told = rooms.alert_feed.switch(peer, params.subscribe)
-    view: dict[str, Any] = msgspec.to_builtins(rooms.observatory.alerts.view())
-    return view | {"subscribed": is_told}
+    return AlertsReply(subscribed=is_told, **msgspec.structs.asdict(rooms.observatory.alerts.view()))
 
 
-async def _metrics(rooms: DaemonParts) -> dict[str, Any]:
+async def _reload(rooms: DaemonParts) -> ReloadReply:
+    return ReloadReply(**await rooms.reload())
+
+
+async def _metrics(rooms: DaemonParts) -> MetricsReply:
     taken = await rooms.snapshots.taken()
     assert isinstance(taken.found, Findings)
     text = await asyncio.to_thread(metrics.exposition, taken.sample, taken.found, __version__)
-    return {"content_type": metrics.content_type(), "text": text}
+    return MetricsReply(metrics.content_type(), text)
 
 
 def sources_of(rooms: DaemonParts) -> dict[str, Callable[[], Any]]:
@@ -179,13 +190,8 @@ def problems_of(rooms: DaemonParts) -> list[str]:
     return [*found[:MAX_PROBLEMS], f"and {more} more"] if more > 0 else found
 
 
-def _version() -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "protocol": methods.PROTOCOL,
-        "python": platform.python_version(),
-        "pid": os.getpid(),
-    }
+def _version() -> VersionReply:
+    return VersionReply(__version__, PROTOCOL, platform.python_version(), os.getpid())
 
 
 def limits_of(config: Config) -> Limits:

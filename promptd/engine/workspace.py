@@ -125,7 +125,7 @@ class Workspace:
         self.prompts.hit(1)
 
     def strike(self, request: Request, sweep: Sweep) -> bytes | None:
-        """The reply to a request with values that come for the first time, but for its end; None: make it.
+        """The reply to a request with values that come for the first time; None: make it.
 
         The second time it is made in full and cached.
         """
@@ -139,7 +139,7 @@ class Workspace:
             return None
         self._outlines.get(request.names)
         limits = self.config.library.max_prompt_bytes // 4, self.config.tokens.max_context_tokens
-        found = stamp.strike(dict(request.variables), *limits)
+        found = stamp.render(dict(request.variables), self.clock, *limits)
         struck = None
         if found is not None:
             struck, tokens = found

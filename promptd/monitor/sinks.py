@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from promptd.monitor.alerts import AlertEvent
+from promptd.protocol.records import AlertEvent
 from promptd.support import log
 
 MAX_WAITING = 100

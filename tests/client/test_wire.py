@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from promptd import errors
-from promptd.client.replies import Assembled
 from promptd.client.wire import (
     ErrorBody,
     decode_as,
@@ -17,6 +16,7 @@ from promptd.client.wire import (
     unreachable,
 )
 from promptd.protocol.jsonrpc import Call, Decoder, encode_error
+from promptd.protocol.replies import AssembleReply
 
 
 def test_a_request_is_one_line_the_daemon_recognises() -> None:
@@ -67,10 +67,10 @@ def test_something_else_is_talking(line: bytes) -> None:
 def test_an_answer_may_grow() -> None:
     """Members of the future are ignored, absent ones have defaults, and a missing one is said so."""
     known = {"tokens": 3, "digest": "d", "etag": "e", "clock": "c:1:2"}
-    unchanged = decode_as(Assembled, json.dumps(known | {"unchanged": True, "future": 1}).encode())
+    unchanged = decode_as(AssembleReply, json.dumps(known | {"unchanged": True, "future": 1}).encode())
     assert (unchanged.unchanged, unchanged.text, unchanged.manifest) == (True, "", ())
     with pytest.raises(errors.Unavailable, match="another version"):
-        decode_as(Assembled, b"{}")
+        decode_as(AssembleReply, b"{}")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
 from promptd.errors import InvalidParams, UnknownComponent, UnknownSubscription
-from promptd.protocol.params import PromptParams, UnsubscribeParams
+from promptd.protocol.methods import PromptParams, UnsubscribeParams
+from promptd.protocol.replies import SubscribeReply, UnsubscribeReply
 from promptd.server import subscriptions as module
 from promptd.server.subscriptions import MAX_SUBSCRIPTIONS_A_PEER, Subscriptions
 from tests.conftest import Library
@@ -39,7 +40,7 @@ class House:
         )
         workspace.observers.append(self.subscriptions.changed)
 
-    async def subscribe(self, peer: FakePeer, name: str, /, **variables: str) -> dict[str, Any]:
+    async def subscribe(self, peer: FakePeer, name: str, /, **variables: str) -> SubscribeReply:
         """Subscribe a peer to one name."""
         return await self.subscriptions.subscribe(peer, PromptParams(name=name, variables=dict(variables)))
 
@@ -82,10 +83,10 @@ async def test_a_change_of_content_is_told(house: House, peer: FakePeer) -> None
     made = await house.subscribe(peer, "commands/hello")
     await house.change(components__tone="Be brief and kind.\n")
     (note,) = peer.notes
-    assert note["subscription"] == made["subscription"]
+    assert note["subscription"] == made.subscription
     assert note["name"] == "commands/hello"
-    assert note["previous"] == made["digest"]
-    assert note["digest"] != made["digest"]
+    assert note["previous"] == made.digest
+    assert note["digest"] != made.digest
     assert note["clock"] == house.workspace.clock
     assert note["tokens"] == 6
     await house.found()
@@ -117,7 +118,7 @@ async def test_an_error_and_the_recovery_are_told(house: House, peer: FakePeer) 
     made = await house.subscribe(peer, "commands/hello")
     await house.change(components__tone="<include>commands/hello.md</include>\n")
     assert peer.notes[0]["digest"] is None
-    assert peer.notes[0]["previous"] == made["digest"]
+    assert peer.notes[0]["previous"] == made.digest
     assert peer.notes[0]["error"]["type"] == "promptd.CycleError"
     await house.change(commands__hello=None)
     assert peer.notes[1]["error"]["type"] == "promptd.UnknownComponent"
@@ -125,7 +126,7 @@ async def test_an_error_and_the_recovery_are_told(house: House, peer: FakePeer) 
     await house.change(components__unrelated="More.\n")
     assert len(peer.notes) == 2, "the same kind of error is not told twice"
     await house.change(commands__hello=FILES["commands/hello.md"], components__tone="Be kind.\n")
-    assert peer.notes[2]["digest"] == made["digest"]
+    assert peer.notes[2]["digest"] == made.digest
     assert "error" not in peer.notes[2]
 
 
@@ -141,9 +142,9 @@ async def test_values_make_their_own_prompt(house: House, peer: FakePeer) -> Non
     """Subscriptions to one name with different values have different digests."""
     ada = await house.subscribe(peer, "commands/hello", name="Ada")
     bob = await house.subscribe(peer, "commands/hello", name="Bob")
-    assert ada["digest"] != bob["digest"]
+    assert ada.digest != bob.digest
     await house.change(components__tone="Be brief.\n")
-    assert sorted(note["subscription"] for note in peer.notes) == [ada["subscription"], bob["subscription"]]
+    assert sorted(note["subscription"] for note in peer.notes) == [ada.subscription, bob.subscription]
 
 
 async def test_many_peers_are_told_by_one_assembly(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,15 +173,15 @@ async def test_who_subscribes_to_the_new_state_is_not_told_of_it(house: House, p
     late = FakePeer()
     made = await house.subscribe(late, "commands/hello")
     await house.tasks.done()
-    assert [note["digest"] for note in peer.notes] == [made["digest"]]
+    assert [note["digest"] for note in peer.notes] == [made.digest]
     assert late.notes == []
 
 
 async def test_nobody_is_told_after_leaving(house: House, peer: FakePeer) -> None:
     """Unsubscribed, gone, or closed a moment ago: nothing is said, and nothing is kept."""
     made = await house.subscribe(peer, "commands/hello")
-    ended = house.subscriptions.unsubscribe(peer, UnsubscribeParams(made["subscription"]))
-    assert ended == {"subscription": made["subscription"], "active": False}
+    ended = house.subscriptions.unsubscribe(peer, UnsubscribeParams(made.subscription))
+    assert ended == UnsubscribeReply(made.subscription, active=False)
     gone, closing = FakePeer(), FakePeer()
     await house.subscribe(gone, "commands/hello")
     await house.subscribe(closing, "commands/hello")
@@ -206,8 +207,8 @@ async def test_what_cannot_be_subscribed_to_is_refused(house: House, peer: FakeP
     with pytest.raises(UnknownComponent):
         await house.subscribe(peer, "commands/nowhere")
     made = await house.subscribe(peer, "commands/hello")
-    with pytest.raises(UnknownSubscription, match=str(made["subscription"])):
-        house.subscriptions.unsubscribe(FakePeer(), UnsubscribeParams(made["subscription"]))
+    with pytest.raises(UnknownSubscription, match=str(made.subscription)):
+        house.subscriptions.unsubscribe(FakePeer(), UnsubscribeParams(made.subscription))
     for _ in range(MAX_SUBSCRIPTIONS_A_PEER - 1):
         await house.subscribe(peer, "commands/plain")
     with pytest.raises(InvalidParams, match=str(MAX_SUBSCRIPTIONS_A_PEER)):
@@ -258,8 +259,8 @@ async def test_a_reload_looks_at_everything(house: House, peer: FakePeer, librar
     house.subscriptions.workspace = house.workspace
     house.subscriptions.look_at_all()
     await house.tasks.done()
-    assert [note["subscription"] for note in peer.notes] == [other["subscription"]]
-    assert peer.notes[0]["previous"] != made["digest"]
+    assert [note["subscription"] for note in peer.notes] == [other.subscription]
+    assert peer.notes[0]["previous"] != made.digest
 
 
 async def test_being_watched_does_not_make_a_prompt_hot(house: House, peer: FakePeer) -> None:

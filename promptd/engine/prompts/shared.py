@@ -161,7 +161,7 @@ class OptimiserState:
                 tuple(component.id for component, _, _ in prompt.facts.files),
                 prompt.uses,
                 prompt.tokens,
-                money_total=prompt.estimate.money if prompt.estimate else None,
+                money_total=prompt.estimate.cost if prompt.estimate else None,
                 strategy=prompt.fit.strategy if prompt.fit else "none",
             )
         )
