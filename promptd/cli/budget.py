@@ -22,7 +22,7 @@ from promptd.cli.token_tree import estimate_lines
 @click.command(
     epilog="""\b
 Examples:
-  promptd budget agents/reviewer --budget 600
+  promptd budget agents/reviewer --budget 400
   promptd budget commands/review-change --variable project_name=Harbour --budget 8000 --reserve 2000
   promptd budget agents/reviewer --budget 800 --strategy balanced --json | jq .allocation"""
 )

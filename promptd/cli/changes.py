@@ -25,7 +25,7 @@ def changes(since: str | None, as_json: bool, where: Where) -> None:
     stderr says so.
     """
     if since is not None and not since.startswith("c:"):
-        raise click.BadParameter(
+        raise click.UsageError(
             f"not a clock: {since!r}; use the `clock` of an earlier response, for example c:1f-2a-1:7"
         )
     result = ask(where, "changes", {"since": since} if since is not None else {})

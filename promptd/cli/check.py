@@ -68,7 +68,7 @@ def lines(report: dict[str, Any], written: tuple[str, ...] = ()) -> Iterator[str
     """The report for people: groups with a heading each, a summary last.
 
     Args:
-        report: the result of the wire's `check`.
+        report: the result of the method `check`.
         written: library directories as the user wrote them; the daemon's roots where empty.
     """
     places = _Places(tuple(written) or tuple(_root_path(root) for root in report.get("roots", ())))

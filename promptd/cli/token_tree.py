@@ -10,7 +10,7 @@ from promptd.errors import MissingVariable
 
 MAX_UNFILLED = 100  # required variables of one prompt that are left as written
 
-Call = Callable[[str, dict[str, Any]], bytes]
+CallMethod = Callable[[str, dict[str, Any]], bytes]
 
 
 def own_tokens(manifest: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -28,7 +28,7 @@ def own_tokens(manifest: Sequence[Mapping[str, Any]]) -> list[int]:
     return [max(each, 0) for each in own]
 
 
-def assemble_unfilled(call: Call, params: Mapping[str, Any]) -> bytes:
+def assemble_unfilled(call: CallMethod, params: Mapping[str, Any]) -> bytes:
     """Assemble with every required variable that has no value left as written: `{name}`.
 
     Raises:

@@ -33,17 +33,16 @@ from tests.cli.examples import (
 
 TOOLS = ("dot", "jq", "mail", "socat")  # where one is missing, a stand-in reads its input and says nothing
 MAY_FIND = re.compile(r"promptd (check|bench|tokens .*--check|health --check)\b")  # exit code 1 is an answer
-SLOW = {"assemble", "bench", "serve"}  # an engine is loaded, or a daemon started
+SLOW = {"assemble"}  # an engine is loaded
 WITHIN_S = 30.0
 
 _ASSIGNMENT = re.compile(r"\w+=\$\(.*\)$")
+_STARTS_A_DAEMON = re.compile(r"promptd (serve|bench)\b")
 _PLAIN = re.compile(r"promptd (?P<arguments>[^|><&$`]*?)(?P<rest>[|>].*|&)?$")
 
 
 def _marked(examples: Examples) -> object:
-    is_slow = examples.place in SLOW or any(
-        command.startswith("promptd serve") for command in examples.commands
-    )
+    is_slow = examples.place in SLOW or any(map(_STARTS_A_DAEMON.match, examples.commands))
     return pytest.param(examples, id=examples.place, marks=[pytest.mark.slow] if is_slow else [])
 
 
@@ -133,6 +132,8 @@ def short_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("promptd.cli.bench.latency.SECONDS", 0.05)
     monkeypatch.setattr("promptd.cli.bench.caching.REQUESTS", 50)
     monkeypatch.setattr("promptd.cli.bench.loading.ROUNDS", 1)
+    monkeypatch.setattr("promptd.cli.bench.loading.FIRST_REQUESTS", 5)
+    monkeypatch.setattr("promptd.cli.bench.loading.EARLIER_REQUESTS", 5)
     monkeypatch.setattr("promptd.cli.bench.reduction.ENOUGH_S", 0.1)
 
 
