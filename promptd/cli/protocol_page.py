@@ -16,12 +16,12 @@ _HEAD = """\
 # Protocol
 
 One Unix stream socket carries newline-delimited [JSON-RPC 2.0](https://www.jsonrpc.org/specification): one
-request on one line, one reply on one line, UTF-8, no batches. `promptd sockname` prints the path of the
+request on one line, one reply on one line, UTF-8, no batches. `promptd socket` prints the path of the
 socket. Replies carry the `id` of their request and may come in another order. Fields may be added to results
 in later versions, so ignore those you do not know.
 
 ```console
-$ echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | socat - "UNIX-CONNECT:$(promptd sockname)"
+$ echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | socat - "UNIX-CONNECT:$(promptd socket)"
 ```
 """
 

@@ -110,7 +110,9 @@ class AsyncClientConnection(asyncio.Protocol):
         if line.method == "changed":
             self._notify(decode_as(Changed, bytes(line.params)))
         elif line.id is None:  # refused as a whole: the daemon closes the connection after this
-            self._fail(revive(line.error) if line.error else Unavailable("a line came without an id"))
+            self._fail(
+                revive(line.error) if line.error else Unavailable("the daemon sent a reply without an id")
+            )
         elif isinstance(line.id, int) and line.id in self._waiting:
             answer = self._waiting.pop(line.id)
             if not answer.done():  # given up in this very turn of the loop

@@ -60,7 +60,7 @@ def test_an_unknown_error_is_still_ours(data: dict[str, Any]) -> None:
 @pytest.mark.parametrize("line", [b"HTTP/1.1 400 Bad Request", b"[]", b'{"id":{}}', b'{"error":3}', b"\xff"])
 def test_something_else_is_talking(line: bytes) -> None:
     """Lines that are not promptd's are Unavailable."""
-    with pytest.raises(errors.Unavailable, match="no promptd"):
+    with pytest.raises(errors.Unavailable, match="not promptd"):
         decode_line(line)
 
 
