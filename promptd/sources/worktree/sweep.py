@@ -20,7 +20,7 @@ from promptd.sources.worktree.stat_proof import StatProof
 from promptd.sources.worktree.walk import ancestor_signature, signature_of
 
 
-class Tree(Protocol):
+class SweptTree(Protocol):
     """What a sweep asks of the working tree."""
 
     @property
@@ -66,7 +66,7 @@ class Sweep:
 
     __slots__ = ("_ancestors", "_held", "_readings", "_tree", "seen")
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: SweptTree) -> None:
         self._tree = tree
         self.seen: dict[str, FileSignature | None] = {}
         self._held: dict[Evidence, int] = {}  # found to hold, at which revision of the library
