@@ -1,6 +1,6 @@
 """Popular prompts: how often each was answered and what it cost in tokens, for a bounded number of them.
 
-When the table is full the least used tenth makes room, so what comes back now and then may be counted too
+When the table is full the least used tenth is forgotten, so what comes back now and then may be counted too
 low; what is used much never is. Totals since this table was made. No text and no value of a variable is
 kept, only names.
 """
@@ -13,14 +13,14 @@ MAX_TRACKED = 1_000
 
 @dataclass(slots=True)
 class Popular:
-    """One prompt. `tokens` is its size when it was last made; `money_total` None where no price is known."""
+    """One prompt. `tokens` is its size when it was last made; `cost_total` None where no price is known."""
 
     name: str
     components: tuple[str, ...]
     uses: int = 0
     tokens: int = 0
     tokens_total: int = 0
-    money_total: float | None = None
+    cost_total: float | None = None
     strategy: str = "none"
 
 
@@ -48,17 +48,17 @@ class PopularPrompts:
         """Count uses; `seen` holds those that are new, its totals are ignored."""
         held = self._held.get(seen.name)
         if held is None:
-            self._make_room()
+            self._forget_some()
             held = self._held[seen.name] = Popular(seen.name, seen.components)
         held.components, held.tokens, held.strategy = seen.components, seen.tokens, seen.strategy
         held.uses += seen.uses
         held.tokens_total += seen.tokens * seen.uses
-        if seen.money_total is not None:
-            held.money_total = (held.money_total or 0.0) + seen.money_total * seen.uses
+        if seen.cost_total is not None:
+            held.cost_total = (held.cost_total or 0.0) + seen.cost_total * seen.uses
         self._replies += seen.uses
         self._tokens_served += seen.tokens * seen.uses
 
-    def _make_room(self) -> None:
+    def _forget_some(self) -> None:
         if len(self._held) >= self._most:
             fewest = heapq.nsmallest(self._most // 10 + 1, self._held.values(), key=lambda held: held.uses)
             for held in fewest:

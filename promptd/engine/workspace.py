@@ -113,7 +113,7 @@ class Workspace:
         if (
             prompt is None
             or not freshness.holds(prompt.facts, sweep, self.library.revision)
-            or (prompt.worth_version >= 0 and not self.optimiser.is_current(prompt))
+            or (prompt.idf_version >= 0 and not self.optimiser.is_current(prompt))
         ):
             return None
         prompt.uses += 1
@@ -132,7 +132,7 @@ class Workspace:
         if not request.variables or request.arguments is not None or request.options is not None:
             return None
         outline = self._outlines.peek(request.names)
-        stamp = outline and outline.stamps.get(tuple([name for name, _ in request.variables]))
+        stamp = outline and outline.templates.get(tuple([name for name, _ in request.variables]))
         if not outline or not stamp or request in self._struck or request in self.prompts:
             return None
         if not self.holds(outline.facts, sweep):
@@ -143,7 +143,7 @@ class Workspace:
         struck = None
         if found is not None:
             struck, tokens = found
-            self.optimiser.struck(request, outline.facts, tokens)
+            self.optimiser.count_rendered(request, outline.facts, tokens)
             if len(self._struck) >= MAX_STRUCK:
                 self._struck.clear()
             self._struck.add(request)
@@ -265,7 +265,7 @@ class Workspace:
         component = self.library.get(reading.place.id)
         if component is None or reading.text is None or component.digest != reading.digest:
             return
-        self.optimiser.lexicon.learn(component.id, reading.text)
+        self.optimiser.learn(component.id, reading.text)
         if component.id not in self.texts:
             size_bytes = len(reading.text.encode()) + 64
             self.texts.put(component.id, reading.text, size_bytes, preload=preload)

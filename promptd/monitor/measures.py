@@ -34,7 +34,7 @@ SUMS: Mapping[str, str] = {
     "replies_without_strategy": "savings.savings.by_strategy.none",
     "tokens_baseline": "savings.savings.tokens_baseline",
     "tokens_saved": "savings.savings.tokens_saved",
-    "money_saved": "savings.savings.money_saved",
+    "money_saved": "savings.savings.cost_saved",
     "missed_events": "upkeep.missed_events_total",
 }
 

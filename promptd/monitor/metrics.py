@@ -72,7 +72,7 @@ PLAIN: Mapping[str, str] = {
         "savings.savings.tokens_saved"
     ),
     _name("money_saved", "counter", "Money saved, in the currency of the configured prices."): (
-        "savings.savings.money_saved"
+        "savings.savings.cost_saved"
     ),
     _name("library_components", "gauge", "Components held."): "library.components",
     _name("library_edges", "gauge", "Edges of the dependency graph."): "library.edges",

@@ -53,7 +53,7 @@ _POPULAR: dict[str, Any] = {
     "uses": {"type": "integer"},
     "tokens": {"type": "integer", "description": "of the last one"},
     "tokens_total": {"type": "integer"},
-    "money_total": {"type": ["number", "null"]},
+    "cost_total": {"type": ["number", "null"]},
     "strategy": {"type": "string"},
 }
 

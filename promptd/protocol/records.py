@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+Span = tuple[int, int]  # [start, end) in code points
+
 Reason = Literal[
     "included",
     "deduplicated",
@@ -24,16 +26,16 @@ Reason = Literal[
 class RemovedUnit(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something a strategy or a budget took out of a component: `span` is where its file has it.
 
-    `kind` is that of the pass, or "component" for all of one. `twin` is the id of the component that says
-    the same, and `twin_span` where its file does.
+    `kind` is that of the pass, or "component" for all of one. `duplicate_of` is the id of the component that
+    holds the duplicate, and `duplicate_span` where its file has it.
     """
 
-    span: tuple[int, int]
+    span: Span
     tokens: int
     kind: str
     reason: str
-    twin: str = ""
-    twin_span: tuple[int, int] | None = None
+    duplicate_of: str = ""
+    duplicate_span: Span | None = None
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -45,7 +47,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     id: str
     digest: str
     tokens: int
-    span: tuple[int, int]
+    span: Span
     reason: str
     chain: tuple[str, ...]
     line: int | None = None
@@ -68,7 +70,7 @@ class PromptWarning(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Shares(msgspec.Struct, frozen=True):
     """What was kept of what there was, as four figures from 0 to 1 that are never blended."""
 
-    anchors: float
+    literals: float
     information: float
     instructions: float
     structure: float
@@ -88,13 +90,13 @@ class AllocationRow(msgspec.Struct, frozen=True):
 
 
 class Savings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one reply saved. `tokens_baseline` is what would have been sent; money only for a known model."""
+    """What one reply saved. `tokens_baseline` is what would have been sent; cost only for a known model."""
 
     baseline: str
     tokens_baseline: int
     tokens_saved: int
     model: str | None = None
-    money_saved: float | None = None
+    cost_saved: float | None = None
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -105,4 +107,4 @@ class Estimate(msgspec.Struct, frozen=True):
     tokens: int
     calibration: float
     tokens_estimated: int
-    money: float
+    cost: float

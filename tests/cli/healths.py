@@ -6,7 +6,7 @@ from typing import Any
 def prompt(name: str, uses: int, tokens: int, **given: Any) -> dict[str, Any]:
     """One row of the busiest prompts."""
     row = {"name": name, "uses": uses, "tokens": tokens, "tokens_total": uses * tokens}
-    return row | {"money_total": None, "strategy": "none", "components": [name], **given}
+    return row | {"cost_total": None, "strategy": "none", "components": [name], **given}
 
 
 def alert(severity: str, sentence: str) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def _prompts(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
         f'<tr><td><code>{escape(str(row["name"]))}</code></td><td class="n">{_number(row.get("uses"))}</td>'
         f'<td class="n">{_number(row.get("tokens"))}</td>'
         f'<td class="n wide">{_number(row.get("tokens_total"))}</td>'
-        f'<td class="n wide">{_money(row.get("money_total"))}</td></tr>'
+        f'<td class="n wide">{_money(row.get("cost_total"))}</td></tr>'
         for row in rows
     )
     head = _head_row("prompt", "n:uses", "n:tokens", "n wide:in all", "n wide:money")

@@ -136,7 +136,7 @@ def _prompts(state: TopState, width: int, room: int) -> list[Text]:
 
 
 def _row(row: Mapping[str, Any], columns: Sequence[tuple[str, int]], name_width: int) -> Text:
-    money = row.get("money_total")
+    money = row.get("cost_total")
     cells = {
         "uses": _number(row.get("uses")),
         "tokens": _number(row.get("tokens")),

@@ -17,7 +17,7 @@ _FIELDS: Mapping[Order, str] = {
     "uses": "uses",
     "tokens": "tokens",
     "total": "tokens_total",
-    "money": "money_total",
+    "money": "cost_total",
 }
 
 

@@ -8,7 +8,7 @@ anchors as they are written.
 import re
 from collections.abc import Iterator
 
-from promptd.core.optimise.blocks import Block, Page
+from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.words import fold, words
 
 _END = re.compile(r"[.!?…]+[*_)\"'’”`]*(?=\s|\Z)|\n")  # noqa: RUF001

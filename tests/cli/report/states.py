@@ -19,7 +19,7 @@ def full_health() -> dict[str, Any]:
         *(f"commands/deep/down/in/here/{n}.md" for n in range(8)),
     ]
     rows = [
-        prompt(name, 900 - 80 * at, 5_000 + at, components=[name, *PARTS[at : at + 4]], money_total=1.5 * at)
+        prompt(name, 900 - 80 * at, 5_000 + at, components=[name, *PARTS[at : at + 4]], cost_total=1.5 * at)
         for at, name in enumerate(names)
     ]
     sentence = "response time, p95: 130 ms is above the target of 100 ms; set cache.entries = 400 (now 200)"

@@ -1,4 +1,4 @@
-"""A kitchen: prompts made of a library in memory, with the real tokenizer and without a disk or a daemon."""
+"""Prompts built of a library in memory, with the real tokenizer and without a disk or a daemon."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -29,8 +29,8 @@ def tokenizer(encoding: str = "o200k_base") -> Tokenizer:
     return Tokenizer(encoding)
 
 
-class Kitchen:
-    """One library and one optimiser; keeps outlines as the workspace does."""
+class PromptBuilder:
+    """One library and one optimiser; keeps compiled prompts as the workspace does."""
 
     def __init__(self, files: Mapping[str, str], encoding: str = "o200k_base", **tokens: Any) -> None:
         self.files = files
@@ -40,20 +40,20 @@ class Kitchen:
         segments = Segments(self.tokenizer.count_many, is_additive=self.tokenizer.is_additive)
         config = load(None, {}, {f"tokens.{key}": value for key, value in tokens.items()})
         self.optimiser = OptimiserState(config, segments, encoding, self.rules)
-        self.outlines: dict[tuple[str, ...], CompiledPrompt] = {}
+        self.compiled: dict[tuple[str, ...], CompiledPrompt] = {}
         self.computed = 0
 
-    def outline(self, names: tuple[str, ...]) -> CompiledPrompt:
-        """The outline of a prompt, made once."""
-        if names not in self.outlines:
+    def compile(self, names: tuple[str, ...]) -> CompiledPrompt:
+        """The compiled prompt of these names, made once."""
+        if names not in self.compiled:
             found = self.shelf.plan(*names)
             assert found.refusal is None
             skeleton = expand(found, self.shelf.texts, self.rules, self.optimiser.segments.count)
             facts = Evidence((), (), (), frozenset())
-            self.outlines[names] = CompiledPrompt(skeleton, facts, names[0], {}, found.members)
-        return self.outlines[names]
+            self.compiled[names] = CompiledPrompt(skeleton, facts, names[0], {}, found.members)
+        return self.compiled[names]
 
-    def cook(
+    def build(
         self,
         *names: str,
         variables: Mapping[str, str] | None = None,
@@ -64,7 +64,7 @@ class Kitchen:
         asked = names or ("a.md",)
         attempt = Attempt(request_of(asked, variables, arguments, Options(**options)))
         while True:
-            step = make(self.optimiser, attempt, self.outline(asked))
+            step = make(self.optimiser, attempt, self.compile(asked))
             match step:
                 case Prompt():
                     return step

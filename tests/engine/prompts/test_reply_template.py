@@ -124,7 +124,7 @@ def test_other_names_have_a_stamp_of_their_own(library: Path) -> None:
             ask(engine, dict.fromkeys(names, "second"))
         outline = engine.workspace._outlines.peek(("main",))
         assert outline is not None
-        assert {("name",), ("name", "task"), ("unused",)} <= outline.stamps.keys()
+        assert {("name",), ("name", "task"), ("unused",)} <= outline.templates.keys()
         assert engine.workspace.holds(outline.facts, Sweep(engine.workspace.files))
 
 

@@ -204,7 +204,7 @@ class _KnapsackState(NamedTuple):
 class _Search:
     """Dynamic programming in preorder over states that are undominated and may still beat what is known.
 
-    Where there are more of them than MAX_TRANSITIONS has room for, those with the best prospects go on.
+    Where there are more of them than MAX_TRANSITIONS allows, those with the best prospects go on.
     """
 
     def __init__(self, items: Sequence[Item], capacity: int, price: _Relaxed, known: Solution) -> None:
