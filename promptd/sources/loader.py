@@ -8,7 +8,6 @@ with an error; a phase never fails. Nothing here changes state: readings are ret
 them.
 """
 
-import asyncio
 import threading
 import time
 from collections import deque
@@ -194,6 +193,8 @@ class Loader:
 
     async def load(self, places: Collection[Place], filled: Collection[Place] = ()) -> list[Reading]:
         """The same off the event loop."""
+        import asyncio  # here: one command in its own process never waits for it
+
         return await asyncio.to_thread(self.load_now, places, filled)
 
     def _threads(self) -> ThreadPoolExecutor:

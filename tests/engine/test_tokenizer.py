@@ -111,7 +111,7 @@ def packaged(monkeypatch: pytest.MonkeyPatch, directory: Path, data: bytes) -> N
     """Let the packaged vocabulary of o200k_base be these bytes."""
     (directory / "data").mkdir(parents=True)
     (directory / "data" / "o200k_base.tiktoken.gz").write_bytes(data)
-    monkeypatch.setattr(door, "files", lambda _package: directory)
+    monkeypatch.setattr(door, "package_directory", lambda _name: directory)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b"x" * 10_000)[:-9]])

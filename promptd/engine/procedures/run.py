@@ -1,6 +1,5 @@
 """Who does what procedures ask for: in this thread, or in threads beside an event loop."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -87,6 +86,8 @@ async def drive(
 
     `reconciled` does a Reconcile that is shared with others; it must have begun after it was asked for.
     """
+    import asyncio  # here: one command in its own process never waits for it
+
     outcome: Any = None
     while True:
         try:
