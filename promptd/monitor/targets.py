@@ -88,6 +88,10 @@ class TargetVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
     """Every target, as configured. Weights: what a user feels first counts most; they sum to 100."""
+    return (*_of_requests(config), *_of_resources(config))
+
+
+def _of_requests(config: TargetsConfig) -> tuple[Target, ...]:
     return (
         Target(
             "response_time",
@@ -115,6 +119,11 @@ def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
             lambda window: (window.error_ratio, window.requests),
             maximum=config.error_ratio_max,
         ),
+    )
+
+
+def _of_resources(config: TargetsConfig) -> tuple[Target, ...]:
+    return (
         Target(
             "memory",
             "memory in use",
