@@ -228,7 +228,7 @@ def _kind(page: Page, start: int, end: int) -> str:
     """Of a sentence or item: why it is protected, or that it is not as such."""
     if is_instructing(page.text[start:end]):
         return "instructions"
-    return "sentences without an anchor" if page.is_free(start, end) else "sentences with an anchor"
+    return "sentences without an anchor" if page.is_free(start, end) else "sentences with a literal"
 
 
 def peers(python: str, found: Sequence[Prompt], tools: Tools) -> Iterator[Tally]:

@@ -261,9 +261,9 @@ def _edges(component: Component) -> list[dict[str, Any]]:
 def check(workspace: Workspace, _params: Params, _sweep: Sweep) -> Procedure[dict[str, Any]]:
     """The report on the whole library as it is now."""
     yield procedures.Reconcile()
-    wishes = checking.section_wishes(workspace.library)
-    readings: list[Reading] = yield procedures.Read(tuple({wish.place for wish in wishes}))
-    lost = yield procedures.Compute(partial(checking.lost_sections, wishes, readings))
+    required = checking.required_sections(workspace.library)
+    readings: list[Reading] = yield procedures.Read(tuple({each.place for each in required}))
+    lost = yield procedures.Compute(partial(checking.missing_sections, required, readings))
     report = checking.check(workspace.library, workspace.config.library.prompts, workspace.problems, lost)
     shown: dict[str, Any] = {"roots": workspace.files.roots, **msgspec.structs.asdict(report)}
     return shown | {"clock": workspace.clock}

@@ -1,4 +1,4 @@
-"""In how many components each word stands: kept change by change, so that it equals counting from scratch.
+"""In how many components each word occurs: kept change by change, so that it equals counting from scratch.
 
 Nothing is counted until it is needed (`is_active`). Frequencies are rounded down to powers of two: how much a
 word tells is a matter of orders of magnitude, and an edit of one component then hardly ever changes what

@@ -2,6 +2,7 @@
 
 import pytest
 
+from promptd.core.optimise.budget.author_hints import OPTIMISE_KEYS, author_hints_of
 from promptd.core.optimise.budget.whole_prompt import apply_strategy
 from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.page import Page
@@ -45,12 +46,24 @@ def test_none_changes_nothing() -> None:
     assert fitted.quality.information.ratio == 1.0
 
 
-def test_optimise_never_is_kept_to() -> None:
-    """A component whose author says never is byte for byte in the prompt."""
+@pytest.mark.parametrize("key", OPTIMISE_KEYS)
+def test_optimise_never_is_kept_to(key: str) -> None:
+    """A component whose author says never is byte for byte in the prompt, in either spelling."""
     never = "## Law\n\nSaid twice, kept twice.   \n\n\n\nSaid twice, kept twice.   \n"
-    bench = Bench({"a.md": "# A\n\n<include>b.md</include>\n", "b.md": f"---\noptimise: never\n---\n{never}"})
+    bench = Bench({"a.md": "# A\n\n<include>b.md</include>\n", "b.md": f"---\n{key}: never\n---\n{never}"})
     fitted = apply_strategy(bench.skeleton, STRATEGIES["aggressive"], bench.tools, bench.author_hints)
     assert never in bench.text(fitted.skeleton)
+
+
+def test_both_spellings_of_optimise_are_one_key() -> None:
+    """Either names the limit, a note names the one that was written, and `optimise` wins over `optimize`."""
+    names = tuple(STRATEGIES)
+    for key in OPTIMISE_KEYS:
+        assert author_hints_of("a.md", "", {key: "balanced"}, names).limit == "balanced"
+        (note,) = author_hints_of("a.md", "", {key: "sometimes"}, names).notes
+        assert note.message.startswith(f"`{key}` is 'sometimes'")
+    both = {"optimize": "balanced", "optimise": "conservative"}
+    assert author_hints_of("a.md", "", both, names).limit == "conservative"
 
 
 def test_a_component_said_before_is_deduplicated() -> None:
