@@ -20,7 +20,7 @@ OPTIMISE_KEYS = ("optimise", "optimize")  # of both in one file the first counts
 
 @dataclass(frozen=True, slots=True)
 class AuthorHints:
-    """The hints of one component. `limit` is a strategy's name or "never"; `min_tokens` are of its own text."""
+    """The hints of one component. `limit`: a strategy or "never"; `min_tokens` are of its own text."""
 
     description: str = ""
     limit: str | None = None
