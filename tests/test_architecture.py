@@ -169,20 +169,28 @@ try:
 finally:
     print(*sorted(sys.modules), file=sys.stderr)
 """
-# What only strategies, budgets, mistyped names, cycles and the daemon need.
-UNNEEDED = ("markdown_it", "rapidfuzz", "networkx", "asyncio", "structlog", "watchfiles", "psutil", "uvloop")
+DAEMON = "import sys, promptd.daemon.lifecycle; print(*sorted(sys.modules), file=sys.stderr)"
+# What only strategies, budgets, mistyped names and cycles need, and what only daemons need.
+UNNEEDED = {"markdown_it", "rapidfuzz", "networkx"}
+OF_DAEMONS = {"asyncio", "structlog", "watchfiles", "psutil", "uvloop"}
 LIGHT = {"promptd.core.optimise", "promptd.core.optimise.records", "promptd.core.optimise.strategies"}
 
 
-def test_a_plain_prompt_does_not_import_the_optimiser(tmp_path: Path) -> None:
-    """One prompt in its own process loads neither the optimiser nor what only a daemon needs."""
+def loaded_by(program: str, *arguments: str) -> list[str]:
+    """The modules that a program of its own has loaded at its end."""
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stderr.split()
+
+
+@pytest.mark.parametrize(("program", "unneeded"), [(PLAIN, UNNEEDED | OF_DAEMONS), (DAEMON, UNNEEDED)])
+def test_the_optimiser_is_not_imported_before_it_is_asked_for(
+    program: str, unneeded: set[str], tmp_path: Path
+) -> None:
+    """A plain prompt and the start of a daemon load neither the optimiser nor what only errors need."""
     (tmp_path / "a.md").write_text("---\ndescription: A\n---\nHello.\n<include>b.md</include>\n")
     (tmp_path / "b.md").write_text("Below.\n")
-    done = subprocess.run(
-        [sys.executable, "-c", PLAIN, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout == "Hello.\nBelow.\n"
-    loaded = done.stderr.split()
+    loaded = loaded_by(program, str(tmp_path))
     assert "promptd.engine.workspace" in loaded
-    assert [name for name in loaded if name.split(".")[0] in UNNEEDED] == []
+    assert [name for name in loaded if name.split(".")[0] in unneeded] == []
     assert {name for name in loaded if name.startswith("promptd.core.optimise")} <= LIGHT

@@ -23,6 +23,7 @@ from promptd.core.syntax.component import Place
 from promptd.core.tokens.cost import estimate, savings
 from promptd.core.tokens.incremental import IncrementalCount, Measured
 from promptd.engine.attempt import Attempt
+from promptd.engine.prompts.options import EffectiveOptions
 from promptd.engine.prompts.reply_template import ReplyTemplate, digest_of
 from promptd.engine.prompts.shared import (
     MAX_TEMPLATES,
@@ -47,8 +48,24 @@ def make(optimiser: OptimiserState, attempt: Attempt, compiled: CompiledPrompt) 
 
     Raises InvalidParams for invalid options, OverBudget, PromptTooLarge, MissingVariable.
     """
-    builder = _Builder(optimiser, attempt, compiled)
-    return builder.plain() if builder.options.is_plain else builder.fit()
+    options = optimiser.choices.effective(attempt.request.options)
+    needs_optimiser = not options.is_plain or _may_move(options, compiled)
+    if needs_optimiser and not optimiser.is_imported:  # some forty modules: not on an event loop
+        return Work(_import_optimiser, optimiser.take_imported)
+    builder = _Builder(optimiser, attempt, compiled, options)
+    return builder.plain() if options.is_plain else builder.fit()
+
+
+def _import_optimiser() -> None:
+    import promptd.core.optimise.budget.stable_first
+    import promptd.core.optimise.budget.whole_prompt
+    import promptd.engine.prompts.budget_run  # noqa: F401
+
+
+def _may_move(options: EffectiveOptions, compiled: CompiledPrompt) -> bool:
+    """True if the order is to be looked at."""
+    wanted = options.options.stable_first
+    return wanted is not False and bool(wanted or compiled.may_move)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +83,19 @@ class _Rendered:
 
 
 class _Builder:
-    def __init__(self, optimiser: OptimiserState, attempt: Attempt, compiled: CompiledPrompt) -> None:
+    def __init__(
+        self,
+        optimiser: OptimiserState,
+        attempt: Attempt,
+        compiled: CompiledPrompt,
+        options: EffectiveOptions,
+    ) -> None:
         self.optimiser, self.attempt, self.compiled = optimiser, attempt, compiled
-        self.request = attempt.request
-        self.options = optimiser.choices.effective(self.request.options)
+        self.request, self.options = attempt.request, options
+        self.may_move = _may_move(options, compiled)
         self.count = optimiser.segments.count
         self.known = {*optimiser.rules.variables, *(name for name, _ in self.request.variables)}
         self.base, self.has_moved = self.ordered()
-
-    @property
-    def may_move(self) -> bool:
-        """True if the order is to be looked at."""
-        wanted = self.options.options.stable_first
-        return wanted is not False and bool(wanted or self.compiled.may_move)
 
     def ordered(self) -> tuple[Skeleton, bool]:
         """The skeleton in the order that caches best, as far as that is allowed."""

@@ -96,6 +96,7 @@ class OptimiserState:
         self.segments = segments
         self.encoding = encoding
         self.rules = rules
+        self.is_imported = False  # the code of strategies and budgets
         self._lexicon: Lexicon | None = None
         self.account = Account()
         self.popular = PopularPrompts()
@@ -139,6 +140,10 @@ class OptimiserState:
                 self._lexicon.expect(id)
             for id in gone:
                 self._lexicon.forget(id)
+
+    def take_imported(self, _outcome: None) -> None:
+        """The code of strategies and budgets was imported, in whichever thread."""
+        self.is_imported = True
 
     def learn(self, id: str, text: str) -> None:
         """The text of a component, if its words are needed."""

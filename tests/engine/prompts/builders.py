@@ -40,6 +40,7 @@ class PromptBuilder:
         segments = Segments(self.tokenizer.count_many, is_additive=self.tokenizer.is_additive)
         config = load(None, {}, {f"tokens.{key}": value for key, value in tokens.items()})
         self.optimiser = OptimiserState(config, segments, encoding, self.rules)
+        self.optimiser.is_imported = True
         self.compiled: dict[tuple[str, ...], CompiledPrompt] = {}
         self.computed = 0
 

@@ -114,6 +114,18 @@ def test_none_is_the_default_and_says_nothing_of_savings() -> None:
     assert not builder.optimiser.lexicon.is_active
 
 
+def test_the_optimiser_is_imported_as_work() -> None:
+    """What a strategy or budget needs is imported in a thread, once; a plain prompt does not ask for it."""
+    builder = PromptBuilder(FILES)
+    builder.optimiser.is_imported = False
+    builder.build()
+    assert (builder.computed, builder.optimiser.is_imported) == (0, False)
+    builder.build(budget=100_000)
+    assert (builder.computed, builder.optimiser.is_imported) == (1, True)
+    builder.build(budget=100_000)
+    assert builder.computed == 1
+
+
 def test_one_optimisation_serves_every_value() -> None:
     """Another value computes nothing anew, and the text around it is the same."""
     builder = PromptBuilder(FILES)

@@ -212,13 +212,13 @@ def _protection(group: OptionGroup) -> str:
     return f"min_tokens: {group.hints.min_tokens}" if group.hints.min_tokens else "fits unchanged"
 
 
-def impossible(least: int, limit: TokenBudget) -> OverBudget:
-    """The refusal of a budget for a prompt that cannot have fewer than `least` tokens."""
+def impossible(fewest: int, limit: TokenBudget) -> OverBudget:
+    """The refusal of a budget for a prompt that cannot have fewer than `fewest` tokens."""
     reserved = f" and {limit.reserve} are reserved for output" if limit.reserve else ""
-    smallest_budget = least + limit.reserve
+    smallest_budget = fewest + limit.reserve
     return OverBudget(
-        f"budget too small: the prompt needs at least {least} tokens{reserved}; the smallest budget that fits"
-        f" is {smallest_budget}, not {limit.budget}",
+        f"budget too small: the prompt needs at least {fewest} tokens{reserved}; the smallest budget that"
+        f" fits is {smallest_budget}, not {limit.budget}",
         budget=limit.budget,
         reserve=limit.reserve,
         smallest=smallest_budget,

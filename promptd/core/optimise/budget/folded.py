@@ -1,7 +1,7 @@
 """Folding: a component that may not be left out, with some of its passages folded into references.
 
 A passage is what stands between two headings or tags. Folded it is one line that says how to fetch it, by
-the span it has in its file; headings, tags and included components stay. The passages that say least for
+the span it has in its file; headings, tags and included components stay. The passages that tell least for
 their tokens are folded first, in steps that double, so that a budget has a few variants to choose from.
 """
 

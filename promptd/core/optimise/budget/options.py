@@ -129,9 +129,9 @@ def _measured(groups: Sequence[OptionGroup], like: Skeleton, fill: Fill, count: 
 
 def _own_options(group: OptionGroup, tokens: Sequence[int]) -> Iterator[Option]:
     """The component in its variants, as far as its author allows."""
-    least = min(group.hints.min_tokens, tokens[0])
+    minimum = min(group.hints.min_tokens, tokens[0])
     for number, (variant, measured) in enumerate(zip(group.variants, tokens, strict=True)):
-        if measured >= least and (not number or measured < tokens[0]):
+        if measured >= minimum and (not number or measured < tokens[0]):
             value = round(group.idf * variant.kept * MILLINATS) * RANKS + max(RANKS - 1 - number, 1)
             yield Option(variant.name, measured, value, variant.kept, variant.chunks, variant.units)
 

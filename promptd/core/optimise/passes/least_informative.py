@@ -78,7 +78,7 @@ def _mark(page: Page) -> Edit:
 
 @dataclass(slots=True)
 class _State:
-    """What stands, and how much may still go."""
+    """What is left, and how much may still be removed."""
 
     standing: Counter[str]
     anchors: Counter[str]
@@ -144,7 +144,7 @@ class _Greedy:
                 heapreplace(heap, (rate, index))
                 continue
             heappop(heap)
-            if not self.has_anchors_elsewhere(unit):
+            if not self.has_literals_elsewhere(unit):
                 continue
             if self.unique(unit) > self.state.allowance:
                 self.is_stopped = True
@@ -163,8 +163,8 @@ class _Greedy:
         novelty = 1 - self.likeness.overlap(unit, self.state.gone)
         return (self.unique(unit) + SAID_ELSEWHERE * novelty * information) / max(unit.tokens, 1)
 
-    def has_anchors_elsewhere(self, unit: Unit) -> bool:
-        """True if every anchor of a unit, as it is written, still stands after it has gone."""
+    def has_literals_elsewhere(self, unit: Unit) -> bool:
+        """True if every literal of a unit, as it is written, is still in the text without it."""
         return all(self.state.anchors[anchor] > times for anchor, times in unit.anchors.items())
 
     def unique(self, unit: Unit) -> float:
@@ -310,7 +310,7 @@ class _Likeness:
 
 
 def _protected(page: Page, units: Sequence[Unit]) -> Iterator[Unit]:
-    """What stands in any case, so that units may be found to repeat it."""
+    """What stays in any case, so that units may be found to repeat it."""
     free = {unit.block for unit in units}
     for block in page.root.walk():
         if block not in free and block.kind in ("item", "paragraph", "section", "quote", "tag", "table"):
