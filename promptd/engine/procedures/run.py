@@ -86,21 +86,25 @@ async def drive(
 
     `reconciled` does a Reconcile that is shared with others; it must have begun after it was asked for.
     """
-    import asyncio  # here: one command in its own process never waits for it
-
     outcome: Any = None
     while True:
         try:
             command = command or procedure.send(outcome)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        if isinstance(command, Pause):
-            await asyncio.sleep(0)
-            outcome = None
-        elif not isinstance(command, Reconcile):
-            outcome = await asyncio.to_thread(perform, workspace, command)
+        if not isinstance(command, Reconcile):
+            outcome = await _perform_apart(workspace, command)
         elif reconciled is not None:
             outcome = await reconciled(workspace)
         else:
             outcome = await drive(workspace, reconcile(workspace))
         command = None
+
+
+async def _perform_apart(workspace: Workspace, command: Effect) -> Any:
+    """A pause gives the loop to others, anything else is done in a thread."""
+    import asyncio  # here: one command in its own process never waits for it
+
+    if isinstance(command, Pause):
+        return await asyncio.sleep(0)
+    return await asyncio.to_thread(perform, workspace, command)
