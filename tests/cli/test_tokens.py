@@ -74,7 +74,7 @@ def test_budget_is_a_table(root: Path, run: Run) -> None:
     assert first.split()[:3] == ["commands/a.md", "0.5", "as"]
     assert second.split()[:3] == ["parts/b.md", "0.2", "reference"]
     assert "budget 100" in "\n".join(rest)
-    assert rest[-1].startswith("kept: anchors ")
+    assert rest[-1].startswith("kept: literals ")
 
 
 def test_an_impossible_budget_says_what_would_do(root: Path, run: Run) -> None:

@@ -176,7 +176,7 @@ def _loading(suite: "Suite") -> Any:
 
 def _tokens(suite: "Suite") -> Any:
     table = _table(
-        "strategy", "saved", "least … most", "anchors", "information", "instructions", "structure", "ms"
+        "strategy", "saved", "least … most", "literals", "information", "instructions", "structure", "ms"
     )
     for row in suite.reduction.strategies:
         shares = zip(_shares(row.quality), _shares(row.quality_lowest), strict=True)
