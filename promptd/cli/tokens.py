@@ -58,7 +58,7 @@ Examples:
 def budget(name: str, as_json: bool, where: Where, **options: Any) -> None:
     """Show what a budget does to each component of a prompt, and why.
 
-    Fails if no choice would fit, and says the smallest budget that would do.
+    Fails if no choice would fit, and says the smallest budget that fits.
     """
     params = {"name": name} | {key: value for key, value in options.items() if value is not None}
     result = ask(where, "assemble", params)

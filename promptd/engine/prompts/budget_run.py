@@ -20,7 +20,7 @@ from promptd.errors import OverBudget
 
 
 class BudgetRun:
-    """One allocation, or the refusal that says the smallest budget that would do."""
+    """One allocation, or the refusal that says the smallest budget that fits."""
 
     def __init__(
         self,

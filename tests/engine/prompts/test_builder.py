@@ -258,9 +258,9 @@ def test_a_wrong_strategy_in_the_configuration_is_refused_at_once() -> None:
 
 
 def test_impossible_budgets_are_counted() -> None:
-    """The refusal says the smallest budget that would do."""
+    """The refusal says the smallest budget that fits."""
     builder = PromptBuilder(FILES)
-    with pytest.raises(OverBudget, match="smallest budget that would do"):
+    with pytest.raises(OverBudget, match="smallest budget that fits"):
         builder.build(budget=3)
     assert builder.optimiser.account.statistics().over_budget == 1
 

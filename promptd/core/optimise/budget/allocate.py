@@ -67,7 +67,7 @@ def allocate(
     count: Count,
     limit: TokenBudget,
 ) -> Allocation:
-    """Choose what fits. Raises OverBudget that says the smallest budget that would do.
+    """Choose what fits. Raises OverBudget that says the smallest budget that fits.
 
     `variants_of` may keep what it made, `fill` puts the values of the request into a skeleton. As long as
     everything fits as it is, nothing is touched.
