@@ -31,18 +31,15 @@ import promptd
 from benchmarks import budgets, counting
 from promptd import config
 from promptd.core.assembly.prompt import Prompt
-from promptd.core.optimise.anchors import is_instructing
-from promptd.core.optimise.blocks import Page, read
-from promptd.core.optimise.optimise import (
-    Optimised,
-    Piece,
-    Tools,
-    optimise,
-)
-from promptd.core.optimise.passes.base import Aims
-from promptd.core.optimise.passes.layout import is_shortened
-from promptd.core.optimise.quality import Quality, compare, facts
+from promptd.core.optimise.blocks import read
+from promptd.core.optimise.instructing import is_instructing
+from promptd.core.optimise.optimise import optimise
+from promptd.core.optimise.page import Page
+from promptd.core.optimise.passes.shortened import is_shortened
+from promptd.core.optimise.quality import compare, inventory
+from promptd.core.optimise.records import Aims, Optimised, Piece, Quality
 from promptd.core.optimise.strategies import STRATEGIES, Strategy
+from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.trees import tree
 from promptd.core.optimise.units import sentences
 from promptd.core.optimise.words import idf_of
@@ -53,7 +50,7 @@ from promptd.errors import MissingVariable
 
 PAGE = Path(__file__).parents[1] / "docs" / "tokens.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-FIGURES = ("anchors", "information", "instructions", "structure")
+FIGURES = ("literals", "information", "instructions", "structure")
 TOKENIZER = Tokenizer("o200k_base")
 COUNT = Segments(TOKENIZER.count_many).count
 
@@ -246,11 +243,11 @@ def peers(python: str, found: Sequence[Prompt], tools: Tools) -> Iterator[Tally]
         )
     tallies: dict[str, Tally] = {}
     for prompt, line in zip(found, run.stdout.splitlines(), strict=True):
-        source = facts(prompt.text)
+        source = inventory(prompt.text)
         for name, text in json.loads(line).items():
             tally = tallies.setdefault(name, Tally(name))
             tally.reductions.append(1 - TOKENIZER.count(text) / prompt.tokens)
-            tally.qualities.append(compare(source, facts(text), tools.idf))
+            tally.qualities.append(compare(source, inventory(text), tools.idf))
     yield from tallies.values()
 
 

@@ -1,13 +1,15 @@
-"""The rules of the architecture as tests: downward imports, a pure core, one module per third-party library.
+"""The structure of the package, checked: downward imports, a pure core, small files, short import chains.
 
 The import rules themselves are written in pyproject.toml and are checked here as well as by `make check`,
-so that a test run alone cannot pass with a broken rule.
+so that a test run alone cannot pass with a broken structure.
 """
 
 import ast
 import statistics
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -120,11 +122,12 @@ def attributes(node: ast.ClassDef) -> set[str]:
 
 
 def test_files_and_functions_stay_small() -> None:
-    """Files below 400 lines, functions at a median of 7 code lines and nine in ten below 22."""
+    """Files of at most 400 lines; code lines of a function: median 6, nine in ten 14, none above 45."""
     assert [str(path) for path in MODULES if len(path.read_text().splitlines()) > 400] == []
     sizes = sorted(size for path in MODULES for size in function_sizes(path))
-    assert statistics.median(sizes) <= 7
-    assert sizes[len(sizes) * 9 // 10] <= 22
+    assert statistics.median(sizes) <= 6
+    assert sizes[len(sizes) * 9 // 10] <= 14
+    assert sizes[-1] <= 45
 
 
 def function_sizes(path: Path) -> Iterator[int]:
@@ -141,3 +144,88 @@ def function_sizes(path: Path) -> Iterator[int]:
             yield len(
                 [n for n in set(code) if lines[n - 1].strip() and not lines[n - 1].strip().startswith("#")]
             )
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a file of the package."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Each module with those of the package that it imports, in functions and for types too."""
+    names = {module_of(path): path for path in MODULES}
+
+    def known(name: str) -> str:
+        while name and name not in names:
+            name = name.rpartition(".")[0]
+        return name
+
+    graph = {name: set(map(known, imported(path))) for name, path in names.items()}
+    return {name: found - {name, "promptd", ""} for name, found in graph.items()}
+
+
+def heights(graph: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """How many modules, or packages, the longest chain of imports from each one holds, itself included."""
+    found: dict[str, int] = {}
+    for name in TopologicalSorter(graph).static_order():
+        found[name] = 1 + max((found[below] for below in graph.get(name, ())), default=0)
+    return found
+
+
+def test_import_chains_stay_short() -> None:
+    """To understand a module, at most 22 others below it have to be understood."""
+    found = heights(import_graph())
+    longest = max(found, key=lambda name: found[name])
+    assert found[longest] <= 23, longest
+
+
+def test_few_packages_on_few_floors() -> None:
+    """At most 15 names at the top of the package, on 10 floors, with 75 arrows between them."""
+    packages: dict[str, set[str]] = {}
+    for name, below in import_graph().items():
+        top = _package(name)
+        packages.setdefault(top, set()).update(set(map(_package, below)) - {top})
+    assert len(packages) <= 15
+    assert sum(map(len, packages.values())) <= 75
+    assert max(heights(packages).values()) <= 10
+
+
+def _package(module: str) -> str:
+    """The top package, or top module, that a module is in."""
+    return [*module.split("."), "__init__"][1]
+
+
+PLAIN = """
+import sys
+from promptd.cli.app import main
+try:
+    main(["assemble", "a", "--library", sys.argv[1]])
+finally:
+    print(*sorted(sys.modules), file=sys.stderr)
+"""
+DAEMON = "import sys, promptd.daemon.lifecycle; print(*sorted(sys.modules), file=sys.stderr)"
+# What only strategies, budgets, mistyped names and cycles need, and what only daemons need.
+UNNEEDED = {"markdown_it", "rapidfuzz", "networkx"}
+OF_DAEMONS = {"asyncio", "structlog", "watchfiles", "psutil", "uvloop"}
+LIGHT = {"promptd.core.optimise", "promptd.core.optimise.records", "promptd.core.optimise.strategies"}
+
+
+def loaded_by(program: str, *arguments: str) -> list[str]:
+    """The modules that a program of its own has loaded at its end."""
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stderr.split()
+
+
+@pytest.mark.parametrize(("program", "unneeded"), [(PLAIN, UNNEEDED | OF_DAEMONS), (DAEMON, UNNEEDED)])
+def test_the_optimiser_is_not_imported_before_it_is_asked_for(
+    program: str, unneeded: set[str], tmp_path: Path
+) -> None:
+    """A plain prompt and the start of a daemon load neither the optimiser nor what only errors need."""
+    (tmp_path / "a.md").write_text("---\ndescription: A\n---\nHello.\n<include>b.md</include>\n")
+    (tmp_path / "b.md").write_text("Below.\n")
+    loaded = loaded_by(program, str(tmp_path))
+    assert "promptd.engine.workspace" in loaded
+    assert [name for name in loaded if name.split(".")[0] in unneeded] == []
+    assert {name for name in loaded if name.startswith("promptd.core.optimise")} <= LIGHT

@@ -15,9 +15,8 @@ from promptd.core.assembly.prompt import Prompt
 from promptd.core.library import check as checking
 from promptd.core.library.library import Component
 from promptd.core.library.resolve import matches
-from promptd.core.optimise.budget import providers as forms
-from promptd.core.optimise.budget.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.core.syntax.component import Reading
+from promptd.core.tokens.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.engine import procedures
 from promptd.engine.procedures import Procedure
 from promptd.engine.prompts.reply import mark, reply_of, unchanged_of
@@ -98,12 +97,14 @@ def _text(workspace: Workspace, prompt: Prompt) -> dict[str, Any]:
     options = prompt.request.options
     if options is None or options.format is None:
         return {"text": prompt.text}
+    from promptd.core.optimise.budget import providers
+
     if options.format == "openai":
-        return {"messages": forms.openai(prompt.text)}
-    model = workspace.optimiser.choices.wish(options).model
+        return {"messages": providers.openai(prompt.text)}
+    model = workspace.optimiser.choices.effective(options).model
     least = model.cache_min_tokens / model.calibration if model else DEFAULT_CACHE_MIN_TOKENS
     edges = (entry.span[1] for entry in prompt.manifest)
-    blocks = forms.anthropic(prompt.text, prompt.stable_end, edges, workspace.segments.count, least)
+    blocks = providers.anthropic(prompt.text, prompt.stable_end, edges, workspace.segments.count, least)
     return {"system": blocks}
 
 
@@ -260,12 +261,11 @@ def _edges(component: Component) -> Iterator[GraphEdge]:
 def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[CheckReply]:
     """The report on the whole library as it is now."""
     yield procedures.Reconcile()
-    wishes = checking.section_wishes(workspace.library)
-    readings: list[Reading] = yield procedures.Read(tuple({wish.place for wish in wishes}))
-    lost = yield procedures.Compute(partial(checking.lost_sections, wishes, readings))
-    report = checking.check(
-        workspace.library, workspace.config.library.prompts, workspace.scanned.problems, lost
-    )
+    required = checking.required_sections(workspace.library)
+    readings: list[Reading] = yield procedures.Read(tuple({each.place for each in required}))
+    missing = yield procedures.Compute(partial(checking.missing_sections, required, readings))
+    prompts, problems = workspace.config.library.prompts, workspace.scanned.problems
+    report = checking.check(workspace.library, prompts, problems, missing)
     roots = workspace.source.roots
     return CheckReply(roots=roots, clock=workspace.clock, **msgspec.structs.asdict(report))
 

@@ -1,6 +1,6 @@
 """Popular prompts: how often each was answered and what it cost in tokens, for a bounded number of them.
 
-When the table is full the least used tenth makes room, so what comes back now and then may be counted too
+When the table is full the least used tenth is forgotten, so what comes back now and then may be counted too
 low; what is used much never is. Totals since this table was made. No text and no value of a variable is
 kept, only names.
 """
@@ -48,7 +48,7 @@ class PopularPrompts:
         """Count requests; `seen` holds those that are new, its totals are ignored."""
         held = self._held.get(seen.name)
         if held is None:
-            self._make_room()
+            self._forget_some()
             held = self._held[seen.name] = Popular(seen.name, seen.components)
         held.components, held.tokens, held.strategy = seen.components, seen.tokens, seen.strategy
         held.requests += seen.requests
@@ -58,7 +58,7 @@ class PopularPrompts:
         self._replies += seen.requests
         self._tokens_served += seen.tokens * seen.requests
 
-    def _make_room(self) -> None:
+    def _forget_some(self) -> None:
         if len(self._held) >= self._most:
             fewest = heapq.nsmallest(
                 self._most // 10 + 1, self._held.values(), key=lambda held: held.requests

@@ -36,7 +36,7 @@ class Usage:
 
     def rendered(self, request: Request, evidence: Evidence, tokens: int) -> None:
         """Count a reply that was made from a template, of which no prompt is kept."""
-        self._optimiser.rendered(request, evidence, tokens)
+        self._optimiser.count_rendered(request, evidence, tokens)
         if len(self._once) >= MAX_ONCE:
             self._once.clear()
         self._once.add(request)

@@ -134,7 +134,7 @@ class Workspace:
         if (
             prompt is None
             or not check.holds(prompt.evidence, self.library.revision)
-            or (prompt.worth_version >= 0 and not self.optimiser.is_current(prompt))
+            or (prompt.idf_version >= 0 and not self.optimiser.is_current(prompt))
         ):
             return None
         prompt.uses += 1
@@ -282,7 +282,7 @@ class Workspace:
         component = self.library.get(reading.place.id)
         if component is None or reading.text is None or component.digest != reading.digest:
             return
-        self.optimiser.lexicon.learn(component.id, reading.text)
+        self.optimiser.learn(component.id, reading.text)
         if component.digest not in self.texts:
             size_bytes = len(reading.text.encode()) + 64
             self.texts.put(component.digest, reading.text, size_bytes, preload=preload)

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+Span = tuple[int, int]  # [start, end) in code points
+
 Reason = Literal[
     "included",
     "deduplicated",

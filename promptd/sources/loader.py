@@ -8,7 +8,6 @@ many. One place that fails is a Reading with an error; a batch never fails. Noth
 readings are returned, the workspace applies them.
 """
 
-import asyncio
 import threading
 import time
 from collections import deque
@@ -239,6 +238,8 @@ class Loader:
 
     async def load(self, places: Collection[Place], filled: Collection[Place] = ()) -> list[Reading]:
         """The same off the event loop."""
+        import asyncio  # here: one command in its own process never waits for it
+
         return await asyncio.to_thread(self.load_now, places, filled)
 
     def _threads(self) -> ThreadPoolExecutor:

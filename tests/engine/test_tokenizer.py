@@ -5,13 +5,16 @@ import hashlib
 import importlib.resources
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
 import tiktoken_ext.openai_public as published
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from promptd.engine import tokenizer as door
-from promptd.engine.tokenizer import ADDITIVE, Tokenizer, shared
+from promptd.engine.tokenizer import ADDITIVE, MAX_FEW_CHARS, Tokenizer, shared
 from promptd.errors import ConfigError, PromptTooLarge
 
 
@@ -37,8 +40,9 @@ def test_both_current_encodings_load_offline(encoding: str, expected: list[int],
     tokenizer = Tokenizer(encoding, without_cache(tmp_path))
     assert repr(tokenizer) == f"<Tokenizer {encoding}, not loaded>"
     assert tokenizer.count_many(["Hello, world", "hello world"]) == expected
-    assert tokenizer.count("Hello, world") == expected[0]
     assert tokenizer.is_additive
+    tokenizer.load()
+    assert tokenizer.count_many(["Hello, world", "hello world"]) == expected
     assert repr(tokenizer) == f"<Tokenizer {encoding}>"
 
 
@@ -47,6 +51,53 @@ def test_harmony_is_built_on_the_packaged_vocabulary(tmp_path: Path) -> None:
     tokenizer = Tokenizer("o200k_harmony", without_cache(tmp_path))
     assert tokenizer.count("Hello, world") == 3
     assert not tokenizer.is_additive
+
+
+TEXTS = st.text(
+    st.one_of(
+        st.sampled_from(" \t\r\n/aA1é中'’.,{}<>#*-_|$\u00a0\u0301\u2028\ud800👩🏽"),  # noqa: RUF001
+        st.characters(),
+    ),
+    max_size=60,
+) | st.sampled_from(
+    (
+        "internationalization of 'supercalifragilistic' responsibilities\n",
+        "    " * 30 + "return self.__class__.__name__\r\n\r\n" + "=" * 90,
+        "<|endoftext|> Указатель 人民共和国 ----------------------------------------\n\n/usr/bin",
+    )
+)
+
+
+@pytest.mark.parametrize("encoding", sorted(ADDITIVE))
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(TEXTS, max_size=5))
+def test_the_tokens_that_occur_give_the_same_counts(encoding: str, texts: list[str]) -> None:
+    """A few short texts are counted without the whole vocabulary, and exactly, whatever is in them."""
+    whole, few = shared(encoding), Tokenizer(encoding, {})
+    few._tokens = vocabulary(encoding)
+    few._few_left = 1
+    found = few.count_many(texts)
+    assert found == [len(whole.load().encode_ordinary(text)) for text in texts]
+
+
+@cache
+def vocabulary(encoding: str) -> list[bytes]:
+    """The tokens of an encoding by rank, from tiktoken's own encoding."""
+    whole = shared(encoding).load()
+    return [whole.decode_single_token_bytes(rank) for rank in range(len(whole.token_byte_values()))]
+
+
+def test_only_the_first_few_texts_are_counted_in_part(tmp_path: Path) -> None:
+    """Who counts a third time, or much at once, or in an encoding without the property, loads all of it."""
+    for encoding, text, loaded in (
+        ("o200k_base", "short", [False, False, True]),
+        ("o200k_base", "much " * MAX_FEW_CHARS, [True]),
+        ("o200k_harmony", "short", [True]),
+    ):
+        tokenizer = Tokenizer(encoding, without_cache(tmp_path))
+        for is_loaded in loaded:
+            assert tokenizer.count(text) > 0
+            assert repr(tokenizer).endswith("not loaded>") is not is_loaded
 
 
 def test_one_process_shares_a_vocabulary() -> None:
@@ -111,7 +162,7 @@ def packaged(monkeypatch: pytest.MonkeyPatch, directory: Path, data: bytes) -> N
     """Let the packaged vocabulary of o200k_base be these bytes."""
     (directory / "data").mkdir(parents=True)
     (directory / "data" / "o200k_base.tiktoken.gz").write_bytes(data)
-    monkeypatch.setattr(door, "files", lambda _package: directory)
+    monkeypatch.setattr(door, "package_directory", lambda _name: directory)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b"x" * 10_000)[:-9]])
@@ -162,6 +213,6 @@ def test_what_is_no_panic_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
 
     tokenizer = Tokenizer("o200k_base")
-    monkeypatch.setattr(tokenizer, "load", Encoder)
+    monkeypatch.setattr(tokenizer, "_encoding_for", lambda _texts: Encoder())
     with pytest.raises(KeyboardInterrupt):
         tokenizer.count("x")

@@ -66,7 +66,7 @@ class _Expansion:
         self.writer = Writer(self.skeleton.parts, rules.max_chars)
         self.seen: set[tuple[str, str | None]] = set()  # components, and sections of them, put in so far
         self._known: set[str] = set()
-        self._outlines: dict[str, Headings] = {}
+        self._headings: dict[str, Headings] = {}
         self._cutters: list[Cutter] = []
 
     def run(self, requested: Component) -> None:
@@ -114,9 +114,9 @@ class _Expansion:
         text, start = self.texts[component.id], component.parsed.body_start
         if section is None:
             return start, len(text)
-        if component.id not in self._outlines:
-            self._outlines[component.id] = Headings(text, start)
-        return self._outlines[component.id].section(section)
+        if component.id not in self._headings:
+            self._headings[component.id] = Headings(text, start)
+        return self._headings[component.id].section(section)
 
     def declare(self, component: Component, site: _Site) -> None:
         """Take note, once, of what a component declares and of what is wrong with it."""

@@ -123,7 +123,7 @@ class _Filler:
 def _empty(skeleton: Skeleton, names: Mapping[str, None]) -> Iterator[Note]:
     for name in names:
         id, variable = skeleton.variables[name]
-        message = f"variable {name!r} is declared and has neither value nor default: replaced by nothing"
+        message = f"variable {name!r} has no value or default; using an empty string"
         yield Note("empty-variable", message, id, variable.line, name)
 
 
@@ -131,5 +131,5 @@ def _unused(skeleton: Skeleton, variables: Mapping[str, str]) -> Iterator[Note]:
     known = skeleton.layout.names | skeleton.variables.keys()
     for name in sorted(variables.keys() - known):
         listed = ", ".join(sorted(known)[:MAX_NAMED_NEAR]) or "none"
-        message = f"variable {name!r} is used nowhere in this prompt; its variables: {listed}"
+        message = f"variable {name!r} is not used in this prompt; its variables: {listed}"
         yield Note("unused-variable", message, skeleton.drafts[0].id, 1, name)

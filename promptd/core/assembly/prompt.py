@@ -47,7 +47,7 @@ class Prompt:
 
     `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
     where the prefix without values ends, in code points. `fit` is None where nothing was asked to be saved,
-    `worth_version` that of the words' worth it rests on, -1 if on none.
+    `idf_version` that of the inverse document frequencies it rests on, -1 if on none.
     """
 
     request: Request
@@ -66,7 +66,7 @@ class Prompt:
     stable_prefix_tokens: int
     fit: Fit | None = None
     estimate: Estimate | None = None
-    worth_version: int = -1
+    idf_version: int = -1
     is_consistent: bool = True
     pieces: Mapping[str, msgspec.Raw] | None = None
     encoded: bytes | None = None

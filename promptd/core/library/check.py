@@ -1,9 +1,9 @@
-"""What is wrong with a library: dangling references, cycles, unusable files, what nobody uses.
+"""The check of a library: dangling references, cycles, invalid files, unused components.
 
-A pure look at the state. A reference dangles if its target, or the section it names of it, should exist and
-does not; soft edges and optional ones are warnings at most. Unused is what no prompt reaches, where prompts
-are the components asked for by name (`library.prompts`, or everything without dependents if none of those
-exist).
+Works on the library in memory, without I/O. A reference dangles if its target, or the section it names,
+should exist and does not; soft and optional ones are warnings at most. A component is unused if no prompt
+includes it, where prompts are the components that match `library.prompts`, or all without dependents if none
+match.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from promptd.protocol.records import Dangling, EdgeKind, Problem, TreeNode
 
 
 class CheckReport(msgspec.Struct, frozen=True):
-    """The outcome of a check; `ok` is False when there is something to mend."""
+    """The result of a check; `ok` is False if there are dangling references, cycles or errors."""
 
     components: int
     edges: int
@@ -33,8 +33,8 @@ class CheckReport(msgspec.Struct, frozen=True):
     ok: bool
 
 
-class SectionWish(NamedTuple):
-    """A directive that wants one section: where it is written, and the place that should have the section."""
+class RequiredSection(NamedTuple):
+    """A directive that includes one section: where it is written, and the file that must have the section."""
 
     id: str
     line: int
@@ -43,10 +43,10 @@ class SectionWish(NamedTuple):
     place: Place
 
 
-def section_wishes(library: Library) -> list[SectionWish]:
-    """Every directive that wants a section of a file which exists, optional ones left out."""
+def required_sections(library: Library) -> list[RequiredSection]:
+    """Every directive that includes a section of an existing file, except optional ones."""
     return [
-        SectionWish(
+        RequiredSection(
             component.id, link.directive.line, link.directive.target, link.directive.section, target.place
         )
         for id in library.ids()
@@ -57,17 +57,19 @@ def section_wishes(library: Library) -> list[SectionWish]:
     ]
 
 
-def lost_sections(wishes: Iterable[SectionWish], readings: Iterable[Reading]) -> tuple[Dangling, ...]:
-    """The wishes whose file, as it was read, has no such section; unreadable files are passed over."""
-    outlines = {
+def missing_sections(
+    required: Iterable[RequiredSection], readings: Iterable[Reading]
+) -> tuple[Dangling, ...]:
+    """The required sections that their file, as it was read, does not have; unreadable files are skipped."""
+    headings = {
         reading.place: Headings(reading.text, reading.parsed.body_start)
         for reading in readings
         if reading.text is not None and reading.parsed is not None
     }
     return tuple(
-        Dangling(wish.id, wish.line, f"{wish.target}#{wish.section}", f"has no section {wish.section!r}")
-        for wish in wishes
-        if wish.place in outlines and outlines[wish.place].section(wish.section) is None
+        Dangling(each.id, each.line, f"{each.target}#{each.section}", f"has no section {each.section!r}")
+        for each in required
+        if each.place in headings and headings[each.place].section(each.section) is None
     )
 
 
@@ -77,10 +79,10 @@ def check(
     problems: Iterable[str] = (),
     lost: Iterable[Dangling] = (),
 ) -> CheckReport:
-    """Check everything held.
+    """Check every component of a library.
 
-    `prompts`: globs of what is asked for; `problems`: what a scan reported; `lost`: the `lost_sections`, for
-    which texts had to be read.
+    `prompts`: globs of ids; `problems`: what a scan reported; `lost`: the `missing_sections`, for which texts
+    had to be read.
     """
     components = [component for id in library.ids() if (component := library.get(id)) is not None]
     links = [(component, link) for component in components for link in component.links if _is_written(link)]
@@ -95,7 +97,7 @@ def check(
         if component.error is not None
     )
     scanned = tuple(_scan_problems(problems))
-    if not components:  # a root that is not there is no clean library
+    if not components:  # a missing root is an error, not an empty library
         errors, scanned = scanned, ()
     warnings = (
         *scanned,

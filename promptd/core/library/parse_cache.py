@@ -1,9 +1,9 @@
-"""The index: what an earlier process knew of files, for whoever would otherwise read and parse them again.
+"""The index: what an earlier process knew of files, so that they need not be read and parsed again.
 
 Two questions. `proved`: this place has this signature now; is that proof that it still is what was read then?
-The rules are those of a running daemon (DESIGN.md §4): the whole signature is the same, and it was not
-racily clean when it was read. `parsed`: these bytes have been read; were they parsed before? What failed
-to be read is in no index, and neither is any text. Nothing here reads a file: `upkeep.index` does.
+The rules are those of a running daemon: the whole signature is the same, and it was not racily clean when
+it was read. `parsed`: these bytes have been read; were they parsed before? What failed to be read is in no
+index, and neither is any text. Nothing here reads a file: `daemon.state.index_file` does.
 """
 
 from collections.abc import Iterable, Sequence

@@ -11,8 +11,6 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from rapidfuzz import fuzz, process
-
 from promptd.core.syntax.component import MAX_TARGET_CHARS, Base, Directive
 
 MAX_KNOWN_GROUPS = 32_768  # targets remembered: during a first scan each is resolved some three times; 15 MB
@@ -169,6 +167,8 @@ def _glob_matches(parts: Sequence[str], globs: Sequence[str]) -> bool:
 
 def nearest(name: str, ids: Iterable[str], limit: int = 3) -> list[str]:
     """The existing ids a mistyped name is most like, best first: whole paths, then last segments."""
+    from rapidfuzz import fuzz, process  # here: a name that exists does not wait for it
+
     known = list(ids)
     stems = [_stem(id) for id in known]
     by_path = process.extract(name, known, scorer=fuzz.ratio, limit=4 * limit, score_cutoff=50)

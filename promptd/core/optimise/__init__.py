@@ -1,1 +1,4 @@
-"""Strategies and budgets: fewer tokens, with what was removed and what it cost in the account."""
+"""Strategies and budgets: fewer tokens, and an account of what was removed.
+
+Imported when a strategy or a budget is first asked for, but for `strategies` and `records`, which are light.
+"""

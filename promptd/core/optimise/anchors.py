@@ -1,4 +1,4 @@
-r"""Anchors: the places of a text that no pass may touch, and the words by which a unit instructs.
+r"""Literals: the places of a text that no pass may touch.
 
 Code (fences, code spans, `<pre>` and its like, CDATA), URLs, paths, numbers, placeholders, quoted strings,
 tags, and `<!-- keep --> … <!-- /keep -->`. Found by reading from left to right, longest meaning first, in
@@ -8,20 +8,9 @@ linear time. What looks like an anchor and is none costs a few tokens; the rever
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
 
-from promptd.core.syntax.markdown import Body
-
-AnchorKind = Literal["code", "url", "path", "number", "placeholder", "quote", "tag", "comment", "keep"]
-
-
-class Anchor(NamedTuple):
-    """One protected place: code-point offsets."""
-
-    start: int
-    end: int
-    kind: AnchorKind
-
+from promptd.core.optimise.page import Anchor, AnchorKind
+from promptd.core.syntax.literal import as_scanned, literals
 
 KEEP_MARK = re.compile(r"<!--[ \t]*(?P<end>/?)keep[ \t]*-->", re.IGNORECASE)
 # Markdown in these is raw, as in CommonMark's HTML blocks of the kinds 1 and 5.
@@ -48,42 +37,6 @@ _PATH = (
 _NUMBER = r"(?P<number>(?<!\w)[#<>=≤≥~±+-]*\d[\w.,:%-]*\w?%?|\b\w*\d\w*\b)"
 _QUOTE = r"(?P<quote>\"[^\"\n]{1,300}\"|“[^”\n]{1,300}”|«[^»\n]{1,300}»|(?<![\w'])'[^'\n]{1,300}'(?![\w']))"
 _INLINE = re.compile("|".join((_URL, _TAG, _PLACEHOLDER, _QUOTE, _PATH, _NUMBER)))
-
-# Words by which a sentence tells what has to be done or left (RFC 2119, and how people write). Words that
-# are nouns or adjectives more often than orders ("critical path", "requirements") count in capitals or
-# before a colon.
-_INSTRUCTING = re.compile(
-    r"\b(?:must|shall|should|never|always|only|do(?:es)?\s+not|don['’]t|doesn['’]t|cannot|can\s*not|can['’]t"  # noqa: RUF001
-    r"|may\s+not|won['’]t|shouldn['’]t|mustn['’]t|required?|requires|mandatory|obligatory"  # noqa: RUF001
-    r"|ensur(?:e|es|ed|ing)|make\s+sure|be\s+sure|avoid(?:s|ed|ing|ance)?|forbid(?:s|den)?|refuse"
-    r"|prohibit(?:s|ed)?|not\s+allowed|disallow(?:s|ed)?|needs?\s+to|ha(?:ve|s)\s+to|unless"
-    r"|at\s+(?:least|most)|under\s+no|no\s+more\s+than|stop|strictly|exactly"
-    r"|(?:important|critical|essential|warning|caution|requirements?)(?=\**:)"
-    r"|(?-i:IMPORTANT|CRITICAL|ESSENTIAL|WARNING|CAUTION|REQUIREMENTS?))\b",
-    re.IGNORECASE,
-)
-_NEGATION = re.compile(
-    r"\b(?:not?|never|none|without|unless|except|un\w+able|\w+n['’]t|cannot|neither|nor)\b",  # noqa: RUF001
-    re.IGNORECASE,
-)
-
-
-def is_instructing(text: str) -> bool:
-    """True if a unit tells what must or must not be done."""
-    return _INSTRUCTING.search(text) is not None
-
-
-def instructing_words(text: str) -> set[str]:
-    """The distinct instructing words of a text."""
-    return {" ".join(found.casefold().split()) for found in _INSTRUCTING.findall(text)}
-
-
-def guard_words(text: str) -> tuple[str, ...]:
-    """The instructing and negating words of a text in order: near-equal texts must agree in them."""
-    found = [*_INSTRUCTING.finditer(text), *_NEGATION.finditer(text)]
-    return tuple(
-        match[0].casefold() for match in sorted(found, key=lambda match: (match.start(), match.end()))
-    )
 
 
 def anchors(text: str, frozen: Sequence[tuple[int, int]] = ()) -> list[Anchor]:
@@ -118,7 +71,7 @@ def _of_line(line: str) -> tuple[tuple[int, int, AnchorKind], ...]:
 
 def _large(text: str, frozen: Sequence[tuple[int, int]]) -> list[Anchor]:
     """Code, comments and keep regions: they may span lines and hold what looks like other anchors."""
-    found = [Anchor(start, end, _kind(text, start)) for start, end in Body(text).literal_spans]
+    found = [Anchor(start, end, _kind(text, start)) for start, end, _ in literals(as_scanned(text), 0)]
     found += list(_keep_regions(text, found))
     found += [Anchor(start, end, "keep") for start, end in frozen if end > start]
     found += [Anchor(match.start(), match.end(), "code") for match in _RAW.finditer(text)]

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from promptd.protocol.records import Span
+
 
 class Edit(NamedTuple):
     """Replace [start, end) by `text`. `kind` "space" is white space only, and not reported.
 
-    `twin` is where the same is said in the text the edit applies to, for repeats.
+    For repeats `duplicate_of` is the span of the duplicate that stays, in the text the edit applies to.
     """
 
     start: int
@@ -23,7 +25,7 @@ class Edit(NamedTuple):
     text: str = ""
     kind: str = "space"
     reason: str = ""
-    twin: tuple[int, int] | None = None
+    duplicate_of: Span | None = None
 
 
 class Run(NamedTuple):
@@ -75,7 +77,7 @@ class Trace:
             if last > first:
                 yield Run(at + first - start, run.source + first - run.at, last - first)
 
-    def source_span(self, start: int, end: int) -> tuple[int, int]:
+    def source_span(self, start: int, end: int) -> Span:
         """Where [start, end) of the current text comes from: what was cut out inside it is included."""
         cut = list(self._cut(start, end, start))
         if cut:
@@ -84,10 +86,10 @@ class Trace:
         after = self.runs[index].source + self.runs[index].length if index >= 0 else 0
         return after, after
 
-    def current_span(self, start: int, end: int) -> tuple[int, int]:
+    def current_span(self, start: int, end: int) -> Span:
         """Where [start, end) of the source stands now: from its first to its last character that is left."""
         index = max(bisect_right(self.runs, start, key=lambda run: run.source) - 1, 0)
-        kept: list[tuple[int, int]] = []
+        kept: list[Span] = []
         for run in self.runs[index:]:
             if run.source >= end:
                 break
@@ -121,6 +123,6 @@ def ordered(edits: Iterable[Edit]) -> list[Edit]:
     return kept
 
 
-def spans_are_sorted(spans: Sequence[tuple[int, int]]) -> bool:
+def spans_are_sorted(spans: Sequence[Span]) -> bool:
     """True if spans follow one another without overlap."""
     return all(before[1] <= after[0] for before, after in pairwise(spans))

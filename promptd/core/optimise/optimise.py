@@ -8,88 +8,27 @@ nothing changes is what makes optimising twice the same as optimising once.
 A pass that raises is skipped for the prompt at hand and named in `warnings`; the others go on.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from promptd.core.optimise.blocks import Page, read
-from promptd.core.optimise.data import Phrases, shipped_phrases
+from promptd.core.optimise.blocks import read
 from promptd.core.optimise.edits import Edit, Trace, ordered
-from promptd.core.optimise.passes.base import Context, Pass
+from promptd.core.optimise.page import Page
+from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.quality import (
     Inventory,
-    Quality,
     code_of,
     compare,
-    facts,
-    facts_of,
+    inventory,
+    inventory_of,
 )
-from promptd.core.optimise.strategies import PASSES, STRATEGIES, Strategy
+from promptd.core.optimise.records import Optimised, Pass, Piece, Removed
+from promptd.core.optimise.strategies import PASSES, Strategy, pass_functions
+from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.trees import code_spans, provable, tree
-from promptd.core.optimise.words import Idf
+from promptd.protocol.records import Span
 
 MAX_ROUNDS = 8  # seen: 3. Each round only removes, so that they end in any case; this bounds the time
-
-Span = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One entry of a manifest: the id of a component and the span of its contribution, in code points.
-
-    `limit` is its `optimise:` front matter: "never", or the name of the strongest strategy for it.
-    """
-
-    id: str
-    span: Span
-    limit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """One unit that went. `text[at]` of the prompt with strategy `none` gives it back.
-
-    `span` is the same place inside the contribution of `id`, the smallest piece that holds all of it; `twin`
-    is where the prompt with `none` says the same, for repeats. `kind`: repeat, emptied, drop, comment,
-    phrase, markup. `tokens` are those of the unit alone.
-    """
-
-    id: str
-    span: Span
-    reason: str
-    tokens: int
-    kind: str
-    at: Span
-    twin: Span | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Optimised:
-    """The result. `spans` are those of the pieces, in their order, in the new text."""
-
-    text: str
-    spans: tuple[Span, ...]
-    removed: tuple[Removed, ...]
-    quality: Quality
-    tokens: int
-    tokens_source: int
-    warnings: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()  # passes that raised
-
-    @property
-    def reduction(self) -> float:
-        """The share of tokens saved against `none`; below 0 if there are more of them."""
-        return 1 - self.tokens / self.tokens_source if self.tokens_source else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the door and the library lend: a counter of tokens, the worth of words, tables."""
-
-    count: Callable[[str], int]
-    idf: Idf
-    phrases: Phrases = field(default_factory=shipped_phrases)
-    strategies: Mapping[str, Strategy] = field(default_factory=lambda: STRATEGIES)
 
 
 def optimise(
@@ -101,7 +40,7 @@ def optimise(
     """
     tokens = tools.count(text)
     if not strategy.passes:
-        source = facts(text)
+        source = inventory(text)
         quality = compare(source, source, tools.idf)
         return Optimised(text, tuple(piece.span for piece in pieces), (), quality, tokens, tokens)
     run = _Run(text, pieces, strategy, tools, frozen, tokens)
@@ -124,7 +63,7 @@ class _Run:
         self.frozen = frozen
         self.trace = Trace.of(text)
         self.pages: dict[tuple[tuple[Span, ...], bool], Page] = {}  # of the current text, by what is frozen
-        self.source: Inventory = facts_of(self.page(()))
+        self.source: Inventory = inventory_of(self.page(()))
         known = self.source.words
         self.context = Context(tools.count, tools.idf, tools.phrases, strategy.aims, known, tokens)
         self.removed: list[tuple[Span, Edit, Span | None]] = []
@@ -159,7 +98,7 @@ class _Run:
             return []
         page = self.page(self.frozen_for(each), is_strict=self.strategy.is_lossless)
         try:
-            proposed = ordered(each.run(page, self.context))
+            proposed = ordered(pass_functions()[each.name](page, self.context))
         except Exception as error:  # the prompt must be answered whatever a pass meets
             self.skipped[each.name] = f"pass {each.name!r} was skipped: {type(error).__name__}: {error}"
             return []
@@ -175,8 +114,8 @@ class _Run:
             return
         for edit in edits:
             if edit.kind != "space":
-                twin = self.trace.source_span(*edit.twin) if edit.twin else None
-                self.removed.append((self.trace.source_span(edit.start, edit.end), edit, twin))
+                original = self.trace.source_span(*edit.duplicate_of) if edit.duplicate_of else None
+                self.removed.append((self.trace.source_span(edit.start, edit.end), edit, original))
         self.trace = self.trace.apply(edits)
         is_read = self.latest is not None and self.latest.text == self.trace.text
         self.pages = {((), False): self.latest} if self.latest is not None and is_read else {}
@@ -224,7 +163,7 @@ class _Run:
             text,
             tuple(self.trace.current_span(*piece.span) for piece in self.pieces),
             tuple(self.report()),
-            compare(self.source, facts_of(self.page(())), self.tools.idf, self.strategy.aims.similarity),
+            compare(self.source, inventory_of(self.page(())), self.tools.idf, self.strategy.aims.similarity),
             self.tools.count(text),
             self.context.tokens,
             tuple(self.skipped.values()),
@@ -242,14 +181,14 @@ class _Run:
         """Every unit that went, once: what went inside a unit that went later is part of it."""
         order = sorted(self.removed, key=lambda item: (item[0][0], -item[0][1]))
         end = -1
-        for at, edit, twin in order:
+        for at, edit, original in order:
             if at[1] <= end or at[0] == at[1]:
                 continue
             end = at[1]
             piece = self.holder(at)
             span = (at[0] - piece.span[0], at[1] - piece.span[0])
             tokens = self.tools.count(self.text[at[0] : at[1]])
-            yield Removed(piece.id, span, edit.reason, tokens, edit.kind, at, twin)
+            yield Removed(piece.id, span, edit.reason, tokens, edit.kind, at, original)
 
     def holder(self, at: Span) -> Piece:
         """The smallest piece that holds a span; the whole prompt if none does."""

@@ -1,9 +1,9 @@
 """What an optimisation kept, as four figures that are never blended into one.
 
-Each figure is kept / had. *Anchors*: distinct code, URLs, paths, numbers, placeholders, quoted strings and
-instructing words. *Information*: the worth (idf) of the distinct words. *Instructions*: instructing units
-that stand, or whose near equal stands. *Structure*: headings, levels of lists, and tags that are balanced as
-they were. Comments are no content: what stands in them alone is not counted.
+Each figure is kept / had. *Literals*: distinct code, URLs, paths, numbers, placeholders, quoted strings and
+instructing words. *Information*: the inverse document frequencies of the distinct words. *Instructions*:
+instructing units that stay, or whose near equal stays. *Structure*: headings, levels of lists, and tags that
+are balanced as they were. Comments are no content: what occurs in them alone is not counted.
 """
 
 import json
@@ -13,40 +13,19 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz, process
 
-from promptd.core.optimise.anchors import guard_words, instructing_words, is_instructing
-from promptd.core.optimise.blocks import Page, read
+from promptd.core.optimise.blocks import read
+from promptd.core.optimise.instructing import guard_words, instructing_words, is_instructing
+from promptd.core.optimise.page import Page
+from promptd.core.optimise.records import Quality, Share
 from promptd.core.optimise.units import sentences, spoken, without_indent
 from promptd.core.optimise.words import Idf, fold
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How much of something was kept."""
-
-    kept: float
-    had: float
-
-    @property
-    def ratio(self) -> float:
-        """`kept / had`; 1 where there was nothing to keep."""
-        return self.kept / self.had if self.had else 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """The four figures."""
-
-    anchors: Share
-    information: Share
-    instructions: Share
-    structure: Share
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """What a text has, as far as quality is concerned."""
 
-    anchors: frozenset[tuple[str, str]]
+    literals: frozenset[tuple[str, str]]
     words: frozenset[str]
     instructions: tuple[tuple[str, tuple[str, ...]], ...]  # folded unit, its guard words
     headings: frozenset[str]
@@ -55,16 +34,16 @@ class Inventory:
     said: str  # every word outside comments, in order
 
 
-def facts(text: str) -> Inventory:
+def inventory(text: str) -> Inventory:
     """Look at a text for `compare`. Linear."""
-    return facts_of(read(text))
+    return inventory_of(read(text))
 
 
-def facts_of(page: Page) -> Inventory:
+def inventory_of(page: Page) -> Inventory:
     """Look at a page that is read already."""
     said = list(spoken(page))
     return Inventory(
-        frozenset(_anchors(page)),
+        frozenset(_literals(page)),
         frozenset(said),
         tuple(_instructions(page)),
         frozenset(_headings(page)),
@@ -83,7 +62,7 @@ def compare(source: Inventory, result: Inventory, idf: Idf, similarity: float = 
     structure = len(source.headings & result.headings) + min(source.depth, result.depth)
     structure += sum(result.tags.get(name, 0) == balance for name, balance in source.tags.items())
     return Quality(
-        Share(len(source.anchors & result.anchors), len(source.anchors)),
+        Share(len(source.literals & result.literals), len(source.literals)),
         Share(idf.sum(source.words & result.words), idf.sum(source.words)),
         Share(kept, len(source.instructions)),
         Share(structure, len(source.headings) + source.depth + len(source.tags)),
@@ -95,7 +74,7 @@ def _near(unit: str, guard: tuple[str, ...], result: Inventory, similarity: floa
     return process.extractOne(unit, alike, scorer=fuzz.ratio, score_cutoff=100 * similarity) is not None
 
 
-def _anchors(page: Page) -> Iterator[tuple[str, str]]:
+def _literals(page: Page) -> Iterator[tuple[str, str]]:
     for anchor in page.anchors:
         written = page.text[anchor.start : anchor.end]
         if anchor.kind not in ("comment", "tag"):

@@ -1,57 +1,83 @@
 """Strategies: ordered lists of passes by name, with what the lossy ones aim at.
 
-`PASSES` is every pass there is. The shipped strategies are data like those of a configuration; each next
-one contains the one before.
+`PASSES` is every pass there is, `pass_functions` the code of each, imported when a strategy first runs: an
+unknown pass in a configuration is an error at start all the same. The shipped strategies are data like those
+of a configuration; each next one contains the one before.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
-from promptd.core.optimise.passes import (
-    layout,
-    repeats,
-    wording,
-)
-from promptd.core.optimise.passes import (
-    least_informative as least,
-)
-from promptd.core.optimise.passes.base import Aims, Pass
+import msgspec
+
+from promptd.core.optimise.records import Aims, Pass
 from promptd.errors import ConfigError, InvalidParams
+
+if TYPE_CHECKING:
+    from promptd.core.optimise.edits import Edit
+    from promptd.core.optimise.page import Page
+    from promptd.core.optimise.passes.base import Context
 
 PASSES: Mapping[str, Pass] = {
     entry.name: entry
     for entry in (
-        Pass("comments", layout.comments, "HTML comments, except `keep` marks", is_lossless=True),
-        Pass("trailing_space", layout.trailing_space, "white space at the ends of lines", is_lossless=True),
-        Pass("blank_lines", layout.blank_lines, "several blank lines become one", is_lossless=True),
-        Pass("table_padding", layout.table_padding, "padding inside table cells", is_lossless=True),
-        Pass("markup_indent", layout.markup_indent, "indentation of lines that are tags", is_lossless=True),
-        Pass("repeats", repeats.repeats, "what stands before word for word", needs_fresh=True),
-        Pass("near_repeats", repeats.near_repeats, "what nearly stands before", needs_fresh=True),
-        Pass("phrases", wording.phrases, "verbose phrases, by a table"),
-        Pass("json_code", wording.json_code, "JSON in fences without white space", edits_code=True),
-        Pass("labels", wording.labels, "`**Label**:` becomes `Label:`"),
-        Pass("emphasis", wording.emphasis, "bold inside lines that do not instruct"),
-        Pass("wrappers", wording.wrappers, "neighbouring elements that only wrap become one"),
-        Pass("dedent", layout.dedent, "indentation that all lines of an element share"),
-        Pass("tag_lines", layout.tag_lines, "tags that follow one another on one line", needs_fresh=True),
-        Pass("least", least.least, "the least informative units", needs_fresh=True),
+        Pass("comments", "HTML comments, except `keep` marks", is_lossless=True),
+        Pass("trailing_space", "white space at the ends of lines", is_lossless=True),
+        Pass("blank_lines", "several blank lines become one", is_lossless=True),
+        Pass("table_padding", "padding inside table cells", is_lossless=True),
+        Pass("markup_indent", "indentation of lines that are tags", is_lossless=True),
+        Pass("repeats", "duplicates, word for word", needs_fresh=True),
+        Pass("near_repeats", "near duplicates", needs_fresh=True),
+        Pass("phrases", "verbose phrases, by a table"),
+        Pass("json_code", "JSON in fences without white space", edits_code=True),
+        Pass("labels", "`**Label**:` becomes `Label:`"),
+        Pass("emphasis", "bold inside lines that do not instruct"),
+        Pass("wrappers", "neighbouring elements that only wrap become one"),
+        Pass("dedent", "indentation that all lines of an element share"),
+        Pass("tag_lines", "tags that follow one another on one line", needs_fresh=True),
+        Pass("least_informative", "the least informative units", needs_fresh=True),
     )
 }
+
+
+@cache
+def pass_functions() -> "dict[str, Callable[[Page, Context], Iterable[Edit]]]":
+    """The code of each pass: a pure function from a page and its context to edits."""
+    from promptd.core.optimise.passes import layout, least_informative, repeats, wording
+
+    return {
+        "comments": layout.comments,
+        "trailing_space": layout.trailing_space,
+        "blank_lines": layout.blank_lines,
+        "table_padding": layout.table_padding,
+        "markup_indent": layout.markup_indent,
+        "repeats": repeats.repeats,
+        "near_repeats": repeats.near_repeats,
+        "phrases": wording.phrases,
+        "json_code": wording.json_code,
+        "labels": wording.labels,
+        "emphasis": wording.emphasis,
+        "wrappers": wording.wrappers,
+        "dedent": layout.dedent,
+        "tag_lines": layout.tag_lines,
+        "least_informative": least_informative.least_informative,
+    }
+
+
+_RENAMED = {"least": "least_informative"}  # names of earlier versions
 
 _LOSSLESS = ("comments", "markup_indent", "table_padding", "trailing_space", "blank_lines")
 _SAID_ONCE = ("repeats", "near_repeats", "phrases", "json_code", "labels", "wrappers")
 _BALANCED = ("dedent", "comments", *_SAID_ONCE, *_LOSSLESS[2:], "tag_lines")
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
+class Strategy(msgspec.Struct, frozen=True):
     """A named, ordered list of passes."""
 
     name: str
     passes: tuple[str, ...] = ()
-    aims: Aims = field(default_factory=Aims)
+    aims: Aims = msgspec.field(default_factory=Aims)
 
     @property
     def is_lossless(self) -> bool:
@@ -63,7 +89,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "none": Strategy("none"),
     "conservative": Strategy("conservative", _LOSSLESS),
     "balanced": Strategy("balanced", _BALANCED),
-    "aggressive": Strategy("aggressive", (*_BALANCED, "emphasis", "least")),
+    "aggressive": Strategy("aggressive", (*_BALANCED, "emphasis", "least_informative")),
 }
 
 
@@ -76,16 +102,23 @@ def configured(table: Mapping[str, Sequence[str]], aims: Aims = Aims()) -> Mappi
     for name, passes in table.items():
         for each in passes:
             if each not in PASSES:
-                near = get_close_matches(each, PASSES, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(PASSES)}"
-                key = f"tokens.strategies.{name}"
-                raise ConfigError(f"{key}: no pass {each!r}{hint}", key=key)
+                raise _no_pass(f"tokens.strategies.{name}", each)
     own = {name: Strategy(name, tuple(passes)) for name, passes in table.items()}
-    return {name: replace(strategy, aims=aims) for name, strategy in {**STRATEGIES, **own}.items()}
+    return {
+        name: msgspec.structs.replace(strategy, aims=aims) for name, strategy in {**STRATEGIES, **own}.items()
+    }
+
+
+def _no_pass(key: str, name: str) -> ConfigError:
+    from difflib import get_close_matches
+
+    near = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, PASSES, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(PASSES)}"
+    return ConfigError(f"{key}: no pass {name!r}{hint}", key=key)
 
 
 def check_aims(aims: Aims) -> None:
-    """Raise ConfigError for a share that is none. A NaN is none either."""
+    """Raise ConfigError for a share outside 0 to 1; a NaN is outside."""
     for name in ("reduction", "information", "similarity"):
         share = getattr(aims, name)
         if not 0 <= share <= 1:

@@ -13,8 +13,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from promptd.core.optimise.edits import Edit, Trace
+from promptd.protocol.records import Span
 
-Span = tuple[int, int]
 Tree = tuple[tuple[str, ...], ...]
 
 MAX_PROOFS = 64  # parses spent on finding the edits that change the tree; the rest is left undone

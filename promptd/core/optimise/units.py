@@ -1,4 +1,4 @@
-"""Units: what a block says in words, the company it stands in, and the sentences of a paragraph.
+"""Units: what a block says in words, its context, and the sentences of a paragraph.
 
 A unit is what can be removed: an item with all below it, a paragraph or one of its sentences, an element or
 section. `folded` is what is compared to find repeats: prose without case, punctuation and white space,
@@ -8,7 +8,7 @@ anchors as they are written.
 import re
 from collections.abc import Iterator
 
-from promptd.core.optimise.blocks import Block, Page
+from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.words import fold, words
 
 _END = re.compile(r"[.!?…]+[*_)\"'’”`]*(?=\s|\Z)|\n")  # noqa: RUF001
@@ -119,7 +119,7 @@ class Company:
 
 
 def spoken(page: Page) -> Iterator[str]:
-    """The words outside comments, each as often as it stands."""
+    """The words outside comments, each as often as it occurs."""
     position = 0
     for anchor in page.anchors:
         if anchor.kind == "comment":

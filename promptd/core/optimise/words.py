@@ -1,9 +1,9 @@
-"""Words: how texts are folded to be compared, and what a word is worth by how rare it is.
+"""Words: how texts are folded to be compared, and how much a word tells by how rare it is.
 
-Folding takes away case, punctuation and white space, nothing else. A word's worth is its inverse document
-frequency over the library (Sparck Jones 1972), `ln(1 + N / df)`: words that stand in every component say
-little, those of one component much. `Vocabulary` counts in how many texts each word stands and takes
-texts in and out one by one, so that a change of one component costs that component.
+Folding takes away case, punctuation and white space, nothing else. What a word tells is its inverse document
+frequency over the library (Sparck Jones 1972), `ln(1 + N / df)`: a word of every component says little, a
+word of one component much. `Vocabulary` counts in how many texts each word occurs and takes texts in and
+out one by one, so that a change of one component costs that component.
 """
 
 import re
@@ -33,22 +33,22 @@ def stem(word: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Idf:
-    """What words are worth, in nats. A word of no text is worth what a word of one text is."""
+    """Inverse document frequencies, in nats. A word of no text has that of a word of one text."""
 
     texts: int
     frequency: Mapping[str, int]
 
-    def worth(self, word: str) -> float:
+    def of(self, word: str) -> float:
         """`ln(1 + N / df)`, never zero, so that a common word counts a little."""
         return log(1 + max(self.texts, 1) / max(self.frequency.get(word, 1), 1))
 
     def sum(self, distinct: Iterable[str]) -> float:
-        """The worth of distinct words together; sorted, so that equal sets give equal floats."""
-        return sum(map(self.worth, sorted(distinct)))
+        """Of distinct words together; sorted, so that equal sets give equal floats."""
+        return sum(map(self.of, sorted(distinct)))
 
 
 class Vocabulary:
-    """In how many texts each word stands. Texts are put in and taken out; `idf` is a frozen view."""
+    """In how many texts each word occurs. Texts are put in and taken out; `idf` is a frozen view."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._texts = 0
@@ -73,10 +73,10 @@ class Vocabulary:
                 del self._frequency[word]
 
     def idf(self) -> Idf:
-        """What each word is worth now; later changes do not touch it."""
+        """The inverse document frequencies as of now; later changes do not touch them."""
         return Idf(self._texts, dict(self._frequency))
 
 
 def idf_of(texts: Iterable[str]) -> Idf:
-    """The worth of words over a library's texts."""
+    """The inverse document frequencies over a library's texts."""
     return Vocabulary(texts).idf()

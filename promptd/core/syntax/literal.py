@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     rf"^(?P<lead>{_LEAD})(?P<fence>`{{3,}}(?=[^`\n]*$)|~{{3,}})|(?P<comment><!--)|(?P<run>`+)", re.MULTILINE
 )
 _RUN = re.compile("`+")
+_LONE_CR = re.compile(r"\r(?!\n)")
 # A code span ends with its block: at a blank line, a heading or its underline, a list item, a table row, a
 # tag, a rule or a fence. In a quote the same behind the `>`, and outside of one where a quote begins.
 _BLOCK = (
@@ -35,6 +36,17 @@ class Literal(NamedTuple):
     start: int
     end: int
     unclosed: str = ""
+
+
+def lines_unified(text: str) -> str:
+    """The text with lone carriage returns as newlines; of the same length."""
+    return _LONE_CR.sub("\n", text) if "\r" in text else text
+
+
+def as_scanned(text: str) -> str:
+    """The text as the scanner takes it: lines unified, a leading BOM as a space; of the same length."""
+    text = lines_unified(text)
+    return " " + text[1:] if text.startswith("\ufeff") else text
 
 
 def literals(text: str, start: int) -> Iterator[Literal]:

@@ -10,24 +10,17 @@ from bisect import bisect_right
 from functools import cached_property
 
 from promptd.core.syntax.component import Diagnostic
-from promptd.core.syntax.literal import Literal, literals
+from promptd.core.syntax.literal import Literal, as_scanned, literals
 
-_LONE_CR = re.compile(r"\r(?!\n)")
 _SPACE = " \t\r\n"  # not what Python calls white space: a no-break space on a line is text
-
-
-def lines_unified(text: str) -> str:
-    """The text with lone carriage returns as newlines; of the same length."""
-    return _LONE_CR.sub("\n", text) if "\r" in text else text
 
 
 class Body:
     """One text whose body begins at `start`."""
 
     def __init__(self, text: str, start: int = 0) -> None:
-        text = lines_unified(text)
         self.has_mark = text.startswith("\ufeff")
-        self.text = " " + text[1:] if self.has_mark else text
+        self.text = as_scanned(text)
         self.start = start
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The outline of a Markdown text, and the section below one of its headings.
+"""The headings of a Markdown text, and the section below one of its headings.
 
 A section runs from its heading to the next heading of its level or above. Headings are `#` lines and
 underlined paragraphs, indented or not, since XML-shaped prompts indent them, but not those in fences,

@@ -1,7 +1,7 @@
 """Exact counts by addition: texts are cut where no token can cross, each distinct piece counted once.
 
 BPE merges never cross a pre-token boundary, and for `o200k_base` and `cl100k_base` a pre-token never
-crosses from a newline to a following character that is neither white space nor `/` (DESIGN.md §5). So the
+crosses from a newline to a following character that is neither white space nor `/`. So the
 count of any text is the sum over its segments, and assembled prompts consist of segments already known.
 The encoder itself is handed in. A property test holds the sum against encoding the whole.
 """

@@ -1,6 +1,5 @@
 """Who does what procedures ask for: in this thread, or in threads beside an event loop."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -88,13 +87,19 @@ async def drive(
             command = command or procedure.send(outcome)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        if isinstance(command, Pause):
-            await asyncio.sleep(0)
-            outcome = None
-        elif not isinstance(command, Reconcile):
-            outcome = await asyncio.to_thread(perform, workspace, command)
+        if not isinstance(command, Reconcile):
+            outcome = await _perform_apart(workspace, command)
         elif reconciled is not None:
             outcome = await reconciled(workspace)
         else:
             outcome = await drive(workspace, reconcile(workspace))
         command = None
+
+
+async def _perform_apart(workspace: Workspace, command: Effect) -> Any:
+    """A pause gives the loop to others, anything else is done in a thread."""
+    import asyncio  # here: one command in its own process never waits for it
+
+    if isinstance(command, Pause):
+        return await asyncio.sleep(0)
+    return await asyncio.to_thread(perform, workspace, command)

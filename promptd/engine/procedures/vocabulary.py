@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from functools import partial
 
-from promptd.core.optimise.budget.lexicon import distinct
 from promptd.core.syntax.component import Reading
 from promptd.engine.procedures.effects import (
     Compute,
@@ -35,6 +34,8 @@ def learn(workspace: Workspace) -> Procedure[None]:
 
 
 def _words_of(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    from promptd.core.optimise.budget.lexicon import distinct
+
     return {id: distinct(text) for id, text in texts.items()}
 
 

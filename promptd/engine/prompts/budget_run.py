@@ -1,33 +1,36 @@
 """A budget for one prompt, computed in any thread: variants, the choice, and what the result kept.
 
-It reads the kept variants and changes nothing but itself; whoever takes it back keeps what is fresh.
+It reads the kept variants and changes nothing but itself; the builder keeps the fresh ones afterwards.
 """
 
 from collections.abc import Mapping
 
 from promptd.core.assembly.skeleton import Note, Skeleton
-from promptd.core.optimise.budget.allocate import Allocation, Room, allocate
+from promptd.core.optimise.budget.allocate import Allocation, allocate
 from promptd.core.optimise.budget.author_hints import AuthorHints
 from promptd.core.optimise.budget.options import Fill
+from promptd.core.optimise.budget.records import Variants
 from promptd.core.optimise.budget.tree import Node, text_of
-from promptd.core.optimise.budget.variants import Variants, key_of, variants_of
-from promptd.core.optimise.quality import Quality, compare, facts
+from promptd.core.optimise.budget.variants import key_of, variants_of
+from promptd.core.optimise.quality import compare, inventory
+from promptd.core.optimise.records import Quality
+from promptd.core.tokens.cost import TokenBudget
 from promptd.engine.prompts.shared import OptimiserState
 from promptd.errors import OverBudget
 
 
 class BudgetRun:
-    """One allocation, or the refusal that says the smallest budget that would do."""
+    """One allocation, or the refusal that says the smallest budget that fits."""
 
     def __init__(
         self,
         base: Skeleton,
-        cards: Mapping[str, AuthorHints],
+        author_hints: Mapping[str, AuthorHints],
         fill: Fill,
-        room: Room,
+        limit: TokenBudget,
         optimiser: OptimiserState,
     ) -> None:
-        self.base, self.cards, self.fill, self.room = base, cards, fill, room
+        self.base, self.author_hints, self.fill, self.limit = base, author_hints, fill, limit
         self.version = optimiser.version
         self.tools = optimiser.tools()
         self.fresh: dict[object, Variants] = {}
@@ -38,10 +41,10 @@ class BudgetRun:
         self._found: Allocation | None = None
 
     def __repr__(self) -> str:
-        return f"<BudgetRun {self.room}, {self._found or self.refusal or 'not yet'}>"
+        return f"<BudgetRun {self.limit}, {self._found or self.refusal or 'not yet'}>"
 
     def is_of(self, base: Skeleton, version: int) -> bool:
-        """True if it was made for this very skeleton and the words' present worth."""
+        """True if it was made for this very skeleton and the present idf."""
         return self.base is base and self.version == version
 
     def found(self) -> Allocation:
@@ -53,7 +56,7 @@ class BudgetRun:
         """Compute."""
         count = self.tools.count
         try:
-            self._found = allocate(self.base, self.cards, self.variants, self.fill, count, self.room)
+            self._found = allocate(self.base, self.author_hints, self.variants, self.fill, count, self.limit)
         except OverBudget as refusal:
             self.refusal = refusal
             return self
@@ -62,15 +65,15 @@ class BudgetRun:
         ]
         source, _ = text_of(self.base.parts)
         result, _ = text_of(self._found.skeleton.parts)
-        self.quality = compare(facts(source), facts(result), self.tools.idf)
+        self.quality = compare(inventory(source), inventory(result), self.tools.idf)
         return self
 
-    def variants(self, node: Node, card: AuthorHints) -> Variants:
+    def variants(self, node: Node, hints: AuthorHints) -> Variants:
         """The variants of one component: kept, or made now."""
-        key = (key_of(node), card.limit)
+        key = (key_of(node), hints.limit)
         found = self._kept.peek(key) or self.fresh.get(key)
         if found is None:
-            found = self.fresh[key] = variants_of(node, self.tools.strategies, self.tools, card)
+            found = self.fresh[key] = variants_of(node, self.tools.strategies, self.tools, hints)
         for name, message in found.skipped.items():
             self.skipped[node.draft.id if node.draft is not None else "", name] = message
         return found

@@ -1,30 +1,28 @@
-"""One prompt in the making: a plain one at once, one that has to fit by its strategy or else by its budget.
+"""Builds one prompt: a plain one at once, one that has to fit by its strategy or else by its budget.
 
 What takes long is handed back as `Work` and asked for again when it is done; every decision here is made
-anew then, from whatever is true by that time.
+anew then, from whatever is true by that time. The optimiser is imported by the first request that needs it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from promptd.config import Config
 from promptd.core.assembly import prompt as prompts
+from promptd.core.assembly.cache_prefix import stable_end
 from promptd.core.assembly.fill import Filled, fill
 from promptd.core.assembly.prompt import Fit, Prompt
 from promptd.core.assembly.skeleton import Note, Skeleton
-from promptd.core.optimise.budget.allocate import impossible, untouched
-from promptd.core.optimise.budget.author_hints import AuthorHints
-from promptd.core.optimise.budget.cache_prefix import stable_end, stable_first
-from promptd.core.optimise.budget.cost import estimate, savings
-from promptd.core.optimise.budget.whole_prompt import Fitted, apply_strategy
-from promptd.core.optimise.quality import Quality
+from promptd.core.optimise.records import Quality
 from promptd.core.syntax.component import Place
+from promptd.core.tokens.cost import estimate, savings
 from promptd.core.tokens.incremental import IncrementalCount, Measured
 from promptd.engine.attempt import Attempt
-from promptd.engine.prompts.budget_run import BudgetRun
+from promptd.engine.prompts.options import EffectiveOptions
 from promptd.engine.prompts.reply import digest_of, etag_of, seal_of
 from promptd.engine.prompts.reply_template import ReplyTemplate
 from promptd.engine.prompts.shared import (
@@ -37,16 +35,37 @@ from promptd.engine.prompts.shared import (
 from promptd.errors import OverBudget, PromptTooLarge
 from promptd.protocol.records import AllocationRow, ManifestEntry, PromptWarning, Shares
 
-_WHOLE = Shares(1.0, 1.0, 1.0, 1.0)
+if TYPE_CHECKING:
+    from promptd.core.optimise.budget.author_hints import AuthorHints
+    from promptd.core.optimise.budget.records import Fitted
+    from promptd.engine.prompts.budget_run import BudgetRun
+
+_EVERYTHING = Shares(1.0, 1.0, 1.0, 1.0)
 
 
-def make(optimiser: OptimiserState, attempt: Attempt, outline: CompiledPrompt) -> Prompt | Work | Words:
+def make(optimiser: OptimiserState, attempt: Attempt, compiled: CompiledPrompt) -> Prompt | Work | Words:
     """The prompt, or what has to be done first.
 
-    Raises InvalidParams for options that cannot be, OverBudget, PromptTooLarge, MissingVariable.
+    Raises InvalidParams for invalid options, OverBudget, PromptTooLarge, MissingVariable.
     """
-    maker = _Builder(optimiser, attempt, outline)
-    return maker.plain() if maker.wish.is_plain else maker.fit()
+    options = optimiser.choices.effective(attempt.request.options)
+    needs_optimiser = not options.is_plain or _may_move(options, compiled)
+    if needs_optimiser and not optimiser.is_imported:  # some forty modules: not on an event loop
+        return Work(_import_optimiser, optimiser.take_imported)
+    builder = _Builder(optimiser, attempt, compiled, options)
+    return builder.plain() if options.is_plain else builder.fit()
+
+
+def _import_optimiser() -> None:
+    import promptd.core.optimise.budget.stable_first
+    import promptd.core.optimise.budget.whole_prompt
+    import promptd.engine.prompts.budget_run  # noqa: F401
+
+
+def _may_move(options: EffectiveOptions, compiled: CompiledPrompt) -> bool:
+    """True if the order is to be looked at."""
+    wanted = options.options.stable_first
+    return wanted is not False and bool(wanted or compiled.may_move)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,123 +83,134 @@ class _Rendered:
 
 
 class _Builder:
-    def __init__(self, optimiser: OptimiserState, attempt: Attempt, outline: CompiledPrompt) -> None:
-        self.optimiser, self.attempt, self.outline = optimiser, attempt, outline
-        self.request = attempt.request
-        self.wish = optimiser.choices.wish(self.request.options)
+    def __init__(
+        self,
+        optimiser: OptimiserState,
+        attempt: Attempt,
+        compiled: CompiledPrompt,
+        options: EffectiveOptions,
+    ) -> None:
+        self.optimiser, self.attempt, self.compiled = optimiser, attempt, compiled
+        self.request, self.options = attempt.request, options
+        self.may_move = _may_move(options, compiled)
         self.count = optimiser.segments.count
         self.known = {*optimiser.rules.variables, *(name for name, _ in self.request.variables)}
         self.base, self.has_moved = self.ordered()
 
-    @property
-    def may_move(self) -> bool:
-        """True if the order is to be looked at."""
-        wanted = self.wish.options.stable_first
-        return wanted is not False and bool(wanted or self.outline.may_move)
-
     def ordered(self) -> tuple[Skeleton, bool]:
         """The skeleton in the order that caches best, as far as that is allowed."""
-        wanted = self.wish.options.stable_first
+        wanted = self.options.options.stable_first
         if not self.may_move:
-            return self.outline.skeleton, False
+            return self.compiled.skeleton, False
         key = (wanted, *sorted(self.known))
-        if key not in self.outline.ordered:
-            self.outline.ordered.clear()  # one is enough: requests differ in values, hardly in names
-            self.outline.fitted.clear()
-            found = stable_first(self.outline.skeleton, self.cards(), self.known, is_asked=bool(wanted))
-            self.outline.ordered[key] = found
-        return self.outline.ordered[key]
+        if key not in self.compiled.ordered:
+            self.compiled.ordered.clear()  # one is enough: requests differ in values, hardly in names
+            self.compiled.fitted.clear()
+            from promptd.core.optimise.budget.stable_first import stable_first
 
-    def cards(self) -> Mapping[str, AuthorHints]:
-        return self.optimiser.cards(self.outline)
+            found = stable_first(
+                self.compiled.skeleton, self.author_hints(), self.known, is_asked=bool(wanted)
+            )
+            self.compiled.ordered[key] = found
+        return self.compiled.ordered[key]
+
+    def author_hints(self) -> "Mapping[str, AuthorHints]":
+        return self.optimiser.author_hints(self.compiled)
 
     def fill(self, skeleton: Skeleton) -> Filled:
         return fill(skeleton, dict(self.request.variables), self.request.arguments, self.optimiser.rules)
 
-    def draw(self, skeleton: Skeleton) -> _Rendered:
+    def render(self, skeleton: Skeleton) -> _Rendered:
         filled = self.fill(skeleton)
-        tally = self.outline.tally(skeleton, self.optimiser.segments)
-        measured = tally.measure(filled)
-        return _Rendered(skeleton, filled, measured.count(0, len(filled.text)), measured, tally.constant)
+        count = self.compiled.count_of(skeleton, self.optimiser.segments)
+        measured = count.measure(filled)
+        return _Rendered(skeleton, filled, measured.count(0, len(filled.text)), measured, count.constant)
 
     # -- decisions ----------------------------------------------------------------------------
 
     def plain(self) -> Prompt:
         """Nothing is to be saved."""
-        drawn = self.draw(self.base)
-        prompt = self.prompt(drawn, drawn.tokens)
+        rendered = self.render(self.base)
+        prompt = self.prompt(rendered, rendered.tokens)
         if self.request.variables and self.request.arguments is None and self.request.options is None:
-            self.cut_template(prompt, drawn)
+            self.keep_template(prompt, rendered)
         return prompt
 
-    def cut_template(self, prompt: Prompt, drawn: _Rendered) -> None:
-        """Have a template for the same request with other values."""
-        templates, names = self.outline.templates, tuple(name for name, _ in self.request.variables)
+    def keep_template(self, prompt: Prompt, rendered: _Rendered) -> None:
+        """Keep a template for the same request with other values."""
+        templates, names = self.compiled.templates, tuple(name for name, _ in self.request.variables)
         if names in templates or not ReplyTemplate.can_be(prompt):
             return
         if len(templates) >= MAX_TEMPLATES:
             templates.clear()
-        tally = self.outline.tally(drawn.skeleton, self.optimiser.segments)
-        templates[names] = ReplyTemplate(prompt, drawn.skeleton, drawn.filled, tally)
+        count = self.compiled.count_of(rendered.skeleton, self.optimiser.segments)
+        templates[names] = ReplyTemplate(prompt, rendered.skeleton, rendered.filled, count)
 
     def fit(self) -> Prompt | Work | Words:
         """Something is to be saved: by the strategy alone if that will do, else by the budget."""
-        source = self.draw(self.base)
-        if not self.wish.strategy.passes and self.fits(source):
-            rows = untouched(self.base, self.cards(), self.fill, self.count)
-            return self.prompt(source, source.tokens, self.account(source, source, _WHOLE, rows))
+        source = self.render(self.base)
+        if not self.options.strategy.passes and self.fits(source):
+            rows = self.untouched()
+            return self.prompt(source, source.tokens, self.account(source, source, _EVERYTHING, rows))
         if not self.optimiser.is_ready:
             return Words()
-        if self.wish.strategy.passes:
+        if self.options.strategy.passes:
             fitted = self.by_strategy()
             if isinstance(fitted, Work):
                 return fitted
-            drawn = self.draw(fitted.skeleton)
-            if self.fits(drawn):
-                return self.prompt(drawn, source.tokens, self.strategic(source, drawn, fitted.quality))
-            return self.by_budget(source, drawn.tokens)
+            rendered = self.render(fitted.skeleton)
+            if self.fits(rendered):
+                return self.prompt(rendered, source.tokens, self.strategic(source, rendered, fitted.quality))
+            return self.by_budget(source, rendered.tokens)
         return self.by_budget(source, source.tokens)
 
-    def fits(self, drawn: _Rendered) -> bool:
-        room = self.wish.room
-        return room is None or drawn.tokens <= room.budget - room.reserve
+    def fits(self, rendered: _Rendered) -> bool:
+        limit = self.options.limit
+        return limit is None or rendered.tokens <= limit.budget - limit.reserve
 
-    def by_strategy(self) -> Fitted | Work:
+    def by_strategy(self) -> "Fitted | Work":
         """The whole prompt through its strategy; made once for all values."""
-        key, version = (self.wish.strategy.name, self.has_moved), self.optimiser.version
-        held = self.outline.fitted.get(key)
+        key, version = (self.options.strategy.name, self.has_moved), self.optimiser.version
+        held = self.compiled.fitted.get(key)
         if held is not None and held[0] == version:
             return held[1]
-        fitted, account = self.outline.fitted, self.optimiser.account
+        fitted, account = self.compiled.fitted, self.optimiser.account
 
-        def keep(outcome: Fitted) -> None:
+        def keep(outcome: "Fitted") -> None:
             fitted[key] = version, outcome
             for name in outcome.skipped:
                 account.skipped(name)
 
+        from promptd.core.optimise.budget.whole_prompt import apply_strategy
+
         tools = self.optimiser.tools()
-        return Work(partial(apply_strategy, self.base, self.wish.strategy, tools, self.cards()), keep)
+        return Work(
+            partial(apply_strategy, self.base, self.options.strategy, tools, self.author_hints()), keep
+        )
 
     def by_budget(self, source: _Rendered, tokens: int) -> Prompt | Work:
         """A variant for each component. `tokens`: those of the whole by its strategy, which were too many."""
-        room = self.wish.room
-        assert room is not None
+        from promptd.core.optimise.budget.allocate import impossible
+        from promptd.engine.prompts.budget_run import BudgetRun
+
+        limit = self.options.limit
+        assert limit is not None
         made = self.attempt.made
         if not isinstance(made, BudgetRun) or not made.is_of(self.base, self.optimiser.version):
-            made = BudgetRun(self.base, self.cards(), self.fill, room, self.optimiser)
+            made = BudgetRun(self.base, self.author_hints(), self.fill, limit, self.optimiser)
             return Work(made.run, self.keep_budget)
         if made.refusal is not None:
             self.optimiser.account.over_budget += 1
             # A strategy sees what components repeat of one another, so that the whole of it may be smaller.
-            raise min(made.refusal, impossible(tokens, room), key=lambda each: each.details["smallest"])
+            raise min(made.refusal, impossible(tokens, limit), key=lambda each: each.details["smallest"])
         found = made.found()
-        tally = IncrementalCount(found.skeleton.layout, self.optimiser.segments)
-        measured = tally.measure(found.filled)
-        drawn = _Rendered(found.skeleton, found.filled, found.tokens, measured, tally.constant)
-        fit = self.account(source, drawn, shares(made.quality), found.rows, found.gap)
-        return self.prompt(drawn, source.tokens, fit, self.optimiser.version)
+        count = IncrementalCount(found.skeleton.layout, self.optimiser.segments)
+        measured = count.measure(found.filled)
+        rendered = _Rendered(found.skeleton, found.filled, found.tokens, measured, count.constant)
+        fit = self.account(source, rendered, shares(made.quality), found.rows, found.gap)
+        return self.prompt(rendered, source.tokens, fit, self.optimiser.version)
 
-    def keep_budget(self, made: BudgetRun) -> None:
+    def keep_budget(self, made: "BudgetRun") -> None:
         self.attempt.made = made
         for key, variants in made.fresh.items():
             for name in variants.skipped:
@@ -189,17 +219,17 @@ class _Builder:
 
     # -- the account --------------------------------------------------------------------------
 
-    def strategic(self, source: _Rendered, drawn: _Rendered, quality: Quality) -> Fit:
+    def strategic(self, source: _Rendered, rendered: _Rendered, quality: Quality) -> Fit:
         """The account of a prompt that its strategy alone makes fit."""
-        if self.wish.room is None:
-            return self.account(source, drawn, shares(quality))
-        rows = untouched(self.base, self.cards(), self.fill, self.count)
-        entries = drawn.entries()
+        if self.options.limit is None:
+            return self.account(source, rendered, shares(quality))
+        rows = self.untouched()
+        entries = rendered.entries()
         below = _own_tokens(entries)
         kept = shares(quality).information
         return self.account(
             source,
-            drawn,
+            rendered,
             shares(quality),
             tuple(
                 msgspec.structs.replace(
@@ -207,7 +237,7 @@ class _Builder:
                     variant=entry.variant or row.variant,
                     tokens=own,
                     quality=kept,
-                    why="the strategy's doing",
+                    why="reduced by strategy",
                 )
                 for row, entry, own in zip(rows, entries, below, strict=True)
             ),
@@ -216,48 +246,53 @@ class _Builder:
     def account(
         self,
         source: _Rendered,
-        drawn: _Rendered,
+        rendered: _Rendered,
         quality: Shares,
         rows: tuple[AllocationRow, ...] | None = None,
         gap: float = 0.0,
     ) -> Fit:
         """What was saved, against the same request with `none`."""
-        wish, room = self.wish, self.wish.room
-        limit = self.optimiser.config.tokens.max_context_tokens
-        saved = savings(source.tokens, drawn.tokens, limit, wish.model)
-        budget, reserve = room or (None, 0)
-        return Fit(wish.strategy.name, quality, saved, budget, reserve, rows, round(gap, 6))
+        options, most = self.options, self.optimiser.config.tokens.max_context_tokens
+        saved = savings(source.tokens, rendered.tokens, most, options.model)
+        budget, reserve = options.limit or (None, 0)
+        return Fit(options.strategy.name, quality, saved, budget, reserve, rows, round(gap, 6))
+
+    def untouched(self) -> tuple[AllocationRow, ...]:
+        """The allocation of a prompt that fits unchanged."""
+        from promptd.core.optimise.budget.allocate import untouched
+
+        return untouched(self.base, self.author_hints(), self.fill, self.count)
 
     # -- the prompt ---------------------------------------------------------------------------
 
     def prompt(
-        self, drawn: _Rendered, tokens_source: int, fit: Fit | None = None, version: int = -1
+        self, rendered: _Rendered, tokens_source: int, fit: Fit | None = None, version: int = -1
     ) -> Prompt:
-        filled, model = drawn.filled, self.wish.model
-        check_size(filled.text, drawn.tokens, self.optimiser.config)
-        notes = self.notes(drawn)
-        manifest = drawn.entries()
+        filled, model = rendered.filled, self.options.model
+        check_size(filled.text, rendered.tokens, self.optimiser.config)
+        notes = self.notes(rendered)
+        manifest = rendered.entries()
         digest = digest_of(filled.text)
         pieces = {"text": filled.encoded(), "manifest": msgspec.Raw(msgspec.json.encode(manifest))}
-        end = stable_end(drawn.skeleton, filled, self.known)
+        end = stable_end(rendered.skeleton, filled, self.known)
         prompt = Prompt(
             request=self.request,
-            name=self.outline.name,
+            name=self.compiled.name,
             text=filled.text,
-            tokens=drawn.tokens,
+            tokens=rendered.tokens,
             encoding=self.optimiser.encoding,
             digest=digest,
             etag=etag_of(seal_of(digest, pieces["manifest"], notes, fit, self.request.options)),
             manifest=manifest,
             warnings=notes,
-            metadata=self.outline.metadata,
-            evidence=self.outline.evidence,
+            metadata=self.compiled.metadata,
+            evidence=self.compiled.evidence,
             tokens_source=tokens_source,
             stable_end=end,
-            stable_prefix_tokens=drawn.measured.count(0, end),
+            stable_prefix_tokens=rendered.measured.count(0, end),
             fit=fit,
-            estimate=estimate(drawn.tokens, self.optimiser.encoding, model) if model else None,
-            worth_version=self.optimiser.version if self.wish.strategy.passes else version,
+            estimate=estimate(rendered.tokens, self.optimiser.encoding, model) if model else None,
+            idf_version=self.optimiser.version if self.options.strategy.passes else version,
             is_consistent=self.attempt.is_consistent,
             pieces=pieces,
             uses=1,
@@ -266,13 +301,15 @@ class _Builder:
         self.optimiser.note_prefix(self.request, prefix, prompt.stable_prefix_tokens, model)
         return prompt
 
-    def notes(self, drawn: _Rendered) -> tuple[PromptWarning, ...]:
-        notes = [*drawn.skeleton.notes, *drawn.filled.notes, *map(_unsteady, self.attempt.unsteady)]
-        if self.may_move or not self.wish.is_plain:  # else nobody read the cards for this request
-            notes += [note for card in self.cards().values() for note in card.notes]
-        if self.wish.options.stable_first and not self.has_moved and len(self.request.names) == 1:
-            message = "nothing was moved: no component of this prompt allows it, or nothing would be gained"
-            notes.append(Note("stable-first", message, self.outline.name, 0))
+    def notes(self, rendered: _Rendered) -> tuple[PromptWarning, ...]:
+        notes = [*rendered.skeleton.notes, *rendered.filled.notes, *map(_unsteady, self.attempt.unsteady)]
+        if self.may_move or not self.options.is_plain:  # else the hints were not read for this request
+            notes += [note for hints in self.author_hints().values() for note in hints.notes]
+        if self.options.options.stable_first and not self.has_moved and len(self.request.names) == 1:
+            message = (
+                "nothing was moved: no component of this prompt allows it, or the prefix would not be longer"
+            )
+            notes.append(Note("stable-first", message, self.compiled.name, 0))
         return prompts.warnings(*notes)
 
 
@@ -295,7 +332,7 @@ def check_size(text: str, tokens: int, config: Config) -> None:
 
 def shares(quality: Quality) -> Shares:
     """The four figures, rounded down so that none is flattered."""
-    figures = (quality.anchors, quality.information, quality.instructions, quality.structure)
+    figures = (quality.literals, quality.information, quality.instructions, quality.structure)
     return Shares(*(int(figure.ratio * 10_000) / 10_000 for figure in figures))
 
 
@@ -312,5 +349,5 @@ def _own_tokens(entries: tuple[ManifestEntry, ...]) -> list[int]:
 
 
 def _unsteady(place: Place) -> Note:
-    sentence = f"{place.id} changed each time it was read: this prompt holds one of its states"
+    sentence = f"{place.id} changed each time it was read: this prompt contains one of its states"
     return Note("inconsistent", sentence, place.id, 0)

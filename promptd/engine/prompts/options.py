@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from promptd.config import Config
-from promptd.core.optimise.budget.allocate import Room
-from promptd.core.optimise.budget.cost import Model
-from promptd.core.optimise.passes.base import Aims
+from promptd.core.optimise.records import Aims
 from promptd.core.optimise.strategies import Strategy, configured, named
+from promptd.core.tokens.cost import Model, TokenBudget
 from promptd.errors import ConfigError, InvalidParams
 from promptd.protocol.request import PLAIN, Options
 
@@ -21,17 +20,17 @@ class EffectiveOptions:
 
     options: Options
     strategy: Strategy
-    room: Room | None
+    limit: TokenBudget | None
     model: Model | None
 
     @property
     def is_plain(self) -> bool:
-        """True if nothing is to be saved."""
-        return self.room is None and not self.strategy.passes
+        """True without a strategy and without a budget."""
+        return self.limit is None and not self.strategy.passes
 
 
 class OptionCatalogue:
-    """What a configuration offers. Raises ConfigError for a strategy that cannot be."""
+    """What a configuration offers. Raises ConfigError for an invalid strategy."""
 
     def __init__(self, config: Config) -> None:
         tokens = config.tokens
@@ -53,20 +52,20 @@ class OptionCatalogue:
             listed = ", ".join(self.strategies)
             sentence = f"tokens.strategy: no strategy {tokens.strategy!r}; there are: {listed}"
             raise ConfigError(sentence, key="tokens.strategy")
-        self._plain = self._made(PLAIN)
+        self._plain = self._effective(PLAIN)
 
     def __repr__(self) -> str:
         return f"<OptionCatalogue of {len(self.strategies)} strategies, {len(self.models)} models>"
 
-    def wish(self, options: Options | None) -> EffectiveOptions:
+    def effective(self, options: Options | None) -> EffectiveOptions:
         """The options in force. Raises InvalidParams that names what there is to choose from."""
-        return self._plain if options is None else self._made(options)
+        return self._plain if options is None else self._effective(options)
 
-    def _made(self, options: Options) -> EffectiveOptions:
+    def _effective(self, options: Options) -> EffectiveOptions:
         strategy = named(options.strategy or self.config.strategy, self.strategies)
-        return EffectiveOptions(options, strategy, self._room(options), self._model(options))
+        return EffectiveOptions(options, strategy, self._limit(options), self._model(options))
 
-    def _room(self, options: Options) -> Room | None:
+    def _limit(self, options: Options) -> TokenBudget | None:
         if options.budget is None:
             if options.reserve:
                 raise InvalidParams("`reserve` is a part of `budget`: give both", reserve=options.reserve)
@@ -74,12 +73,12 @@ class OptionCatalogue:
         reserve = self.config.reserve_tokens if options.reserve is None else options.reserve
         if options.budget <= reserve:
             raise InvalidParams(
-                f"`budget` is {options.budget} tokens and {reserve} of them are kept for output, so that none"
-                " are left for the prompt; raise `budget` or lower `reserve`",
+                f"`budget` is {options.budget} tokens, of which {reserve} are reserved for output: none are"
+                " left for the prompt; raise `budget` or lower `reserve`",
                 budget=options.budget,
                 reserve=reserve,
             )
-        return Room(options.budget, reserve)
+        return TokenBudget(options.budget, reserve)
 
     def _model(self, options: Options) -> Model | None:
         name = self.config.model if options.model is None else options.model

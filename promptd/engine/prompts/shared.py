@@ -1,25 +1,20 @@
-"""What outlives one request: skeletons with what strategies made of them, variants, words, sums of savings.
+"""What outlives one request: compiled prompts, variants of components, words of the library, sums of savings.
 
-What strategies know of the library, in how many components each word stands, is learnt when it is first
-needed and follows every change that is applied. One workspace has one optimiser, called from its thread; only
-`Work` runs in others, on frozen things.
+The optimiser itself is imported when a strategy or a budget is first asked for. What it knows of the library,
+in how many components each word occurs, is learnt then and follows every change that is applied. One
+workspace has one optimiser, called from its thread; only `Work` runs in others, on frozen data.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptd.config import Config
 from promptd.core.assembly.evidence import Evidence
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.assembly.skeleton import Rules, Skeleton
 from promptd.core.library.library import Component
-from promptd.core.optimise.budget.author_hints import AuthorHints, author_hints_of
-from promptd.core.optimise.budget.cost import Account, Model, SavingsStatistics
-from promptd.core.optimise.budget.lexicon import Lexicon
-from promptd.core.optimise.budget.variants import Variants
-from promptd.core.optimise.budget.whole_prompt import Fitted
-from promptd.core.optimise.optimise import Tools
+from promptd.core.tokens.cost import Account, Model, SavingsStatistics
 from promptd.core.tokens.incremental import IncrementalCount
 from promptd.core.tokens.segments import Segments
 from promptd.engine.cache import Cache, CacheStatistics
@@ -28,9 +23,15 @@ from promptd.engine.prompts.options import OptionCatalogue
 from promptd.engine.prompts.reply_template import ReplyTemplate
 from promptd.protocol.request import PLAIN, Request
 
+if TYPE_CHECKING:
+    from promptd.core.optimise.budget.author_hints import AuthorHints
+    from promptd.core.optimise.budget.lexicon import Lexicon
+    from promptd.core.optimise.budget.records import Fitted, Variants
+    from promptd.core.optimise.tools import Tools
+
 MAX_VARIANTS = 20_000
-MAX_TEMPLATES = 8  # of one outline: requests differ in values, hardly in names
-MAX_TALLIES = 8  # of one outline: each strategy and order has a skeleton of its own
+MAX_TEMPLATES = 8  # of one compiled prompt: requests differ in values, hardly in names
+MAX_COUNTS = 8  # of one compiled prompt: each strategy and order has a skeleton of its own
 
 
 @dataclass(slots=True)
@@ -42,23 +43,23 @@ class CompiledPrompt:
     name: str
     metadata: Mapping[str, object]
     members: tuple[Component, ...]
-    cards: dict[str, AuthorHints] = field(default_factory=dict)
+    author_hints: "dict[str, AuthorHints]" = field(default_factory=dict)
     ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
-    fitted: dict[object, tuple[int, Fitted]] = field(default_factory=dict)
-    tallies: dict[int, tuple[Skeleton, IncrementalCount]] = field(default_factory=dict)
+    fitted: "dict[object, tuple[int, Fitted]]" = field(default_factory=dict)
+    counts: dict[int, tuple[Skeleton, IncrementalCount]] = field(default_factory=dict)
     templates: dict[tuple[str, ...], ReplyTemplate] = field(default_factory=dict)
     may_move: bool = False
 
     def __post_init__(self) -> None:
         self.may_move = any("stable_first" in member.parsed.metadata for member in self.members)
 
-    def tally(self, skeleton: Skeleton, segments: Segments) -> IncrementalCount:
-        """The tally of one of this outline's skeletons, made once."""
-        held = self.tallies.get(id(skeleton))
+    def count_of(self, skeleton: Skeleton, segments: Segments) -> IncrementalCount:
+        """The count of one of this prompt's skeletons, made once."""
+        held = self.counts.get(id(skeleton))
         if held is None:
-            if len(self.tallies) >= MAX_TALLIES:
-                self.tallies.clear()
-            held = self.tallies[id(skeleton)] = skeleton, IncrementalCount(skeleton.layout, segments)
+            if len(self.counts) >= MAX_COUNTS:
+                self.counts.clear()
+            held = self.counts[id(skeleton)] = skeleton, IncrementalCount(skeleton.layout, segments)
         return held[1]
 
 
@@ -95,26 +96,36 @@ class OptimiserState:
         self.segments = segments
         self.encoding = encoding
         self.rules = rules
-        self.lexicon = Lexicon()
+        self.is_imported = False  # the code of strategies and budgets
+        self._lexicon: Lexicon | None = None
         self.account = Account()
         self.popular = PopularPrompts()
         self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_size)
 
     def __repr__(self) -> str:
-        return f"<OptimiserState {self.lexicon!r}, {len(self.variants)} variants>"
+        return f"<OptimiserState {self._lexicon!r}, {len(self.variants)} variants>"
+
+    @property
+    def lexicon(self) -> "Lexicon":
+        """The words of the library; made when they are first needed."""
+        if self._lexicon is None:
+            from promptd.core.optimise.budget.lexicon import Lexicon
+
+            self._lexicon = Lexicon()
+        return self._lexicon
 
     @property
     def is_ready(self) -> bool:
         """True if the library's words are known."""
-        return self.lexicon.is_active and not self.lexicon.unknown()
+        return self._lexicon is not None and self._lexicon.is_active and not self._lexicon.unknown()
 
     def is_current(self, prompt: Prompt) -> bool:
-        """True unless words have another worth since a prompt was made to fit."""
-        return prompt.worth_version < 0 or (self.is_ready and prompt.worth_version == self.version)
+        """True unless an inverse document frequency changed since a prompt was made to fit."""
+        return prompt.idf_version < 0 or (self.is_ready and prompt.idf_version == self.version)
 
     @property
     def version(self) -> int:
-        """Of the words' worth, brought up to date."""
+        """That of the inverse document frequencies, brought up to date."""
         before = self.lexicon.version
         self.lexicon.idf()
         if self.lexicon.version != before:
@@ -124,24 +135,38 @@ class OptimiserState:
 
     def changed(self, affected: Iterable[str], gone: Iterable[str]) -> None:
         """Components are others now, or gone."""
-        for id in affected:
-            self.lexicon.expect(id)
-        for id in gone:
-            self.lexicon.forget(id)
+        if self._lexicon is not None:
+            for id in affected:
+                self._lexicon.expect(id)
+            for id in gone:
+                self._lexicon.forget(id)
 
-    def tools(self) -> Tools:
+    def take_imported(self, _outcome: None) -> None:
+        """The code of strategies and budgets was imported, in whichever thread."""
+        self.is_imported = True
+
+    def learn(self, id: str, text: str) -> None:
+        """The text of a component, if its words are needed."""
+        if self._lexicon is not None:
+            self._lexicon.learn(id, text)
+
+    def tools(self) -> "Tools":
         """What strategies are lent, as of now."""
+        from promptd.core.optimise.tools import Tools
+
         return Tools(self.segments.count, self.lexicon.idf(), strategies=self.choices.strategies)
 
-    def cards(self, outline: CompiledPrompt) -> Mapping[str, AuthorHints]:
+    def author_hints(self, compiled: CompiledPrompt) -> "Mapping[str, AuthorHints]":
         """What the authors of a prompt's components say about shortening them."""
-        if not outline.cards:
+        from promptd.core.optimise.budget.author_hints import author_hints_of
+
+        if not compiled.author_hints:
             names = tuple(self.choices.strategies)
-            outline.cards = {
+            compiled.author_hints = {
                 member.id: author_hints_of(member.id, member.description, member.parsed.metadata, names)
-                for member in outline.members
+                for member in compiled.members
             }
-        return outline.cards
+        return compiled.author_hints
 
     def note_prefix(self, request: Request, digest: str, tokens: int, model: Model | None) -> None:
         """Whether the stable prefix is what it was for the last request like this but for values."""
@@ -166,8 +191,8 @@ class OptimiserState:
             )
         )
 
-    def rendered(self, request: Request, evidence: Evidence, tokens: int) -> None:
-        """Count a reply of which no prompt is kept."""
+    def count_rendered(self, request: Request, evidence: Evidence, tokens: int) -> None:
+        """Count a reply that a template rendered: no prompt is kept of it."""
         ids = tuple(component.id for component in evidence.components)
         self.popular.use(Popular(", ".join(request.names), ids, 1, tokens))
 
@@ -177,7 +202,7 @@ class OptimiserState:
         return OptimiserStatistics(
             self.account.statistics(),
             self.variants.statistics(),
-            len(self.lexicon),
+            len(self._lexicon) if self._lexicon is not None else 0,
             popular,
             popular.tokens_served,
         )

@@ -113,7 +113,7 @@ def test_a_supplied_variable_that_is_used_nowhere_is_said() -> None:
     """Most likely a misspelt name: the warning lists the prompt's own; configured ones may be unused."""
     prompt = fill("{name} {{other}}", {"nam": "x"}, configured={"c": "1"})
     assert prompt.kinds == ["unused-variable"]
-    assert "'nam' is used nowhere" in prompt.warnings[0].message
+    assert "'nam' is not used" in prompt.warnings[0].message
     assert "name, other" in prompt.warnings[0].message
     assert "its variables: none" in fill("x", {"v": "1"}).warnings[0].message
 

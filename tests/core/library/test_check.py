@@ -7,8 +7,8 @@ import msgspec
 from promptd.core.library.check import (
     check,
     kind_of,
-    lost_sections,
-    section_wishes,
+    missing_sections,
+    required_sections,
     tree,
 )
 from promptd.core.library.library import Link
@@ -50,13 +50,13 @@ def test_a_section_that_is_not_there_dangles() -> None:
         "b.md": "# Yes\n",
     }
     library = MemoryLibrary(files).library
-    wishes = section_wishes(library)
+    required = required_sections(library)
     parsed = parse(files["b.md"], DIALECTS)
-    lost = lost_sections(wishes, [Reading(wishes[0].place, text=files["b.md"], parsed=parsed)])
+    lost = missing_sections(required, [Reading(required[0].place, text=files["b.md"], parsed=parsed)])
     assert lost == (Dangling("a.md", 2, "b.md#no", "has no section 'no'"),)
     report = check(library, (), lost=lost)
     assert [(each.line, each.target) for each in report.dangling] == [(2, "b.md#no"), (3, "c.md")]
-    assert lost_sections(wishes, []) == ()
+    assert missing_sections(required, []) == ()
 
 
 def test_cycles_are_named_once_with_their_lines() -> None:

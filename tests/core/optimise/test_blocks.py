@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import given, settings
 
-from promptd.core.optimise.anchors import anchors, is_instructing
-from promptd.core.optimise.blocks import Block, read
+from promptd.core.optimise.anchors import anchors
+from promptd.core.optimise.blocks import read
+from promptd.core.optimise.instructing import is_instructing
+from promptd.core.optimise.page import Block
 from promptd.core.optimise.units import sentences
 from tests.core.optimise.texts import anything
 

@@ -7,10 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from promptd.core.optimise import strategies
-from promptd.core.optimise.optimise import Piece, Tools, optimise
-from promptd.core.optimise.passes.base import Pass
-from promptd.core.optimise.strategies import STRATEGIES, Strategy
+from promptd.core.optimise.optimise import optimise
+from promptd.core.optimise.records import Piece
+from promptd.core.optimise.strategies import STRATEGIES, Strategy, pass_functions
+from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.trees import tree
 from promptd.core.optimise.words import idf_of
 from tests.core.optimise.texts import (
@@ -63,12 +63,12 @@ def _code(text: str) -> list[tuple[str, str]]:
     text="Validate the input first.\n<a><b>\nValidate the input first.\n</b></a>\n"
 )  # names said by tags alone
 def test_what_is_protected_is_kept(name: str, text: str) -> None:
-    """Anchors and instructing units stand; information stays above the floor; it never costs tokens.
+    """Literals and instructing units stay; information stays above the floor; it never costs tokens.
 
     The table of phrases may take the only "basically" of a short text: that is what it is for.
     """
     result = run(text, name)
-    assert result.quality.anchors.ratio == 1
+    assert result.quality.literals.ratio == 1
     assert result.quality.instructions.ratio == 1
     if all(unit.kind != "phrase" for unit in result.removed):
         assert result.quality.information.ratio >= 0.95 - 1e-9
@@ -118,9 +118,7 @@ def test_a_pass_that_raises_is_skipped_and_reported(monkeypatch: pytest.MonkeyPa
     def breaks(page: object, context: object) -> list[object]:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(strategies, "PASSES", strategies.PASSES)
-    passes = {**strategies.PASSES, "repeats": Pass("repeats", breaks, "breaks")}  # type: ignore[arg-type]
-    monkeypatch.setattr("promptd.core.optimise.optimise.PASSES", passes)
+    monkeypatch.setitem(pass_functions(), "repeats", breaks)  # type: ignore[arg-type]
     result = run("word<!-- a long comment that goes away -->\n", "balanced")
     assert result.skipped == ("repeats",)
     assert "RuntimeError: no" in result.warnings[0]
@@ -137,14 +135,14 @@ def test_a_component_may_be_limited_to_a_weaker_strategy() -> None:
     assert "comment" not in result.text
 
 
-def test_a_repeat_names_its_component_and_its_twin() -> None:
+def test_a_repeat_names_its_component_and_its_duplicate() -> None:
     """Which component it stood in, where, why it went, and where the same stands."""
     said = "Report progress after each step of the work.\n"
     text = f"{said}\nSomething else entirely stands here.\n\n{said}"
     pieces = [Piece("all", (0, len(text))), Piece("second", (len(text) - len(said), len(text)))]
     (unit,) = run(text, "balanced", pieces).removed
     assert (unit.id, unit.kind, unit.span) == ("second", "repeat", (0, len(said)))
-    assert unit.twin == (0, len(said))
+    assert unit.duplicate_of == (0, len(said))
     assert unit.tokens == count(said)
 
 
@@ -169,7 +167,7 @@ WORDS = [f"{first}{last}" for first in ("al", "be", "ga", "de", "ze") for last i
 
 
 def test_the_same_bytes_whatever_the_order_of_the_library() -> None:
-    """Deterministic: the worth of words does not depend on the order in which texts were counted."""
+    """Deterministic: the idf of words does not depend on the order in which texts were counted."""
     text = "".join(f"All about {word} and what {word} means.\n\n" for word in WORDS) * 2
     backwards = Tools(count, idf_of(reversed(LIBRARY)))
     assert optimise(text, [], STRATEGIES["aggressive"], backwards).text == run(text, "aggressive").text

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from promptd.core.optimise.blocks import read
 from promptd.core.optimise.data import phrases_of, shipped_phrases
 from promptd.core.optimise.edits import Trace, ordered
-from promptd.core.optimise.passes.base import Aims, Context
+from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.passes.wording import minified
-from promptd.core.optimise.strategies import PASSES
+from promptd.core.optimise.records import Aims
+from promptd.core.optimise.strategies import pass_functions
 from promptd.core.optimise.words import idf_of, words
 from promptd.errors import ConfigError
 from tests.core.optimise.texts import LIBRARY, count
@@ -21,7 +22,7 @@ def run(name: str, text: str, aims: Aims | None = None) -> str:
     """The text after one pass."""
     known = frozenset(words(text))
     context = Context(count, idf_of(LIBRARY), shipped_phrases(), aims or Aims(), known, count(text))
-    return Trace.of(text).apply(ordered(PASSES[name].run(read(text), context))).text
+    return Trace.of(text).apply(ordered(pass_functions()[name](read(text), context))).text
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ SAID = "Report progress after each step of the work"
     ],
 )
 def test_repeats(before: str, after: str) -> None:
-    """The first stays; anchors and company make a difference; a heading left empty goes if it is said."""
+    """The first stays; literals and company make a difference; a heading left empty goes if it is said."""
     assert run("repeats", before) == after
 
 
@@ -94,7 +95,7 @@ def test_repeats(before: str, after: str) -> None:
     ],
 )  # fmt: skip
 def test_near_repeats(one: str, two: str, is_removed: bool) -> None:
-    """Nearly equal goes only if no word is lost, with equal anchors and instructing words."""
+    """Nearly equal goes only if no word is lost, with equal literals and instructing words."""
     assert (two not in run("near_repeats", f"{one}\n\n{two}\n")) == is_removed
 
 
@@ -122,7 +123,7 @@ def test_least_drops_what_is_said_elsewhere_first() -> None:
         "The parser reads lines and the writer writes lines.\n\n"
         "The writer writes lines.\n\nQuokkas enjoy eucalyptus sometimes.\n\nNever stop. See `x`.\n"
     )
-    left = run("least", text, Aims(reduction=0.1, information=0.9))
+    left = run("least_informative", text, Aims(reduction=0.1, information=0.9))
     assert "\nThe writer" not in left
     assert "Quokkas" in left
     assert "Never stop. See `x`." in left
@@ -131,7 +132,7 @@ def test_least_drops_what_is_said_elsewhere_first() -> None:
 def test_least_leaves_headings_with_content_and_takes_empty_ones() -> None:
     """A heading goes with the last thing below it, not before."""
     text = "# Lines\nThe lines are read.\n# Lines\nThe lines are read again and read.\n\n`code` stays\n"
-    left = run("least", text, Aims(reduction=1, information=0))
+    left = run("least_informative", text, Aims(reduction=1, information=0))
     assert left == "# Lines\n\n`code` stays\n"
 
 

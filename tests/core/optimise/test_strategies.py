@@ -2,9 +2,15 @@
 
 import pytest
 
-from promptd.core.optimise.passes.base import Aims
-from promptd.core.optimise.quality import Quality, compare, facts
-from promptd.core.optimise.strategies import STRATEGIES, configured, named
+from promptd.core.optimise.quality import compare, inventory
+from promptd.core.optimise.records import Aims, Quality
+from promptd.core.optimise.strategies import (
+    PASSES,
+    STRATEGIES,
+    configured,
+    named,
+    pass_functions,
+)
 from promptd.core.optimise.words import idf_of
 from promptd.errors import ConfigError, InvalidParams
 from tests.core.optimise.texts import LIBRARY
@@ -22,6 +28,17 @@ def test_an_unknown_pass_is_the_operators_error_and_names_the_nearest() -> None:
         ConfigError, match=r"tokens.strategies.mine: no pass 'repeat'; did you mean 'repeats'"
     ):
         configured({"mine": ["repeat"]})
+
+
+def test_a_renamed_pass_names_its_new_name() -> None:
+    """A configuration of an earlier version is told what to write."""
+    with pytest.raises(ConfigError, match="no pass 'least'; did you mean 'least_informative'"):
+        configured({"mine": ["least"]})
+
+
+def test_every_pass_has_its_code() -> None:
+    """The table that a configuration is checked against, and the functions that are imported later, agree."""
+    assert pass_functions().keys() == PASSES.keys()
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])
@@ -42,14 +59,14 @@ def test_configured_strategies_lie_over_the_shipped_ones() -> None:
 
 def quality(before: str, after: str) -> Quality:
     """The figures of one text against another."""
-    return compare(facts(before), facts(after), idf_of(LIBRARY))
+    return compare(inventory(before), inventory(after), idf_of(LIBRARY))
 
 
 def test_figures_are_separate() -> None:
     """Each loss shows in its figure; a repeat that goes shows in none."""
     text = "# A\nUse `x`.\n\nYou must go home.\n\n- a\n  - b\n\n<t>\nword\n</t>\n"
-    assert quality(text, text + text).anchors.ratio == 1
-    assert quality(text, text.replace("Use `x`.", "")).anchors.ratio < 1
+    assert quality(text, text + text).literals.ratio == 1
+    assert quality(text, text.replace("Use `x`.", "")).literals.ratio < 1
     assert quality(text, text.replace("You must go home.", "")).instructions.ratio == 0
     assert quality(text, text.replace("word", "")).information.ratio < 1
     assert quality(text, text.replace("# A\n", "")).structure.ratio < 1

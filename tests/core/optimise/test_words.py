@@ -1,4 +1,4 @@
-"""Words and their worth: folding, and counting in and out against counting from scratch."""
+"""Words and how rare they are: folding, and counting in and out against counting from scratch."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,11 +22,11 @@ def test_taking_texts_out_leaves_what_counting_the_rest_gives(kept: list[str], g
     assert vocabulary.idf() == idf_of(kept)
 
 
-def test_rare_words_are_worth_more_and_none_is_worth_nothing() -> None:
+def test_rare_words_tell_more_and_none_tells_nothing() -> None:
     """A word of one text outweighs one of all; a word never seen counts as a rare one."""
     idf = idf_of(["common rare", "common", "common"])
-    assert idf.worth("rare") > idf.worth("common") > 0
-    assert idf.worth("unseen") == idf.worth("rare")
+    assert idf.of("rare") > idf.of("common") > 0
+    assert idf.of("unseen") == idf.of("rare")
 
 
 def test_folding_takes_case_punctuation_and_white_space_only() -> None:

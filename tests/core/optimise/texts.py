@@ -5,13 +5,10 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from promptd.core.optimise.optimise import (
-    Optimised,
-    Piece,
-    Tools,
-    optimise,
-)
+from promptd.core.optimise.optimise import optimise
+from promptd.core.optimise.records import Optimised, Piece
 from promptd.core.optimise.strategies import STRATEGIES
+from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import idf_of
 
 _TOKEN = re.compile(r"\s?\w{1,6}|\s+|[^\w\s]")

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd.core.syntax.markdown import Body, lines_unified
+from promptd.core.syntax.literal import lines_unified
+from promptd.core.syntax.markdown import Body
 from tests.core.builders import LAW
 
 ALPHABET = st.text(alphabet="ab \t\r\n`~<!->*#|\\1.😀\ufeff", max_size=60)

@@ -1,4 +1,4 @@
-"""Prompts of a library in memory, with the real tokenizer and without a disk or a daemon."""
+"""Prompts built of a library in memory, with the real tokenizer and without a disk or a daemon."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -29,7 +29,7 @@ def tokenizer(encoding: str = "o200k_base") -> Tokenizer:
     return Tokenizer(encoding)
 
 
-class PromptMaker:
+class PromptBuilder:
     """One library and one optimiser; keeps compiled prompts as the workspace does."""
 
     def __init__(self, files: Mapping[str, str], encoding: str = "o200k_base", **tokens: Any) -> None:
@@ -40,20 +40,21 @@ class PromptMaker:
         segments = Segments(self.tokenizer.count_many, is_additive=self.tokenizer.is_additive)
         config = load(None, {}, {f"tokens.{key}": value for key, value in tokens.items()})
         self.optimiser = OptimiserState(config, segments, encoding, self.rules)
-        self.compiled_prompts: dict[tuple[str, ...], CompiledPrompt] = {}
+        self.optimiser.is_imported = True
+        self.compiled: dict[tuple[str, ...], CompiledPrompt] = {}
         self.computed = 0
 
-    def compiled(self, names: tuple[str, ...]) -> CompiledPrompt:
-        """A compiled prompt, made once."""
-        if names not in self.compiled_prompts:
+    def compile(self, names: tuple[str, ...]) -> CompiledPrompt:
+        """The compiled prompt of these names, made once."""
+        if names not in self.compiled:
             found = self.library.plan(*names)
             assert found.refusal is None
             skeleton = expand(found, self.library.texts, self.rules, self.optimiser.segments.count)
-            evidence = Evidence((), frozenset())
-            self.compiled_prompts[names] = CompiledPrompt(skeleton, evidence, names[0], {}, found.members)
-        return self.compiled_prompts[names]
+            facts = Evidence((), frozenset())
+            self.compiled[names] = CompiledPrompt(skeleton, facts, names[0], {}, found.members)
+        return self.compiled[names]
 
-    def make(
+    def build(
         self,
         *names: str,
         variables: Mapping[str, str] | None = None,
@@ -64,7 +65,7 @@ class PromptMaker:
         asked = names or ("a.md",)
         attempt = Attempt(request_of(asked, variables, arguments, Options(**options)))
         while True:
-            step = make(self.optimiser, attempt, self.compiled(asked))
+            step = make(self.optimiser, attempt, self.compile(asked))
             match step:
                 case Prompt():
                     return step

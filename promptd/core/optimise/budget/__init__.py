@@ -1,6 +1,6 @@
-"""Fitting a prompt to what was asked: a strategy, a budget, an order that caches well, a provider's form.
+"""Fitting a prompt to what was asked: a strategy, a budget, an order that caches well, a provider's format.
 
-`shape` knows the pieces of a skeleton as a tree; `whole` puts one through a strategy; `variants`, `knapsack`
-and `allocate` choose for each piece what a budget allows; `stable` and `forms` serve prompt caching; `cost`
-says what it saves. All pure: counters, word worths, prices and budgets come in as arguments.
+`tree` knows the pieces of a skeleton; `whole_prompt` runs one through a strategy; `variants`, `options`,
+`knapsack` and `allocate` choose for each piece what a budget allows; `stable_first` and `providers` serve
+prompt caching. All pure: counters, inverse document frequencies and budgets come in as arguments.
 """

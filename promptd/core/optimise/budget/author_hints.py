@@ -1,7 +1,7 @@
 """What the author of a component says about how it may be shortened: the keys of front matter for it.
 
-`optimise` (never, or the strongest strategy allowed), `priority` (higher is kept longer), `min_tokens` and
-`stable_first`. A value that cannot be meant is a note and counts as not given.
+`optimise` or `optimize` (never, or the strongest strategy allowed), `priority` (higher is kept longer),
+`min_tokens` and `stable_first`. An invalid value is a note and counts as not given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,12 @@ from promptd.core.syntax.tolerant_yaml import is_true
 DEFAULT_PRIORITY = 0.5  # the middle of 0-1, so that an author can go both ways
 MAX_PRIORITY = 1_000.0
 NEVER = "never"
+OPTIMISE_KEYS = ("optimise", "optimize")  # of both in one file the first counts
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorHints:
-    """One component's wishes. `limit` is a strategy's name or "never"; `min_tokens` are of its own text."""
+    """The hints of one component. `limit`: a strategy or "never"; `min_tokens` are of its own text."""
 
     description: str = ""
     limit: str | None = None
@@ -32,7 +33,7 @@ class AuthorHints:
 def author_hints_of(
     id: str, description: str, metadata: Mapping[str, Any], strategies: Sequence[str]
 ) -> AuthorHints:
-    """Read the card off a component's front matter."""
+    """Read the hints off a component's front matter."""
     reader = _HintReader(id, metadata)
     return AuthorHints(
         description,
@@ -50,14 +51,15 @@ class _HintReader:
         self.notes: list[Note] = []
 
     def limit(self, strategies: Sequence[str]) -> str | None:
-        written = self.metadata.get("optimise")
-        if written is None:
+        given = [key for key in OPTIMISE_KEYS if self.metadata.get(key) is not None]
+        if not given:
             return None
+        key, written = given[0], self.metadata[given[0]]
         limit = NEVER if written is False else str(written).strip().casefold()
         if limit in (NEVER, *strategies):
             return NEVER if limit == "none" else limit
-        self.note("optimise", written, f"one of {', '.join((NEVER, *strategies))}; taken as never")
-        return NEVER  # who writes the key wants less to be done
+        self.note(key, written, f"one of {', '.join((NEVER, *strategies))}; taken as never")
+        return NEVER  # an author who writes the key wants less to be done
 
     def number(self, key: str, default: float, most: float) -> float:
         written = self.metadata.get(key)

@@ -25,7 +25,7 @@ _SCALE = 1 << 20  # a price per token is a fraction of this
 
 
 class Choice(NamedTuple):
-    """`tokens` and `value` of one choice; a final one stands for the whole subtree."""
+    """`tokens` and `value` of one choice; a final one replaces the whole subtree."""
 
     tokens: int
     value: int
@@ -41,7 +41,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """`picks`: the index of each item's choice, None for what a final choice above stands for.
+    """`picks`: the index of each item's choice, None for what a final choice above replaces.
 
     No solution has more value than `bound`; `is_exact` where this one reaches it or was found exactly.
     """
@@ -96,7 +96,7 @@ class _Relaxed:
 
     def __init__(self, items: Sequence[Item], price: int) -> None:
         self.price = price
-        self.best = [0] * (len(items) + 1)  # what an item and all after it are worth, scaled
+        self.best = [0] * (len(items) + 1)  # the value of an item and all after it, scaled
         self.picked = picked = [0] * len(items)
         best = self.best
         for index in range(len(items) - 1, -1, -1):
@@ -104,10 +104,10 @@ class _Relaxed:
             after, skip = best[index + 1], best[index + size]
             top = None
             for number, (tokens, value, is_final) in enumerate(choices):
-                worth = value * _SCALE - price * tokens + (skip if is_final else after)
-                # On equal worth fewer tokens, so that a price of 0 does not spend for nothing.
-                if top is None or worth > top or (worth == top and tokens < choices[picked[index]].tokens):
-                    top, picked[index] = worth, number
+                net = value * _SCALE - price * tokens + (skip if is_final else after)
+                # On equal value fewer tokens, so that a price of 0 does not spend for nothing.
+                if top is None or net > top or (net == top and tokens < choices[picked[index]].tokens):
+                    top, picked[index] = net, number
             best[index] = top or 0
         self.solution = _solution(items, tuple(_walk(items, picked, range(len(items)))))
 
@@ -192,7 +192,7 @@ class _Spender:
 
 
 class _KnapsackState(NamedTuple):
-    """A partial solution: what it costs and is worth, its last pick, and the state before it."""
+    """A partial solution: its tokens and value, its last pick, and the state before it."""
 
     tokens: int
     value: int
@@ -204,12 +204,12 @@ class _KnapsackState(NamedTuple):
 class _Search:
     """Dynamic programming in preorder over states that are undominated and may still beat what is known.
 
-    Where there are more of them than MAX_TRANSITIONS has room for, those with the best prospects go on.
+    Where there are more of them than MAX_TRANSITIONS allows, those with the best prospects go on.
     """
 
     def __init__(self, items: Sequence[Item], capacity: int, price: _Relaxed, known: Solution) -> None:
         self.items, self.capacity, self.price, self.known = items, capacity, price, known
-        self.least = _least_after(items)
+        self.fewest = _fewest_after(items)
         self.waiting: list[list[_KnapsackState]] = [[] for _ in range(len(items) + 1)]
         most = MAX_TRANSITIONS_OF_FEW if len(items) <= FEW_ITEMS else MAX_TRANSITIONS
         self.width = max(most // sum(len(item.choices) for item in items), 1)
@@ -249,7 +249,7 @@ class _Search:
         for number, (tokens, value, is_final) in enumerate(item.choices):
             after = index + (item.size if is_final else 1)
             tokens, value = state.tokens + tokens, state.value + value
-            if tokens + self.least[after] > self.capacity:
+            if tokens + self.fewest[after] > self.capacity:
                 continue
             if value * _SCALE - price * tokens + best[after] > must_beat:
                 self.waiting[after].append(_KnapsackState(tokens, value, number, state, index))
@@ -264,15 +264,15 @@ def _undominated(states: list[_KnapsackState]) -> Iterator[_KnapsackState]:
             yield state
 
 
-def _least_after(items: Sequence[Item]) -> list[int]:
+def _fewest_after(items: Sequence[Item]) -> list[int]:
     """The fewest tokens that each item and all after it take."""
-    least = [0] * (len(items) + 1)
+    fewest = [0] * (len(items) + 1)
     for index in range(len(items) - 1, -1, -1):
         size, choices = items[index]
-        least[index] = min(
-            choice.tokens + least[index + (size if choice.is_final else 1)] for choice in choices
+        fewest[index] = min(
+            choice.tokens + fewest[index + (size if choice.is_final else 1)] for choice in choices
         )
-    return least
+    return fewest
 
 
 def _trail(state: _KnapsackState) -> list[tuple[int, int]]:

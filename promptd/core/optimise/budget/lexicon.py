@@ -1,8 +1,8 @@
-"""In how many components each word stands: kept change by change, so that it equals counting from scratch.
+"""In how many components each word occurs: kept change by change, so that it equals counting from scratch.
 
-Nothing is counted until somebody needs it (`is_active`). Frequencies are rounded down to powers of two: what
-a word is worth is a matter of orders of magnitude, and an edit of one component then hardly ever changes
-what another prompt keeps. `version` is another number whenever any word's worth is another.
+Nothing is counted until it is needed (`is_active`). Frequencies are rounded down to powers of two: how much a
+word tells is a matter of orders of magnitude, and an edit of one component then hardly ever changes what
+another prompt keeps. `version` is another number whenever the inverse document frequency of any word is.
 """
 
 from array import array
@@ -74,7 +74,7 @@ class Lexicon:
             self._is_old = True
 
     def idf(self) -> Idf:
-        """What words are worth now; the same object for as long as no worth changes."""
+        """The inverse document frequencies now; the same object for as long as none changes."""
         if self._idf is None or self._is_old:
             table = {
                 word: _rounded(self._frequency[number])

@@ -1,9 +1,9 @@
-"""The places of a prompt: each piece with the options a budget has for it, what they cost and are worth.
+"""The options that a budget has for each piece of a prompt, with their tokens and their value.
 
-An option is worth priority x nats of the component's words x the share it keeps. A one-line reference is
-worth a tenth of all that it stands for, since whoever needs it can fetch it; a component that stands in the
-prompt again is worth an eighth of its first place. Values are whole numbers, and below their last digit of
-information they prefer the weaker change.
+The value of an option is priority x idf of the component's words (nats) x the share it keeps. A one-line
+reference has a tenth of the value of all that it replaces, since a model can fetch it; a component that is
+in the prompt again has an eighth of the value of its first occurrence. Values are whole numbers, and below
+their last digit of information they prefer the weaker change.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,18 +13,12 @@ from promptd.core.assembly.fill import Filled
 from promptd.core.assembly.skeleton import Draft, Skeleton
 from promptd.core.assembly.writer import reference_line
 from promptd.core.optimise.budget.author_hints import NEVER, AuthorHints
-from promptd.core.optimise.budget.tree import (
-    Content,
-    Node,
-    Part,
-    raw,
-)
-from promptd.core.optimise.budget.variants import Variant, Variants, as_it_is
+from promptd.core.optimise.budget.records import DROPPED, REFERENCE, Variant, Variants, as_it_is
+from promptd.core.optimise.budget.tree import Content, Node, Part, raw
 from promptd.protocol.records import RemovedUnit
 
-REFERENCE, DROPPED = "reference", "dropped"
-FETCHABLE = 10  # a reference is worth one in so many of what it stands for
-SAID_AGAIN = 8  # a component's second place is worth one in so many of its first
+FETCHABLE = 10  # the value of a reference is one in so many of what it replaces
+SAID_AGAIN = 8  # that of a component's second occurrence is one in so many of its first
 MILLINATS = 1_000
 RANKS = 8
 
@@ -37,7 +31,7 @@ Count = Callable[[str], int]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing that can be done with a place. A final one takes the place of all below as well."""
+    """One thing that can be done with a piece. A final one replaces all below it as well."""
 
     name: str
     tokens: int
@@ -50,13 +44,13 @@ class Option:
 
 @dataclass(slots=True, eq=False)
 class OptionGroup:
-    """One piece. `worth` is that of its own text in nats, `must_stay` if it or something in it has to."""
+    """One piece with its options. `idf`: of its own text, in nats; `must_stay`: something in it must."""
 
     node: Node
     draft: Draft
-    card: AuthorHints
+    hints: AuthorHints
     variants: tuple[Variant, ...]
-    worth: float
+    idf: float
     must_stay: bool
     size: int = 1
     tokens: int = 0  # as it is
@@ -69,60 +63,60 @@ class OptionGroup:
 def survey(
     root: Node,
     like: Skeleton,
-    cards: Mapping[str, AuthorHints],
+    author_hints: Mapping[str, AuthorHints],
     variants_of: VariantsOf,
     fill: Fill,
     count: Count,
 ) -> list[OptionGroup]:
-    """Every place of a tree in the order of the manifest, with its options."""
-    places = list(_places(root, cards, variants_of, count))
-    _take_sizes(places)
-    tokens = _measured(places, like, fill, count)
-    for place, measured in zip(places, tokens, strict=True):
-        place.tokens = measured[0]
-        place.options = tuple(_own(place, measured))
-    for index, place in enumerate(places):
-        if not place.must_stay:
-            place.options += tuple(_final(place, places[index : index + place.size], count))
-    return places
+    """Every piece of a tree in the order of the manifest, with its options."""
+    groups = list(_groups(root, author_hints, variants_of, count))
+    _take_sizes(groups)
+    tokens = _measured(groups, like, fill, count)
+    for group, measured in zip(groups, tokens, strict=True):
+        group.tokens = measured[0]
+        group.options = tuple(_own_options(group, measured))
+    for index, group in enumerate(groups):
+        if not group.must_stay:
+            group.options += tuple(_final_options(group, groups[index : index + group.size], count))
+    return groups
 
 
-def _places(
-    root: Node, cards: Mapping[str, AuthorHints], variants_of: VariantsOf, count: Count
+def _groups(
+    root: Node, author_hints: Mapping[str, AuthorHints], variants_of: VariantsOf, count: Count
 ) -> Iterator[OptionGroup]:
     seen: set[tuple[str, str]] = set()
     for node in root.walk():
         draft = node.draft
         if draft is None:
             continue
-        card = cards.get(draft.id, _PLAIN)
+        hints = author_hints.get(draft.id, _PLAIN)
         if draft.reason != "included":
-            yield OptionGroup(node, draft, card, (as_it_is(node, count),), 0.0, not draft.chain)
+            yield OptionGroup(node, draft, hints, (as_it_is(node, count),), 0.0, not draft.chain)
             continue
-        found = variants_of(node, card)
-        key = (draft.id, "".join(raw(part.content) for part in node.own()))
-        worth = found.worth * card.priority / (SAID_AGAIN if key in seen else 1)
+        found = variants_of(node, hints)
+        key = (draft.id, "".join(raw(part.content) for part in node.own_parts()))
+        idf = found.idf * hints.priority / (SAID_AGAIN if key in seen else 1)
         seen.add(key)
-        must_stay = not draft.chain or card.limit == NEVER or card.min_tokens > 0
-        yield OptionGroup(node, draft, card, found.all, worth, must_stay)
+        must_stay = not draft.chain or hints.limit == NEVER or hints.min_tokens > 0
+        yield OptionGroup(node, draft, hints, found.all, idf, must_stay)
 
 
-def _take_sizes(places: Sequence[OptionGroup]) -> None:
+def _take_sizes(groups: Sequence[OptionGroup]) -> None:
     """Sizes of subtrees; what something in it keeps must stay too."""
-    by_node = {id(place.node): place for place in places}
-    for place in reversed(places):
-        below = [by_node[id(child)] for child in place.node.children]
-        place.size += sum(child.size for child in below)
-        place.must_stay = place.must_stay or any(child.must_stay for child in below)
+    by_node = {id(group.node): group for group in groups}
+    for group in reversed(groups):
+        below = [by_node[id(child)] for child in group.node.children]
+        group.size += sum(child.size for child in below)
+        group.must_stay = group.must_stay or any(child.must_stay for child in below)
 
 
-def _measured(places: Sequence[OptionGroup], like: Skeleton, fill: Fill, count: Count) -> list[list[int]]:
-    """Tokens of every variant of every place; those with values in them are filled all at once."""
-    tokens = [[variant.tokens or 0 for variant in place.variants] for place in places]
+def _measured(groups: Sequence[OptionGroup], like: Skeleton, fill: Fill, count: Count) -> list[list[int]]:
+    """Tokens of every variant of every piece; those with values in them are filled all at once."""
+    tokens = [[variant.tokens or 0 for variant in group.variants] for group in groups]
     parts: list[Content] = []
     chunks: list[tuple[int, int, int, int]] = []
-    for index, place in enumerate(places):
-        for number, variant in enumerate(place.variants):
+    for index, group in enumerate(groups):
+        for number, variant in enumerate(group.variants):
             for chunk in variant.chunks if variant.tokens is None else ():
                 chunks.append((index, number, len(parts), len(parts) + len(chunk)))
                 parts += chunk
@@ -133,29 +127,29 @@ def _measured(places: Sequence[OptionGroup], like: Skeleton, fill: Fill, count: 
     return tokens
 
 
-def _own(place: OptionGroup, tokens: Sequence[int]) -> Iterator[Option]:
+def _own_options(group: OptionGroup, tokens: Sequence[int]) -> Iterator[Option]:
     """The component in its variants, as far as its author allows."""
-    least = min(place.card.min_tokens, tokens[0])
-    for number, (variant, measured) in enumerate(zip(place.variants, tokens, strict=True)):
-        if measured >= least and (not number or measured < tokens[0]):
-            value = round(place.worth * variant.kept * MILLINATS) * RANKS + max(RANKS - 1 - number, 1)
+    minimum = min(group.hints.min_tokens, tokens[0])
+    for number, (variant, measured) in enumerate(zip(group.variants, tokens, strict=True)):
+        if measured >= minimum and (not number or measured < tokens[0]):
+            value = round(group.idf * variant.kept * MILLINATS) * RANKS + max(RANKS - 1 - number, 1)
             yield Option(variant.name, measured, value, variant.kept, variant.chunks, variant.units)
 
 
-def _final(place: OptionGroup, whole: Sequence[OptionGroup], count: Count) -> Iterator[Option]:
+def _final_options(group: OptionGroup, whole: Sequence[OptionGroup], count: Count) -> Iterator[Option]:
     """The component and all below it as one line, where that saves anything, or gone."""
     stands_for = sum(each.tokens for each in whole)
-    line = reference_line(place.draft.id, place.card.description, stands_for) + place.node.ending()
+    line = reference_line(group.draft.id, group.hints.description, stands_for) + group.node.ending()
     tokens = count(line)
-    rest = ((),) * len(place.node.children)
-    if place.draft.reason == "included" and tokens < stands_for:
-        worth = round(sum(each.worth for each in whole) * MILLINATS) * RANKS
-        yield Option(REFERENCE, tokens, worth // FETCHABLE, 0.0, ((line,), *rest), is_final=True)
+    rest = ((),) * len(group.node.children)
+    if group.draft.reason == "included" and tokens < stands_for:
+        value = round(sum(each.idf for each in whole) * MILLINATS) * RANKS
+        yield Option(REFERENCE, tokens, value // FETCHABLE, 0.0, ((line,), *rest), is_final=True)
     yield Option(DROPPED, 0, 0, 0.0, ((), *rest), is_final=True)
 
 
-def chosen(place: OptionGroup, option: Option) -> list[list[Part]]:
+def chosen(group: OptionGroup, option: Option) -> list[list[Part]]:
     """The chunks of an option as parts; an unchanged piece keeps its sources."""
-    if option.chunks is place.variants[0].chunks:
-        return place.node.chunks
+    if option.chunks is group.variants[0].chunks:
+        return group.node.chunks
     return [[Part(content) for content in chunk] for chunk in option.chunks]

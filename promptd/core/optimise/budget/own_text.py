@@ -8,16 +8,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 
-from promptd.core.optimise.budget.tree import (
-    Content,
-    Ledger,
-    Node,
-    Part,
-    text_of,
-)
+from promptd.core.optimise.budget.ledger import Ledger
+from promptd.core.optimise.budget.tree import Content, Node, Part, text_of
 from promptd.core.syntax.slots import Slot
+from promptd.protocol.records import Span
 
-Span = tuple[int, int]
 Chunks = tuple[tuple[Content, ...], ...]
 
 _PRIVATE, _PRIVATE_COUNT = 0xE000, 6_400  # Unicode's private use area: no words, no white space, no markup

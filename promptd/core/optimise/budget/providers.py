@@ -1,4 +1,4 @@
-"""The forms in which providers take a prompt: Anthropic's system blocks with cache marks, OpenAI's messages.
+"""The formats that providers take a prompt in: Anthropic's system blocks with cache marks, OpenAI's messages.
 
 The texts of all blocks put together are the prompt, byte for byte. At most four blocks carry
 `cache_control`, as Anthropic allows: the end of the stable prefix, and up to three ends of pieces before it,

@@ -1,11 +1,10 @@
-"""A skeleton as a tree of pieces, and back: what a piece says itself, and the pieces that stand in between.
+"""A skeleton as a tree of pieces, and back: the own text of each piece, and the pieces that stand in between.
 
 A node's own text comes in chunks: `chunks[0]`, child 0, `chunks[1]`, child 1, …, the last chunk. Every part
 knows where in which file it is written, so that whatever is taken out can be had back from there. The tree's
 root has no draft: its own chunks are the line endings between the components that were asked for.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -62,7 +61,7 @@ class Node:
             yield node
             stack.extend(reversed(node.children))
 
-    def own(self) -> Iterator[Part]:
+    def own_parts(self) -> Iterator[Part]:
         """The parts of its own text, in order."""
         for chunk in self.chunks:
             yield from chunk
@@ -179,67 +178,3 @@ def _write(skeleton: Skeleton, chunk: Sequence[Part]) -> None:
             skeleton.parts.append(content)
             if source is not None:
                 skeleton.origins.append(Origin(at, at + 1, source.id, source.start, source.end))
-
-
-# -- who wrote what -------------------------------------------------------------------------------
-
-
-class Written(NamedTuple):
-    """A stretch of text that one piece wrote: the span in the file `id`, and where it is in the text."""
-
-    node: Node
-    id: str
-    span: tuple[int, int]
-    at: tuple[int, int]
-
-
-class Ledger:
-    """Which piece wrote which characters of a text, and where in its file they are."""
-
-    def __init__(self, entries: Sequence[tuple[int, Node, Part]]) -> None:
-        self._entries = entries  # (where the part begins, whose it is, the part)
-        self._starts = [start for start, _, _ in entries]
-
-    def __repr__(self) -> str:
-        return f"<Ledger of {len(self._entries)} parts>"
-
-    @classmethod
-    def of(cls, root: Node) -> "Ledger":
-        """The ledger of a whole tree's written text."""
-        entries = []
-        position = 0
-        stack: list[tuple[Node, Node | list[Part]]] = [(root, root)]
-        while stack:
-            owner, item = stack.pop()
-            if isinstance(item, Node):
-                stack += [(item, each) for each in reversed(list(item.items()))]
-                continue
-            for part in item:
-                entries.append((position, owner, part))
-                position += len(raw(part.content))
-        return cls(entries)
-
-    def spans(self, start: int, end: int) -> Iterator["Written"]:
-        """Who wrote [start, end), piece by piece; what follows on in the same file is one."""
-        pending: Written | None = None
-        for at, node, part in self._between(start, end):
-            if part.source is None:
-                continue
-            first, last = max(start, at), min(end, at + len(raw(part.content)))
-            span = part.source.part(first - at, last - at)
-            if pending is not None and pending.node is node and pending.span[1] == span[0]:
-                pending = pending._replace(span=(pending.span[0], span[1]), at=(pending.at[0], last))
-                continue
-            if pending is not None:
-                yield pending
-            pending = Written(node, part.source.id, span, (first, last))
-        if pending is not None:
-            yield pending
-
-    def _between(self, start: int, end: int) -> Iterator[tuple[int, Node, Part]]:
-        index = max(bisect_right(self._starts, start) - 1, 0)
-        for at, node, part in self._entries[index:]:
-            if at >= end:
-                return
-            if at + len(raw(part.content)) > start:
-                yield at, node, part

@@ -1,57 +1,22 @@
-"""The variants of one component: as it is, by each strategy, and as an outline, of its own text alone.
+"""The variants of one component: as it is, by each strategy, and folded, of its own text alone.
 
 What a component includes is not looked at: a mark stands in the place of each child. So a variant depends on
 the component alone and can be kept for every prompt it stands in. Values go in afterwards, as everywhere.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
 from promptd.core.optimise.budget.author_hints import NEVER, AuthorHints
-from promptd.core.optimise.budget.folded import OUTLINE, outlines
+from promptd.core.optimise.budget.folded import folded
+from promptd.core.optimise.budget.ledger import units_of
 from promptd.core.optimise.budget.own_text import Mark, OwnText, cut
-from promptd.core.optimise.budget.tree import Content, Node, raw
-from promptd.core.optimise.budget.whole_prompt import units_of
-from promptd.core.optimise.optimise import Piece, Tools, optimise
+from promptd.core.optimise.budget.records import FOLDED, Variant, Variants, as_it_is, tokens_of
+from promptd.core.optimise.budget.tree import Node
+from promptd.core.optimise.optimise import optimise
+from promptd.core.optimise.records import Piece
 from promptd.core.optimise.strategies import Strategy
+from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import words
-from promptd.core.syntax.slots import Slot
-from promptd.protocol.records import RemovedUnit
-
-AS_IS = "as is"
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One way to write a component's own text. `kept` is the share of its information, 0 to 1.
-
-    `tokens` are those of its chunks, each counted alone; None where they depend on values.
-    """
-
-    name: str
-    chunks: tuple[tuple[Content, ...], ...]
-    tokens: int | None
-    units: tuple[RemovedUnit, ...] = ()
-    kept: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Variants:
-    """All variants of one component, the first as it is; `worth` is its information in nats.
-
-    `skipped`: the passes that raised, each with the sentence that says so.
-    """
-
-    all: tuple[Variant, ...]
-    worth: float
-    skipped: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def size_bytes(self) -> int:
-        """About what it costs to keep them."""
-        parts = (part for variant in self.all for chunk in variant.chunks for part in chunk)
-        units = sum(len(variant.units) for variant in self.all)
-        return 500 + 300 * units + sum(80 + 2 * len(raw(part)) for part in parts)
 
 
 def key_of(node: Node) -> tuple[object, ...]:
@@ -60,64 +25,59 @@ def key_of(node: Node) -> tuple[object, ...]:
     return (draft.id, draft.digest, not draft.chain, OwnText(node).text) if draft is not None else ()
 
 
-def variants_of(node: Node, strategies: Mapping[str, Strategy], tools: Tools, card: AuthorHints) -> Variants:
+def variants_of(node: Node, strategies: Mapping[str, Strategy], tools: Tools, hints: AuthorHints) -> Variants:
     """Every variant a component may have, weakest first; one that changes nothing is left out.
 
-    One that was asked for, and so is never dropped, has outlines too.
+    One that was asked for, and so is never dropped, has folded variants too.
     """
-    own = OwnText(node)
+    own_text = OwnText(node)
     found = [as_it_is(node, tools.count)]
     skipped: dict[str, str] = {}
-    if card.limit != NEVER and own.text.strip():
-        for variant in _made(own, _allowed(strategies, card), tools, card, skipped):
+    if hints.limit != NEVER and own_text.text.strip():
+        for variant in _made(own_text, _allowed(strategies, hints), tools, hints, skipped):
             if all(variant.chunks != other.chunks for other in found):
                 found.append(variant)
-    return Variants(tuple(found), tools.idf.sum(set(words(own.text))), skipped)
+    return Variants(tuple(found), tools.idf.sum(set(words(own_text.text))), skipped)
 
 
 def _made(
-    own: OwnText, strategies: Iterator[Strategy], tools: Tools, card: AuthorHints, skipped: dict[str, str]
+    own_text: OwnText,
+    strategies: Iterator[Strategy],
+    tools: Tools,
+    hints: AuthorHints,
+    skipped: dict[str, str],
 ) -> Iterator[Variant]:
     for strategy in strategies:
-        variant = _by(own, strategy, tools, skipped)
+        variant = _by(own_text, strategy, tools, skipped)
         if variant is not None:
             yield variant
-    if own.node.draft is not None and not own.node.draft.chain and card.limit is None:
-        for outline in outlines(own, tools):
-            tokens = _tokens(outline.chunks, tools.count)
-            yield Variant(OUTLINE, outline.chunks, tokens, outline.units, outline.kept)
+    if own_text.node.draft is not None and not own_text.node.draft.chain and hints.limit is None:
+        for each in folded(own_text, tools):
+            yield Variant(FOLDED, each.chunks, tokens_of(each.chunks, tools.count), each.units, each.kept)
 
 
-def as_it_is(node: Node, count: Callable[[str], int]) -> Variant:
-    """The variant that changes nothing."""
-    chunks = tuple(tuple(part.content for part in chunk) for chunk in node.chunks)
-    return Variant(AS_IS, chunks, _tokens(chunks, count))
-
-
-def _tokens(chunks: Sequence[Sequence[Content]], count: Callable[[str], int]) -> int | None:
-    if any(isinstance(part, Slot) for chunk in chunks for part in chunk):
-        return None
-    return sum(count("".join(map(raw, chunk))) for chunk in chunks if chunk)
-
-
-def _allowed(strategies: Mapping[str, Strategy], card: AuthorHints) -> Iterator[Strategy]:
+def _allowed(strategies: Mapping[str, Strategy], hints: AuthorHints) -> Iterator[Strategy]:
     """The strategies up to the author's limit, in their order."""
     for strategy in strategies.values():
         if strategy.passes:
             yield strategy
-        if strategy.name == card.limit:
+        if strategy.name == hints.limit:
             return
 
 
-def _by(own: OwnText, strategy: Strategy, tools: Tools, skipped: dict[str, str]) -> Variant | None:
+def _by(own_text: OwnText, strategy: Strategy, tools: Tools, skipped: dict[str, str]) -> Variant | None:
     """The variant by one strategy, or None if a mark did not survive, which no pass should do."""
-    pieces = [Piece("", span, NEVER) for span, _ in own.held]
-    result = optimise(own.text, pieces, strategy, tools)
+    pieces = [Piece("", span, NEVER) for span, _ in own_text.held]
+    result = optimise(own_text.text, pieces, strategy, tools)
     skipped.update(zip(result.skipped, result.warnings, strict=True))
-    placed = [(span, part) for span, (_, part) in zip(result.spans, own.held, strict=True)]
+    placed = [(span, part) for span, (_, part) in zip(result.spans, own_text.held, strict=True)]
     if any(isinstance(part, Mark) and result.text[slice(*span)] != part for span, part in placed):
         return None
     chunks = cut(result.text, [(span, part) for span, part in placed if span[0] < span[1]])
-    units = (unit for removed in result.removed for _, unit in units_of(removed, own.ledger, own.text, tools))
+    units = (
+        unit
+        for removed in result.removed
+        for _, unit in units_of(removed, own_text.ledger, own_text.text, tools.count)
+    )
     kept = min(result.quality.information.ratio, 1.0)
-    return Variant(strategy.name, chunks, _tokens(chunks, tools.count), tuple(units), kept)
+    return Variant(strategy.name, chunks, tokens_of(chunks, tools.count), tuple(units), kept)

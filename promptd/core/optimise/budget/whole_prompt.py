@@ -1,4 +1,4 @@
-"""A whole prompt through one strategy: what is written is optimised, values go in afterwards.
+"""A whole prompt through one strategy: the text as written is optimised, values go in afterwards.
 
 The strategy sees the text as its authors wrote it, with its placeholders, which no pass touches. So the
 result is the same for every value of a variable: it is made once, a provider's prompt cache keeps hitting,
@@ -7,44 +7,24 @@ and nothing that a value contains decides what is removed.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from promptd.core.assembly.skeleton import Note, Skeleton
 from promptd.core.optimise.budget.author_hints import NEVER, AuthorHints
-from promptd.core.optimise.budget.tree import (
-    Content,
-    Ledger,
-    Node,
-    grow,
-    text_of,
-)
-from promptd.core.optimise.optimise import (
-    Optimised,
-    Piece,
-    Removed,
-    Tools,
-    optimise,
-)
-from promptd.core.optimise.quality import Quality
+from promptd.core.optimise.budget.ledger import Ledger, units_of
+from promptd.core.optimise.budget.records import Fitted
+from promptd.core.optimise.budget.tree import Content, Node, grow, text_of
+from promptd.core.optimise.optimise import optimise
+from promptd.core.optimise.records import Optimised, Piece
 from promptd.core.optimise.strategies import Strategy
+from promptd.core.optimise.tools import Tools
 from promptd.core.syntax.slots import Slot
-from promptd.protocol.records import RemovedUnit
-
-Span = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A skeleton that fits what was asked, what the whole of it kept, and passes that were skipped."""
-
-    skeleton: Skeleton
-    quality: Quality
-    skipped: tuple[str, ...] = ()
+from promptd.protocol.records import RemovedUnit, Span
 
 
 def apply_strategy(
-    skeleton: Skeleton, strategy: Strategy, tools: Tools, cards: Mapping[str, AuthorHints]
+    skeleton: Skeleton, strategy: Strategy, tools: Tools, hints: Mapping[str, AuthorHints]
 ) -> Fitted:
     """Optimise a skeleton. Deterministic; its drafts say what was taken out of each piece."""
     text, offsets = text_of(skeleton.parts)
@@ -55,7 +35,7 @@ def apply_strategy(
     ]
     pieces = [
         Piece(
-            draft.id, (offsets[draft.first], offsets[draft.last]), _limit(draft.reason, cards.get(draft.id))
+            draft.id, (offsets[draft.first], offsets[draft.last]), _limit(draft.reason, hints.get(draft.id))
         )
         for draft in skeleton.drafts
     ]
@@ -68,9 +48,9 @@ def apply_strategy(
     return Fitted(fitted, result.quality, result.skipped)
 
 
-def _limit(reason: str, card: AuthorHints | None) -> str | None:
+def _limit(reason: str, hint: AuthorHints | None) -> str | None:
     """References and other lines of our own stay as they are; a component as its author says."""
-    return card.limit if card is not None and reason == "included" else NEVER
+    return hint.limit if hint is not None and reason == "included" else NEVER
 
 
 def _rebuilt(skeleton: Skeleton, result: Optimised, slots: Sequence[tuple[Span, Slot]]) -> Skeleton:
@@ -113,7 +93,7 @@ def _report(fitted: Skeleton, skeleton: Skeleton, result: Optimised, variant: st
     units: dict[Node, list[RemovedUnit]] = {}
     text, _ = text_of(skeleton.parts)
     for removed in result.removed:
-        for node, unit in units_of(removed, ledger, text, tools):
+        for node, unit in units_of(removed, ledger, text, tools.count):
             units.setdefault(node, []).append(unit)
     for node, draft in zip(nodes, fitted.drafts, strict=True):
         draft.removed = tuple(units.get(node, ()))
@@ -122,16 +102,3 @@ def _report(fitted: Skeleton, skeleton: Skeleton, result: Optimised, variant: st
             if draft.removed and not text_of(fitted.parts[draft.first : draft.last])[0].strip():
                 is_repeat = all(unit.kind in ("repeat", "emptied") for unit in draft.removed)
                 draft.reason = "deduplicated" if is_repeat else "dropped"
-
-
-def units_of(removed: Removed, ledger: Ledger, text: str, tools: Tools) -> Iterator[tuple[Node, RemovedUnit]]:
-    """What was removed, piece by piece, each with the place in its file where it can be had back."""
-    twin = next(ledger.spans(*removed.twin), None) if removed.twin is not None else None
-    written = list(ledger.spans(*removed.at))
-    for node, _, span, at in written:
-        tokens = removed.tokens if len(written) == 1 else tools.count(text[slice(*at)])
-        if twin is None:
-            yield node, RemovedUnit(span, tokens, removed.kind, removed.reason)
-        else:
-            reason = removed.reason.replace("duplicate", f"duplicate of {twin.id}", 1)
-            yield node, RemovedUnit(span, tokens, removed.kind, reason, twin.id, twin.span)

@@ -1,28 +1,28 @@
-"""Husks: headings, bare elements and lead-ins below which everything has gone, so that they say nothing.
+"""Emptied blocks: headings, bare elements and lead-ins below which everything was removed.
 
-Only what *became* empty: what its author left empty stays. So does a husk with a word that stands nowhere
-else, with an anchor, or with an instruction: a repeat that goes never costs information.
+Only what *became* empty: what its author left empty stays. So does an emptied block with a word that occurs
+nowhere else, with a literal, or with an instruction: removing a repeat never costs information.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from promptd.core.optimise.anchors import is_instructing
-from promptd.core.optimise.blocks import Block, Page
+from promptd.core.optimise.instructing import is_instructing
+from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.units import is_bare_tag, led, spoken
 from promptd.core.optimise.words import words
 
 _IGNORED = ("comment", "rule")
 
 
-def husks(page: Page, removed: Collection[Block]) -> Iterator[Block]:
+def emptied(page: Page, removed: Collection[Block]) -> Iterator[Block]:
     """The blocks that hold only removed ones, the outermost of each, without `removed` themselves."""
     if not removed:
         return
     finder = _Finder(page, removed)
     finder.find()
     for block in page.root.walk():
-        if block in finder.husks and block.parent not in finder.gone:
+        if block in finder.emptied and block.parent not in finder.gone:
             yield block
 
 
@@ -30,13 +30,13 @@ class _Finder:
     def __init__(self, page: Page, removed: Collection[Block]) -> None:
         self.page = page
         self.gone = set(removed)
-        self.husks: set[Block] = set()
+        self.emptied: set[Block] = set()
         self.standing = Counter(spoken(page))
         for block in removed:
             self.standing.subtract(words(page.text[block.start : block.end]))
 
     def find(self) -> None:
-        """From below, so that a husk can make one of what holds it. Lead-ins go before what holds them."""
+        """From below, so that an emptied block can empty its parent. Lead-ins go before their parents."""
         for block in reversed(list(self.page.root.walk())):
             children = [child for child in block.children if child.kind not in _IGNORED]
             if block in self.gone or not any(child in self.gone for child in children):
@@ -45,7 +45,7 @@ class _Finder:
                 if child not in self.gone and self.leads_nowhere(child):
                     self.take(child, self.page.text[child.start : child.end])
             if self.is_empty(block, children):
-                self.take(block, self.own(block))
+                self.take(block, self.own_text(block))
 
     def leads_nowhere(self, block: Block) -> bool:
         """True for a lead-in whose list, or whose one block, has gone."""
@@ -60,14 +60,16 @@ class _Finder:
         if not self.page.is_removable(block.start, block.end):
             return False
         if block.kind == "element":
-            return is_bare_tag(self.page.text[block.start : block.head]) and self.is_said(self.own(block))
+            return is_bare_tag(self.page.text[block.start : block.head]) and self.is_said(
+                self.own_text(block)
+            )
         return self.may_go(block.start, block.head)
 
     def may_go(self, start: int, end: int) -> bool:
         is_free = self.page.is_free(start, end) and not is_instructing(self.page.text[start:end])
         return is_free and self.is_said(self.page.text[start:end])
 
-    def own(self, block: Block) -> str:
+    def own_text(self, block: Block) -> str:
         """Its heading, or both its tags: the one does not stand elsewhere because of the other."""
         text = self.page.text
         foot = text[block.foot : block.end] if block.kind == "element" else ""
@@ -80,5 +82,5 @@ class _Finder:
 
     def take(self, block: Block, text: str) -> None:
         self.gone.add(block)
-        self.husks.add(block)
+        self.emptied.add(block)
         self.standing.subtract(words(text))

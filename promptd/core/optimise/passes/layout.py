@@ -10,31 +10,19 @@ from collections.abc import Iterator
 
 from markdown_it.common.html_blocks import block_names
 
-from promptd.core.optimise.anchors import Anchor
-from promptd.core.optimise.blocks import Block, Page
 from promptd.core.optimise.edits import Edit
+from promptd.core.optimise.page import Anchor, Block, Page
 from promptd.core.optimise.passes.base import Context
+from promptd.core.optimise.passes.shortened import is_mark
 from promptd.core.optimise.trees import list_spans
 
 _TAG_NAME = re.compile(r"[ \t]{4,}</?(?P<name>[A-Za-z][\w-]*)")
-SHORTENED = "<!-- shortened -->"  # stands in a text that `least` left before it had nothing more to drop
 _TRAILING = re.compile(r"(?<=[^\s])[ \t]+(?=\r?\n|\Z)")
 _BLANKS = re.compile(r"(?<=\n)(?:[ \t]*\r?\n)+(?:[ \t]+\Z)?|(?<=\n)[ \t]+\Z")
 _NEXT_LINE = re.compile(r"\r?\n[ \t]*[^\s]")
 _PADDING = re.compile(r"(?<=\|)[ \t]{2,}|[ \t]{2,}(?=\|)")
 _INDENT = re.compile(r"^[ \t]+(?=\S)", re.MULTILINE)
 CODE_COLUMNS = 4  # CommonMark: indented so far, a line is code
-_MARK = re.compile(rf"\A{SHORTENED}|{SHORTENED}\s*\Z")
-
-
-def is_mark(text: str, anchor: Anchor) -> bool:
-    """True if a comment is the mark of a shortened text, and not a comment like it somewhere."""
-    return text.startswith(SHORTENED, anchor.start) and (anchor.start == 0 or not text[anchor.end :].strip())
-
-
-def is_shortened(text: str) -> bool:
-    """True if the last line, or the first, says that units were dropped."""
-    return _MARK.search(text) is not None
 
 
 def comments(page: Page, context: Context) -> Iterator[Edit]:

@@ -1,10 +1,10 @@
-"""The least informative units go, in the order of information lost per token saved.
+"""The least informative units are removed, in the order of information lost per token saved.
 
 Units are items, sentences, and headings and bare elements once nothing is left below them. A unit's loss is
-the worth (idf) of its words that stand nowhere else, and a part of the worth of its other words, by how
-much of it no other single unit says: so what is said elsewhere in other words goes first. It ends when the
+the idf of its words that occur nowhere else, and a part of the idf of its other words, by how much of it no
+other single unit says: so what is said elsewhere in other words is removed first. It ends when the
 aimed reduction is reached, when nothing more fits above the floor of information, or when only protected
-units are left: those that instruct, those with an anchor that stands nowhere else, and lead-ins whose list
+units are left: those that instruct, those with a literal that occurs nowhere else, and lead-ins whose list
 stands.
 
 Stopped before nothing was left to drop, the text gets a line `<!-- shortened -->` at its end: a text that
@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
 
-from promptd.core.optimise.anchors import is_instructing
-from promptd.core.optimise.blocks import SOLID, Block, Page
 from promptd.core.optimise.edits import Edit
+from promptd.core.optimise.instructing import is_instructing
+from promptd.core.optimise.page import SOLID, Block, Page
 from promptd.core.optimise.passes.base import Context
-from promptd.core.optimise.passes.layout import SHORTENED, is_shortened
+from promptd.core.optimise.passes.shortened import SHORTENED, is_shortened
 from promptd.core.optimise.units import (
     is_bare_tag,
     is_lead,
@@ -35,7 +35,7 @@ from promptd.core.optimise.words import Idf, stem, words
 _ELEMENT_LINE = re.compile(r"[ \t]*<(?P<tag>[A-Za-z][\w:.-]*)>(?P<inner>[^<>\n]+)</(?P=tag)>\s*")
 Spans = tuple[tuple[int, int], ...]
 MOVABLE = frozenset({"code", "url", "path", "number", "placeholder", "quote"})
-SAID_ELSEWHERE = 0.25  # how much the worth of words that stand elsewhere counts where no unit says the same
+SAID_ELSEWHERE = 0.25  # how much the idf of words that occur elsewhere counts where no unit says the same
 COMMON = 60  # a stem in more units than this does not show that two of them are alike
 
 
@@ -51,11 +51,11 @@ class Unit:
     anchors: Counter[str] = field(default_factory=Counter)
     is_part: bool = False  # one sentence of several
     is_head: bool = False  # of a block that may go only when nothing is left below it
-    twin: "Unit | None" = None
+    alike: "Unit | None" = None  # the standing unit that says most of it
     overlap: float = 0.0
 
 
-def least(page: Page, context: Context) -> Iterator[Edit]:
+def least_informative(page: Page, context: Context) -> Iterator[Edit]:
     """Drop the least informative units until an aim is reached."""
     if is_shortened(page.text):
         return
@@ -78,7 +78,7 @@ def _mark(page: Page) -> Edit:
 
 @dataclass(slots=True)
 class _State:
-    """What stands, and how much may still go."""
+    """What is left, and how much may still be removed."""
 
     standing: Counter[str]
     anchors: Counter[str]
@@ -144,7 +144,7 @@ class _Greedy:
                 heapreplace(heap, (rate, index))
                 continue
             heappop(heap)
-            if not self.has_anchors_elsewhere(unit):
+            if not self.has_literals_elsewhere(unit):
                 continue
             if self.unique(unit) > self.state.allowance:
                 self.is_stopped = True
@@ -159,16 +159,16 @@ class _Greedy:
 
     def rate(self, unit: Unit) -> float:
         """Information lost per token saved, in nats."""
-        worth = self.idf.sum(unit.words)
+        information = self.idf.sum(unit.words)
         novelty = 1 - self.likeness.overlap(unit, self.state.gone)
-        return (self.unique(unit) + SAID_ELSEWHERE * novelty * worth) / max(unit.tokens, 1)
+        return (self.unique(unit) + SAID_ELSEWHERE * novelty * information) / max(unit.tokens, 1)
 
-    def has_anchors_elsewhere(self, unit: Unit) -> bool:
-        """True if every anchor of a unit, as it is written, still stands after it has gone."""
+    def has_literals_elsewhere(self, unit: Unit) -> bool:
+        """True if every literal of a unit, as it is written, is still in the text without it."""
         return all(self.state.anchors[anchor] > times for anchor, times in unit.anchors.items())
 
     def unique(self, unit: Unit) -> float:
-        """The worth of the words that would stand nowhere any more."""
+        """The idf of the words that would occur nowhere any more."""
         standing = self.state.standing
         return self.idf.sum(word for word, times in unit.words.items() if standing[word] <= times)
 
@@ -199,9 +199,9 @@ class _Greedy:
     def reason(self, unit: Unit) -> str:
         """Why a unit went, for the manifest."""
         if unit.is_head and unit.block.kind != "item":
-            return "nothing is left below it"
+            return "everything below it was removed"
         if unit.overlap >= 0.5:
-            return f"said elsewhere in other words ({unit.overlap:.0%})"
+            return f"repeats others in other words ({unit.overlap:.0%})"
         return "least information per token"
 
 
@@ -255,7 +255,7 @@ class _Candidates:
             yield self.unit(block, spans, is_head=True)
 
     def may_go(self, start: int, end: int) -> bool:
-        """True unless a unit instructs or holds an anchor of a kind that must stand where it stands."""
+        """True unless a unit instructs or holds a literal of a kind that must stay where it is."""
         text = self.page.text[start:end]
         kinds = {anchor.kind for anchor in self.page.anchors_in(start, end)}
         return kinds <= MOVABLE and "```" not in text and "~~~" not in text and not is_instructing(text)
@@ -278,30 +278,29 @@ class _Likeness:
 
     def __init__(self, page: Page, units: Sequence[Unit], idf: Idf) -> None:
         self.index: dict[str, list[Unit]] = {}
-        self.worths: dict[str, float] = {}  # a stem is worth what the commonest of its words is
+        self.stem_idf: dict[str, float] = {}  # that of the commonest word with the stem
         for unit in [*units, *_protected(page, units)]:
             for word in unit.words:
                 each = stem(word)
-                self.worths[each] = min(idf.worth(word), self.worths.get(each, inf))
+                self.stem_idf[each] = min(idf.of(word), self.stem_idf.get(each, inf))
             for each in unit.stems:
                 self.index.setdefault(each, []).append(unit)
 
     def overlap(self, unit: Unit, gone: set[Unit]) -> float:
-        """The largest share of a unit's worth that one standing unit says."""
-        if unit.twin is not None and unit.twin not in gone:
+        """The largest share of a unit's idf that one standing unit says."""
+        if unit.alike is not None and unit.alike not in gone:
             return unit.overlap
-        if unit.twin is None and unit.overlap < 0:
+        if unit.alike is None and unit.overlap < 0:
             return 0.0
         shared: dict[Unit, float] = {}
         for each in sorted(unit.stems):
             users = self.index[each]
             if len(users) <= COMMON:
-                worth = self.worths[each]
                 for user in users:
-                    shared[user] = shared.get(user, 0.0) + worth
+                    shared[user] = shared.get(user, 0.0) + self.stem_idf[each]
         best = self._best(unit, shared, gone)
-        whole = sum(self.worths[each] for each in sorted(unit.stems))
-        unit.twin = best
+        whole = sum(self.stem_idf[each] for each in sorted(unit.stems))
+        unit.alike = best
         unit.overlap = shared[best] / whole if best is not None and whole else -1.0
         return max(unit.overlap, 0.0)
 
@@ -311,7 +310,7 @@ class _Likeness:
 
 
 def _protected(page: Page, units: Sequence[Unit]) -> Iterator[Unit]:
-    """What stands in any case, so that units may be found to repeat it."""
+    """What stays in any case, so that units may be found to repeat it."""
     free = {unit.block for unit in units}
     for block in page.root.walk():
         if block not in free and block.kind in ("item", "paragraph", "section", "quote", "tag", "table"):

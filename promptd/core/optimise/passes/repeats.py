@@ -1,12 +1,12 @@
-"""What is said again: blocks and items that stand before, word for word or nearly, go; the first stays.
+"""Duplicates: blocks and items that occur before, word for word or nearly, are removed; the first stays.
 
-Word for word means equal after case, punctuation and white space are folded; anchors (code, paths, numbers,
-…) must be equal as they are written. The largest repeat goes: a whole component, element or section
-before its items. Nearly means an Indel ratio of at least `aims.similarity` (rapidfuzz), the same anchors,
-the same instructing and negating words, and no word that stands nowhere else.
+Word for word means equal after case, punctuation and white space are folded; literals (code, paths,
+numbers, …) must be equal as they are written. The largest duplicate is removed: a whole component, element
+or section before its items. Nearly means an Indel ratio of at least `aims.similarity` (rapidfuzz), the same
+literals, the same instructing and negating words, and no word that occurs nowhere else.
 
-A repeat is one only in like company: under "Don't" the same words mean the opposite. Code is a repeat only
-together with what stands before it, since steps say the same command twice for a reason.
+Equal text is a duplicate only in like company: under "Don't" the same words mean the opposite. Code is a
+duplicate only together with what precedes it, since steps say the same command twice for a reason.
 """
 
 from collections import Counter
@@ -14,11 +14,11 @@ from collections.abc import Iterator
 
 from rapidfuzz import fuzz, process
 
-from promptd.core.optimise.anchors import guard_words
-from promptd.core.optimise.blocks import Block, Page
 from promptd.core.optimise.edits import Edit
+from promptd.core.optimise.instructing import guard_words
+from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.passes.base import Context
-from promptd.core.optimise.passes.emptied import husks
+from promptd.core.optimise.passes.emptied import emptied
 from promptd.core.optimise.units import (
     Company,
     anchors_of,
@@ -30,28 +30,28 @@ ComparisonKey = tuple[object, ...]
 
 
 def repeats(page: Page, context: Context) -> Iterator[Edit]:
-    """Remove blocks that stand before word for word."""
-    yield from _with_husks(page, _Exact(page, context).find())
+    """Remove blocks that occur before word for word."""
+    yield from _with_emptied(page, _Exact(page, context).find())
 
 
 def near_repeats(page: Page, context: Context) -> Iterator[Edit]:
-    """Remove paragraphs and items that nearly stand before."""
-    yield from _with_husks(page, _Near(page, context).find())
+    """Remove paragraphs and items that occur before but for a few letters."""
+    yield from _with_emptied(page, _Near(page, context).find())
 
 
-def _with_husks(page: Page, found: Iterator[tuple[Block, Block, str]]) -> Iterator[Edit]:
+def _with_emptied(page: Page, found: Iterator[tuple[Block, Block, str]]) -> Iterator[Edit]:
     removed: set[Block] = set()
-    for block, twin, reason in found:
+    for block, original, reason in found:
         removed.add(block)
-        yield Edit(block.start, block.end, "", "repeat", reason, (twin.start, twin.end))
-    for husk in husks(page, removed):
-        yield Edit(husk.start, husk.end, "", "emptied", "nothing is left below it")
+        yield Edit(block.start, block.end, "", "repeat", reason, (original.start, original.end))
+    for block in emptied(page, removed):
+        yield Edit(block.start, block.end, "", "emptied", "everything below it was removed")
 
 
 class _Exact:
     def __init__(self, page: Page, context: Context) -> None:
         self.page = page
-        self.least = context.aims.min_words
+        self.min_words = context.aims.min_words
         self.company = Company(page)
         self.keys: dict[Block, int] = {}
         self.weights: dict[Block, int] = {}
@@ -65,24 +65,24 @@ class _Exact:
         stack = list(reversed(self.page.root.children))
         while stack:
             block = stack.pop()
-            twin = self.twin(block)
-            if twin is not None:
-                yield block, twin, "duplicate"
+            original = self.duplicate_of(block)
+            if original is not None:
+                yield block, original, "duplicate"
             else:
                 stack.extend(reversed(block.children))
 
     def sign(self, block: Block) -> None:
         """Give a block the number of what it says; children have theirs already."""
         below = [child for child in block.children if child.kind not in ("comment", "rule")]
-        own = folded(self.page, block)
-        key: ComparisonKey = (block.kind, block.name if block.kind == "element" else "", own)
+        own_text = folded(self.page, block)
+        key: ComparisonKey = (block.kind, block.name if block.kind == "element" else "", own_text)
         key += tuple(self.keys[child] for child in below)
         self.keys[block] = self.ids.setdefault(key, len(self.ids))
-        self.weights[block] = len(own.split()) + sum(self.weights[child] for child in below)
+        self.weights[block] = len(own_text.split()) + sum(self.weights[child] for child in below)
 
-    def twin(self, block: Block) -> Block | None:
+    def duplicate_of(self, block: Block) -> Block | None:
         """The first block that says the same, if this one is another."""
-        if self.weights[block] < self.least or not self.may_go(block):
+        if self.weights[block] < self.min_words or not self.may_go(block):
             return None
         key = (self.keys[block], self.context_of(block), self.company.is_negative(block))
         first = self.first.setdefault(key, block)
@@ -95,8 +95,8 @@ class _Exact:
         place = self.page.place(block)
         if place:
             return self.keys[block.parent.children[place - 1]]
-        own: ComparisonKey = (block.parent.kind, folded(self.page, block.parent))
-        return self.ids.setdefault(own, len(self.ids))
+        key: ComparisonKey = (block.parent.kind, folded(self.page, block.parent))
+        return self.ids.setdefault(key, len(self.ids))
 
     def may_go(self, block: Block) -> bool:
         if block.kind in ("rule", "comment") or (block.kind == "tag" and not is_listed(block)):
@@ -122,29 +122,32 @@ class _Near:
         """The leaves to remove with what nearly says the same."""
         groups: dict[tuple[object, ...], list[tuple[str, Block]]] = {}
         for block in self.page.root.walk():
-            own = folded(self.page, block) if self.is_leaf(block) else ""
-            if len(own.split()) <= self.aims.min_words:
+            own_text = folded(self.page, block) if self.is_leaf(block) else ""
+            if len(own_text.split()) <= self.aims.min_words:
                 continue
             text = self.page.text[block.start : block.end]
             kin = (guard_words(text), anchors_of(self.page, block), self.company.is_negative(block))
             group = groups.setdefault(kin, [])
-            twin = self.twin(own, group)
-            if twin is not None:
-                yield block, twin, f"near duplicate (similarity ≥ {self.aims.similarity:g})"
+            original = self.duplicate_of(own_text, group)
+            if original is not None:
+                yield block, original, f"near duplicate (similarity ≥ {self.aims.similarity:g})"
             else:
-                group.append((own, block))
+                group.append((own_text, block))
 
     def is_leaf(self, block: Block) -> bool:
         is_kind = block.kind in ("item", "paragraph", "quote") and not block.children
         return is_kind and self.page.is_removable(block.start, block.end)
 
-    def twin(self, own: str, group: list[tuple[str, Block]]) -> Block | None:
+    def duplicate_of(self, own_text: str, group: list[tuple[str, Block]]) -> Block | None:
         found = process.extractOne(
-            own, [other for other, _ in group], scorer=fuzz.ratio, score_cutoff=100 * self.aims.similarity
+            own_text,
+            [other for other, _ in group],
+            scorer=fuzz.ratio,
+            score_cutoff=100 * self.aims.similarity,
         )
         if found is None:
             return None
-        mine = Counter(own.split())
+        mine = Counter(own_text.split())
         lost = mine.keys() - set(group[found[2]][0].split())
         if any(self.standing[word] <= mine[word] for word in lost):
             return None

@@ -1,16 +1,17 @@
 """Passes over wording and markup: verbose phrases, labels, wrappers, JSON in fences.
 
-Phrases are a table (`data`), never rules. Sentences that instruct, quoted strings and all anchors are left
-as they are. Only `json_code` edits inside code, and only where the value stays equal and tokens are saved.
+Phrases are a table (`data`), never rules. Sentences that instruct, quoted strings and all other literals
+are left as they are. Only `json_code` edits inside code, and only where the value stays equal and tokens are
+saved.
 """
 
 import json
 import re
 from collections.abc import Iterator
 
-from promptd.core.optimise.anchors import is_instructing
-from promptd.core.optimise.blocks import Block, Page
 from promptd.core.optimise.edits import Edit
+from promptd.core.optimise.instructing import is_instructing
+from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.units import is_bare_tag, sentences
 
@@ -27,7 +28,7 @@ MAX_JSON_DEPTH = 200  # far below where the parser of the standard library gives
 
 
 def phrases(page: Page, context: Context) -> Iterator[Edit]:
-    """Replace verbose phrases by the table, outside anchors, headings and sentences that instruct."""
+    """Replace verbose phrases by the table, outside literals, headings and sentences that instruct."""
     for block in page.root.walk():
         if block.kind not in ("paragraph", "item"):
             continue
@@ -53,7 +54,7 @@ def _phrase_edit(text: str, match: re.Match[str], replacement: str) -> Edit:
         end, replacement = after.end(), after[1] or ""
     if match[0][0].isupper():
         replacement = replacement[:1].upper() + replacement[1:]
-    return Edit(match.start(), end, replacement, "phrase", f"{match[0]!r} is said shorter")
+    return Edit(match.start(), end, replacement, "phrase", f"{match[0]!r} shortened")
 
 
 def labels(page: Page, context: Context) -> Iterator[Edit]:
@@ -109,7 +110,9 @@ def wrappers(page: Page, context: Context) -> Iterator[Edit]:
             if before.name == after.name and _is_wrapper(page, before) and _is_wrapper(page, after):
                 between = page.text[before.end : after.start]
                 if not between.strip() and page.is_removable(before.foot, after.head):
-                    yield Edit(before.foot, after.head, "", "markup", f"one <{after.name}> holds both")
+                    yield Edit(
+                        before.foot, after.head, "", "markup", f"merged with the <{after.name}> before it"
+                    )
 
 
 def _is_wrapper(page: Page, block: Block) -> bool:

@@ -7,8 +7,8 @@ from promptd.core.assembly.assemble import expand
 from promptd.core.assembly.fill import Filled, fill
 from promptd.core.assembly.skeleton import Rules, Skeleton
 from promptd.core.optimise.budget.author_hints import AuthorHints, author_hints_of
-from promptd.core.optimise.optimise import Tools
 from promptd.core.optimise.strategies import STRATEGIES
+from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import idf_of
 from tests.core.builders import MemoryLibrary
 
@@ -30,7 +30,7 @@ class Bench:
         self.files = files
         self.rules = Rules()
         self.skeleton = expand(plan, {id: library.texts[id] for id in library.texts}, self.rules, count)
-        self.cards: dict[str, AuthorHints] = {
+        self.author_hints: dict[str, AuthorHints] = {
             member.id: author_hints_of(
                 member.id, member.description, member.parsed.metadata, tuple(STRATEGIES)
             )

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd.core.optimise.budget.allocate import Allocation, Room, allocate
+from promptd.core.optimise.budget.allocate import Allocation, allocate
 from promptd.core.optimise.budget.author_hints import AuthorHints
+from promptd.core.optimise.budget.records import Variants
 from promptd.core.optimise.budget.tree import Node
-from promptd.core.optimise.budget.variants import Variants, variants_of
+from promptd.core.optimise.budget.variants import variants_of
 from promptd.core.optimise.strategies import STRATEGIES
+from promptd.core.tokens.cost import TokenBudget
 from promptd.errors import OverBudget
 from tests.core.builders import LAW
 from tests.core.optimise.budget.bench import Bench, count
@@ -20,16 +22,16 @@ from tests.core.optimise.budget.bench import Bench, count
 def within(bench: Bench, budget: int, reserve: int = 0, **values: str) -> Allocation:
     """Allocate a budget on the bench."""
 
-    def of(node: Node, card: AuthorHints) -> Variants:
-        return variants_of(node, STRATEGIES, bench.tools, card)
+    def of(node: Node, hints: AuthorHints) -> Variants:
+        return variants_of(node, STRATEGIES, bench.tools, hints)
 
     return allocate(
         bench.skeleton,
-        bench.cards,
+        bench.author_hints,
         of,
         lambda skeleton: bench.filled(skeleton, **values),
         count,
-        Room(budget, reserve),
+        TokenBudget(budget, reserve),
     )
 
 
@@ -83,11 +85,11 @@ def test_why_something_is_dropped_is_true() -> None:
     short = {"a.md": "Keep this.\n<include>b.md</include>\n", "b.md": "Two words.\n"}
     rows = within(Bench(short), 4).rows
     assert [(row.variant, row.why) for row in rows] == [
-        ("as is", "fits as it is"),
-        ("dropped", "no room, and a reference would save nothing"),
+        ("as is", "fits unchanged"),
+        ("dropped", "does not fit; a reference would save nothing"),
     ]
     long = {"a.md": short["a.md"], "b.md": prose("long", 9)}
-    assert within(Bench(long), 4).rows[1].why == "no room"
+    assert within(Bench(long), 4).rows[1].why == "does not fit"
 
 
 def test_what_is_left_out_stands_in_the_manifest() -> None:
@@ -100,13 +102,13 @@ def test_what_is_left_out_stands_in_the_manifest() -> None:
     assert reasons["d.md"] == "dropped"
     back = dict(bench.had_back(found.skeleton))
     assert back["d.md"] == FILES["d.md"]
-    assert next(row.why for row in found.rows if row.id == "d.md") == "stands in b.md"
+    assert next(row.why for row in found.rows if row.id == "d.md") == "removed with parent b.md"
 
 
 def test_impossible_says_the_smallest_that_would_do() -> None:
     """The smallest budget in the error does do, and one token less does not."""
     bench = Bench(FILES)
-    with pytest.raises(OverBudget, match="the smallest budget that would do is") as caught:
+    with pytest.raises(OverBudget, match="the smallest budget that fits is") as caught:
         within(bench, 10)
     smallest = caught.value.details["smallest"]
     assert within(bench, smallest).tokens <= smallest
@@ -125,10 +127,10 @@ def test_the_reserve_is_kept_free() -> None:
     assert caught.value.details["smallest"] == without.value.details["smallest"] + 500
 
 
-@pytest.mark.parametrize("wish", ["optimise: never", "min_tokens: 100000"])
-def test_what_the_author_protects_stays(wish: str) -> None:
+@pytest.mark.parametrize("hint", ["optimise: never", "min_tokens: 100000"])
+def test_what_the_author_protects_stays(hint: str) -> None:
     """It is in the prompt byte for byte, and so is whatever it stands in."""
-    bench = Bench(FILES | {"d.md": f"---\n{wish}\n---\n{FILES['d.md']}"})
+    bench = Bench(FILES | {"d.md": f"---\n{hint}\n---\n{FILES['d.md']}"})
     with pytest.raises(OverBudget) as caught:
         within(bench, 10)
     found = within(bench, caught.value.details["smallest"])
@@ -158,14 +160,14 @@ def test_values_count() -> None:
     assert found.tokens == count(found.filled.text) <= count(bench_text) - 200
 
 
-def test_what_is_asked_for_becomes_an_outline() -> None:
+def test_what_is_asked_for_is_folded() -> None:
     """It is never dropped; its passages are folded, each with how to fetch it, and headings stay."""
     text = f"# One\n\n{prose('one', 9)}## Two\n\n{prose('two', 9)}<include>b.md</include>\n## Three\n\nEnd.\n"
     bench = Bench({"a.md": text, "b.md": "Always ask.\n"})
     with pytest.raises(OverBudget) as caught:
         within(bench, 1)
     found = within(bench, caught.value.details["smallest"])
-    assert variants(found)["a.md"] == "outline"
+    assert variants(found)["a.md"] == "folded"
     assert [line for line in found.filled.text.split("\n") if line.startswith("#")] == [
         "# One",
         "## Two",
@@ -179,7 +181,7 @@ def test_what_is_asked_for_becomes_an_outline() -> None:
 
 
 def test_keep_regions_are_not_folded() -> None:
-    """What an author marks to be kept stays in every outline."""
+    """What an author marks to be kept stays in every folded variant."""
     kept = f"<!-- keep -->\n{prose('kept', 5)}<!-- /keep -->\n"
     bench = Bench({"a.md": f"# One\n\n{prose('one', 9)}# Two\n\n{kept}"})
     with pytest.raises(OverBudget) as caught:

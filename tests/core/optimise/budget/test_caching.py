@@ -1,18 +1,19 @@
-"""Prompt caching and money: the stable prefix, providers' forms, what is saved, what a change costs."""
+"""Prompt caching and cost: the stable prefix, providers' formats, what is saved, what a change costs."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd.core.optimise.budget.cache_prefix import stable_end, stable_first
-from promptd.core.optimise.budget.cost import (
+from promptd.core.assembly.cache_prefix import stable_end
+from promptd.core.optimise.budget.lexicon import Lexicon
+from promptd.core.optimise.budget.providers import MAX_MARKS, anthropic, openai
+from promptd.core.optimise.budget.stable_first import stable_first
+from promptd.core.optimise.words import idf_of
+from promptd.core.tokens.cost import (
     Account,
     Model,
     estimate,
     savings,
 )
-from promptd.core.optimise.budget.lexicon import Lexicon
-from promptd.core.optimise.budget.providers import MAX_MARKS, anthropic, openai
-from promptd.core.optimise.words import idf_of
 from tests.core.builders import LAW
 from tests.core.optimise.budget.bench import Bench, count
 
@@ -42,7 +43,7 @@ def test_without_values_all_of_it_is_stable() -> None:
 def test_stable_pieces_come_first_where_the_author_allows_it() -> None:
     """What has values goes behind what has none, the manifest follows; no word is lost."""
     bench = Bench(FILES)
-    moved, has_moved = stable_first(bench.skeleton, bench.cards, (), is_asked=False)
+    moved, has_moved = stable_first(bench.skeleton, bench.author_hints, (), is_asked=False)
     assert has_moved
     assert bench.text(moved, name="Ada") == "# A {brace}\n\nAlways the same.\n\nFor Ada.\n"
     assert [draft.id for draft in moved.drafts] == ["a.md", "c.md", "b.md"]
@@ -53,9 +54,9 @@ def test_stable_pieces_come_first_where_the_author_allows_it() -> None:
 def test_nothing_moves_unasked() -> None:
     """Without the front matter the order is the author's, and so is that of pieces with text in between."""
     files = FILES | {"a.md": "# A\n\n<include>b.md</include>\n\n<include>c.md</include>\n"}
-    assert not stable_first(Bench(files).skeleton, Bench(files).cards, (), is_asked=False)[1]
+    assert not stable_first(Bench(files).skeleton, Bench(files).author_hints, (), is_asked=False)[1]
     between = FILES | {"a.md": FILES["a.md"].replace("include>\n\n<", "include>\n\nAnd then:\n\n<")}
-    assert not stable_first(Bench(between).skeleton, Bench(between).cards, (), is_asked=False)[1]
+    assert not stable_first(Bench(between).skeleton, Bench(between).author_hints, (), is_asked=False)[1]
 
 
 def test_the_client_may_allow_it_for_what_it_asks_for() -> None:
@@ -66,7 +67,7 @@ def test_the_client_may_allow_it_for_what_it_asks_for() -> None:
     assert [draft.id for draft in moved.drafts] == ["d.md", "b.md"]
 
 
-# -- forms ------------------------------------------------------------------------------------
+# -- formats ----------------------------------------------------------------------------------
 
 TEXT = st.text(st.sampled_from("ab \n."), max_size=80)
 
@@ -106,7 +107,7 @@ def test_openai_takes_one_system_message() -> None:
     assert openai("text") == [{"role": "system", "content": "text"}]
 
 
-# -- money ------------------------------------------------------------------------------------
+# -- cost -------------------------------------------------------------------------------------
 
 
 def test_savings_are_capped_at_what_would_have_been_sent() -> None:
@@ -138,7 +139,7 @@ def test_a_prefix_that_changes_costs_a_write() -> None:
 
 
 def test_savings_add_up() -> None:
-    """Replies, tokens and money, by strategy."""
+    """Replies, tokens and cost, by strategy."""
     account = Account()
     account.add("balanced", savings(100, 60, 1_000, MODEL), 3)
     account.add("none", savings(100, 100, 1_000, None), 1)
@@ -157,7 +158,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from("abcdef"), st.none() | WORDS), max_
 @LAW
 @given(CHANGES)
 def test_incremental_equals_from_scratch(changes: list[tuple[str, str | None]]) -> None:
-    """After any changes words are worth what they are worth counted anew."""
+    """After any changes the idf is what counting anew gives."""
     lexicon, texts = Lexicon(), dict[str, str]()
     lexicon.begin(())
     for id, text in changes:
@@ -174,10 +175,10 @@ def test_incremental_equals_from_scratch(changes: list[tuple[str, str | None]]) 
     assert lexicon.idf() == fresh.idf()
     exact = idf_of(texts.values())
     for word in NUMBERS:
-        assert abs(lexicon.idf().worth(word) - exact.worth(word)) <= 0.7  # within a factor of two
+        assert abs(lexicon.idf().of(word) - exact.of(word)) <= 0.7  # within a factor of two
 
 
-def test_the_version_changes_only_with_a_worth() -> None:
+def test_the_version_changes_only_with_the_idf() -> None:
     """A component more or less hardly moves an order of magnitude, and the same idf is the same object."""
     lexicon = Lexicon()
     lexicon.begin("abcdefgh")

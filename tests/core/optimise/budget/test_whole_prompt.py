@@ -1,14 +1,13 @@
 """A strategy over a whole prompt: values stay out of it, and whatever goes can be had back."""
 
-from dataclasses import replace
-
 import pytest
 
-from promptd.core.optimise.blocks import Page
+from promptd.core.optimise.budget.author_hints import OPTIMISE_KEYS, author_hints_of
 from promptd.core.optimise.budget.whole_prompt import apply_strategy
 from promptd.core.optimise.edits import Edit
+from promptd.core.optimise.page import Page
 from promptd.core.optimise.passes.base import Context
-from promptd.core.optimise.strategies import PASSES, STRATEGIES
+from promptd.core.optimise.strategies import STRATEGIES, pass_functions
 from tests.core.optimise.budget.bench import Bench
 
 REPEATED = "- Keep the tone warm, brief and free of any jargon.\n"
@@ -22,7 +21,7 @@ FILES = {
 def test_values_go_in_afterwards() -> None:
     """The same skeleton serves every value, and a value is never touched, whatever it looks like."""
     bench = Bench(FILES)
-    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.cards)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.author_hints)
     value = "Ada   \n\n\n" + REPEATED
     assert bench.text(fitted.skeleton, name=value).count(value) == 2
     assert bench.text(fitted.skeleton, name="Bo").count(REPEATED) == 1
@@ -31,10 +30,10 @@ def test_values_go_in_afterwards() -> None:
 def test_what_went_is_in_the_manifest_and_can_be_had_back() -> None:
     """The repeat is in the entry of its component, with its place there and where the same still stands."""
     bench = Bench(FILES)
-    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.cards)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.author_hints)
     assert ("b.md", REPEATED) in bench.had_back(fitted.skeleton)
     (unit,) = [unit for draft in fitted.skeleton.drafts for unit in draft.removed if unit.duplicate_of]
-    assert (unit.kind, unit.duplicate_of) == ("repeat", "a.md")
+    assert (unit.kind, unit.duplicate_of, unit.reason) == ("repeat", "a.md", "duplicate of a.md")
     assert unit.duplicate_span is not None
     assert FILES["a.md"][slice(*unit.duplicate_span)].strip() == REPEATED.strip()
 
@@ -42,17 +41,29 @@ def test_what_went_is_in_the_manifest_and_can_be_had_back() -> None:
 def test_none_changes_nothing() -> None:
     """The strategy without passes gives the assembled bytes."""
     bench = Bench(FILES)
-    fitted = apply_strategy(bench.skeleton, STRATEGIES["none"], bench.tools, bench.cards)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["none"], bench.tools, bench.author_hints)
     assert bench.text(fitted.skeleton, name="Ada") == bench.text(bench.skeleton, name="Ada")
     assert fitted.quality.information.ratio == 1.0
 
 
-def test_optimise_never_is_kept_to() -> None:
-    """A component whose author says never is byte for byte in the prompt."""
+@pytest.mark.parametrize("key", OPTIMISE_KEYS)
+def test_optimise_never_is_kept_to(key: str) -> None:
+    """A component whose author says never is byte for byte in the prompt, in either spelling."""
     never = "## Law\n\nSaid twice, kept twice.   \n\n\n\nSaid twice, kept twice.   \n"
-    bench = Bench({"a.md": "# A\n\n<include>b.md</include>\n", "b.md": f"---\noptimise: never\n---\n{never}"})
-    fitted = apply_strategy(bench.skeleton, STRATEGIES["aggressive"], bench.tools, bench.cards)
+    bench = Bench({"a.md": "# A\n\n<include>b.md</include>\n", "b.md": f"---\n{key}: never\n---\n{never}"})
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["aggressive"], bench.tools, bench.author_hints)
     assert never in bench.text(fitted.skeleton)
+
+
+def test_both_spellings_of_optimise_are_one_key() -> None:
+    """Either names the limit, a note names the one that was written, and `optimise` wins over `optimize`."""
+    names = tuple(STRATEGIES)
+    for key in OPTIMISE_KEYS:
+        assert author_hints_of("a.md", "", {key: "balanced"}, names).limit == "balanced"
+        (note,) = author_hints_of("a.md", "", {key: "sometimes"}, names).notes
+        assert note.message.startswith(f"`{key}` is 'sometimes'")
+    both = {"optimize": "balanced", "optimise": "conservative"}
+    assert author_hints_of("a.md", "", both, names).limit == "conservative"
 
 
 def test_a_component_said_before_is_deduplicated() -> None:
@@ -63,7 +74,7 @@ def test_a_component_said_before_is_deduplicated() -> None:
         "b.md": text,
     }
     bench = Bench(files)
-    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.cards)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.author_hints)
     assert bench.text(fitted.skeleton).count(text.strip()) == 1
     assert [(draft.id, draft.reason) for draft in fitted.skeleton.drafts] == [
         ("a.md", "included"),
@@ -78,9 +89,9 @@ def test_a_skipped_pass_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_page: Page, _context: Context) -> list[Edit]:
         raise ZeroDivisionError("a table with no columns")
 
-    monkeypatch.setitem(PASSES, "blank_lines", replace(PASSES["blank_lines"], run=fail))  # type: ignore[arg-type]
+    monkeypatch.setitem(pass_functions(), "blank_lines", fail)
     bench = Bench(FILES)
-    fitted = apply_strategy(bench.skeleton, STRATEGIES["conservative"], bench.tools, bench.cards)
+    fitted = apply_strategy(bench.skeleton, STRATEGIES["conservative"], bench.tools, bench.author_hints)
     assert fitted.skipped == ("blank_lines",)
     (note,) = [note for note in fitted.skeleton.notes if note.kind == "skipped-pass"]
     assert "blank_lines" in note.message

@@ -3,12 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd.core.optimise.budget.tree import (
-    Ledger,
-    flatten,
-    grow,
-    text_of,
-)
+from promptd.core.optimise.budget.ledger import Ledger
+from promptd.core.optimise.budget.tree import flatten, grow, text_of
 from tests.core.builders import LAW
 from tests.core.optimise.budget.bench import Bench
 

@@ -1,7 +1,7 @@
-"""What a prompt costs and what was saved, against a stated baseline and never more than would have been sent.
+"""What a prompt may cost, does cost and saved: against a baseline, never more than would have been sent.
 
 The baseline is the same request with the strategy `none` and no budget. A prompt larger than the context
-limit would have been refused, so no more than the limit counts as what would have been sent. Money is tokens
+limit would have been refused, so no more than the limit counts as what would have been sent. Cost is tokens
 times the model's price for input, in whatever currency the prices are; a calibration factor turns counts of
 the encoding into estimates of the model's own.
 """
@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from promptd.protocol.records import Estimate, Savings
 
@@ -17,6 +18,13 @@ MILLION = 1_000_000
 MAX_PREFIXES = 10_000  # requests whose last stable prefix is remembered
 DEFAULT_CACHE_MIN_TOKENS = 1_024  # what most of Anthropic's and OpenAI's models cache at least
 BASELINE = "none"
+
+
+class TokenBudget(NamedTuple):
+    """The most tokens a request may cost, and how many of them are reserved for the model's output."""
+
+    budget: int
+    reserve: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class Model:
     calibration: float = 1.0
     cache_min_tokens: int = DEFAULT_CACHE_MIN_TOKENS
 
-    def money(self, tokens: float) -> float:
+    def cost(self, tokens: float) -> float:
         """The price of that many tokens of the encoding, sent as uncached input."""
         return tokens * self.calibration * self.input / MILLION
 
@@ -47,14 +55,14 @@ def savings(tokens_source: int, tokens: int, most: int, model: Model | None) -> 
     saved = sent - tokens
     if model is None:
         return Savings(BASELINE, sent, saved)
-    return Savings(BASELINE, sent, saved, model.name, round(model.money(saved), 9))
+    return Savings(BASELINE, sent, saved, model.name, round(model.cost(saved), 9))
 
 
 def estimate(tokens: int, encoding: str, model: Model) -> Estimate:
     """A raw count beside what the model would count."""
     estimated = round(tokens * model.calibration)
-    money = round(model.money(tokens), 9)
-    return Estimate(model.name, encoding, tokens, model.calibration, estimated, money)
+    cost = round(model.cost(tokens), 9)
+    return Estimate(model.name, encoding, tokens, model.calibration, estimated, cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ class Account:
 
     def __init__(self) -> None:
         self._replies = self._tokens_baseline = self._tokens_saved = 0
-        self._money_saved = self._prefix_money = 0.0
+        self._cost_saved = self._prefix_cost = 0.0
         self._by_strategy: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
         self._prefixes: OrderedDict[object, str] = OrderedDict()
@@ -99,7 +107,7 @@ class Account:
         self._by_strategy[strategy] = self._by_strategy.get(strategy, 0) + times
         self._tokens_baseline += saved.tokens_baseline * times
         self._tokens_saved += saved.tokens_saved * times
-        self._money_saved += (saved.cost_saved or 0.0) * times
+        self._cost_saved += (saved.cost_saved or 0.0) * times
 
     def skipped(self, name: str) -> None:
         """A pass raised for one prompt."""
@@ -113,7 +121,7 @@ class Account:
             self._prefixes.popitem(last=False)
         if before is not None and before != digest:
             self._prefix_changes += 1
-            self._prefix_money += model.rewrite(tokens) if model else 0.0
+            self._prefix_cost += model.rewrite(tokens) if model else 0.0
 
     def statistics(self) -> SavingsStatistics:
         """A frozen record of the sums."""
@@ -122,11 +130,11 @@ class Account:
             self._replies,
             self._tokens_baseline,
             self._tokens_saved,
-            round(self._money_saved, 6),
+            round(self._cost_saved, 6),
             MappingProxyType(dict(sorted(self._by_strategy.items()))),
             self.over_budget,
             len(self._prefixes),
             self._prefix_changes,
-            round(self._prefix_money, 6),
+            round(self._prefix_cost, 6),
             MappingProxyType(dict(sorted(self._skipped.items()))),
         )
