@@ -26,10 +26,11 @@ from promptd.monitor.sinks import CommandSink
 from promptd.monitor.snapshot import Snapshots
 from promptd.protocol import methods
 from promptd.protocol.methods import AlertsParams
+from promptd.protocol.peers import Peer
 from promptd.server.alert_feed import AlertFeed
 from promptd.server.dispatch import Dispatcher, Service
 from promptd.server.listener import Listener
-from promptd.server.peer import Limits, Peer
+from promptd.server.peer import Limits
 from promptd.server.subscriptions import Subscriptions
 from promptd.support import log
 from promptd.support.stats import Histogram

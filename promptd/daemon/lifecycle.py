@@ -38,6 +38,7 @@ from promptd.daemon.single_flight import SingleFlight
 from promptd.daemon.systemd import Notifier, listen_fds, watchdog_interval_s
 from promptd.daemon.watchdog import watch_ourselves
 from promptd.engine import procedures
+from promptd.engine.current import Current
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.workspace import Workspace
 from promptd.errors import ConfigError
@@ -48,11 +49,13 @@ from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
 from promptd.monitor.sinks import CommandSink, log_event
 from promptd.monitor.snapshot import About, Snapshots
+from promptd.protocol.jsonrpc import codec_factory
 from promptd.protocol.request import Request
 from promptd.server.alert_feed import AlertFeed
 from promptd.server.binding import adopt, bind
 from promptd.server.dispatch import Dispatcher
 from promptd.server.listener import Listener
+from promptd.server.local_peer import LocalPeer
 from promptd.server.subscriptions import Subscriptions
 from promptd.support import log
 from promptd.support.locks import StateLock
@@ -92,9 +95,10 @@ class Daemon:
         self.claim = StateLock(self.state)
         self.workspace = self._keeper(config, Tokenizer(config.tokens.encoding))
         self.upkeep = Upkeep(self.workspace, self.state, self.spawn, claim=self.claim)
-        self.subscriptions = Subscriptions(self.workspace, self.spawn, self._unforeseen)
+        self.current = Current(self.workspace)
+        self.subscriptions = Subscriptions(self.current, self.spawn, self._unforeseen)
         self.handler = Dispatcher(
-            self.workspace, services_of(self), self.spawn, self._unforeseen, self.upkeep.reconcile
+            self.current, services_of(self), self.spawn, self._unforeseen, self.upkeep.reconcile
         )
         self.listener: Listener | None = None
         self.addresses: tuple[str, ...] = ()
@@ -174,7 +178,9 @@ class Daemon:
         path = configuration.socket_path(self.config, self._environment)
         bindings = [adopt(socket) for socket in handed] or [bind(path, serve.socket_mode)]
         self.addresses = tuple(binding.path for binding in bindings)
-        return Listener(bindings, self.handler, limits_of(self.config), allow_uids=serve.allow_uids)
+        limits = limits_of(self.config)
+        new_codec = codec_factory(limits.max_request_bytes, limits.max_json_depth)
+        return Listener(bindings, self.handler, new_codec, limits, allow_uids=serve.allow_uids)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that a signal to stop cuts short."""
@@ -259,7 +265,8 @@ class Daemon:
         ]
         interval_s = watchdog_interval_s(self._environment)
         if interval_s is not None:
-            loops.append(watch_ourselves(self.addresses[0], interval_s, self.notifier.watchdog))
+            peer = LocalPeer(self.handler)
+            loops.append(watch_ourselves(peer, self.addresses[0], interval_s, self.notifier.watchdog))
         self._timers = [self.spawn(loop) for loop in loops]
 
     def _say_ready(self) -> None:
@@ -385,6 +392,6 @@ class Daemon:
         """
         self.workspace.observers.clear()
         self._observe(workspace)
-        self.workspace = self.handler.workspace = self.subscriptions.workspace = workspace
+        self.workspace = self.current.workspace = workspace
         await self.upkeep.take_over(workspace)
-        self.subscriptions.look_at_all()
+        self.subscriptions.assemble_all()

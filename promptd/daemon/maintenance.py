@@ -15,7 +15,7 @@ from promptd.config.schema import WatchConfig
 from promptd.core.library.library import Delta
 from promptd.core.library.parse_cache import ParseCache
 from promptd.daemon.missed_events import EXPLAINED_S, MissedEvents
-from promptd.daemon.single_flight import SingleFlight, Spawn
+from promptd.daemon.single_flight import SingleFlight
 from promptd.daemon.state.index_file import (
     AT_ONCE,
     IndexFile,
@@ -32,6 +32,7 @@ from promptd.sources.worktree.files import Sweep
 from promptd.support import log
 from promptd.support.locks import StateLock
 from promptd.support.stats import Distribution, Histogram
+from promptd.support.tasks import Spawn
 from promptd.watch.debounce import Batch
 from promptd.watch.watcher import Timing, Watcher, WatcherStatistics
 

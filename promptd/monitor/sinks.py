@@ -9,20 +9,19 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
 from promptd.monitor.alerts import AlertEvent
 from promptd.support import log
+from promptd.support.tasks import Spawn
 
 MAX_WAITING = 100
 _LEVEL = {"critical": "error", "high": "error", "medium": "warning", "low": "info"}
 _log = log.get_logger("promptd.alerts")
 
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
 Settings = Callable[[], tuple[Sequence[str], float]]
 
 

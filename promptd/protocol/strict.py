@@ -1,6 +1,6 @@
 """Reading a request line whole and naming what is wrong with it.
 
-The way of every line that wire.py does not recognise at a glance: the first of each kind, those written
+It reads every line that jsonrpc.py does not recognise at a glance: the first of each kind, those written
 unusually, and the bad ones. It is stricter than JSON asks: a key may stand once in an object and text must
 be Unicode (I-JSON, RFC 7493), for a request that two readers could understand differently is refused.
 

@@ -1,7 +1,7 @@
 """Getting the listening socket: bound by ourselves under a held lock, or taken over from systemd.
 
-`bind` never takes a socket from a daemon that lives: whoever holds the flock on `<socket>.lock` owns the
-path until the process ends, however it ends, and only the holder may remove what a dead one left behind.
+`bind` never takes a socket from a daemon that lives: the process that holds the flock on `<socket>.lock` owns
+the path until it ends, however it ends, and only the holder may remove what a dead one left behind.
 The lock file itself stays: removing it would let two daemons lock two different files. Everything here
 blocks, for microseconds.
 """

@@ -3,12 +3,12 @@
 Subscriptions to the same prompt are one topic, assembled once for all of them. After a change the topics
 that contain something affected, those whose names might now mean something else, and those that are an
 error are assembled again; a subscriber whose digest (or kind of error) became different is told. Several
-changes during one round are answered by one more look: a subscriber sees the latest, not every step.
+changes while a prompt is assembled lead to one more assembly: a subscriber is told the latest digest, not
+each one in between.
 """
 
-import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,17 +18,15 @@ from promptd.core.assembly.evidence import Evidence
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.library.library import Delta
 from promptd.engine import procedures
-from promptd.engine.workspace import Workspace
+from promptd.engine.current import Current
 from promptd.errors import InvalidParams, PromptdError, UnknownSubscription
 from promptd.protocol.methods import PromptParams, UnsubscribeParams
+from promptd.protocol.peers import Peer
 from promptd.protocol.request import Request
-from promptd.server.peer import Peer
 from promptd.sources.worktree.files import Sweep
+from promptd.support.tasks import ReportError, Spawn, yield_to_requests
 
 MAX_SUBSCRIPTIONS_A_PEER = 256
-
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
-ReportError = Callable[[BaseException, str], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -43,10 +41,10 @@ class HeldSubscription:
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """One prompt that somebody subscribed to, and the facts it rests on: none while it is an error."""
+    """One prompt with subscribers, and the evidence it rests on: None while it is an error."""
 
     request: Request
-    facts: Evidence | None = None
+    evidence: Evidence | None = None
     held: dict[int, HeldSubscription] = field(default_factory=dict)
 
     @property
@@ -56,7 +54,7 @@ class Topic:
 
     def concerns(self, delta: Delta) -> bool:
         """True if a change may have made the prompt different."""
-        return self.facts is None or self.facts.is_touched_by(delta.affected)
+        return self.evidence is None or self.evidence.is_touched_by(delta.affected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +67,13 @@ class SubscriptionStatistics:
 
 
 class Subscriptions:
-    """All subscriptions of all peers; called from the event loop only."""
+    """All subscriptions of all peers; called from the event loop only.
 
-    def __init__(self, workspace: Workspace, spawn: Spawn, report: ReportError) -> None:
-        self.workspace = workspace
+    `current` holds the workspace whose prompts are subscribed to; `report` is told of unforeseen errors.
+    """
+
+    def __init__(self, current: Current, spawn: Spawn, report: ReportError) -> None:
+        self._current = current
         self._spawn = spawn
         self._report = report
         self._topics: dict[Request, Topic] = {}
@@ -83,18 +84,18 @@ class Subscriptions:
         self._is_running = False
 
     def __repr__(self) -> str:
-        return f"<HeldSubscriptions to {len(self._topics)} prompts by {len(self._by_peer)} peers>"
+        return f"<Subscriptions to {len(self._topics)} prompts by {len(self._by_peer)} peers>"
 
     # -- peers --------------------------------------------------------------------------------
 
     async def subscribe(self, peer: Peer, params: PromptParams) -> dict[str, Any]:
         """Assemble the prompt now; from then on tell the peer when it becomes different."""
-        self._check_room(peer)
+        self._check_limit(peer)
         request = params.request()
         prompt = await self._assemble(request)
-        self._check_room(peer)
+        self._check_limit(peer)
         topic = self._topics.get(request) or Topic(request)
-        topic.facts = prompt.facts
+        topic.evidence = prompt.facts
         made = HeldSubscription(next(self._ids), peer, topic, prompt.digest)
         if not peer.is_closed:
             self._topics[request] = topic
@@ -104,7 +105,7 @@ class Subscriptions:
             "subscription": made.id,
             "name": topic.name,
             "digest": made.told,
-            "clock": self.workspace.clock,
+            "clock": self._current.workspace.clock,
         }
 
     def unsubscribe(self, peer: Peer, params: UnsubscribeParams) -> dict[str, Any]:
@@ -114,22 +115,22 @@ class Subscriptions:
             raise UnknownSubscription(
                 f"this connection has no subscription {params.subscription}", subscription=params.subscription
             )
-        self._leave(ended)
+        self._remove(ended)
         return {"subscription": ended.id, "active": False}
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
         for ended in self._by_peer.pop(peer, {}).values():
-            self._leave(ended)
+            self._remove(ended)
 
-    def _leave(self, ended: HeldSubscription) -> None:
+    def _remove(self, ended: HeldSubscription) -> None:
         topic = ended.topic
         topic.held.pop(ended.id, None)
         if not topic.held:
             self._topics.pop(topic.request, None)
             self._due.pop(topic, None)
 
-    def _check_room(self, peer: Peer) -> None:
+    def _check_limit(self, peer: Peer) -> None:
         if len(self._by_peer.get(peer, ())) >= MAX_SUBSCRIPTIONS_A_PEER:
             raise InvalidParams(
                 f"at most {MAX_SUBSCRIPTIONS_A_PEER} subscriptions a connection",
@@ -139,14 +140,14 @@ class Subscriptions:
     # -- changes ------------------------------------------------------------------------------
 
     def changed(self, delta: Delta, _dropped: tuple[Request, ...]) -> None:
-        """Something changed: look again, in a task, at what may have become different."""
-        self._look_soon(topic for topic in self._topics.values() if topic.concerns(delta))
+        """Something changed: assemble again, in a task, the prompts that may have become different."""
+        self._assemble_soon(topic for topic in self._topics.values() if topic.concerns(delta))
 
-    def look_at_all(self) -> None:
-        """Everything may have changed: the configuration has."""
-        self._look_soon(self._topics.values())
+    def assemble_all(self) -> None:
+        """The configuration has changed: every prompt may have become different."""
+        self._assemble_soon(self._topics.values())
 
-    def _look_soon(self, topics: Iterable[Topic]) -> None:
+    def _assemble_soon(self, topics: Iterable[Topic]) -> None:
         self._due |= dict.fromkeys(topics)
         if self._due and not self._is_running:
             self._is_running = True
@@ -157,32 +158,32 @@ class Subscriptions:
             while self._due:
                 topic = next(iter(self._due))
                 del self._due[topic]
-                await self._look_again(topic)
-                await asyncio.sleep(0)  # requests go first
+                await self._assemble_again(topic)
+                await yield_to_requests()
         finally:
             self._is_running = False
 
-    async def _look_again(self, topic: Topic) -> None:
+    async def _assemble_again(self, topic: Topic) -> None:
         try:
             prompt = await self._assemble(topic.request)
         except PromptdError as error:
-            topic.facts = None
+            topic.evidence = None
             shown = {"type": error.type, "message": error.message}
             self._tell_all(topic, error.type, {"digest": None, "error": shown})
-        except Exception as problem:  # the others are looked at all the same
-            topic.facts = None
+        except Exception as problem:  # the other topics are assembled all the same
+            topic.evidence = None
             self._report(problem, "subscribe")
         else:
-            topic.facts = prompt.facts
+            topic.evidence = prompt.facts
             self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
 
     async def _assemble(self, request: Request) -> Prompt:
-        workspace = self.workspace
-        sweep = Sweep(workspace.files)
-        prompt = workspace.current(request, sweep)
+        workspace = self._current.workspace
+        check = Sweep(workspace.files)
+        prompt = workspace.current(request, check)
         if prompt is None:
-            prompt = await procedures.drive(workspace, procedures.assemble(workspace, request, sweep))
-        prompt.uses -= 1  # nobody asked for it
+            prompt = await procedures.drive(workspace, procedures.assemble(workspace, request, check))
+        prompt.uses -= 1  # no client asked for it
         return prompt
 
     def _tell_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
@@ -197,7 +198,7 @@ class Subscriptions:
             "name": subscription.topic.name,
             **outcome,
             "previous": None if previous.startswith("promptd.") else previous,
-            "clock": self.workspace.clock,
+            "clock": self._current.workspace.clock,
         }
         self._notified += 1
         subscription.peer.notify("changed", msgspec.json.encode(told))

@@ -22,7 +22,7 @@ from promptd.errors import InvalidParams
 from promptd.monitor.snapshot import SnapshotStatistics
 from promptd.protocol import methods
 from tests.conftest import Library
-from tests.server.peers import FakePeer
+from tests.server.peers import NotedPeer
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_simple_questions(rooms: Daemon) -> None:
     """ping, version and describe need nothing but the process, once it is ready."""
     rooms.is_ready.set()
     services = services_of(rooms)
-    peer, nothing = FakePeer(), methods.METHODS["ping"].params()
+    peer, nothing = NotedPeer(), methods.METHODS["ping"].params()
     answers: dict[str, Any] = {
         name: services[name](peer, nothing) for name in ("ping", "version", "describe")
     }
@@ -65,7 +65,7 @@ def test_simple_questions(rooms: Daemon) -> None:
 
 async def test_a_ping_waits_until_the_library_is_whole(rooms: Daemon) -> None:
     """Whoever waits for the daemon by pinging it waits for all of it."""
-    outcome = services_of(rooms)["ping"](FakePeer(), methods.METHODS["ping"].params())
+    outcome = services_of(rooms)["ping"](NotedPeer(), methods.METHODS["ping"].params())
     waiting = asyncio.ensure_future(outcome)
     await asyncio.sleep(0)
     assert not waiting.done()
