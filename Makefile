@@ -19,7 +19,7 @@ PARTS ?=
 BASE ?=
 SOAK_ARGS ?=
 CHAOS_ARGS ?=
-CORPORA ?= ../shared/corpora
+CORPORA ?=
 TOKEN_PEERS := .cache/token-peers/bin/python
 TOKENS_ARGS ?= --passes --keep
 COVERAGE ?= --cov
@@ -64,8 +64,8 @@ bench: $(STAMP) ## every figure of docs/performance.md, in under ten minutes (PA
 	@$(BIN)/python -m pip install -qq --editable '.[bench]' </dev/null
 	@$(BIN)/python -m $(if $(BASE),benchmarks.base $(BASE),benchmarks.bench $(PARTS))
 
-bench-tokens: $(STAMP) $(TOKEN_PEERS) ## every table of docs/tokens.md; CORPORA=… holds swm-factory/ and gsd/ (TOKENS_ARGS=--quick)
-	@$(BIN)/python -m benchmarks.bench_tokens --corpora $(CORPORA) --peers $(TOKEN_PEERS) $(TOKENS_ARGS)
+bench-tokens: $(STAMP) $(TOKEN_PEERS) ## the tables of docs/tokens.md for the shipped library; CORPORA=DIR adds DIR/swm-factory and DIR/gsd
+	@$(BIN)/python -m benchmarks.bench_tokens $(if $(CORPORA),--corpora $(CORPORA)) --peers $(TOKEN_PEERS) $(TOKENS_ARGS)
 
 # The compressors that it measures beside promptd have dependencies of their own, so they get an environment.
 $(TOKEN_PEERS):
@@ -78,7 +78,7 @@ profile: $(STAMP) ## where the hot path spends its time, and its instructions a 
 
 docs: $(STAMP) ## write docs/protocol.md and the snapshot's schema from what the daemon says of itself
 	@$(BIN)/python -m promptd.cli.protocol_page docs/protocol.md
-	@$(BIN)/python -m promptd.monitor.schema > promptd/monitor/health-1.schema.json
+	@$(BIN)/python -m promptd.monitor.schema > promptd/monitor/health-2.schema.json
 
 pictures: $(STAMP) ## draw docs/pictures from a real daemon; wants chromium
 	@$(BIN)/python docs/pictures/draw.py

@@ -198,8 +198,9 @@ def vocabularies(directory: Path) -> str:
 
 
 def floors(found: Sequence[Prompt], tools: Tools) -> Iterator[str]:
-    """What `aggressive` saves at other floors of information, and how many prompts an aim stops."""
-    yield "| floor | mean reduction | mean information | stopped by an aim |\n|---|---|---|---|"
+    """What `aggressive` saves with other minimums of information, and how many prompts a limit stops."""
+    yield "| minimum information | mean reduction | mean information | stopped at a limit |"
+    yield "|---|---|---|---|"
     default = Aims()
     aims = [replace(default, information=floor) for floor in (0.99, 0.97, 0.95, 0.93, 0.90, 0.0)]
     for each in [*aims, replace(default, reduction=1.0)]:
@@ -208,12 +209,12 @@ def floors(found: Sequence[Prompt], tools: Tools) -> Iterator[str]:
         saved = statistics.mean(result.reduction for result in results)
         kept = statistics.mean(result.quality.information.ratio for result in results)
         stopped = sum(is_shortened(result.text) for result in results)
-        name = f"{each.information:.2f}" + (", no aimed reduction" if each.reduction == 1 else "")
+        name = f"{each.information:.2f}" + (", no target reduction" if each.reduction == 1 else "")
         yield f"| {name} | {saved:.1%} | {kept:.4f} | {stopped} of {len(results)} |"
 
 
 def standing(found: Sequence[Prompt], tools: Tools) -> str:
-    """What stands after `aggressive`, by kind: mean shares of the tokens of `none`."""
+    """What remains after `aggressive`, by kind: mean shares of the tokens of `none`."""
     shares: Counter[str] = Counter()
     for prompt in found:
         page = read(optimise(prompt.text, [], STRATEGIES["aggressive"], tools).text)
@@ -224,14 +225,14 @@ def standing(found: Sequence[Prompt], tools: Tools) -> str:
                 kind = _kind(page, *span) if is_prose else block.kind
                 shares[kind] += COUNT(page.text[slice(*span)]) / prompt.tokens / len(found)
     listed = (f"{kind} {share:.1%}" for kind, share in shares.most_common() if share >= 0.005)
-    return f"What stands after `aggressive`, in shares of the tokens before it: {', '.join(listed)}."
+    return f"What remains after `aggressive`, in shares of the tokens before it: {', '.join(listed)}."
 
 
 def _kind(page: Page, start: int, end: int) -> str:
     """Of a sentence or item: why it is protected, or that it is not as such."""
     if is_instructing(page.text[start:end]):
         return "instructions"
-    return "sentences without an anchor" if page.is_free(start, end) else "sentences with an anchor"
+    return "sentences without a literal" if page.is_free(start, end) else "sentences with a literal"
 
 
 def peers(python: str, found: Sequence[Prompt], tools: Tools) -> Iterator[Tally]:

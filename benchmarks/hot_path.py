@@ -15,8 +15,8 @@ from benchmarks.servers import request
 from promptd.config.schema import Config, RootConfig
 from promptd.engine import procedures
 from promptd.engine.current import Current
+from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import Tokenizer
-from promptd.engine.workspace import Workspace
 from promptd.protocol.jsonrpc import codec_factory
 from promptd.server.batching import Batching
 from promptd.server.connection import Connection, ConnectionContext
@@ -75,9 +75,9 @@ class HotPath:
 
     def __init__(self, library: Served, connections: int, tokenizer: Tokenizer | None = None) -> None:
         config = Config(roots=(RootConfig(path=library.directory),))
-        self.workspace = Workspace(config, tokenizer or Tokenizer(), instance="bench", now_s=time.time())
+        self.workspace = open_worktree(config, tokenizer or Tokenizer(), instance="bench", now_s=time.time())
         # Under valgrind a stat takes so long that sweeps would move to a thread; here there is none.
-        self.workspace.files.observe_stats = lambda *_: None  # type: ignore[method-assign]
+        self.workspace.source.observe_stats = lambda *_: None  # type: ignore[method-assign]
         self._loop = _Loop()
         self.handler = Dispatcher(Current(self.workspace), {}, _never, _report)
         batching = Batching(self._loop, self.handler)  # type: ignore[arg-type]

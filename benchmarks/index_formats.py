@@ -15,12 +15,12 @@ import msgspec
 
 from benchmarks.scaling import _reading
 from promptd.core.library.parse_cache import IndexEntry, entry_of
-from promptd.core.syntax.component import Parsed, Signature
+from promptd.core.syntax.component import FileSignature, Parsed
 from promptd.daemon.state.index_file import IndexFile, Shelf, Writing
 
 SHELVES = [Shelf("/nowhere", ("include",))]
 _encode = msgspec.msgpack.encode
-_signature, _parsed = msgspec.msgpack.Decoder(Signature), msgspec.msgpack.Decoder(Parsed)
+_signature, _parsed = msgspec.msgpack.Decoder(FileSignature), msgspec.msgpack.Decoder(Parsed)
 
 
 def _ms(call: Callable[[], object]) -> str:

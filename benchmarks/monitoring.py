@@ -1,10 +1,10 @@
 """What monitoring costs a request: `python -m benchmarks.monitoring`.
 
-Nothing of it is on the path of a request but what the rooms count anyway, so its whole cost is the sampling
-beside it. One process, CPU time of this thread only: the hot path answers requests, 16 connections a turn,
-and the observatory takes a sample of the very rooms; the two are interleaved, and the ratio is that of their
-CPU times. At `monitor.sample_s` and `monitor.snapshot_s` that CPU is shared by all requests of the interval.
-The counting in the rooms is measured against the same turn without it.
+A request carries nothing of it but the counters that are kept anyway, so its whole cost is the sampling. One
+process, CPU time of this thread only: the hot path answers requests, 16 connections a turn, and the evaluator
+takes samples of the same process; the two are interleaved, and the ratio is that of their CPU times. At
+`monitor.sample_interval` and `monitor.snapshot_interval` that CPU is shared by all requests of the interval.
+The counting itself is measured against the same turn without it.
 """
 
 import asyncio
@@ -17,11 +17,12 @@ from pathlib import Path
 from benchmarks import libraries
 from benchmarks.hot_path import HotPath
 from promptd.config import Config
+from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
-from promptd.monitor.observatory import Observatory
 from promptd.monitor.sampler import Sampler
-from promptd.monitor.snapshot import About, Snapshots
+from promptd.monitor.snapshot import ProcessInfo, Snapshots
+from promptd.support.locks import StateLock
 from promptd.support.stats import Histogram
 
 CONNECTIONS = 16
@@ -62,19 +63,21 @@ def measure(path: HotPath, lines: list[bytes], directory: Path) -> None:
         return {**handler.histograms(), **workspace.loader.histograms()}
 
     sampler = Sampler(sources, clock=lambda: now_s, histograms=histograms)
-    beside = (HistoryWriter(History(directory, 4_000_000), 0.0), MetricsWriter(directory, "bench"))
-    observatory = Observatory(config)
-    snapshots = Snapshots(directory, sampler, About("bench", 1), look=observatory.look, beside=beside)
+    exports = (HistoryWriter(History(directory, 4_000_000), 0.0), MetricsWriter(directory, "bench"))
+    evaluator = HealthEvaluator(config)
+    snapshots = Snapshots(
+        StateLock(directory), sampler, ProcessInfo("bench", 1), evaluate=evaluator.evaluate, exports=exports
+    )
     requests_us, samples_us, writes_us = [], [], []
 
     async def observe() -> None:
         nonlocal now_s
-        now_s += config.monitor.sample_s
-        observatory.look(await sampler.sample())
+        now_s += config.monitor.sample_interval
+        evaluator.evaluate(await sampler.sample())
 
     with asyncio.Runner() as runner:
         runner.run(snapshots.write())  # prometheus-client is imported once
-        for _ in range(int(HOUR_S / config.monitor.sample_s)):  # every window is as full as it gets
+        for _ in range(int(HOUR_S / config.monitor.sample_interval)):  # every window is as full as it gets
             path.turn(lines)
             runner.run(observe())
         for _ in range(ROUNDS):
@@ -98,13 +101,14 @@ def account_us(path: HotPath) -> float:
 def report(config: Config, request_us: float, sample_us: float, write_us: float, count_us: float) -> None:
     """The table, and the share at a load that keeps a tenth of a core busy."""
     monitor = config.monitor
-    a_second_us = sample_us / monitor.sample_s + write_us / monitor.snapshot_s
+    a_second_us = sample_us / monitor.sample_interval + write_us / monitor.snapshot_interval
     busy = 1e5 / request_us  # requests a second that take a tenth of a core
     print("| monitoring | CPU |\n|---|---|")
     print(f"| one request from memory, {CONNECTIONS} a turn | {request_us:.1f} µs |")
-    print(f"| one sample, judged | {sample_us / 1000:.2f} ms each {monitor.sample_s:g} s |")
+    print(f"| one sample, judged | {sample_us / 1000:.2f} ms each {monitor.sample_interval:g} s |")
     print(
-        f"| one snapshot with metrics and history | {write_us / 1000:.2f} ms each {monitor.snapshot_s:g} s |"
+        f"| one snapshot with metrics and history | {write_us / 1000:.2f} ms each"
+        f" {monitor.snapshot_interval:g} s |"
     )
     print(f"| all of it, of one core | {a_second_us / 1e4:.3f} % |")
     print(f"| of a request's CPU at {busy:,.0f} requests/s | {100 * a_second_us / 1e5:.2f} % |")

@@ -16,14 +16,15 @@ from pathlib import Path
 from benchmarks import libraries
 from benchmarks.table import Row, ratios
 from promptd.config.schema import Config, RootConfig
-from promptd.core.syntax.component import Place, Reading, Signature
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
 from promptd.daemon.state.token_counts import TokenCountsFile
 from promptd.engine import procedures
+from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.workspace import Workspace
-from promptd.sources.worktree.files import Files, Look
+from promptd.sources.worktree.files import Worktree
 
 SMALL, LARGE = 1_000, 100_000
 CHANGES = 200
@@ -33,7 +34,7 @@ LATENCY_S = 0.002  # a read over a network file system
 
 def _keeper(*roots: str) -> Workspace:
     config = Config(roots=tuple(RootConfig(path=root) for root in roots))
-    return Workspace(config, Tokenizer(), instance="bench", now_s=time.time())
+    return open_worktree(config, Tokenizer(), instance="bench", now_s=time.time())
 
 
 def _reading(at: int, of: int, version: int) -> Reading:
@@ -43,7 +44,12 @@ def _reading(at: int, of: int, version: int) -> Reading:
     id = f"c/{at:06}.md"
     digest = f"{at:032x}{version:032x}"
     return Reading(
-        Place(0, id), Signature(1, at, len(text), 1 + version, 1), 10**18, digest, text, parse(text, DIALECTS)
+        Place(0, id),
+        FileSignature(1, at, len(text), 1 + version, 1),
+        10**18,
+        digest,
+        text,
+        parse(text, DIALECTS),
     )
 
 
@@ -76,7 +82,7 @@ def one_change() -> list[Row]:
             f"in process, {CHANGES} interleaved; {medians}",
         ),
         Row(
-            f"memory a component at {LARGE:,}, without body",
+            f"memory per component at {LARGE:,}, without body",
             f"{each / 1000:.2f} KB",
             "≤ 3 KB",
             "",
@@ -105,7 +111,7 @@ def loading(directory: str) -> list[Row]:
     )
     return [
         _saved(
-            f"{figure}: components, graph and counts (texts when asked for)", known, plain, "≥ 40 %", "≥ 80 %"
+            f"{figure}: components, graph and counts (texts on request)", known, plain, "≥ 40 %", "≥ 80 %"
         ),
         _saved(f"{figure}: every text read and counted as well", ours, plain, "", ""),
         _latency(library),
@@ -153,7 +159,7 @@ def _load(directory: str, state: Path) -> Workspace:
     workspace = _known(directory, state)
     for id in workspace.library.ids():
         component = workspace.library.get(id)
-        look = workspace.files.look(component.place) if component is not None else None
+        look = workspace.source.read(component.place) if component is not None else None
         if component is None or look is None or look.text is None or look.digest != component.digest:
             raise RuntimeError(f"{id} is not what it was")
         workspace.segments.count(look.text[component.parsed.body_start :])
@@ -165,16 +171,16 @@ def _keep(workspace: Workspace, state: Path) -> None:
     writing = Writing(shelves_of(workspace))
     writing.add(list(workspace.library.readings()))
     IndexFile(state).write(writing)
-    TokenCountsFile(state).keep(workspace.segments, workspace.tokenizer.identity)
+    TokenCountsFile(state).save(workspace.segments, workspace.tokenizer.identity)
 
 
-class _SlowFiles(Files):
+class _SlowFiles(Worktree):
     """A file-system door where each look takes LATENCY_S."""
 
-    def look(self, place: Place, *, was_filled: bool = False) -> Look:
+    def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         started = time.perf_counter()
         time.sleep(LATENCY_S)
-        look = super().look(place, was_filled=was_filled)
+        look = super().read(place, was_filled=was_filled)
         return replace(look, seconds=time.perf_counter() - started)
 
 
@@ -182,8 +188,8 @@ def _latency(directory: str) -> Row:
     took = []
     for workers in (1, 8):
         workspace = _keeper(directory)
-        files = workspace.files
-        workspace.loader.files = _SlowFiles(files.roots, files.names)
+        files = workspace.source
+        workspace.loader._source = _SlowFiles(files.roots, files.names)
         workspace.loader.workers.maximum = workers
         places: Sequence[Place] = list(files.scan().found)[:600]
         started = time.perf_counter()  # on the clock: waiting is the point

@@ -35,7 +35,7 @@ NGINX_GET = b"GET /prompt.json HTTP/1.1\r\nHost: x\r\n\r\n"
 
 REDIS_SMALL = "requests/s against redis, 10 KB, 64 connections"
 REDIS_ALONE = "p50 against redis, 10 KB, 1 connection"
-FLOOR_ALONE = "p50 against a bare uvloop server that only asks the proof, 10 KB, 1 connection"
+FLOOR_ALONE = "p50 against a bare uvloop server that only checks the evidence, 10 KB, 1 connection"
 REDIS_LARGE = "requests/s against redis, 50 KB, 64 connections"
 P99 = "p99, 10 KB, 16 connections"
 NGINX_SMALL = "requests/s against nginx, 10 KB, 64 connections"

@@ -91,7 +91,7 @@ def _row(what: str, turns: tuple[Sequence[float], Sequence[float]]) -> Row:
     how = (
         f"processor time of the loop's thread, of {len(own):,} turns; on the clock {max(clock):.1f} ms, p99.9"
     )
-    figure = f"longest loop turn of a reconcile, {FILES:,} files, {what}"
+    figure = f"longest event loop turn of a rescan, {FILES:,} files, {what}"
     return Row(figure, f"{max(own):.1f} ms", "≤ 5 ms", "", f"{how} {percentile(clock, 99.9):.1f} ms")
 
 

@@ -46,6 +46,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 def render(rows: Sequence[Row]) -> str:
     """The table in Markdown."""
-    lines = ["| figure | measured | must | aim | how |", "|---|---|---|---|---|"]
+    lines = ["| figure | measured | required | target | how |", "|---|---|---|---|---|"]
     lines += [f"| {row.figure} | **{row.value}** | {row.must} | {row.aim} | {row.how} |" for row in rows]
     return "\n".join(lines)

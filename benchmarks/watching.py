@@ -20,12 +20,15 @@ from pathlib import Path
 from promptd import config
 from promptd.config.schema import WatchConfig
 from promptd.core.library.resolve import NamingRules
-from promptd.daemon.maintenance import Upkeep
+from promptd.daemon.maintenance import Maintenance
 from promptd.engine import procedures
+from promptd.engine.current import Current
+from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.workspace import Workspace
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Files, Sweep
+from promptd.sources.worktree.files import Worktree
+from promptd.support.locks import StateLock
 from promptd.watch.watcher import Timing, Watcher
 
 IDLE_S = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
@@ -36,7 +39,7 @@ COMPONENTS = 12
 
 def watch(root: str) -> Watcher:
     """A watcher of all directories below `root`."""
-    return Watcher([root], Files([root], NamingRules((".md",))).directories, lambda _: False, Timing())
+    return Watcher([root], Worktree([root], NamingRules((".md",))).directories, lambda _: False, Timing())
 
 
 def touch(path: str) -> None:
@@ -60,10 +63,12 @@ def make_library(root: str) -> None:
         Path(f"{root}/{number}/part.md").write_text(f"Part {number}.\n" + "Be kind to strangers.\n" * 40)
 
 
-def keeper_of(root: str) -> Workspace:
+def workspace_of(root: str) -> Workspace:
     """The library, read, with a real vocabulary."""
     settings = config.load(None, {}, {"roots": [root]})
-    workspace = Workspace(settings, Tokenizer(settings.tokens.encoding), instance="bench", now_s=time.time())
+    workspace = open_worktree(
+        settings, Tokenizer(settings.tokens.encoding), instance="bench", now_s=time.time()
+    )
     workspace.tokenizer.load()
     procedures.run(workspace, procedures.reconcile(workspace))
     return workspace
@@ -72,20 +77,23 @@ def keeper_of(root: str) -> Workspace:
 async def edit_to_warm(root: str) -> None:
     """One edit at a time, with uneven pauses: time until the prompt is assembled anew, with nobody asking."""
     make_library(root)
-    workspace, tasks = keeper_of(root), set[asyncio.Task[None]]()
+    workspace, tasks = workspace_of(root), set[asyncio.Task[None]]()
     request = request_of(("prompt",))
     for step_ms, settle_ms in TIMINGS:
-        upkeep = Upkeep(workspace, None, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0])
-        workspace.observers[:] = [upkeep.changed]
-        await upkeep.watch(WatchConfig(step_ms=step_ms, settle_ms=settle_ms))
-        upkeep.begin()
-        await procedures.drive(workspace, procedures.assemble(workspace, request, Sweep(workspace.files)))
+        current, lock = Current(workspace), StateLock(Path(root).parent)  # nothing is saved there
+        maintenance = Maintenance(
+            current, lock, lambda work: (task := asyncio.create_task(work), tasks.add(task))[0]
+        )
+        workspace.observers[:] = [maintenance.changed]
+        await maintenance.follower.watch(WatchConfig(poll_interval=step_ms, debounce=settle_ms))
+        maintenance.begin()
+        await procedures.drive(workspace, procedures.assemble(workspace, request, workspace.source.check()))
         await asyncio.sleep(1.0)
         idle_from_s = time.process_time()
         await asyncio.sleep(IDLE_S)
         idle_percent = (time.process_time() - idle_from_s) / IDLE_S * 100
         took_ms = [await one_edit(root, workspace, number) for number in range(EDITS)]
-        await upkeep.watch(WatchConfig(enabled=False))
+        await maintenance.follower.watch(WatchConfig(enabled=False))
         took_ms.sort()
         print(
             f"step {step_ms:2} ms, settle {settle_ms:2} ms: idle {idle_percent:.2f} %, edit to warm "
@@ -142,7 +150,7 @@ async def stall_by_directories(root: str) -> None:
             otherwise_ms = await longest_stall_ms(lambda: asyncio.sleep(1.0))
             notifiers = watcher.statistics().notifiers
             print(
-                f"{count:5} directories, {notifiers} pieces: longest stall {stall_ms:.1f} ms in 40 changes,"
+                f"{count:5} directories, {notifiers} groups: longest stall {stall_ms:.1f} ms in 40 changes,"
                 f" {otherwise_ms:.1f} ms without any"
             )
 

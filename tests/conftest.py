@@ -1,7 +1,8 @@
-"""What every test stands on: an event loop that may not be blocked, a written library, a patient question.
+"""Fixtures of all tests: an event loop that may not be blocked, a library on disk, and `until`.
 
-Nothing here knows a room of promptd. `asyncio_debug`, the time limit and "warnings are errors" are set
-in pyproject.toml. A test never sleeps: it waits for an event, moves a manual clock, or asks `until`.
+Nothing here depends on a single package of promptd. `asyncio_debug`, the time limit and "warnings are
+errors" are set in pyproject.toml. A test never sleeps: it waits for an event, moves a manual clock, or asks
+`until`.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ PATIENCE_S = 10.0
 
 # Calls of promptd that may block the loop, each with its reason. Anything else is a bug.
 MAY_BLOCK = (
-    # DESIGN §4: a reply is validated by a stat sweep in the loop, 2 µs a dependency; slow file systems
+    # A reply is validated by a stat sweep in the event loop, 2 µs a dependency; slow file systems
     # move to a thread by measurement.
     "os.stat",
     "os.path.islink",

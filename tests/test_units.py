@@ -71,7 +71,7 @@ def test_each_service_is_supervised_the_way_the_daemon_behaves(name: str) -> Non
     unit = settings(name)
     assert unit["Type"] == ["notify"]
     assert unit["NotifyAccess"] == ["main"]
-    assert float(unit["TimeoutStopSec"][0]) > Config().serve.stop_s
+    assert float(unit["TimeoutStopSec"][0]) > Config().serve.stop_timeout
     assert float(unit["WatchdogSec"][0]) >= 10
     assert unit["Restart"] == ["on-failure"]
     assert unit["RestartPreventExitStatus"] == ["64 78"]

@@ -99,11 +99,11 @@ def export(out: str | None, socket: str | None, config_path: str | None) -> None
 
 # Keys of [targets] and the target in the health snapshot that each belongs to.
 TARGET_OF = {
-    "response_ms_max": "response_time",
+    "response_time_max": "response_time",
     "hit_ratio_min": "hit_ratio",
     "error_ratio_max": "errors",
     "memory_bytes_max": "memory",
-    "load_ms_max": "component_load",
+    "load_time_max": "component_load",
     "reduction_min": "token_reduction",
 }
 OF_THE_MACHINE = {"[serve]": "socket", "[state]": "directory"}

@@ -18,7 +18,7 @@ from promptd.cli.backend import config_option
 
 FILE_NAME = "health.json"
 SYSTEM_DIRECTORY = Path("/var/lib/promptd")  # StateDirectory= of the unit
-KNOWN_SCHEMA = 1
+KNOWN_SCHEMA = 2
 NEEDED = ("status", "time", "version", "problems", "alerts", "health", "targets", "recommendations")
 OK, WARNING, CRITICAL = 0, 1, 2
 WORDS = ("OK", "WARNING", "CRITICAL")

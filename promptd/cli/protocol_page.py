@@ -141,7 +141,7 @@ def _errors(errors: list[dict[str, Any]]) -> list[str]:
 
 def _limits(limits: dict[str, Any]) -> list[str]:
     rows = [f"| `{name}` | {value:,} |" for name, value in limits.items() if isinstance(value, int | float)]
-    intro = "As they stand without configuration; `promptd config show` prints those in force.\n"
+    intro = "Defaults, in bytes and seconds; `promptd config show` prints those in effect.\n"
     return [intro, "\n".join(["| limit | default |", "|---|---|", *rows])]
 
 

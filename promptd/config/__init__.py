@@ -3,7 +3,8 @@
 Each of the three is a Layer that is checked alone, so that an error names where it came from (the line,
 the variable); then they are laid over one another: flag, environment, file, default. Rules that span
 keys and where the socket and the state lie are here; types and bounds are in schema, sources in
-layers. One file is read and nothing else is touched: no directory is looked at or created.
+layers, "25ms" and "150MB" in units. One file is read and nothing else is touched: no directory is looked at
+or created.
 """
 
 import os
@@ -25,8 +26,9 @@ from promptd.config.layers import (
     lay_over,
     with_absolute_paths,
 )
-from promptd.config.schema import Config, FileMode, LibraryConfig
-from promptd.config.text import ConfigKey, KeyPath, schema
+from promptd.config.schema import Config, LibraryConfig
+from promptd.config.text import ConfigKey, KeyPath, schema, written
+from promptd.config.types import FileMode
 from promptd.config.write import example, render
 from promptd.errors import ConfigError
 
@@ -42,6 +44,7 @@ __all__ = [
     "socket_candidates",
     "socket_path",
     "state_directory",
+    "written",
 ]
 
 MAX_SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its terminating zero: unix(7)
@@ -53,14 +56,14 @@ def load(
     environment: Mapping[str, str],
     overrides: Mapping[str, Any] = _NOTHING,
 ) -> Config:
-    """Read the configuration; what wins: `overrides` (flags), `environment`, the file, the default.
+    """Read the configuration; by precedence: `overrides` (flags), `environment`, the file, the default.
 
     Args:
         path: the TOML file, or None for none.
         environment: `PROMPTD_<SECTION>_<KEY>` (lists with commas or as JSON, tables as JSON),
             `PROMPTD_SOCKET` for `PROMPTD_SERVE_SOCKET`, `PROMPTD_ROOTS` with colons; empty counts as unset.
-        overrides: dotted paths (`serve.socket`) to values; None counts as unset; `roots` takes a list of
-            directories or tables.
+        overrides: dotted paths (`serve.socket`) to values as in the file; None counts as unset; `roots`
+            takes a list of directories or tables.
 
     Raises:
         ConfigError: with details `key` and, where they are known, `file`, `line` and `nearest`.
@@ -145,8 +148,8 @@ def _with_placed_aliases(
     for prefix, value in config.library.aliases.items():
         place = _place(value, roots, environment)
         if place is None:
-            known = f"(roots: {', '.join(roots)})" if roots else "(there is no root)"
-            problem = f'the alias "{prefix}" leads to "{value}", which lies inside no root {known}.'
+            known = f"(roots: {', '.join(roots)})" if roots else "(no roots are configured)"
+            problem = f'the alias "{prefix}" points to "{value}", which is not inside a root {known}.'
             raise _contradiction(layers, ("library", "aliases", prefix), problem)
         aliases[prefix] = place
     return structs.replace(config.library, aliases=aliases)
@@ -167,20 +170,21 @@ def _place(value: str, roots: Iterable[str], environment: Mapping[str, str]) -> 
 def _refuse_contradictions(config: Config, layers: Iterable[Layer]) -> None:
     paths = [root.path for root in config.roots]
     if again := next((index for index, path in enumerate(paths) if path in paths[:index]), None):
-        raise _contradiction(layers, ("roots", again, "path"), f"{paths[again]} is named as a root twice.")
+        raise _contradiction(
+            layers, ("roots", again, "path"), f"{paths[again]} is configured as a root twice."
+        )
     for section, low, high in (
         ("loading", "min_workers", "max_workers"),
-        ("watch", "settle_ms", "max_settle_ms"),
+        ("watch", "debounce", "max_debounce"),
     ):
         least, most = (getattr(getattr(config, section), name) for name in (low, high))
         if least > most:
+            least, most = written(f"{section}.{low}", least), written(f"{section}.{high}", most)
             problem = f"`{section}.{low}` is {least}, which is more than `{section}.{high}`, {most}."
             raise _contradiction(layers, (section, low), problem)
     if config.tokens.model and config.tokens.model not in config.tokens.models:
         known = ", ".join(config.tokens.models) or "none"
-        problem = (
-            f'`tokens.model` is "{config.tokens.model}", which is not in `tokens.models`; there are: {known}.'
-        )
+        problem = f'`tokens.model` is "{config.tokens.model}", which is not one of `tokens.models`: {known}.'
         raise _contradiction(layers, ("tokens", "model"), problem)
     if config.serve.socket:
         _checked_socket(config.serve.socket)

@@ -1,8 +1,9 @@
 """The three places a value can come from: a TOML file, the environment, the flags; each checked alone.
 
 A Layer knows where it was written, so that an error names the line or the variable in words of this
-project, not of msgspec. Which layer wins, rules that span keys, and where files are is config.py's.
-The one file that is read here is the configuration itself.
+project, not of msgspec. Durations and sizes become numbers here (`Layer.numbers`), and a key that was
+renamed is refused with its new name. Which layer wins, rules that span keys, and where files are is the
+package's. The one file that is read here is the configuration itself.
 """
 
 import json
@@ -17,8 +18,11 @@ import tomli
 from msgspec import inspect
 
 from promptd.config import text as config_text
-from promptd.config.schema import SECTIONS, Config, FileMode
+from promptd.config import units
+from promptd.config.renamed import RENAMED
+from promptd.config.schema import SECTIONS, Config
 from promptd.config.text import KeyPath
+from promptd.config.types import FileMode
 from promptd.errors import ConfigError
 
 _PREFIX = "PROMPTD_"
@@ -41,6 +45,15 @@ class Layer:
         """True if this layer sets the key at `path`; `roots` are set as a whole."""
         return path[0] in self.data and (path[0] == "roots" or path[1] in self.data[path[0]])
 
+    def numbers(self) -> dict[str, Any]:
+        """The data with durations and sizes as plain numbers; other text stays, for `check` to refuse."""
+        return {
+            section: _with_numbers(table, config_text.quantities(section))
+            if section in SECTIONS and section != "roots" and isinstance(table, dict)
+            else table
+            for section, table in self.data.items()
+        }
+
     def error(self, path: KeyPath, problem: str, **details: Any) -> ConfigError:
         """The problem as an error that says where it was written; `path` is the key's path in this layer."""
         key = config_text.spelled(path)
@@ -52,6 +65,12 @@ class Layer:
         places = {"file": self.file or None, "line": line}
         shown = {name: value for name, value in places.items() if value is not None}
         return ConfigError(f"{prefix}{problem}", key=key, **shown, **details)
+
+
+def _with_numbers(table: dict[str, Any], quantities: Mapping[str, str]) -> dict[str, Any]:
+    texts = {name: table[name] for name in quantities if isinstance(table.get(name), str)}
+    read = {name: units.number(text, quantities[name]) for name, text in texts.items()}
+    return table | {name: number for name, number in read.items() if number is not None}
 
 
 # -- where values come from ------------------------------------------------------------------------
@@ -148,13 +167,13 @@ def lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
 
 
 def with_absolute_paths(layer: Layer, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The layer's data with every path absolute; an empty one means "not configured" and stays."""
+    """The layer's numbers with every path absolute; an empty one means "not configured" and stays."""
 
     def anchored(table: Mapping[str, Any], key: str) -> dict[str, Any]:
         path = table.get(key)
         return {**table, key: absolute(path, layer.base, environment)} if path else dict(table)
 
-    data = dict(layer.data)
+    data = layer.numbers()
     if "roots" in data:
         data["roots"] = [anchored(root, "path") for root in data["roots"]]
     for section, key in (("serve", "socket"), ("state", "directory")):
@@ -174,7 +193,7 @@ def decode(kind: type, value: object) -> object:
 def check(layer: Layer) -> None:
     """Check one layer alone; ConfigError says what is wrong in words of this project, not of msgspec."""
     try:
-        msgspec.convert(layer.data, Config, strict=layer.is_strict, dec_hook=decode)
+        msgspec.convert(layer.numbers(), Config, strict=layer.is_strict, dec_hook=decode)
     except msgspec.ValidationError as error:
         raise _translated(str(error), layer) from None
 
@@ -227,6 +246,9 @@ def _wrong_name(layer: Layer, path: KeyPath, *, is_unknown: bool) -> ConfigError
     key = config_text.spelled(path)
     if not is_unknown:
         return layer.error(path, f"`{key}` is missing.")
+    if renamed := RENAMED.get(key):
+        variable = f" ({_PREFIX}{renamed.replace('.', '_').upper()})" if path in layer.variables else ""
+        return layer.error(path, f"`{key}` was renamed to `{renamed}`{variable}.", nearest=renamed)
     nearest = config_text.nearest(path)
     hint = f"; did you mean `{nearest}`?" if nearest else "; `promptd config show` lists every key."
     return layer.error(path, f"`{key}` is not a key{hint}", **({"nearest": nearest} if nearest else {}))

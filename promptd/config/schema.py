@@ -1,44 +1,30 @@
 """Every key of the configuration: its type, bounds, default, unit, and the sentence that explains it.
 
-Frozen records and nothing else: no file, no environment, no rule that spans two keys (those are in
-config.py). The description of each key is the comment in config.example.toml, which a test holds
-against this file. A number's unit is the end of its name (`_bytes`, `_ms`, `_s`) or in its description.
+Frozen records and nothing else: no file, no environment, no rule that spans two keys (those are in the
+package's `__init__`). The description of each key is the comment in config.example.toml, which a test holds
+against this file. A key holds a plain number; its unit is in its type (`Seconds`, `Milliseconds`, `Bytes`) or
+in its description. Durations and sizes may be written as text in any unit ("25ms", "150MB": units.py).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from promptd.config.types import (
+    Bytes,
+    FileMode,
+    FractionalMilliseconds,
+    Milliseconds,
+    PathText,
+    Seconds,
+    Suffix,
+    Text,
+    says,
+)
+
 MIB = 1_048_576
 
-
-class FileMode(int):
-    """Permission bits, written in TOML as octal text ("0600") so that nobody writes decimal 600."""
-
-    def __str__(self) -> str:
-        return f"{int(self):04o}"
-
-    __repr__ = __str__
-
-    @classmethod
-    def parse(cls, text: object) -> "FileMode":
-        """Read "0600"; ValueError unless it is octal text with owner read and write."""
-        if not isinstance(text, str) or not text.isascii() or not text.isdigit():
-            raise ValueError(text)
-        mode = cls(text, 8)
-        if mode > 0o777 or mode & 0o600 != 0o600:
-            raise ValueError(text)
-        return mode
-
-
-def _says(description: str, unit: str = "", **bounds: Any) -> Meta:
-    return Meta(description=description, extra={"unit": unit}, **bounds)
-
-
-Text = Annotated[str, Meta(min_length=1)]
-PathText = Annotated[str, Meta(pattern=r"\A[^\x00]*\Z", extra={"expects": "a path"})]
-Suffix = Annotated[str, Meta(pattern=r"\A\.[^/\x00]+\Z", extra={"expects": 'an ending such as ".md"'})]
 DialectName = Literal["include", "component", "front-matter", "at-import"]
 DIALECTS: tuple[DialectName, ...] = ("include", "component", "front-matter", "at-import")
 
@@ -52,20 +38,20 @@ class RootConfig(_Section, frozen=True):
 
     path: Annotated[
         PathText,
-        _says("directory; `~` is expanded, a relative one starts at this file's directory", min_length=1),
+        says("directory; `~` is expanded, a relative path starts at this file's directory", min_length=1),
     ]
-    dialects: Annotated[tuple[DialectName, ...], _says("ways of writing a directive that are read here")] = (
+    dialects: Annotated[tuple[DialectName, ...], says("directive syntaxes that are recognised here")] = (
         DIALECTS
     )
     arguments_base: Annotated[
-        int, _says("the first argument is `$0` (Claude Code) or `$1` (Codex)", "number", ge=0, le=1)
+        int, says("the first argument is `$0` (Claude Code) or `$1` (Codex)", "number", ge=0, le=1)
     ] = 0
 
 
 class LibraryConfig(_Section, frozen=True):
-    """What belongs to the library and how its directives are read."""
+    """Which files belong to the library and how their directives are read."""
 
-    suffixes: Annotated[tuple[Suffix, ...], _says("endings of component files")] = (
+    suffixes: Annotated[tuple[Suffix, ...], says("endings of component files")] = (
         ".md",
         ".markdown",
         ".mdc",
@@ -73,79 +59,97 @@ class LibraryConfig(_Section, frozen=True):
         ".prompt",
     )
     ignore: Annotated[
-        tuple[Text, ...], _says("names of files and directories that are passed over, as shell patterns")
+        tuple[Text, ...], says("names of files and directories to ignore, as shell patterns")
     ] = (
         *(".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"),
         *("*~", "*.swp", "*.swx", ".#*", "..*", "*.tmp"),
     )
     missing: Annotated[
         Literal["warn", "error", "keep"],
-        _says("an include without a file: leave it out and warn, refuse the prompt, or keep the directive"),
+        says("an include whose file is missing: omit it with a warning, fail, or keep the directive"),
     ] = "warn"
     shell: Annotated[
         Literal["keep", "replace"],
-        _says("shell commands in components, never run: keep as text, or replace by a notice"),
+        says("shell commands in components are never run: keep them as text or replace them by a notice"),
     ] = "keep"
-    once: Annotated[bool, _says("include each component once in a prompt, at its first place")] = False
-    max_depth: Annotated[int, _says("longest chain of includes", "files", ge=1, le=500)] = 64
+    once: Annotated[
+        bool, says("include each component only once in a prompt, where it is included first")
+    ] = False
+    max_depth: Annotated[int, says("maximum depth of nested includes", "files", ge=1, le=500)] = 64
     max_import_hops: Annotated[
-        int, _says("longest chain of `@` imports; Claude Code stops at 4", "files", ge=1, le=500)
+        int, says("maximum depth of nested `@` imports; Claude Code allows 4", "files", ge=1, le=500)
     ] = 4
     aliases: Annotated[
         dict[Text, str],
-        _says('written prefixes and their places in the library ("" is its root): { "~/x" = "shared/x" }'),
+        says('path prefixes and what they mean in the library ("" is its root): { "~/x" = "shared/x" }'),
     ] = field(default_factory=dict)
     variables: Annotated[
-        dict[Text, str], _says('values for `{name}` where a request gives none: { company = "ACME" }')
+        dict[Text, str],
+        says('default values of `{name}` where a request gives none: { company = "ACME" }'),
     ] = field(default_factory=dict)
     prompts: Annotated[
         tuple[Text, ...],
-        _says("ids that are asked for by name, so that `promptd check` does not call them unused"),
+        says("ids that are requested by name, so that `promptd check` does not report them as unused"),
     ] = ("commands/**", "agents/**", "prompts/**", "skills/**")
-    max_component_bytes: Annotated[int, _says("largest component file", ge=1, le=256 * MIB)] = MIB
-    max_prompt_bytes: Annotated[int, _says("largest assembled prompt", ge=1, le=1024 * MIB)] = 16 * MIB
-    max_files: Annotated[int, _says("most files in all roots together", "files", ge=1, le=10_000_000)] = (
-        200_000
+    max_component_bytes: Annotated[Bytes, says("maximum size of a component file", ge=1, le=256 * MIB)] = MIB
+    max_prompt_bytes: Annotated[Bytes, says("maximum size of an assembled prompt", ge=1, le=1024 * MIB)] = (
+        16 * MIB
     )
+    max_files: Annotated[
+        int, says("maximum number of files in all roots together", "files", ge=1, le=10_000_000)
+    ] = 200_000
 
 
 class CacheConfig(_Section, frozen=True):
-    """What is kept in memory."""
+    """Memory caches."""
 
-    entries: Annotated[int, _says("most components held", "components", ge=1, le=10_000_000)] = 200
-    bytes: Annotated[int, _says("most bytes of components held", "bytes", ge=0, le=1 << 40)] = 150_000_000
-    prompt_entries: Annotated[int, _says("most assembled prompts held", "prompts", ge=0, le=10_000_000)] = 500
-    prompt_bytes: Annotated[int, _says("most bytes of assembled prompts held", ge=0, le=1 << 40)] = 64_000_000
+    entries: Annotated[
+        int, says("maximum number of components in memory", "components", ge=1, le=10_000_000)
+    ] = 200
+    size: Annotated[Bytes, says("maximum size of the components in memory", ge=0, le=1 << 40)] = 150_000_000
+    prompt_entries: Annotated[
+        int, says("maximum number of assembled prompts in memory", "prompts", ge=0, le=10_000_000)
+    ] = 500
+    prompt_size: Annotated[
+        Bytes, says("maximum size of the assembled prompts in memory", ge=0, le=1 << 40)
+    ] = 64_000_000
     hot_set: Annotated[
-        int, _says("components kept pinned and pre-loaded", "components", ge=0, le=1_000_000)
+        int,
+        says("most requested components, loaded ahead and never evicted", "components", ge=0, le=1_000_000),
     ] = 50
-    hot_half_life_s: Annotated[
-        float, _says("time after which a use counts half for the hot set", gt=0, le=31_536_000)
+    hot_half_life: Annotated[
+        Seconds, says("after this time a request counts half for the hot set", gt=0, le=31_536_000)
     ] = 86_400.0
 
 
 class LoadingConfig(_Section, frozen=True):
-    """How components are read; the number of workers follows the measured latency of reads."""
+    """Reading components; the number of threads follows the measured latency of reads."""
 
-    min_workers: Annotated[int, _says("fewest threads that read", "threads", ge=1, le=256)] = 1
-    max_workers: Annotated[int, _says("most threads that read", "threads", ge=1, le=256)] = 8
+    min_workers: Annotated[int, says("minimum number of reader threads", "threads", ge=1, le=256)] = 1
+    max_workers: Annotated[int, says("maximum number of reader threads", "threads", ge=1, le=256)] = 8
 
 
 class WatchConfig(_Section, frozen=True):
-    """The watcher warms caches early; a reply is right without it."""
+    """Watching for changes, to update caches early; replies are up to date without it too."""
 
-    enabled: Annotated[bool, _says("watch the roots for changes")] = True
-    step_ms: Annotated[int, _says("how often events are collected", ge=1, le=60_000)] = 25
-    settle_ms: Annotated[int, _says("quiet time before a batch of changes is applied", ge=0, le=60_000)] = 5
-    max_settle_ms: Annotated[
-        int, _says("a batch is applied after this time even without quiet", ge=0, le=600_000)
+    enabled: Annotated[bool, says("watch the roots for changes")] = True
+    poll_interval: Annotated[
+        Milliseconds, says("how often pending file events are read", ge=1, le=60_000)
+    ] = 25
+    debounce: Annotated[
+        Milliseconds, says("changes are applied once there were no events for this time", ge=0, le=60_000)
+    ] = 5
+    max_debounce: Annotated[
+        Milliseconds, says("and at the latest after this time, even if events continue", ge=0, le=600_000)
     ] = 500
-    reconcile_s: Annotated[
-        float, _says("how often everything is compared with the disk", ge=0.1, le=86_400)
+    rescan_interval: Annotated[
+        Seconds, says("how often the whole library is compared with the disk", ge=0.1, le=86_400)
     ] = 30.0
-    scan_s: Annotated[
-        float,
-        _says("the same where events cannot be relied on, such as NFS, FUSE and overlays", ge=0.1, le=86_400),
+    fallback_scan_interval: Annotated[
+        Seconds,
+        says(
+            "the same where file events are unreliable, such as on NFS, FUSE and overlays", ge=0.1, le=86_400
+        ),
     ] = 2.0
 
 
@@ -154,35 +158,37 @@ class ServeConfig(_Section, frozen=True):
 
     socket: Annotated[
         PathText,
-        _says(
-            'path of the socket; "" is $XDG_RUNTIME_DIR/promptd/promptd.sock, or /run/promptd/promptd.sock'
-        ),
+        says('path of the socket; "" is $XDG_RUNTIME_DIR/promptd/promptd.sock, or /run/promptd/promptd.sock'),
     ] = ""
-    socket_mode: Annotated[FileMode, _says("permission bits of the socket as octal text")] = FileMode(0o600)
+    socket_mode: Annotated[FileMode, says("permission bits of the socket as octal text")] = FileMode(0o600)
     allow_uids: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=4_294_967_294)], ...],
-        _says("user ids that may connect, besides the daemon's own and root"),
+        says("user ids that may connect, besides the daemon's own and root"),
     ] = ()
-    max_connections: Annotated[int, _says("most connections at once", "connections", ge=1, le=65_536)] = 256
+    max_connections: Annotated[int, says("maximum number of connections", "connections", ge=1, le=65_536)] = (
+        256
+    )
     max_connections_per_uid: Annotated[
-        int, _says("most connections of one user", "connections", ge=1, le=65_536)
+        int, says("maximum number of connections of one user", "connections", ge=1, le=65_536)
     ] = 64
     max_in_flight: Annotated[
-        int, _says("most unanswered requests of one connection", "requests", ge=1, le=65_536)
+        int, says("maximum number of unanswered requests of one connection", "requests", ge=1, le=65_536)
     ] = 32
-    max_request_bytes: Annotated[int, _says("longest request line", ge=1024, le=256 * MIB)] = MIB
-    max_reply_bytes: Annotated[int, _says("longest reply line", ge=1024, le=1024 * MIB)] = 16 * MIB
-    max_json_depth: Annotated[int, _says("deepest nesting of a request", "brackets", ge=4, le=512)] = 64
-    first_byte_s: Annotated[
-        float, _says("a new connection must send something within this time", gt=0, le=86_400)
+    max_request_bytes: Annotated[Bytes, says("maximum size of a request", ge=1024, le=256 * MIB)] = MIB
+    max_reply_bytes: Annotated[Bytes, says("maximum size of a reply", ge=1024, le=1024 * MIB)] = 16 * MIB
+    max_json_depth: Annotated[int, says("maximum nesting of a request", "brackets", ge=4, le=512)] = 64
+    first_byte_timeout: Annotated[
+        Seconds, says("a new connection must send something within this time", gt=0, le=86_400)
     ] = 5.0
-    frame_s: Annotated[float, _says("a begun request line must end within this time", gt=0, le=86_400)] = 10.0
-    stall_s: Annotated[
-        float, _says("a peer that does not read its replies is dropped after this time", gt=0, le=86_400)
+    request_timeout: Annotated[
+        Seconds, says("a request must be complete this long after its first byte", gt=0, le=86_400)
     ] = 10.0
-    stop_s: Annotated[
-        float,
-        _says("time for stopping; requests in flight get seven tenths of it", ge=0, le=3_600),
+    write_timeout: Annotated[
+        Seconds,
+        says("a client that does not read its replies is disconnected after this time", gt=0, le=86_400),
+    ] = 10.0
+    stop_timeout: Annotated[
+        Seconds, says("time for a clean stop; requests in flight get seven tenths of it", ge=0, le=3_600)
     ] = 5.0
 
 
@@ -200,41 +206,39 @@ class ModelConfig(_Section, frozen=True):
 
 
 class TokensConfig(_Section, frozen=True):
-    """How tokens are counted, saved and paid for."""
+    """Counting tokens, saving tokens (prompt compression), and what they cost."""
 
     encoding: Annotated[
         Literal["o200k_base", "cl100k_base", "o200k_harmony", "p50k_base", "p50k_edit", "r50k_base"],
-        _says("vocabulary of tiktoken; the first two come with promptd, others from tiktoken's own cache"),
+        says("tiktoken encoding; the first two are included, others are read from tiktoken's own cache"),
     ] = "o200k_base"
     max_context_tokens: Annotated[
-        int, _says("a prompt with more tokens than this is refused", ge=1, le=1_000_000_000)
+        int, says("prompts with more tokens are refused", "tokens", ge=1, le=1_000_000_000)
     ] = 128_000
     strategy: Annotated[
         Text,
-        _says("used where a request names none: none, conservative, balanced, aggressive or one of your own"),
+        says("default strategy of requests: none, conservative, balanced, aggressive or one of your own"),
     ] = "none"
     strategies: Annotated[
         dict[Text, tuple[Text, ...]],
-        _says(
+        says(
             'strategies of your own, each a list of passes in order: { tidy = ["comments", "blank_lines"] }'
         ),
     ] = field(default_factory=dict)
     target_reduction: Annotated[
         float,
-        _says("lossy strategies stop when they have saved this share of the tokens", "share", ge=0, le=1),
+        says("lossy strategies stop at this token reduction", "share", ge=0, le=1),
     ] = 0.45
     quality_floor: Annotated[
-        float, _says("lossy strategies keep at least this share of the information", "share", ge=0, le=1)
+        float, says("lossy strategies keep at least this share of the information", "share", ge=0, le=1)
     ] = 0.95
     reserve_tokens: Annotated[
-        int, _says("what a budget keeps free for the model's output", ge=0, le=1_000_000_000)
+        int, says("tokens of a budget reserved for the model's output", "tokens", ge=0, le=1_000_000_000)
     ] = 0
-    model: Annotated[
-        str, _says("the model of `models` that costs are stated for where a request names none")
-    ] = ""
+    model: Annotated[str, says("default model for costs, one of `models`")] = ""
     models: Annotated[
         dict[Text, ModelConfig],
-        _says(
+        says(
             "prices of a million tokens, the factor by which a model counts more than `encoding`, and the"
             ' fewest tokens it caches: { "claude-sonnet-4-5" = { input = 3.0, cached_read = 0.3, cache_write'
             " = 3.75, calibration = 1.2, cache_min_tokens = 1024 } }"
@@ -243,86 +247,89 @@ class TokensConfig(_Section, frozen=True):
 
 
 class MonitorConfig(_Section, frozen=True):
-    """What the daemon says of itself."""
+    """The health snapshot, the metrics and the history, all in the state directory."""
 
-    snapshot_s: Annotated[
-        float, _says("how often health.json and metrics.prom are written", ge=0.1, le=86_400)
+    snapshot_interval: Annotated[
+        Seconds, says("how often health.json and metrics.prom are written", ge=0.1, le=86_400)
     ] = 10.0
-    sample_s: Annotated[
-        float, _says("how often everything is measured and alerts are judged", ge=0.1, le=60)
+    sample_interval: Annotated[
+        Seconds, says("how often metrics are sampled and alerts are evaluated", ge=0.1, le=60)
     ] = 5.0
-    history_s: Annotated[float, _says("how often a line of history.jsonl is written", ge=1, le=86_400)] = 60.0
-    history_bytes: Annotated[
-        int, _says("history.jsonl becomes history.jsonl.1 at this size", ge=4096, le=1 << 40)
+    history_interval: Annotated[
+        Seconds, says("how often a line is added to history.jsonl", ge=1, le=86_400)
+    ] = 60.0
+    history_size: Annotated[
+        Bytes, says("history.jsonl is rotated to history.jsonl.1 at this size", ge=4096, le=1 << 40)
     ] = 4_000_000
 
 
 class TargetsConfig(_Section, frozen=True):
-    """What is expected of the daemon; a target of 0 is none."""
+    """Targets for health, alerts and recommendations; 0 disables a target."""
 
-    response_ms_max: Annotated[
-        float, _says("95 of 100 prompts take no longer", "milliseconds", ge=0, le=86_400_000)
+    response_time_max: Annotated[
+        FractionalMilliseconds, says("maximum response time of prompts, p95", ge=0, le=86_400_000)
     ] = 100.0
-    response_ms_optimal: Annotated[
-        float, _says("beyond this there is something to gain", "milliseconds", ge=0, le=86_400_000)
+    response_time_optimal: Annotated[
+        FractionalMilliseconds, says("optimal response time of prompts, p95", ge=0, le=86_400_000)
     ] = 50.0
     hit_ratio_min: Annotated[
-        float, _says("at least this share of prompts is served from memory", "share", ge=0, le=1)
+        float, says("minimum cache hit ratio: prompts served without reading a file", "share", ge=0, le=1)
     ] = 0.75
-    hit_ratio_optimal: Annotated[
-        float, _says("below this there is something to gain", "share", ge=0, le=1)
-    ] = 0.85
+    hit_ratio_optimal: Annotated[float, says("optimal cache hit ratio", "share", ge=0, le=1)] = 0.85
     error_ratio_max: Annotated[
-        float,
-        _says("at most this share of requests fails through no fault of the client", "share", ge=0, le=1),
+        float, says("maximum share of requests with a server-side error", "share", ge=0, le=1)
     ] = 0.01
-    memory_bytes_max: Annotated[int, _says("most resident memory", "bytes", ge=0, le=1 << 50)] = 200_000_000
-    load_ms_max: Annotated[
-        float,
-        _says("95 of 100 components are read and parsed in this time", "milliseconds", ge=0, le=86_400_000),
+    memory_bytes_max: Annotated[Bytes, says("maximum resident memory", ge=0, le=1 << 50)] = 200_000_000
+    load_time_max: Annotated[
+        FractionalMilliseconds,
+        says("maximum time to read and parse a component, p95", ge=0, le=86_400_000),
     ] = 50.0
     reduction_min: Annotated[
-        float, _says("a strategy saves at least this share of the tokens", "share", ge=0, le=1)
+        float, says("minimum token reduction of requests with a strategy", "share", ge=0, le=1)
     ] = 0.30
-    reduction_max: Annotated[float, _says("and at most this share", "share", ge=0, le=1)] = 0.60
+    reduction_max: Annotated[
+        float, says("maximum token reduction of requests with a strategy", "share", ge=0, le=1)
+    ] = 0.60
 
 
 class AlertsConfig(_Section, frozen=True):
-    """When something is said to be wrong, and to whom besides the log, the snapshot and subscribers."""
+    """When alerts are raised and cleared, and a command that is run for each."""
 
-    hold_s: Annotated[float, _says("a condition is raised once it has held this long", ge=0, le=86_400)] = (
-        60.0
-    )
-    clear_s: Annotated[float, _says("and cleared once it was better this long", ge=0, le=86_400)] = 120.0
+    raise_after: Annotated[
+        Seconds, says("an alert is raised after its condition was true for this time", ge=0, le=86_400)
+    ] = 60.0
+    clear_after: Annotated[
+        Seconds, says("an alert is cleared after its condition was false for this time", ge=0, le=86_400)
+    ] = 120.0
     hysteresis: Annotated[
-        float, _says("better means better than the bound by this share of it", "share", ge=0, le=1)
+        float, says("to clear, the value must be better than the target by this share", "share", ge=0, le=1)
     ] = 0.05
-    warmup_s: Annotated[
-        float, _says("what happens this long after the start is not judged", ge=0, le=86_400)
+    warmup: Annotated[
+        Seconds, says("targets are not evaluated for this time after the start", ge=0, le=86_400)
     ] = 120.0
     min_samples: Annotated[
         int,
-        _says(
-            "a window with fewer observations is not judged; a longer one is",
+        says(
+            "observations that a window needs to be evaluated; with fewer a longer window is used",
             "observations",
             ge=1,
             le=1_000_000,
         ),
     ] = 20
-    history: Annotated[int, _says("events kept in the snapshot", "events", ge=0, le=10_000)] = 100
+    history: Annotated[int, says("number of past events in the snapshot", "events", ge=0, le=10_000)] = 100
     command: Annotated[
         tuple[Text, ...],
-        _says('program and arguments, run for each event with the event as JSON on its input: ["notify"]'),
+        says('program and arguments, run for each event with the event as JSON on stdin: ["notify"]'),
     ] = ()
-    command_timeout_s: Annotated[float, _says("the command is killed after this time", gt=0, le=3_600)] = 10.0
+    command_timeout: Annotated[Seconds, says("the command is killed after this time", gt=0, le=3_600)] = 10.0
 
 
 class StateConfig(_Section, frozen=True):
-    """Where the daemon keeps what outlives it: use counts and the health snapshot."""
+    """Where the daemon keeps use counts, token counts, the parse index and the health snapshot."""
 
     directory: Annotated[
         PathText,
-        _says('directory; "" is $STATE_DIRECTORY, else $XDG_STATE_HOME/promptd, else ~/.local/state/promptd'),
+        says('directory; "" is $STATE_DIRECTORY, else $XDG_STATE_HOME/promptd, else ~/.local/state/promptd'),
     ] = ""
 
 
@@ -330,11 +337,9 @@ class LogConfig(_Section, frozen=True):
     """Logs go to standard error and never contain a prompt's text."""
 
     format: Annotated[
-        Literal["auto", "console", "json"], _says("auto is console on a terminal and JSON elsewhere")
+        Literal["auto", "console", "json"], says("auto: console on a terminal, JSON elsewhere")
     ] = "auto"
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], _says("least severity that is written")
-    ] = "info"
+    level: Annotated[Literal["debug", "info", "warning", "error"], says("minimum severity")] = "info"
 
 
 class Config(_Section, frozen=True):

@@ -1,7 +1,7 @@
 """The configuration as text: what a key expects in words, where it stands in a file.
 
 Pure functions over the schema and TOML text. Nothing here opens a file or decides which value wins
-(config.py does). A key's path is a tuple (`("roots", 0, "path")`), written `roots[0].path` for people.
+(the package does). A key's path is a tuple (`("roots", 0, "path")`), written `roots[0].path` for people.
 """
 
 import difflib
@@ -9,21 +9,24 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
+from promptd.config import units
 from promptd.config.schema import SECTIONS
 
 KeyPath = tuple[str | int, ...]
 
-_UNITS = {"_bytes": "bytes", "_ms": "milliseconds", "_s": "seconds", "_tokens": "tokens"}
-
 
 @dataclass(frozen=True, slots=True)
 class ConfigKey:
-    """One key: `path` such as `cache.entries` (`roots[].path` in a root), what it expects, its default."""
+    """One key: `path` such as `cache.entries` (`roots[].path` in a root), what it expects, its default.
+
+    `unit` is what a number counts, "" for what is no number; a duration or a size may be text as well.
+    """
 
     path: str
     type: str
@@ -62,15 +65,12 @@ def fields_of(section: str) -> dict[str, inspect.Field]:
 def _key(section: str, field: inspect.Field) -> ConfigKey:
     meta = field.type
     assert isinstance(meta, inspect.Metadata), f"{section}.{field.name} has no description"
-    suffix = re.search(r"_[a-z]+$", field.name)
-    is_number = isinstance(bare(meta), inspect.IntType | inspect.FloatType)
-    unit = (meta.extra or {}).get("unit") or (_UNITS.get(suffix[0], "") if suffix and is_number else "")
     return ConfigKey(
         path=f"{section}.{field.name}",
         type=expectation(meta),
         default=_default(field),
         doc=(meta.extra_json_schema or {})["description"],
-        unit=unit,
+        unit=unit_of(meta),
         is_required=field.required,
     )
 
@@ -79,7 +79,27 @@ def _default(field: inspect.Field) -> Any:
     if field.required:
         return None
     value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    return msgspec.to_builtins(value, enc_hook=str)
+    unit = unit_of(field.type)
+    return units.spell(value, unit) if unit in units.QUANTITIES else msgspec.to_builtins(value, enc_hook=str)
+
+
+def unit_of(kind: inspect.Type) -> str:
+    """What a number of this type counts, "" for what is no number."""
+    return str((kind.extra or {}).get("unit", "")) if isinstance(kind, inspect.Metadata) else ""
+
+
+@cache
+def quantities(section: str) -> dict[str, str]:
+    """The keys of one section that hold a duration or a size, with the unit of their plain number."""
+    found = {name: unit_of(field.type) for name, field in fields_of(section).items()}
+    return {name: unit for name, unit in found.items() if unit in units.QUANTITIES}
+
+
+def written(dotted: str, value: Any) -> Any:
+    """A key's plain number as a file has it: a duration or a size with its unit, anything else as it is."""
+    section, _, name = dotted.partition(".")
+    unit = quantities(section).get(name)
+    return value if unit is None or value is None else units.spell(value, unit)
 
 
 def bare(kind: inspect.Type) -> inspect.Type:
@@ -91,6 +111,8 @@ def bare(kind: inspect.Type) -> inspect.Type:
 
 def expectation(kind: inspect.Type) -> str:
     """What a value of this type must be, as the end of a sentence: `a whole number from 1 to 64`."""
+    if (unit := unit_of(kind)) in units.QUANTITIES:
+        return f"a {units.QUANTITIES[unit].noun} {_range(bare(kind), unit)}"
     while isinstance(kind, inspect.Metadata):
         if said := (kind.extra or {}).get("expects"):
             return str(said)
@@ -103,7 +125,11 @@ def expectation_at(path: KeyPath) -> str:
     if len(path) < 2 or (path[0] == "roots" and len(path) == 2):
         return "a list of tables, [[roots]]" if path == ("roots",) else "a table"
     names = [part for part in path if not isinstance(part, int)]
-    kind: inspect.Type = fields_of(str(path[0]))[str(names[1])].type
+    field = fields_of(str(path[0]))[str(names[1])]
+    kind: inspect.Type = field.type
+    if (unit := unit_of(kind)) in units.QUANTITIES:
+        whole = "whole " if isinstance(bare(kind), inspect.IntType) else ""
+        return f'{expectation(kind)}, such as "{_default(field)}", or a {whole}number of {unit}'
     for part in path[3 if path[0] == "roots" else 2 :]:
         kind = _inside(bare(kind), part)
     return expectation(kind)
@@ -121,9 +147,11 @@ def _inside(kind: inspect.Type, part: str | int) -> inspect.Type:
     return kind
 
 
-def _range(kind: inspect.IntType | inspect.FloatType) -> str:
-    low = f"above {kind.gt:g}" if kind.gt is not None else f"from {kind.ge or 0}"
-    return f"{low} to {kind.le}"
+def _range(kind: inspect.Type, unit: str = "") -> str:
+    assert isinstance(kind, inspect.IntType | inspect.FloatType)
+    low, high = (kind.gt if kind.gt is not None else kind.ge or 0), kind.le or 0
+    least, most = (units.spell(low, unit), units.spell(high, unit)) if unit else (f"{low}", f"{high}")
+    return f"{'above' if kind.gt is not None else 'from'} {least} {'up ' * (kind.gt is not None)}to {most}"
 
 
 # How each type is said; the most general come last.

@@ -9,15 +9,19 @@ from typing import Any
 
 import msgspec
 
+from promptd.config import units
 from promptd.config.schema import SECTIONS, Config
-from promptd.config.text import ConfigKey, schema
+from promptd.config.text import ConfigKey, quantities, schema
 
 _COMMENT_WIDTH = 108  # with "# " in front: the line length of this project
 
 
 def render(config: Config) -> str:
-    """The whole configuration as TOML that reads back equal."""
+    """The whole configuration as TOML that reads back equal; durations and sizes with their units."""
     data = msgspec.to_builtins(config, enc_hook=str)
+    for section in data.keys() - {"roots"}:
+        keys = quantities(section)
+        data[section] |= {name: units.spell(data[section][name], unit) for name, unit in keys.items()}
     roots = [("[[roots]]", root) for root in data.pop("roots")]
     tables = [*roots, *((f"[{name}]", section) for name, section in data.items())]
     return "\n".join(_table(header, keys) for header, keys in tables)
@@ -40,11 +44,13 @@ def _value(value: Any) -> str:
 # -- the example ----------------------------------------------------------------------------------
 
 _PREAMBLE = """\
-# promptd: every key with its default. Nothing here is needed: `promptd serve DIR` works without a file.
+# promptd: every key with its default. No configuration file is required: `promptd serve DIR` works without.
 #
-# What wins: a flag, then the environment (PROMPTD_CACHE_ENTRIES=500), then this file, then the default.
-# A key that is not listed here, a wrong type or a value out of bounds is an error that names the line.
-# `promptd config check` reads this file; `promptd config show` prints what is in effect.
+# Precedence: a flag, then the environment (PROMPTD_CACHE_ENTRIES=500), then this file, then the default.
+# Durations are written "25ms", "10s", "5m", "1h" or "1d", sizes "512KB", "150MB" or "1MiB": KB, MB, GB and TB
+# are powers of 1000, KiB, MiB, GiB and TiB powers of 1024. Plain numbers are in the unit in brackets.
+# An unknown key, a wrong type or a value out of range is an error that names the line.
+# `promptd config check` checks a file; `promptd config show` prints the configuration in effect.
 """
 
 
@@ -71,6 +77,9 @@ def _example_key(key: ConfigKey) -> list[str]:
 
 
 def _limits(key: ConfigKey) -> str:
+    kind, _, bounds = key.type.removeprefix("a ").removeprefix("whole ").partition(" ")
+    if key.unit in units.QUANTITIES:
+        return f" [{kind}, plain numbers in {key.unit}; {bounds}]"
     if key.unit:
-        return f" [{key.unit}; {key.type.removeprefix('a whole number ').removeprefix('a number ')}]"
+        return f" [{key.unit}; {bounds}]"
     return f" [{key.type}]" if "one of" in key.type else ""

@@ -1,1 +1,1 @@
-"""The process that serves: its life, its upkeep of the library, and its state on disk."""
+"""The process that serves: its start and end, maintenance of the library, and its state on disk."""

@@ -1,7 +1,7 @@
-"""What only a running daemon can say: who it is, how it is, what it counts, what it was told to change.
+"""What only a running daemon can say: which process it is, how it is, what it counts.
 
 Two tables, both of callables and both asked anew each time, since a reload exchanges the workspace: the
-services that answer the wire's methods without a procedure, and what the monitor pulls its figures from.
+services that answer the wire methods which need no procedure, and the sources of the monitor's figures.
 Nothing is decided here.
 """
 
@@ -10,28 +10,22 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from promptd import __version__
 from promptd import config as configuration
 from promptd.config import Config
-from promptd.daemon.maintenance import Upkeep
+from promptd.daemon.parts import DaemonParts
 from promptd.engine.workspace import Workspace
 from promptd.monitor import metrics
-from promptd.monitor.lag import LoopLag
-from promptd.monitor.observatory import Findings, Observatory
-from promptd.monitor.sinks import CommandSink
-from promptd.monitor.snapshot import Snapshots
+from promptd.monitor.evaluator import Evaluation
 from promptd.protocol import methods
 from promptd.protocol.methods import AlertsParams
 from promptd.protocol.peers import Peer
-from promptd.server.alert_feed import AlertFeed
-from promptd.server.dispatch import Dispatcher, Service
-from promptd.server.listener import Listener
+from promptd.server.dispatch import Service
 from promptd.server.peer import Limits
-from promptd.server.subscriptions import Subscriptions
 from promptd.support import log
 from promptd.support.stats import Histogram
 
@@ -42,107 +36,89 @@ LIMIT_KEYS = (
     "max_request_bytes",
     "max_reply_bytes",
     "max_json_depth",
-    "first_byte_s",
-    "frame_s",
-    "stall_s",
+    "first_byte_timeout",
+    "request_timeout",
+    "write_timeout",
 )
 SHOWN = 10  # of the hottest
-MAX_PROBLEMS = 20  # a page of them; an unreadable tree has thousands
+MAX_PROBLEMS = 20  # a page of them; a tree that cannot be read has thousands
 
 
-class DaemonParts(Protocol):
-    """The parts of a daemon that have something to say."""
-
-    config: Config
-    config_error: str
-    workspace: Workspace
-    handler: Dispatcher
-    subscriptions: Subscriptions
-    lag: LoopLag
-    observatory: Observatory
-    alert_feed: AlertFeed
-    alert_command: CommandSink
-    upkeep: Upkeep
-    snapshots: Snapshots
-    listener: Listener | None
-    is_ready: asyncio.Event
-
-    @property
-    def uptime_s(self) -> float:
-        """Seconds since the process began to start."""
-
-    async def reload(self) -> dict[str, Any]:
-        """Take over the configuration as it is now."""
-
-
-def services_of(rooms: DaemonParts) -> dict[str, Service]:
+def services_of(parts: DaemonParts) -> dict[str, Service]:
     """The answers to the methods that `methods.METHODS` has no procedure for, by name."""
     return {
-        "subscribe": lambda peer, params: rooms.subscriptions.subscribe(peer, params),
-        "unsubscribe": lambda peer, params: rooms.subscriptions.unsubscribe(peer, params),
-        "statistics": lambda _peer, _params: statistics_of(rooms),
-        "health": lambda _peer, _params: rooms.snapshots.take(),
-        "metrics": lambda _peer, _params: _metrics(rooms),
-        "configuration": lambda _peer, _params: {"toml": configuration.render(rooms.config)},
-        "alerts": lambda peer, params: _alerts(rooms, peer, params),
-        "reload": lambda _peer, _params: rooms.reload(),
-        "ping": lambda _peer, _params: _pong(rooms) if rooms.is_ready.is_set() else _pong_when_ready(rooms),
+        "subscribe": lambda peer, params: parts.subscriptions.subscribe(peer, params),
+        "unsubscribe": lambda peer, params: parts.subscriptions.unsubscribe(peer, params),
+        "statistics": lambda _peer, _params: statistics_of(parts),
+        "health": lambda _peer, _params: parts.monitoring.snapshots.take(),
+        "metrics": lambda _peer, _params: _metrics(parts),
+        "configuration": lambda _peer, _params: {"toml": configuration.render(parts.run.config)},
+        "alerts": lambda peer, params: _alerts(parts, peer, params),
+        "reload": lambda _peer, _params: parts.reload(),
+        "ping": lambda _peer, _params: (
+            _pong(parts) if parts.run.is_ready.is_set() else _pong_when_ready(parts)
+        ),
         "version": lambda _peer, _params: _version(),
-        "describe": lambda _peer, _params: methods.describe(_shown(limits_of(rooms.config))),
+        "describe": lambda _peer, _params: methods.describe(_shown(limits_of(parts.run.config))),
     }
 
 
-def _pong(rooms: DaemonParts) -> dict[str, Any]:
-    return {"pong": True, "pid": os.getpid(), "uptime_s": rooms.uptime_s}
+def _pong(parts: DaemonParts) -> dict[str, Any]:
+    return {"pong": True, "pid": os.getpid(), "uptime_s": parts.run.uptime_s}
 
 
-async def _pong_when_ready(rooms: DaemonParts) -> dict[str, Any]:
-    """Who pings while the library is being read waits until it is whole."""
-    await rooms.is_ready.wait()
-    return _pong(rooms)
+async def _pong_when_ready(parts: DaemonParts) -> dict[str, Any]:
+    """A ping that comes while the library is being read is answered when all of it has been read."""
+    await parts.run.is_ready.wait()
+    return _pong(parts)
 
 
-def _alerts(rooms: DaemonParts, peer: Peer, params: AlertsParams) -> dict[str, Any]:
-    is_told = rooms.alert_feed.switch(peer, params.subscribe)
-    view: dict[str, Any] = msgspec.to_builtins(rooms.observatory.alerts.view())
+def _alerts(parts: DaemonParts, peer: Peer, params: AlertsParams) -> dict[str, Any]:
+    is_told = parts.monitoring.alert_feed.switch(peer, params.subscribe)
+    view: dict[str, Any] = msgspec.to_builtins(parts.monitoring.evaluator.alerts.view())
     return view | {"subscribed": is_told}
 
 
-async def _metrics(rooms: DaemonParts) -> dict[str, Any]:
-    taken = await rooms.snapshots.taken()
-    assert isinstance(taken.found, Findings)
-    text = await asyncio.to_thread(metrics.exposition, taken.sample, taken.found, __version__)
+async def _metrics(parts: DaemonParts) -> dict[str, Any]:
+    snapshot = await parts.monitoring.snapshots.snapshot()
+    assert isinstance(snapshot.evaluation, Evaluation)
+    text = await asyncio.to_thread(metrics.exposition, snapshot.sample, snapshot.evaluation, __version__)
     return {"content_type": metrics.content_type(), "text": text}
 
 
-def sources_of(rooms: DaemonParts) -> dict[str, Callable[[], Any]]:
-    """Where the monitor pulls its figures from: a frozen record a room."""
+def sources_of(parts: DaemonParts) -> dict[str, Callable[[], Any]]:
+    """Where the monitor pulls its figures from: a frozen record for each part, by its name."""
+    current = parts.current
     return {
-        "library": lambda: rooms.workspace.library.statistics(),
-        "cache": lambda: rooms.workspace.statistics(),
-        "graph": lambda: rooms.workspace.library.graph.statistics(),
-        "loader": lambda: rooms.workspace.loader.statistics(),
-        "tokens": lambda: rooms.workspace.segments.statistics(),
-        "savings": lambda: rooms.workspace.savings(),
-        "hot_set": lambda: rooms.workspace.hot.statistics(),
-        "watcher": lambda: rooms.upkeep.watcher_statistics(),
-        "prompts": lambda: popular_of(rooms.workspace),
-        "components": lambda: hottest_of(rooms.workspace),
-        "upkeep": lambda: rooms.upkeep.statistics(),
-        "requests": lambda: rooms.handler.statistics(),
-        "connections": lambda: rooms.listener.statistics() if rooms.listener else None,
-        "subscriptions": lambda: rooms.subscriptions.statistics(),
-        "alert_command": lambda: rooms.alert_command.statistics(),
-        "snapshots": lambda: rooms.snapshots.statistics(),
+        "library": lambda: current.workspace.library.statistics(),
+        "cache": lambda: current.workspace.statistics(),
+        "graph": lambda: current.workspace.library.graph.statistics(),
+        "loader": lambda: current.workspace.loader.statistics(),
+        "tokens": lambda: current.workspace.segments.statistics(),
+        "savings": lambda: current.workspace.savings(),
+        "hot_set": lambda: current.workspace.hot.statistics(),
+        "watcher": lambda: parts.maintenance.follower.statistics(),
+        "prompts": lambda: popular_of(current.workspace),
+        "components": lambda: hottest_of(current.workspace),
+        "maintenance": lambda: parts.maintenance.statistics(),
+        "requests": lambda: parts.dispatcher.statistics(),
+        "connections": lambda: parts.listener.statistics() if parts.listener else None,
+        "subscriptions": lambda: parts.subscriptions.statistics(),
+        "alert_command": lambda: parts.monitoring.alert_command.statistics(),
+        "snapshots": lambda: parts.monitoring.snapshots.statistics(),
         "log": log.statistics,
-        "problems": lambda: problems_of(rooms),
+        "problems": lambda: problems_of(parts),
     }
 
 
-def histograms_of(rooms: DaemonParts) -> dict[str, Histogram]:
-    """What grows in every room, for the monitor to copy: its windows are the differences."""
-    handler, upkeep, loader = rooms.handler.histograms(), rooms.upkeep.histograms(), rooms.workspace.loader
-    return {**handler, **upkeep, **loader.histograms(), "loop_lag_us": rooms.lag.lag_us}
+def histograms_of(parts: DaemonParts) -> dict[str, Histogram]:
+    """What grows in every part, for the monitor to copy: its windows are the differences."""
+    return {
+        **parts.dispatcher.histograms(),
+        **parts.maintenance.histograms(),
+        **parts.current.workspace.loader.histograms(),
+        "loop_lag_us": parts.monitoring.lag.lag_us,
+    }
 
 
 def popular_of(workspace: Workspace) -> dict[str, Any]:
@@ -165,17 +141,17 @@ def hottest_of(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def statistics_of(rooms: DaemonParts) -> dict[str, Any]:
-    """What every room counts right now, by room."""
-    return {name: source() for name, source in sources_of(rooms).items()}
+def statistics_of(parts: DaemonParts) -> dict[str, Any]:
+    """What every part counts right now, by its name."""
+    return {name: source() for name, source in sources_of(parts).items()}
 
 
-def problems_of(rooms: DaemonParts) -> list[str]:
-    """What keeps the daemon from being well, one sentence each; of many the first, and how many more."""
-    found = [rooms.config_error] if rooms.config_error else []
-    unwritten = rooms.snapshots.statistics().last_error
+def problems_of(parts: DaemonParts) -> list[str]:
+    """What makes the daemon degraded, one sentence each; of many the first, and how many more."""
+    found = [parts.run.config_error] if parts.run.config_error else []
+    unwritten = parts.monitoring.snapshots.statistics().last_error
     found += [f"health.json is not written: {unwritten}"] if unwritten else []
-    found += [*rooms.upkeep.problems(), *rooms.workspace.problems]
+    found += [*parts.maintenance.saved.problems(), *parts.current.workspace.scanned.problems]
     more = len(found) - MAX_PROBLEMS
     return [*found[:MAX_PROBLEMS], f"and {more} more"] if more > 0 else found
 

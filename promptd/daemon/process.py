@@ -1,4 +1,4 @@
-"""The process of a daemon: its event loop, its exit code, and what it says when there is no log yet."""
+"""The process of a daemon: its event loop, its exit codes, and errors before there is a log."""
 
 import asyncio
 import os
@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping
 
 from promptd.config import Config
-from promptd.daemon.lifecycle import Daemon, Load
+from promptd.daemon.lifecycle import Daemon
+from promptd.daemon.reload import Load
 from promptd.errors import AlreadyRunning, ConfigError, PromptdError
 from promptd.support import log
 

@@ -1,8 +1,8 @@
-"""Rounds: work that is shared by all who ask for it at the same time.
+"""Single flight: concurrent callers of the same work share its next run.
 
-An answer must rest on work that began after its question came. So whoever asks while a round is under way
-waits for the next one, together with everyone else who came meanwhile: however many ask, one round runs
-and at most one is to come. Nothing here knows what the work is.
+An answer must rest on work that began after its question came. So a caller that comes while a run is under
+way waits for the next one, together with everyone else who came meanwhile: however many ask, one run is
+under way and at most one is to come. Nothing here knows what the work is.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ Shared = TypeVar("Shared")
 
 
 class SingleFlight(Generic[Shared]):
-    """Rounds of one kind of work; used from one event loop."""
+    """Runs of one kind of work; used from one event loop."""
 
     def __init__(self, work: Callable[[], Awaitable[Shared]], spawn: Spawn) -> None:
         self._work = work
@@ -28,7 +28,7 @@ class SingleFlight(Generic[Shared]):
         return f"<SingleFlight, {state}, {waiting} next>"
 
     async def join(self) -> Shared:
-        """The outcome of a round that begins after this call. Raises what the work raises."""
+        """The outcome of a run that begins after this call. Raises what the work raises."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
         if not self._is_running:
@@ -43,7 +43,7 @@ class SingleFlight(Generic[Shared]):
                 await self._one(joined)
         finally:
             self._is_running = False
-            if self._next is not None:  # we are cancelled: so is whoever waits
+            if self._next is not None:  # we are cancelled: so are those who wait
                 self._next.cancel()
                 self._next = None
 
@@ -55,4 +55,4 @@ class SingleFlight(Generic[Shared]):
             raise
         except Exception as problem:
             joined.set_exception(problem)
-            joined.exception()  # seen: those who asked may all be gone
+            joined.exception()  # retrieved: those who asked may all be gone

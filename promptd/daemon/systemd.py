@@ -2,7 +2,7 @@
 
 The protocol is sd_notify(3), sd_watchdog_enabled(3) and sd_listen_fds(3), spoken without libsystemd. This
 file touches the notify socket and the descriptors that were passed, and nothing else; when to say what is
-daemon.py's. Without `NOTIFY_SOCKET` everything here does nothing, so callers need not ask.
+for status.py to know. Without `NOTIFY_SOCKET` everything here does nothing, so callers need not ask.
 """
 
 import os
@@ -44,7 +44,7 @@ class Notifier:
         self._failed = 0
 
     def __repr__(self) -> str:
-        return f"<Notifier to {self._address or 'nobody'!r}, {self._sent} sent, {self._failed} failed>"
+        return f"<Notifier to {self._address or 'no supervisor'!r}, {self._sent} sent, {self._failed} failed>"
 
     @property
     def is_enabled(self) -> bool:
@@ -52,7 +52,7 @@ class Notifier:
         return bool(self._address)
 
     def ready(self, status: str = "") -> bool:
-        """Start-up or a reload is complete: from now on answers are true."""
+        """Start-up or a reload is complete: from now on answers are complete."""
         return self._send("READY=1", *_status(status))
 
     def status(self, text: str) -> bool:
@@ -135,15 +135,15 @@ def _listening(fd: int) -> socket.socket:
         os.set_inheritable(fd, False)
         handed = socket.socket(fileno=fd)
     except OSError as error:
-        raise _unusable(fd, error.strerror or "no socket") from error
+        raise _refused(fd, error.strerror or "no socket") from error
     is_unix_stream = (handed.family, handed.type) == (socket.AF_UNIX, socket.SOCK_STREAM)
     if not is_unix_stream or not handed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         handed.detach()  # not ours to close: we do not know what it is
-        raise _unusable(fd, "it does not listen on a Unix stream socket")
+        raise _refused(fd, "it does not listen on a Unix stream socket")
     return handed
 
 
-def _unusable(fd: int, why: str) -> ConfigError:
+def _refused(fd: int, why: str) -> ConfigError:
     return ConfigError(
         f"Descriptor {fd} was handed over by systemd but cannot be served: {why}; "
         "the socket unit needs ListenStream= with a path.",

@@ -1,21 +1,17 @@
-"""Whether what an answer rests on still holds on disk: the validation of every reply (DESIGN.md §4).
+"""One request on its way: what was read for it, and what must be done before it can be answered.
 
-An answer remembers its facts: each component in it at a digest, and each place that was looked at in
-vain. They hold if, in a sweep that began after the request arrived, every signature is the one that was
-read and every empty place is still empty. A component whose signature proves nothing yet (racily clean)
-has to be read again in that sweep. Reading is never done here, in the middle of a decision: `Needs` says
-what somebody has to do first.
+An answer is given only when all evidence it rests on holds in a check that began after the request arrived.
+Reading is never done here, in the middle of a decision: `Needs` says what somebody has to do first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from promptd.core.assembly.evidence import Evidence
-from promptd.core.library.library import Component
 from promptd.core.syntax.component import Place, Reading
 from promptd.protocol.request import Request
-from promptd.sources.worktree.files import Sweep
-from promptd.sources.worktree.stat_proof import StatProof
+from promptd.sources.base import Check
 
 MAX_READS_A_REQUEST = 3  # a file that changes faster than we can read it is answered as inconsistent
 
@@ -24,25 +20,24 @@ MAX_READS_A_REQUEST = 3  # a file that changes faster than we can read it is ans
 class Needs:
     """What must be done before the request can be answered, one kind at a time.
 
-    `paths` are to be stat-ed into the sweep, `places` to be read and the readings applied, `doubted` to be
-    read into the sweep, for comparison only.
+    `places` are to be read and the readings applied; `look` is to be called in a thread, for it adds what it
+    finds to the check.
     """
 
     places: tuple[Place, ...] = ()
-    doubted: tuple[Place, ...] = ()
-    paths: tuple[str, ...] = ()
+    look: Callable[[], None] | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.places or self.doubted or self.paths)
+        return bool(self.places or self.look)
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One request on its way: what it asks, how often each place was read for it, and what was read.
+    """What one request asks, how often each place was read for it, and what was read.
 
     The texts are kept here as well as in the cache, so that a prompt larger than the cache still comes
-    together. `unsteady` are places that changed whenever they were read,
-    `made` is what was computed for it in another thread.
+    together. `unsteady` are places that changed whenever they were read, `made` is what was computed for it
+    in another thread.
     """
 
     request: Request
@@ -70,89 +65,14 @@ class Attempt:
             self.reads[place] = self.reads.get(place, 0) + 1
 
 
-def holds(facts: Evidence, sweep: Sweep, revision: int) -> bool:
-    """True if nothing in the facts has changed on disk since it was read; `revision` is the library's.
+def needs(evidence: Evidence, attempt: Attempt, check: Check) -> Needs:
+    """What has to be done until the evidence can be said to hold; nothing if it does.
 
-    Asked of the disk once a sweep. What held before is looked at whole (0.4 to 1.5 µs a fact), and fact by
-    fact only if something is different, or if the library is: then a component may have another digest.
+    Whatever the check has `pending` of this evidence must have been done.
     """
-    if sweep.held.get(facts) == revision:
-        return True
-    is_proved = facts.proved_at == revision and sweep.ask(facts)
-    if not is_proved and not _hold_one_by_one(facts, sweep, revision):
-        return False
-    sweep.held[facts] = revision
-    return True
-
-
-def _hold_one_by_one(facts: Evidence, sweep: Sweep, revision: int) -> bool:
-    if unswept(facts, sweep) or not sweep.are_inside(facts.ways):
-        return False
-    seen = sweep.seen
-    for component, digest, path in facts.files:
-        if component.digest != digest or seen[path] != component.signature:
-            return False
-        if component.is_racy and not _is_confirmed(component, sweep):
-            return False
-    if not all(seen[path] is None for path, _ in facts.absent):
-        return False
-    if not any(component.is_racy for component, _, _ in facts.files):
-        ways = [(path, sweep.way(path)) for path in facts.ways]
-        facts.proof = StatProof([(path, seen[path]) for path in facts.paths], ways).holds
-        facts.proved_at = revision
-    return True
-
-
-def needs(facts: Evidence, attempt: Attempt, sweep: Sweep) -> Needs:
-    """What has to be done until the facts can be said to hold; nothing if they do."""
-    if paths := unswept(facts, sweep):
-        return Needs(paths=paths)
-    stale = list(dict.fromkeys(_stale(facts, sweep)))
+    stale = list(dict.fromkeys(check.stale(evidence)))
     attempt.unsteady |= dict.fromkeys(place for place in stale if attempt.exhausted(place))
     if places := tuple(place for place in stale if not attempt.exhausted(place)):
-        return Needs(places=places)
-    return Needs(doubted=tuple(_doubted(facts, attempt, sweep)))
-
-
-def unswept(facts: Evidence, sweep: Sweep) -> tuple[str, ...]:
-    """Sweep the paths of the facts; where a stat is slow, only say which are still to be swept."""
-    if not sweep.files.is_slow:
-        sweep.stat(facts.paths)
-        return ()
-    return tuple(sweep.unswept(facts.paths))
-
-
-def _stale(facts: Evidence, sweep: Sweep) -> Iterable[Place]:
-    """The places whose facts do not hold any more."""
-    for component, _, path in facts.files:
-        is_other = sweep.signature(path) != component.signature
-        is_out = component.error is None and not sweep.are_inside(sweep.files.ways([component.place]))
-        if is_other or is_out or (component.is_racy and _is_refuted(component, sweep)):
-            yield component.place
-    yield from (place for path, place in facts.absent if sweep.signature(path) is not None)
-
-
-def _doubted(facts: Evidence, attempt: Attempt, sweep: Sweep) -> Iterable[Place]:
-    """The places whose signature proves nothing and that were not read in this sweep."""
-    for component, _, _ in facts.files:
-        place = component.place
-        if component.is_racy and sweep.looked(place) is None and not attempt.exhausted(place):
-            yield place
-
-
-def _is_refuted(component: Component, sweep: Sweep) -> bool:
-    return sweep.looked(component.place) is not None and not _is_confirmed(component, sweep)
-
-
-def _is_confirmed(component: Component, sweep: Sweep) -> bool:
-    """True if the component was read in this sweep and is what it was; that is then remembered.
-
-    The same bytes are the same component; without bytes (no digest) the failure must be the same.
-    """
-    look = sweep.looked(component.place)
-    if look is None or look.signature is None or look.digest != component.digest:
-        return False
-    if not look.digest and str(look.error) != str(component.error):
-        return False
-    component.confirm(look.signature, look.read_at_ns)
-    return True
+        return Needs(places)
+    doubted = tuple(place for place in check.doubted(evidence) if not attempt.exhausted(place))
+    return Needs(look=partial(check.compare, doubted)) if doubted else Needs()

@@ -21,8 +21,8 @@ from promptd.config import Config
 from promptd.core.assembly.prompt import Prompt
 from promptd.engine import procedures
 from promptd.engine.handlers import HANDLERS
+from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import shared as shared_tokenizer
-from promptd.engine.workspace import Workspace
 from promptd.errors import (
     ConfigError,
     InvalidParams,
@@ -32,7 +32,7 @@ from promptd.errors import (
 from promptd.protocol import methods
 from promptd.protocol.request import Options, request_of
 from promptd.sources.loader import Progress
-from promptd.sources.worktree.files import Sweep, library_path
+from promptd.sources.worktree.files import library_path
 
 Roots = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -46,7 +46,7 @@ class Engine:
     """
 
     def __init__(self, config: Config, *, progress: Progress | None = None) -> None:
-        self.workspace = Workspace(
+        self.workspace = open_worktree(
             config, shared_tokenizer(config.tokens.encoding), instance=_instance(), now_s=time.time()
         )
         self._progress = progress
@@ -109,7 +109,7 @@ class Engine:
         """
         names = (name,) if isinstance(name, str) else tuple(name)
         request = request_of(names, variables, arguments, Options(**options))
-        procedure = procedures.assemble(self.workspace, request, Sweep(self.workspace.files))
+        procedure = procedures.assemble(self.workspace, request, self.workspace.source.check())
         return procedures.run(self.workspace, procedure, self._progress)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> bytes:
@@ -123,7 +123,7 @@ class Engine:
         if handler is None:
             raise UnsupportedOption(f"{method!r} needs a running daemon: start one with `promptd serve DIR`")
         checked = methods.decode_params(found, _encoded(method, params))
-        procedure = handler(self.workspace, checked, Sweep(self.workspace.files))
+        procedure = handler(self.workspace, checked, self.workspace.source.check())
         return msgspec.json.encode(procedures.run(self.workspace, procedure, self._progress))
 
     def close(self) -> None:

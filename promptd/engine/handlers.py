@@ -1,4 +1,4 @@
-"""What each method answers: procedures that make the facts true, and the result objects made from them.
+"""What each method answers: procedures that make the evidence true, and the result objects made from them.
 
 A prompt's result is encoded once and kept with it; only what depends on the moment is put on its end.
 """
@@ -29,9 +29,9 @@ from promptd.protocol.params import (
     Params,
     TreeParams,
 )
-from promptd.sources.worktree.files import Sweep
+from promptd.sources.base import Check
 
-Handler = Callable[[Workspace, Any, Sweep], Procedure[Any]]
+Handler = Callable[[Workspace, Any, Check], Procedure[Any]]
 HANDLERS: dict[str, Handler] = {}  # by method; what is not here only a running daemon can answer
 _T = TypeVar("_T", bound=Handler)
 
@@ -111,20 +111,20 @@ def encode_unchanged(workspace: Workspace, prompt: Prompt) -> bytes:
 
 
 @answers("assemble")
-def assemble(workspace: Workspace, params: AssembleParams, sweep: Sweep) -> Procedure[msgspec.Raw]:
+def assemble(workspace: Workspace, params: AssembleParams, check: Check) -> Procedure[msgspec.Raw]:
     """The prompt, or in few bytes that it is the one whose etag was sent along."""
-    if params.etag is None and (struck := workspace.strike(params.request(), sweep)) is not None:
-        return msgspec.Raw(struck + _tail(workspace, is_consistent=True))
-    prompt = yield from procedures.assemble(workspace, params.request(), sweep)
+    if params.etag is None and (rendered := workspace.render(params.request(), check)) is not None:
+        return msgspec.Raw(rendered + _tail(workspace, is_consistent=True))
+    prompt = yield from procedures.assemble(workspace, params.request(), check)
     if params.etag is not None and params.etag == prompt.etag:
         return msgspec.Raw(encode_unchanged(workspace, prompt))
     return msgspec.Raw(encode_prompt(workspace, prompt))
 
 
 @answers("get")
-def get(workspace: Workspace, params: GetParams, sweep: Sweep) -> Procedure[dict[str, Any]]:
+def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[dict[str, Any]]:
     """One component, text and all, as it is on disk now."""
-    found = yield from procedures.closure(workspace, params.name, sweep, with_text=True)
+    found = yield from procedures.closure(workspace, params.name, check, with_text=True)
     component = found.plan.members[0]
     if component.error is not None:
         raise component.error
@@ -160,7 +160,7 @@ def _stretch(workspace: Workspace, component: Component, text: str, span: tuple[
 
 
 @answers("list")
-def components(workspace: Workspace, params: ListParams, _sweep: Sweep) -> Procedure[dict[str, Any]]:
+def components(workspace: Workspace, params: ListParams, _check: Check) -> Procedure[dict[str, Any]]:
     """`list`: what the whole library holds now."""
     yield procedures.Reconcile()
     ids = workspace.library.ids()
@@ -173,7 +173,7 @@ def components(workspace: Workspace, params: ListParams, _sweep: Sweep) -> Proce
 
 
 @answers("changes")
-def changes(workspace: Workspace, params: ChangesParams, _sweep: Sweep) -> Procedure[dict[str, Any]]:
+def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Procedure[dict[str, Any]]:
     """`changes`: what is different in the list since a clock, or the whole list if that cannot be told."""
     yield procedures.Reconcile()
     library = workspace.library
@@ -206,9 +206,9 @@ def _listed(workspace: Workspace, component: Component) -> dict[str, Any]:
 
 
 @answers("dependencies")
-def dependencies(workspace: Workspace, params: TreeParams, sweep: Sweep) -> Procedure[dict[str, Any]]:
+def dependencies(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[dict[str, Any]]:
     """What a component needs; found without reading the rest of the library."""
-    found = yield from procedures.closure(workspace, params.name, sweep)
+    found = yield from procedures.closure(workspace, params.name, check)
     id = found.plan.ids[0]
     ids = [member.id for member in found.plan.members]
     tree = checking.tree(workspace.library, id, depth=params.depth)
@@ -216,10 +216,10 @@ def dependencies(workspace: Workspace, params: TreeParams, sweep: Sweep) -> Proc
 
 
 @answers("dependents")
-def dependents(workspace: Workspace, params: TreeParams, sweep: Sweep) -> Procedure[dict[str, Any]]:
+def dependents(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[dict[str, Any]]:
     """What needs a component: any file may, so the whole library is looked at."""
     yield procedures.Reconcile()
-    found = yield from procedures.closure(workspace, params.name, sweep)
+    found = yield from procedures.closure(workspace, params.name, check)
     id = found.plan.ids[0]
     ids = sorted(workspace.library.graph.affected((id,)) - {id})
     tree = checking.tree(workspace.library, id, reverse=True, depth=params.depth)
@@ -227,13 +227,13 @@ def dependents(workspace: Workspace, params: TreeParams, sweep: Sweep) -> Proced
 
 
 @answers("graph")
-def graph(workspace: Workspace, params: GraphParams, sweep: Sweep) -> Procedure[dict[str, Any]]:
+def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[dict[str, Any]]:
     """Nodes and edges, of the whole library or of what one component needs."""
     if params.name is None:
         yield procedures.Reconcile()
         ids = workspace.library.ids()
     else:
-        found = yield from procedures.closure(workspace, params.name, sweep)
+        found = yield from procedures.closure(workspace, params.name, check)
         ids = [member.id for member in found.plan.members]
     components = [component for id in ids if (component := workspace.library.get(id)) is not None]
     return {
@@ -257,19 +257,21 @@ def _edges(component: Component) -> list[dict[str, Any]]:
 
 
 @answers("check")
-def check(workspace: Workspace, _params: Params, _sweep: Sweep) -> Procedure[dict[str, Any]]:
+def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[dict[str, Any]]:
     """The report on the whole library as it is now."""
     yield procedures.Reconcile()
     wishes = checking.section_wishes(workspace.library)
     readings: list[Reading] = yield procedures.Read(tuple({wish.place for wish in wishes}))
     lost = yield procedures.Compute(partial(checking.lost_sections, wishes, readings))
-    report = checking.check(workspace.library, workspace.config.library.prompts, workspace.problems, lost)
-    shown: dict[str, Any] = {"roots": workspace.files.roots, **msgspec.structs.asdict(report)}
+    report = checking.check(
+        workspace.library, workspace.config.library.prompts, workspace.scanned.problems, lost
+    )
+    shown: dict[str, Any] = {"roots": workspace.source.roots, **msgspec.structs.asdict(report)}
     return shown | {"clock": workspace.clock}
 
 
 @answers("reconcile")
-def reconcile(workspace: Workspace, _params: Params, _sweep: Sweep) -> Procedure[dict[str, Any]]:
+def reconcile(workspace: Workspace, _params: Params, _check: Check) -> Procedure[dict[str, Any]]:
     """What was found to differ from what was held."""
     found: procedures.Reconciled = yield procedures.Reconcile()
     return {

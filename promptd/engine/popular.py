@@ -13,14 +13,14 @@ MAX_TRACKED = 1_000
 
 @dataclass(slots=True)
 class Popular:
-    """One prompt. `tokens` is its size when it was last made; `money_total` None where no price is known."""
+    """One prompt. `tokens` is its size when it was last made; `cost_total` None without a price."""
 
     name: str
     components: tuple[str, ...]
-    uses: int = 0
+    requests: int = 0
     tokens: int = 0
     tokens_total: int = 0
-    money_total: float | None = None
+    cost_total: float | None = None
     strategy: str = "none"
 
 
@@ -34,7 +34,7 @@ class PopularStatistics:
 
 
 class PopularPrompts:
-    """Uses by name; `most` bounds how many are told apart."""
+    """Requests by name; `most` bounds how many are told apart."""
 
     def __init__(self, most: int = MAX_TRACKED) -> None:
         self._most = most
@@ -45,28 +45,30 @@ class PopularPrompts:
         return f"<PopularPrompts {len(self._held)} names, {self._replies} replies>"
 
     def use(self, seen: Popular) -> None:
-        """Count uses; `seen` holds those that are new, its totals are ignored."""
+        """Count requests; `seen` holds those that are new, its totals are ignored."""
         held = self._held.get(seen.name)
         if held is None:
             self._make_room()
             held = self._held[seen.name] = Popular(seen.name, seen.components)
         held.components, held.tokens, held.strategy = seen.components, seen.tokens, seen.strategy
-        held.uses += seen.uses
-        held.tokens_total += seen.tokens * seen.uses
-        if seen.money_total is not None:
-            held.money_total = (held.money_total or 0.0) + seen.money_total * seen.uses
-        self._replies += seen.uses
-        self._tokens_served += seen.tokens * seen.uses
+        held.requests += seen.requests
+        held.tokens_total += seen.tokens * seen.requests
+        if seen.cost_total is not None:
+            held.cost_total = (held.cost_total or 0.0) + seen.cost_total * seen.requests
+        self._replies += seen.requests
+        self._tokens_served += seen.tokens * seen.requests
 
     def _make_room(self) -> None:
         if len(self._held) >= self._most:
-            fewest = heapq.nsmallest(self._most // 10 + 1, self._held.values(), key=lambda held: held.uses)
+            fewest = heapq.nsmallest(
+                self._most // 10 + 1, self._held.values(), key=lambda held: held.requests
+            )
             for held in fewest:
                 del self._held[held.name]
 
     def hottest(self, number: int) -> list[Popular]:
-        """Those with most uses, ties by name."""
-        return heapq.nsmallest(number, self._held.values(), key=lambda held: (-held.uses, held.name))
+        """Those with most requests, ties by name."""
+        return heapq.nsmallest(number, self._held.values(), key=lambda held: (-held.requests, held.name))
 
     def most_expensive(self, number: int) -> list[Popular]:
         """Those with most tokens over all replies, ties by name."""

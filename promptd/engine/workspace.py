@@ -1,16 +1,12 @@
-"""The workspace: one library, its caches and its doors, and the decisions of a request and of a change.
+"""A workspace: one library with its source and its caches, and the decisions of a request and of a change.
 
-Two straight paths. A request: `attempt` answers from what is held if every fact it rests on still holds
-in this sweep, else says which places must be read first. A change: `apply` takes readings into the
-library, forgets what they made untrue, and tells the observers. Both are plain functions: whoever drives
-them (the daemon's loop, the embedded engine) does the waiting in between. There is one writer and no
-lock: call everything here from one thread.
-
-Freshness (DESIGN.md §4): an answer is given only when every fact it rests on has been checked after the
-request arrived (`freshness`).
+Two straight paths. A request: `attempt` answers from what is held if all evidence it rests on still holds
+in this check, else says what must be read first. A change: `apply` takes readings into the library, forgets
+what they made untrue, and tells the observers. Both are plain functions: whoever drives them (the daemon's
+loop, the embedded engine) does the waiting in between. There is one writer and no lock: call everything
+here from one thread.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,28 +16,21 @@ from promptd.core.assembly.evidence import Evidence
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.library.library import Component, Delta, Library
 from promptd.core.library.plan import Plan, plan
-from promptd.core.library.resolve import NamingRules, Refused
+from promptd.core.library.resolve import Refused
 from promptd.core.syntax.component import Place, Reading
 from promptd.core.tokens.segments import Segments
-from promptd.engine import attempt as freshness
+from promptd.engine import attempt as attempts
 from promptd.engine.attempt import Attempt, Needs
 from promptd.engine.cache import Cache, CacheStatistics
+from promptd.engine.contents import Contents
 from promptd.engine.hot_set import HotSet
 from promptd.engine.prompts.builder import make
-from promptd.engine.prompts.shared import (
-    CompiledPrompt,
-    OptimiserState,
-    OptimiserStatistics,
-    Words,
-    Work,
-)
+from promptd.engine.prompts.shared import CompiledPrompt, OptimiserState, OptimiserStatistics, Words, Work
 from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.usage import Usage
 from promptd.protocol.request import Request
+from promptd.sources.base import Check, Listing, Source
 from promptd.sources.loader import Loader, Workers
-from promptd.sources.worktree.files import Files, Sweep
-from promptd.sources.worktree.walk import Listing
-
-MAX_STRUCK = 4_096  # requests remembered for having been asked once
 
 Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the prompts it made untrue
 
@@ -61,58 +50,90 @@ class CachesStatistics:
     served: Served
     components: CacheStatistics
     prompts: CacheStatistics
-    skeletons: CacheStatistics
+    compiled_prompts: CacheStatistics
+
+
+@dataclass(slots=True)
+class Scanned:
+    """What the last whole scan said besides files; `is_complete` once there was one."""
+
+    is_complete: bool = False
+    problems: tuple[str, ...] = ()
 
 
 class Workspace:
-    """Holds one library hot and true."""
+    """One library of one source, held in memory and kept equal to it."""
 
-    def __init__(self, config: Config, tokenizer: Tokenizer, *, instance: str, now_s: float) -> None:
+    def __init__(
+        self, config: Config, source: Source, contents: Contents, *, instance: str, now_s: float
+    ) -> None:
         self.config = config
         self.instance = instance
-        self.tokenizer = tokenizer
-        names = NamingRules(config.library.suffixes, config.library.aliases, config.library.ignore)
-        roots = [root.path for root in config.roots]
-        self.files = Files(
-            roots, names, max_bytes=config.library.max_component_bytes, max_files=config.library.max_files
-        )
+        self.source = source
+        self.contents = contents
         workers = Workers(config.loading.min_workers, config.loading.max_workers)
-        self.loader = Loader(self.files, [root.dialects for root in config.roots], workers)
-        self.library = Library(names, len(roots))
-        self.segments = Segments(tokenizer.count_many, is_additive=tokenizer.is_additive)
-        self.rules = _rules(config)
-        self.optimiser = OptimiserState(config, self.segments, tokenizer.name, self.rules)
+        self.loader = Loader(source, [root.dialects for root in config.roots], workers)
+        self.library = Library(source.names, len(source.roots))
+        self.optimiser = OptimiserState(config, contents.segments, contents.tokenizer.name, _rules(config))
         cache = config.cache
-        self.texts: Cache[str, str] = Cache(cache.entries, cache.bytes)
-        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_bytes, self._spend)
-        self._outlines: Cache[tuple[str, ...], CompiledPrompt] = Cache(
-            cache.prompt_entries, cache.prompt_bytes
+        self.usage = Usage(HotSet(cache.hot_set, cache.hot_half_life, now_s), self.optimiser)
+        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_size, self.usage.take)
+        self._compiled: Cache[tuple[str, ...], CompiledPrompt] = Cache(
+            cache.prompt_entries, cache.prompt_size
         )
-        self.hot = HotSet(cache.hot_set, cache.hot_half_life_s, now_s)
-        self._made_cold = 0  # prompts for which a file had to be read
-        self._struck: set[Request] = set()  # answered by a stamp: who asks again gets a prompt that is kept
-        self._uses: Counter[Evidence] = Counter()  # of prompts, by what they rest on, until they are folded
         self.observers: list[Observer] = []
-        self.problems: tuple[str, ...] = ()
-        self.directories: tuple[str, ...] = tuple(self.files.roots)
-        self.is_complete = False  # True once a whole scan has been applied
+        self.scanned = Scanned()
 
     def __repr__(self) -> str:
-        return f"<Workspace {self.library!r} {self.instance}>"
+        return f"<Workspace of {self.source.name}: {self.library!r} {self.instance}>"
+
+    def beside(self, source: Source) -> "Workspace":
+        """A workspace of another source by the same configuration; what is keyed by digest is shared."""
+        instance = f"{self.instance}@{source.name}".replace(":", "-")  # a clock has colons of its own
+        made = Workspace(self.config, source, self.contents, instance=instance, now_s=0.0)
+        made.loader.shared = self.contents.parses
+        return made
+
+    def share_parses(self) -> None:
+        """Put what was parsed here at the disposal of workspaces beside this one."""
+        self.loader.shared = parses = self.contents.parses
+        for reading in self.library.readings():
+            if reading.parsed is not None and reading.digest:
+                parses.put(self.loader.dialects[reading.place.root], reading.digest, reading.parsed)
 
     @property
     def clock(self) -> str:
         """`c:<instance>:<revision>`: what the library looked like, in one word."""
         return f"c:{self.instance}:{self.library.revision}"
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What counts tokens."""
+        return self.contents.tokenizer
+
+    @property
+    def segments(self) -> Segments:
+        """Token counts of what was counted before."""
+        return self.contents.segments
+
+    @property
+    def texts(self) -> Cache[str, str]:
+        """Texts of components, by digest."""
+        return self.contents.texts
+
+    @property
+    def hot(self) -> HotSet:
+        """Which components are used most."""
+        return self.usage.hot
+
     # -- a request ----------------------------------------------------------------------------
 
-    def current(self, request: Request, sweep: Sweep) -> Prompt | None:
-        """The cached prompt if every fact it rests on holds in this sweep, else None."""
+    def current(self, request: Request, check: Check) -> Prompt | None:
+        """The cached prompt if all evidence it rests on holds in this check, else None."""
         prompt = self.prompts.peek(request)
         if (
             prompt is None
-            or not freshness.holds(prompt.facts, sweep, self.library.revision)
+            or not check.holds(prompt.evidence, self.library.revision)
             or (prompt.worth_version >= 0 and not self.optimiser.is_current(prompt))
         ):
             return None
@@ -124,57 +145,57 @@ class Workspace:
         prompt.uses += 1
         self.prompts.hit(1)
 
-    def strike(self, request: Request, sweep: Sweep) -> bytes | None:
+    def render(self, request: Request, check: Check) -> bytes | None:
         """The reply to a request with values that come for the first time, but for its end; None: make it.
 
         The second time it is made in full and cached.
         """
         if not request.variables or request.arguments is not None or request.options is not None:
             return None
-        outline = self._outlines.peek(request.names)
-        stamp = outline and outline.stamps.get(tuple([name for name, _ in request.variables]))
-        if not outline or not stamp or request in self._struck or request in self.prompts:
+        compiled = self._compiled.peek(request.names)
+        template = compiled and compiled.templates.get(tuple([name for name, _ in request.variables]))
+        if not compiled or not template or request in self.prompts or self.usage.was_asked_once(request):
             return None
-        if not self.holds(outline.facts, sweep):
+        if not self.holds(compiled.evidence, check):
             return None
-        self._outlines.get(request.names)
+        self._compiled.get(request.names)
         limits = self.config.library.max_prompt_bytes // 4, self.config.tokens.max_context_tokens
-        found = stamp.strike(dict(request.variables), *limits)
-        struck = None
-        if found is not None:
-            struck, tokens = found
-            self.optimiser.struck(request, outline.facts, tokens)
-            if len(self._struck) >= MAX_STRUCK:
-                self._struck.clear()
-            self._struck.add(request)
-            self.prompts.miss()
-            self.optimiser.note_prefix(request, stamp.prefix, stamp.stable_tokens, None)
-            self._uses[outline.facts] += 1
-        return struck
+        found = template.render(dict(request.variables), *limits)
+        if found is None:
+            return None
+        reply, tokens = found
+        self.usage.rendered(request, compiled.evidence, tokens)
+        self.prompts.miss()
+        self.optimiser.note_prefix(request, template.prefix, template.stable_tokens, None)
+        return reply
 
-    def attempt(self, attempt: Attempt, sweep: Sweep) -> Prompt | Needs | Work | Words:
+    def attempt(self, attempt: Attempt, check: Check) -> Prompt | Needs | Work | Words:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
-        outline = self._outline(attempt, sweep)
-        return outline if isinstance(outline, Needs) else self._finish(attempt, outline)
+        compiled = self._compile(attempt, check)
+        return compiled if isinstance(compiled, Needs) else self._finish(attempt, compiled)
 
-    def _outline(self, attempt: Attempt, sweep: Sweep) -> CompiledPrompt | Needs:
+    def _compile(self, attempt: Attempt, check: Check) -> CompiledPrompt | Needs:
         names = attempt.request.names
-        held = self._outlines.get(names)
-        if held is not None and self.holds(held.facts, sweep):
+        held = self._compiled.get(names)
+        if held is not None and self.holds(held.evidence, check):
             return held
         found = plan(self.library, names)
-        facts = self.facts(found)
+        evidence = self.evidence(found)
         members = () if found.refusal is not None else found.members
-        if needs := self.needs(facts, members, attempt, sweep):
+        if needs := self.needs(evidence, members, attempt, check):
             return needs
         if found.refusal is not None:
             raise found.refusal
-        return self._expand(attempt, found, facts)
+        return self._expand(attempt, found, evidence)
 
-    def needs(self, facts: Evidence, members: Iterable[Component], attempt: Attempt, sweep: Sweep) -> Needs:
-        """What must be done first: until the facts hold, and until the members' texts are at hand."""
-        needs = freshness.needs(facts, attempt, sweep)
-        if not (needs.places or needs.paths):
+    def needs(
+        self, evidence: Evidence, members: Iterable[Component], attempt: Attempt, check: Check
+    ) -> Needs:
+        """What must be done first: until the evidence holds, and until the members' texts are at hand."""
+        if look := check.pending(evidence):
+            return Needs(look=look)
+        needs = attempts.needs(evidence, attempt, check)
+        if not needs.places:
             needs = Needs(tuple(self._without_text(members, attempt))) or needs
         attempt.will_read(needs.places)
         return needs
@@ -182,7 +203,7 @@ class Workspace:
     def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
         """The places of usable components whose text is at hand neither in the cache nor in the attempt."""
         for member in members:
-            if member.id not in self.texts and self.text_of(member, attempt) is None:
+            if member.digest not in self.texts and self.text_of(member, attempt) is None:
                 yield member.place
 
     def text_of(self, member: Component, attempt: Attempt) -> str | None:
@@ -192,54 +213,48 @@ class Workspace:
         reading = attempt.readings.get(member.id)
         if reading is not None and reading.digest == member.digest:
             return reading.text
-        return self.texts.get(member.id)
+        return self.texts.get(member.digest)
 
     def is_filled(self, place: Place) -> bool:
         """True if the file was last seen with something in it."""
         held = self.library.get(place.id)
         return held is not None and held.signature is not None and held.signature.size > 0
 
-    def _expand(self, attempt: Attempt, found: Plan, facts: Evidence) -> CompiledPrompt:
+    def _expand(self, attempt: Attempt, found: Plan, evidence: Evidence) -> CompiledPrompt:
         names = attempt.request.names
         texts = {member.id: self.text_of(member, attempt) or "" for member in found.members}
-        skeleton = expand(found, texts, self.rules, self.segments.count)
+        skeleton = expand(found, texts, self.optimiser.rules, self.segments.count)
         metadata = found.members[0].parsed.metadata
         name = found.ids[0] if len(names) == 1 else ""
-        outline = CompiledPrompt(skeleton, facts, name, metadata, found.members)
+        compiled = CompiledPrompt(skeleton, evidence, name, metadata, found.members)
         size_bytes = sum(map(len, texts.values())) + 400 * len(skeleton.parts)
-        self._outlines.put(names, outline, size_bytes)
-        return outline
+        self._compiled.put(names, compiled, size_bytes)
+        return compiled
 
-    def _finish(self, attempt: Attempt, outline: CompiledPrompt) -> Prompt | Work | Words:
-        made = make(self.optimiser, attempt, outline)
+    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> Prompt | Work | Words:
+        made = make(self.optimiser, attempt, compiled)
         if isinstance(made, Prompt):
             self.prompts.miss()
-            self._made_cold += bool(attempt.reads)
+            self.usage.made_cold += bool(attempt.reads)
             if attempt.is_consistent:
                 self.prompts.put(attempt.request, made, made.size_bytes)
             else:
-                self._spend(attempt.request, made)
+                self.usage.take(attempt.request, made)
         return made
 
-    # -- facts --------------------------------------------------------------------------------
+    # -- evidence --------------------------------------------------------------------------------
 
-    def facts(self, found: Plan) -> Evidence:
-        """The facts a plan rests on, with the paths to check them by."""
+    def evidence(self, found: Plan) -> Evidence:
+        """The evidence that a plan rests on."""
         rivals = (
             self.library.get(id) for member in found.members for link in member.links for id in link.rivals
         )
         components = dict.fromkeys((*found.members, *(rival for rival in rivals if rival is not None)))
-        path = self.files.path
-        files = tuple((component, component.digest, path(component.place)) for component in components)
-        absent = tuple((path(place), place) for place in found.absent)
-        paths = (*(at for _, _, at in files), *(at for at, _ in absent))
-        ids = frozenset((*(component.id for component in components), *(place.id for place in found.absent)))
-        ways = self.files.ways(component.place for component in components if component.error is None)
-        return Evidence(files, absent, paths, ids, ways)
+        return self.source.evidence(tuple(components), found.absent)
 
-    def holds(self, facts: Evidence, sweep: Sweep) -> bool:
-        """True if nothing in the facts has changed on disk since it was read."""
-        return freshness.holds(facts, sweep, self.library.revision)
+    def holds(self, evidence: Evidence, check: Check) -> bool:
+        """True if nothing in the evidence has changed since it was read."""
+        return check.holds(evidence, self.library.revision)
 
     # -- a change -----------------------------------------------------------------------------
 
@@ -249,9 +264,11 @@ class Workspace:
         `preload`: nobody has asked for these texts yet.
         """
         readings = list(readings)
+        held = (self.library.get(reading.place.id) for reading in readings)
+        former = {component.id: component.digest for component in held if component is not None}
         delta = self.library.apply(readings)
         for id in (*delta.changed, *delta.removed):
-            self.texts.discard(id)
+            self.texts.discard(former.get(id, ""))
         self.optimiser.changed((*delta.added, *delta.changed), delta.removed)
         for reading in readings:
             self._keep_text(reading, preload=preload)
@@ -266,18 +283,18 @@ class Workspace:
         if component is None or reading.text is None or component.digest != reading.digest:
             return
         self.optimiser.lexicon.learn(component.id, reading.text)
-        if component.id not in self.texts:
+        if component.digest not in self.texts:
             size_bytes = len(reading.text.encode()) + 64
-            self.texts.put(component.id, reading.text, size_bytes, preload=preload)
+            self.texts.put(component.digest, reading.text, size_bytes, preload=preload)
 
     def _forget(self, delta: Delta) -> tuple[Request, ...]:
         """Drop the prompts that contain something affected; others are byte-stable and stay."""
-        dropped = [at for at, prompt in self.prompts.items() if prompt.facts.is_touched_by(delta.affected)]
+        dropped = [at for at, prompt in self.prompts.items() if prompt.evidence.is_touched_by(delta.affected)]
         for request in dropped:
             self.prompts.discard(request)
-        for names, outline in self._outlines.items():
-            if outline.facts.is_touched_by(delta.affected):
-                self._outlines.discard(names)
+        for names, compiled in self._compiled.items():
+            if compiled.evidence.is_touched_by(delta.affected):
+                self._compiled.discard(names)
         self.hot.forget(delta.removed)
         return tuple(dropped)
 
@@ -314,49 +331,33 @@ class Workspace:
             return not self.library.graph.count_dependents(component.id)
         if self.library.is_listed(component.id):
             return False
-        return not any(component.id in prompt.facts.ids for _, prompt in self.prompts.items())
+        return not any(component.id in prompt.evidence.ids for _, prompt in self.prompts.items())
 
     def note_listing(self, listing: Listing) -> None:
-        """Remember what a scan saw besides files: directories to watch and problems to report."""
-        self.directories = listing.directories
-        self.problems = listing.problems
-        self.is_complete = True
+        """Remember what a scan saw besides files: problems to report, and that there was one."""
+        self.scanned = Scanned(True, listing.problems)
         self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------
 
     def fold_uses(self, now_s: float) -> None:
         """Count the uses of prompts since the last call towards their components."""
-        for request, prompt in self.prompts.items():
-            self._spend(request, prompt)
-        uses: Counter[str] = Counter()
-        for facts, times in self._uses.items():
-            uses.update({component.id: times for component, _, _ in facts.files})
-        for id, times in uses.items():
-            if id in self.library:
-                self.hot.use((id,), now_s, times)
-        self._uses.clear()
-
-    def _spend(self, _request: Request, prompt: Prompt) -> None:
-        """Take a prompt's uses over, so that they outlive it."""
-        if prompt.uses:
-            self._uses[prompt.facts] += prompt.uses
-            self.optimiser.spend(prompt)
-            prompt.uses = 0
+        self.usage.fold(self.prompts.items(), self.library, now_s)
 
     def pin_hot(self) -> list[Place]:
-        """Pin the hot set; returns the places of those that are not in the cache."""
-        pinned = self.texts.pin(self.hot.hottest(self._is_usable, self._seeds()))
-        return [
-            component.place
-            for id in sorted(pinned)
-            if id not in self.texts and (component := self.library.get(id))
-        ]
+        """Pin the hot set; returns the places of those whose text is not in the cache."""
+        hot = self._hottest()
+        pinned = self.texts.pin(dict.fromkeys(component.digest for component in hot))
+        return sorted(each.place for each in hot if each.digest in pinned and each.digest not in self.texts)
 
     def hot_texts(self) -> list[str]:
         """Bodies of the hot set, as far as they are in the cache."""
-        held = ((self.library.get(id), self.texts.peek(id)) for id in sorted(self.texts.pins))
-        return [text[component.parsed.body_start :] for component, text in held if component and text]
+        held = ((each, self.texts.peek(each.digest)) for each in self._hottest())
+        return [text[each.parsed.body_start :] for each, text in held if text]
+
+    def _hottest(self) -> list[Component]:
+        ids = self.hot.hottest(self._is_usable, self._seeds())
+        return [component for id in ids if (component := self.library.get(id)) is not None]
 
     def _is_usable(self, id: str) -> bool:
         component = self.library.get(id)
@@ -369,13 +370,13 @@ class Workspace:
     def statistics(self) -> CachesStatistics:
         """Statistics of the caches; library, loader and segments have their own."""
         prompts = self.prompts.statistics()
-        served = Served(prompts.hits + prompts.misses - self._made_cold, self._made_cold)
-        return CachesStatistics(served, self.texts.statistics(), prompts, self._outlines.statistics())
+        served = Served(prompts.hits + prompts.misses - self.usage.made_cold, self.usage.made_cold)
+        return CachesStatistics(served, self.texts.statistics(), prompts, self._compiled.statistics())
 
     def savings(self) -> OptimiserStatistics:
         """What strategies and budgets saved so far, uses of prompts that are held included."""
         for request, prompt in self.prompts.items():
-            self._spend(request, prompt)
+            self.usage.take(request, prompt)
         return self.optimiser.statistics()
 
     def close(self) -> None:

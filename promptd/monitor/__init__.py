@@ -1,1 +1,1 @@
-"""Looking after the daemon from the side: samples of everybody's statistics, and the health snapshot."""
+"""Monitoring: samples of statistics, health, alerts and recommendations, snapshot, history and metrics."""

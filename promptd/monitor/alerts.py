@@ -1,9 +1,9 @@
-"""Alerts: what is wrong long enough to be said, said once, and taken back when it is over.
+"""Alerts: a condition that lasts is raised once, and cleared once it is over.
 
-One rule a target. A condition must be at least so bad for `hold_s` before it is raised or escalated, and an
-alert is eased or cleared once the figure was better, by the hysteresis, for `clear_s`. Without data nothing
-is raised; an alert whose figure stays away for `clear_s` is cleared. Pure: times are handed in, events are
-returned, and who is told is somebody else's business.
+One rule a target. A condition must be at least so bad for `raise_after` before its alert is raised or
+escalated; an alert is eased or cleared once the value was better, by the hysteresis, for `clear_after`.
+Without data nothing is raised; an alert without data for `clear_after` is cleared. Pure: times are arguments,
+events are returned, and delivering them is the caller's part.
 """
 
 from collections import Counter, deque
@@ -16,7 +16,7 @@ import msgspec
 
 from promptd.config.schema import AlertsConfig
 
-CRITICAL_BELOW = 0.5  # of the target attained
+CRITICAL_BELOW = 0.5  # of the target
 HIGH_BELOW = 0.8
 
 SeverityName = Literal["critical", "high", "medium", "low"]
@@ -24,7 +24,7 @@ EventName = Literal["raised", "escalated", "eased", "cleared"]
 
 
 class Severity(IntEnum):
-    """How bad; 0 is not at all."""
+    """How bad; 0 is no alert."""
 
     NONE = 0
     LOW = 1
@@ -37,7 +37,7 @@ SEVERITIES: tuple[SeverityName, ...] = ("critical", "high", "medium", "low")
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Something wrong now. `id` names this occurrence, `rule` the target; times are Unix seconds."""
+    """An active alert. `id` names this occurrence, `rule` the target; times are Unix seconds."""
 
     id: str
     rule: str
@@ -65,7 +65,7 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertsView(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong now, worst first; what happened, oldest first; sums since the start."""
+    """Active alerts, worst first; past events, oldest first; totals since the start."""
 
     active: list[Alert]
     history: list[AlertEvent]
@@ -75,13 +75,13 @@ class AlertsView(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a rule sees: how much of the target is attained, above 1 with room to spare; None without data.
+    """What a rule evaluates: `progress` toward the target is 1 or more if it is met, None if unknown.
 
-    `optimal` is the same for the optimum, `is_worsening` says that a trend leads out of the target.
+    `optimal` is the same for the optimum; `is_worsening`: the target will be missed if a trend continues.
     """
 
     rule: str
-    attained: float | None
+    progress: float | None
     optimal: float = float("inf")
     is_worsening: bool = False
     value: float = 0.0
@@ -90,12 +90,12 @@ class Condition:
     sentence: str = ""
 
     def severity(self, margin: float = 0.0) -> Severity:
-        """How bad it is if it were worse by `margin`."""
-        if self.attained is None:
+        """The severity if the value were worse by `margin`."""
+        if self.progress is None:
             return Severity.NONE
-        attained = self.attained - margin
-        if attained < 1:
-            is_critical, is_high = attained < CRITICAL_BELOW, attained < HIGH_BELOW
+        progress = self.progress - margin
+        if progress < 1:
+            is_critical, is_high = progress < CRITICAL_BELOW, progress < HIGH_BELOW
             return Severity.CRITICAL if is_critical else Severity.HIGH if is_high else Severity.MEDIUM
         if self.is_worsening:
             return Severity.MEDIUM
@@ -103,7 +103,7 @@ class Condition:
 
 
 class AlertRule:
-    """One rule's life: for each severity, since when it is at least or at most that bad."""
+    """The state of one rule: for each severity, since when the condition is at least or at most that bad."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -117,15 +117,15 @@ class AlertRule:
     def see(
         self, condition: Condition, now_s: float, unix_s: float, settings: AlertsConfig
     ) -> EventName | None:
-        """Take in how it is now; returns what that makes of the alert."""
+        """Evaluate the condition as of now; returns what happened to the alert, if anything."""
         active = _level(self.alert)
-        if self.alert is not None and condition.attained is not None:
-            self.alert = _made(condition, self.alert.severity, self.alert, unix_s)
+        if self.alert is not None and condition.progress is not None:
+            self.alert = _alert(condition, self.alert.severity, self.alert, unix_s)
         is_now, with_margin = condition.severity(), condition.severity(settings.hysteresis)
         _note(self._at_least, now_s, lambda level: is_now >= level)
         _note(self._at_most, now_s, lambda level: with_margin <= level)
-        worst = max(_lasting(self._at_least, now_s - settings.hold_s), default=Severity.NONE)
-        best = min(_lasting(self._at_most, now_s - settings.clear_s), default=active)
+        worst = max(_lasting(self._at_least, now_s - settings.raise_after), default=Severity.NONE)
+        best = min(_lasting(self._at_most, now_s - settings.clear_after), default=active)
         severity = worst if worst > active else min(active, best)
         return None if severity == active else self._become(severity, condition, unix_s)
 
@@ -134,12 +134,12 @@ class AlertRule:
         if severity is Severity.NONE:
             self.alert = None
             return "cleared"
-        self.alert = _made(condition, _name(severity), former, unix_s)
+        self.alert = _alert(condition, _name(severity), former, unix_s)
         return "raised" if former is None else "escalated" if severity > before else "eased"
 
 
 def _note(since: dict[Severity, float], now_s: float, holds: Callable[[Severity], bool]) -> None:
-    """Keep since when something holds for each severity, and forget those for which it does not."""
+    """Remember since when something is true for each severity; forget those for which it is not."""
     for level in Severity:
         if holds(level):
             since.setdefault(level, now_s)
@@ -152,7 +152,7 @@ def _lasting(since: Mapping[Severity, float], until_s: float) -> Iterator[Severi
 
 
 class Alerts:
-    """All rules, the history and the sums; `settings` may be exchanged at any time."""
+    """All rules, the history and the totals; `settings` may be replaced at any time."""
 
     def __init__(self, settings: AlertsConfig) -> None:
         self.settings = settings
@@ -165,12 +165,12 @@ class Alerts:
         return f"<Alerts {len(self.active())} active>"
 
     def configure(self, settings: AlertsConfig) -> None:
-        """Go on by other settings."""
+        """Continue with other settings."""
         self.settings = settings
         self._history = deque(self._history, maxlen=settings.history)
 
     def see(self, conditions: Sequence[Condition], now_s: float, unix_s: float) -> list[AlertEvent]:
-        """Take in how everything is now; returns what has to be told."""
+        """Evaluate all conditions as of now; returns the events to deliver."""
         return [
             event for condition in conditions if (event := self._see(condition, now_s, unix_s)) is not None
         ]
@@ -193,12 +193,12 @@ class Alerts:
             self._raised[alert.severity] += 1
 
     def active(self) -> list[Alert]:
-        """What is wrong now, worst first, then oldest first."""
+        """Active alerts, worst first, then oldest first."""
         found = [rule.alert for rule in self._rules.values() if rule.alert is not None]
         return sorted(found, key=lambda alert: (-_level(alert), alert.first_seen_unix_s, alert.rule))
 
     def view(self) -> AlertsView:
-        """All of it, for showing."""
+        """Active alerts, history and totals."""
         return AlertsView(
             active=self.active(),
             history=list(self._history),
@@ -207,8 +207,8 @@ class Alerts:
         )
 
 
-def _made(condition: Condition, severity: SeverityName, former: Alert | None, unix_s: float) -> Alert:
-    """An alert as the condition has it now; of a former one it keeps who it is."""
+def _alert(condition: Condition, severity: SeverityName, former: Alert | None, unix_s: float) -> Alert:
+    """An alert for the condition as of now; it keeps the id and the first time of a former one."""
     return Alert(
         id=former.id if former else f"{condition.rule}-{int(unix_s)}",
         rule=condition.rule,

@@ -1,22 +1,22 @@
-"""What is written beside health.json: the history, and the metrics for node_exporter's textfile collector.
+"""The files written with each snapshot: the history, and metrics for node_exporter's textfile collector.
 
-Both take a snapshot that was taken, in a thread; a failure (OSError) is the snapshot's to count.
+Both are called with a Snapshot, in a thread; `Snapshots` counts their failures (OSError).
 """
 
 import contextlib
 from pathlib import Path
 
 from promptd.monitor import metrics
+from promptd.monitor.evaluator import Evaluation
 from promptd.monitor.history import History, line_of
-from promptd.monitor.observatory import Findings
-from promptd.monitor.snapshot import Taken
+from promptd.monitor.snapshot import Snapshot
 from promptd.support.atomic import write_atomic
 
 METRICS_NAME = "metrics.prom"
 
 
 class HistoryWriter:
-    """Keeps a line each `interval_s`, by the clock of the samples, and one at the end."""
+    """Appends a line each `interval_s`, by the clock of the samples, and one at the end."""
 
     def __init__(self, history: History, interval_s: float) -> None:
         self.history = history
@@ -26,16 +26,16 @@ class HistoryWriter:
     def __repr__(self) -> str:
         return f"<HistoryWriter {self.history!r} each {self.interval_s:g} s>"
 
-    def __call__(self, taken: Taken) -> None:
-        """Keep this one if it is due."""
-        now_s = taken.sample.uptime_s
-        if taken.is_last or now_s - self._kept_s >= self.interval_s:
-            self.history.append(line_of(taken.document))
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Append a line if one is due."""
+        now_s = snapshot.sample.uptime_s
+        if snapshot.is_last or now_s - self._kept_s >= self.interval_s:
+            self.history.append(line_of(snapshot.document))
             self._kept_s = now_s
 
 
 class MetricsWriter:
-    """Keeps `directory/metrics.prom`; at the end it goes, or a dead daemon would be scraped for ever."""
+    """Writes `directory/metrics.prom`; removed at the end, or a dead daemon would be scraped for ever."""
 
     def __init__(self, directory: Path, version: str) -> None:
         self.path = directory / METRICS_NAME
@@ -44,11 +44,11 @@ class MetricsWriter:
     def __repr__(self) -> str:
         return f"<MetricsWriter {self.path}>"
 
-    def __call__(self, taken: Taken) -> None:
+    def __call__(self, snapshot: Snapshot) -> None:
         """Replace the file."""
-        if taken.is_last:
+        if snapshot.is_last:
             with contextlib.suppress(FileNotFoundError):
                 self.path.unlink()
-        elif isinstance(taken.found, Findings):
-            text = metrics.exposition(taken.sample, taken.found, self._version)
+        elif isinstance(snapshot.evaluation, Evaluation):
+            text = metrics.exposition(snapshot.sample, snapshot.evaluation, self._version)
             write_atomic(self.path, text.encode())

@@ -1,9 +1,8 @@
-"""History: one line of JSON a minute in `history.jsonl`, and never more than two files of a fixed size.
+"""History: one line of JSON a minute in `history.jsonl`, and at most two files of a fixed size.
 
-A line holds the figures of the minute before it, None where there was no data. When the file reaches its
-bound it becomes `history.jsonl.1` in place of the one before: at 60 s and 4 MB each file holds six days.
-A line is written by one `write` to a file opened for appending; what a crash left half is skipped by
-`read`. Blocking: call from a thread.
+A line holds the figures of the minute before it, null without data. When the file reaches its maximum size
+it is rotated to `history.jsonl.1`: at 60 s and 4 MB each file holds six days. A line is one `write` to a file
+opened for appending; `read` skips a line that a crash cut short. Blocking: call from a thread.
 """
 
 import os
@@ -16,9 +15,9 @@ import msgspec
 from promptd.monitor.measures import at
 
 FILE_NAME = "history.jsonl"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: money_saved became cost_saved
 
-# Key of a line, and where it stands in a snapshot; "1m." is the window of the last minute.
+# Key of a line, and its path in a snapshot; "1m." is the window of the last minute.
 FIELDS: Mapping[str, str] = {
     "time_unix_s": "time_unix_s",
     "uptime_s": "uptime_s",
@@ -37,7 +36,7 @@ FIELDS: Mapping[str, str] = {
     "reduction": "windows.1m.reduction",
     "tokens_served": "windows.1m.tokens_served",
     "tokens_saved": "windows.1m.tokens_saved",
-    "money_saved": "windows.1m.money_saved",
+    "cost_saved": "windows.1m.cost_saved",
     "memory_bytes": "process.rss_bytes",
     "cpu_percent": "windows.1m.cpu_percent",
     "descriptors": "process.open_descriptors",
@@ -47,7 +46,7 @@ FIELDS: Mapping[str, str] = {
 
 
 def line_of(snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a snapshot is kept."""
+    """The line for a snapshot."""
     line = {name: _value(snapshot, path) for name, path in FIELDS.items()}
     active = at(snapshot, "alerts.active") or ()
     alerts = [f"{alert['rule']}:{alert['severity']}" for alert in active]
@@ -55,7 +54,7 @@ def line_of(snapshot: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(snapshot: Mapping[str, Any], path: str) -> Any:
-    """A value; None for a percentile of nothing."""
+    """A value; None for a percentile of no observations."""
     distribution, _, member = path.rpartition(".")
     if member in ("p50", "p95", "p99") and not at(snapshot, f"{distribution}.count"):
         return None
@@ -73,7 +72,7 @@ class History:
         return f"<History {self.path}>"
 
     def append(self, line: Mapping[str, Any]) -> None:
-        """Keep one line. Raises OSError."""
+        """Append one line, rotating the file if it is full. Raises OSError."""
         data = msgspec.json.encode(line) + b"\n"
         if self._size() + len(data) > self.max_bytes:
             self.path.replace(_older(self.path))
@@ -91,7 +90,7 @@ class History:
 
 
 def read(directory: Path) -> list[dict[str, Any]]:
-    """Every whole line that is kept, oldest first; nothing if there are none. Raises OSError."""
+    """Every complete line, oldest first; an empty list without files. Raises OSError."""
     path = directory / FILE_NAME
     return [line for each in (_older(path), path) for line in _lines(each)]
 

@@ -1,6 +1,6 @@
-"""Loop lag: how much later than asked for the event loop wakes somebody up.
+"""Event loop lag: how much later than requested a sleeping task wakes up.
 
-What holds up this sleeper holds up every request. One wake-up each half second: about 20 µs of CPU.
+What delays this task delays every request. One wake-up each half second: about 20 µs of CPU.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ INTERVAL_S = 0.5
 
 
 class LoopLag:
-    """Measures the loop it runs in, for as long as `run` runs."""
+    """Measures the lag of the loop it runs in, while `run` runs."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class LoopLag:
         return f"<LoopLag {self.lag_us!r}>"
 
     async def run(self) -> None:
-        """Sleep and look at the clock, until cancelled."""
+        """Sleep and record how late it was, until cancelled."""
         while True:
             due_s = self._clock() + INTERVAL_S
             await self._sleep(INTERVAL_S)

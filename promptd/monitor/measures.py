@@ -1,8 +1,8 @@
 """Measures: from samples to the figures of each window.
 
-What is measured stands in two tables: where a count is found in the rooms' records, and what the windows
-show. A room that is missing or failed lacks its figures and nothing else. Pure: everything comes in with
-the sample, time included (`uptime_s`, which never goes back).
+`SUMS` says where each counter is found in the sections of a sample, `Window` what is reported of it. A
+section that is missing or failed lacks its figures and nothing else. Pure: everything comes with the sample,
+time included (`uptime_s`, which never goes back).
 """
 
 from collections.abc import Callable, Mapping
@@ -21,26 +21,26 @@ from promptd.monitor.windows import (
 from promptd.support.stats import Histogram
 
 CLIENTS_OWN = frozenset(leaf.__name__ for leaf in errors.leaves(errors.RequestError))
-CACHES = ("served", "prompts", "skeletons", "components")
+CACHES = ("served", "prompts", "compiled_prompts", "components")
 ERROR = "error "  # before the type, in the names of sums
 _EMPTY = Histogram()
 
 SUMS: Mapping[str, str] = {
     "requests": "requests.requests",
     **{f"{cache}_{what}": f"cache.{cache}.{what}" for cache in CACHES for what in ("hits", "misses")},
-    "loads": "loader.looks",
+    "loads": "loader.reads",
     "tokens_served": "savings.tokens_served",
     "replies": "savings.savings.replies",
     "replies_without_strategy": "savings.savings.by_strategy.none",
     "tokens_baseline": "savings.savings.tokens_baseline",
     "tokens_saved": "savings.savings.tokens_saved",
-    "money_saved": "savings.savings.money_saved",
-    "missed_events": "upkeep.missed_events_total",
+    "cost_saved": "savings.savings.cost_saved",
+    "missed_events": "maintenance.missed_events_total",
 }
 
 
-class Spread(msgspec.Struct, frozen=True):
-    """A distribution in milliseconds; all 0 where nothing was counted."""
+class Percentiles(msgspec.Struct, frozen=True):
+    """A distribution in milliseconds; all 0 if nothing was recorded."""
 
     count: int
     mean: float
@@ -53,23 +53,23 @@ class Spread(msgspec.Struct, frozen=True):
     p999: float
 
 
-class Ratios(msgspec.Struct, frozen=True):
-    """Cache hits over look-ups, None where there were none.
+class HitRatios(msgspec.Struct, frozen=True):
+    """Cache hits over look-ups, None without look-ups.
 
-    `served`: prompts that came from memory over prompts assembled; the caches of prompts, of skeletons and
-    of components say where from.
+    `served`: prompts that needed no file read over all prompts; the caches of prompts, of compiled prompts
+    and of components show where they came from.
     """
 
     served: float | None
     prompts: float | None
-    skeletons: float | None
+    compiled_prompts: float | None
     components: float | None
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """What happened within one window; `covered_s` is how much of it was measured.
 
-    `errors` are those a client cannot help: files, load, defects. `errors_by_type` has all of them.
+    `errors` are server-side errors: invalid files, overload, defects. `errors_by_type` has all errors.
     """
 
     span_s: float
@@ -79,13 +79,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     errors: int
     error_ratio: float | None
     errors_by_type: dict[str, int]
-    latency_ms: Spread
-    scan_latency_ms: Spread
-    service_latency_ms: Spread
-    load_ms: Spread
-    loop_lag_ms: Spread
-    change_to_warm_ms: Spread
-    hit_ratio: Ratios
+    latency_ms: Percentiles
+    scan_latency_ms: Percentiles
+    service_latency_ms: Percentiles
+    load_ms: Percentiles
+    loop_lag_ms: Percentiles
+    change_to_warm_ms: Percentiles
+    hit_ratio: HitRatios
     lookups: int
     loads: int
     parallel_loads_max: int
@@ -94,7 +94,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     tokens_baseline: int
     tokens_saved: int
     reduction: float | None
-    money_saved: float
+    cost_saved: float
     cpu_percent: float | None
     memory_bytes_max: int
     descriptors_max: int
@@ -102,19 +102,19 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measures:
-    """Takes samples in and says what happened within each window."""
+    """Takes samples and computes the figures of each window."""
 
     def __init__(self) -> None:
         self._windows = Windows()
         self._last: Totals | None = None
-        self.warm_s: float | None = None  # what happened before is not judged
+        self.warm_s: float | None = None  # what happened before is not evaluated
         self._known: dict[tuple[str, float, float], Window] = {}  # of the last sample
 
     def __repr__(self) -> str:
         return f"<Measures {self._windows!r}>"
 
     def take(self, sample: Sample) -> None:
-        """Count what happened since the last sample towards every window; one that comes late is dropped."""
+        """Add what happened since the last sample to every window; a sample that comes late is dropped."""
         now, last = totals_of(sample), self._last or Totals(0.0, {}, {}, {})
         if now.at_s >= last.at_s:
             self._windows.add(now.slice_since(last))
@@ -122,17 +122,17 @@ class Measures:
             self._known.clear()
 
     def begin_to_judge(self, now_s: float) -> None:
-        """The start is over."""
+        """The warm-up is over: `judged` counts from now on."""
         self.warm_s = now_s
         self._windows.cut()
         self._known.clear()
 
     def window(self, name: str, now_s: float) -> Window:
-        """One window, whatever happened in it."""
+        """One window, warm-up included."""
         return self._window(name, now_s, 0.0)
 
     def judged(self, name: str, now_s: float) -> Window:
-        """The same without what happened while the daemon was warming up."""
+        """One window without what happened during the warm-up."""
         since_s = float("inf") if self.warm_s is None else self.warm_s
         is_past = since_s < now_s - 2 * SPANS_S[name][0]  # then no slice of the window is as old
         return self._window(name, now_s, 0.0 if is_past else since_s)
@@ -162,7 +162,7 @@ def totals_of(sample: Sample) -> Totals:
 
 
 def at(sections: Mapping[str, Any], path: str) -> Any:
-    """What stands at a dotted path through records and mappings, None where there is no such place."""
+    """The value at a dotted path through records and mappings, None if there is none."""
     found: Any = sections
     for name in path.split("."):
         found = found.get(name) if isinstance(found, Mapping) else getattr(found, name, None)
@@ -191,7 +191,7 @@ def figures(span_s: float, piece: Slice) -> Window:
         load_ms=spread(piece, "load_us"),
         loop_lag_ms=spread(piece, "loop_lag_us"),
         change_to_warm_ms=spread(piece, "change_to_warm_ms"),
-        hit_ratio=Ratios(*(_hit_ratio(total, cache) for cache in CACHES)),
+        hit_ratio=HitRatios(*(_hit_ratio(total, cache) for cache in CACHES)),
         lookups=total("served_hits") + total("served_misses"),
         loads=total("loads"),
         parallel_loads_max=piece.histograms.get("loads_at_once", _EMPTY).statistics().maximum,
@@ -200,7 +200,7 @@ def figures(span_s: float, piece: Slice) -> Window:
         tokens_baseline=total("tokens_baseline"),
         tokens_saved=total("tokens_saved"),
         reduction=_share(total("tokens_saved"), total("tokens_baseline")),
-        money_saved=round(piece.sums.get("money_saved", 0.0), 6),
+        cost_saved=round(piece.sums.get("cost_saved", 0.0), 6),
         cpu_percent=round(100 * piece.sums["cpu_s"] / covered_s, 2) if _has_cpu(piece) else None,
         memory_bytes_max=int(piece.peaks.get("memory_bytes", 0)),
         descriptors_max=int(piece.peaks.get("descriptors", 0)),
@@ -208,12 +208,12 @@ def figures(span_s: float, piece: Slice) -> Window:
     )
 
 
-def spread(piece: Slice, name: str) -> Spread:
+def spread(piece: Slice, name: str) -> Percentiles:
     """A histogram of µs (or of ms, by its name) in milliseconds."""
     found = piece.histograms.get(name, _EMPTY).statistics()
     unit = 1000 if name.endswith("_us") else 1
-    ms = (getattr(found, each) / unit for each in Spread.__struct_fields__[1:])
-    return Spread(found.count, *(round(each, 4) for each in ms))
+    ms = (getattr(found, each) / unit for each in Percentiles.__struct_fields__[1:])
+    return Percentiles(found.count, *(round(each, 4) for each in ms))
 
 
 def _counter(piece: Slice) -> Callable[[str], int]:

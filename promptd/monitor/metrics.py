@@ -1,9 +1,9 @@
-"""Metrics: a sample and its findings in Prometheus' text format, through prometheus-client.
+"""Metrics: a sample and its evaluation in Prometheus' text format, through prometheus-client.
 
-Names follow the conventions of Prometheus: base units (seconds, bytes, ratios), `_total` for what only
-grows, `promptd_` in front. `NAMES` lists every one with its type and labels; dashboards and alert rules may
-use those and no others. No label has values from requests, so the number of series is bounded. A figure
-without data is left out. The only file that names prometheus_client, which takes 70 ms to import: call
+Names follow the conventions of Prometheus: base units (seconds, bytes, ratios), `_total` for counters,
+`promptd_` in front. `NAMES` lists every metric with its type and labels; dashboards and alert rules use those
+and no others. No label has values from requests, so the number of series is bounded. A metric without data is
+left out. The only file that names prometheus_client, which takes 70 ms to import: call
 `exposition` from a thread.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from promptd.monitor.alerts import SEVERITIES
+from promptd.monitor.evaluator import Evaluation
 from promptd.monitor.measures import CACHES, at
-from promptd.monitor.observatory import Findings
 from promptd.monitor.sampler import Sample
 from promptd.support.stats import Histogram
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MetricKind = Literal["counter", "gauge", "histogram"]
 Values = Mapping[tuple[str, ...], float | Histogram | None]
 
-# From 0.1 ms, a reply from memory, to 10 s, where everybody has given up. In µs, as the rooms count.
+# From 0.1 ms, a cache hit, to 10 s, when clients have given up. In µs, as histograms record.
 BOUNDS_US = (
     *(100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000),
     *(250_000, 500_000, 1_000_000, 2_500_000, 10_000_000),
@@ -32,7 +32,7 @@ BOUNDS_US = (
 
 @dataclass(frozen=True, slots=True)
 class MetricName:
-    """One metric: its type, what it says, and the labels of its series."""
+    """One metric: its type, its help text, and the labels of its series."""
 
     name: str
     kind: MetricKind
@@ -41,7 +41,7 @@ class MetricName:
 
     @property
     def exposed(self) -> str:
-        """As it stands in a query; of a histogram the part before `_bucket`, `_sum` and `_count`."""
+        """The name in a query; of a histogram the part before `_bucket`, `_sum` and `_count`."""
         return f"{self.name}_total" if self.kind == "counter" else self.name
 
 
@@ -56,33 +56,35 @@ class _Table:
 
 _name = _Table()
 
-# Where a value stands among the sections: one series without labels each.
+# The path of a value in the sections: one series without labels each.
 PLAIN: Mapping[str, str] = {
-    _name("component_loads", "counter", "Components read."): "loader.looks",
+    _name("component_loads", "counter", "Components read."): "loader.reads",
     _name(
         "component_load_errors", "counter", "Components that could not be read or parsed."
     ): "loader.errors",
-    _name("load_workers", "gauge", "Threads that the next phase of reading uses."): "loader.workers",
-    _name("loads_in_progress", "gauge", "Components being read now."): "loader.at_once",
-    _name("tokens_served", "counter", "Tokens of all prompts that were answered."): "savings.tokens_served",
+    _name("load_workers", "gauge", "Threads that the next batch of reads uses."): "loader.workers",
+    _name("loads_in_progress", "gauge", "Components being read now."): "loader.concurrent",
+    _name("tokens_served", "counter", "Tokens of all prompts served."): "savings.tokens_served",
     _name("tokens_baseline", "counter", "Tokens before strategies and budgets."): (
         "savings.savings.tokens_baseline"
     ),
     _name("tokens_saved", "counter", "Tokens that strategies and budgets saved."): (
         "savings.savings.tokens_saved"
     ),
-    _name("money_saved", "counter", "Money saved, in the currency of the configured prices."): (
-        "savings.savings.money_saved"
+    _name("cost_saved", "counter", "Cost saved, in the currency of the configured prices."): (
+        "savings.savings.cost_saved"
     ),
-    _name("library_components", "gauge", "Components held."): "library.components",
+    _name("library_components", "gauge", "Components in the library."): "library.components",
     _name("library_edges", "gauge", "Edges of the dependency graph."): "library.edges",
-    _name("library_errors", "gauge", "Components that cannot be used."): "library.errors",
+    _name("library_errors", "gauge", "Invalid components."): "library.errors",
     _name("library_dangling", "gauge", "Directives without a target."): "library.dangling",
     _name("watcher_directories", "gauge", "Directories watched."): "watcher.directories",
-    _name("missed_events", "counter", "Changes that no event explained."): "upkeep.missed_events_total",
-    _name("prompts_rewarmed", "counter", "Prompts assembled again after a change."): "upkeep.rewarmed",
-    _name("connections", "gauge", "Connections open."): "connections.connections",
-    _name("requests_in_progress", "gauge", "Requests not answered yet."): "requests.under_way",
+    _name(
+        "missed_events", "counter", "File changes for which there was no file event."
+    ): "maintenance.missed_events_total",
+    _name("prompts_rewarmed", "counter", "Prompts assembled again after a change."): "maintenance.rewarmed",
+    _name("connections", "gauge", "Open connections."): "connections.connections",
+    _name("requests_in_progress", "gauge", "Requests in progress."): "requests.in_progress",
 }
 # The same for mappings, whose keys become a label.
 BY_LABEL: Mapping[str, str] = {
@@ -90,7 +92,7 @@ BY_LABEL: Mapping[str, str] = {
     _name("errors", "counter", "Errors by type.", "type"): "requests.errors",
 }
 HISTOGRAMS: Mapping[str, Mapping[tuple[str, ...], str]] = {
-    _name("request_duration_seconds", "histogram", "From arrival to answer.", "kind"): {
+    _name("request_duration_seconds", "histogram", "From the arrival of a request to its reply.", "kind"): {
         ("prompt",): "latency_us",
         ("scan",): "scan_latency_us",
         ("service",): "service_latency_us",
@@ -98,45 +100,45 @@ HISTOGRAMS: Mapping[str, Mapping[tuple[str, ...], str]] = {
     _name("component_load_duration_seconds", "histogram", "Reading and parsing one component."): {
         (): "load_us"
     },
-    _name("event_loop_lag_seconds", "histogram", "How late the event loop wakes somebody up."): {
+    _name("event_loop_lag_seconds", "histogram", "How late a sleeping task of the event loop wakes up."): {
         (): "loop_lag_us"
     },
-    _name("change_to_warm_seconds", "histogram", "From a change of a file to its prompts being warm."): {
-        (): "change_to_warm_ms"
-    },
+    _name(
+        "change_to_warm_seconds", "histogram", "From a change of a file to its prompts in the cache again."
+    ): {(): "change_to_warm_ms"},
 }
 _CACHE_COUNTS: Mapping[str, str] = {
-    _name("cache_hits", "counter", "Look-ups that found something true.", "cache"): "hits",
-    _name("cache_misses", "counter", "Look-ups that did not.", "cache"): "misses",
-    _name("cache_evictions", "counter", "Entries that made room for others.", "cache"): "evictions",
-    _name("cache_entries", "gauge", "Entries held.", "cache"): "entries",
-    _name("cache_bytes", "gauge", "Bytes held.", "cache"): "size_bytes",
+    _name("cache_hits", "counter", "Cache hits.", "cache"): "hits",
+    _name("cache_misses", "counter", "Cache misses.", "cache"): "misses",
+    _name("cache_evictions", "counter", "Cache evictions.", "cache"): "evictions",
+    _name("cache_entries", "gauge", "Entries in the cache.", "cache"): "entries",
+    _name("cache_bytes", "gauge", "Size of the cache in bytes.", "cache"): "size_bytes",
 }
 _PROCESS: Mapping[str, str] = {
     _name("resident_memory_bytes", "gauge", "Resident memory."): "rss_bytes",
-    _name("open_fds", "gauge", "Open descriptors."): "open_descriptors",
+    _name("open_fds", "gauge", "Open file descriptors."): "open_descriptors",
     _name("threads", "gauge", "Threads."): "threads",
 }
 _CPU = _name("cpu_seconds", "counter", "CPU time used, user and system.")
-_BUILD = _name("build_info", "gauge", "The version that runs; always 1.", "version")
+_BUILD = _name("build_info", "gauge", "The running version; always 1.", "version")
 _START = _name("start_time_seconds", "gauge", "When the process started, Unix time.")
-_MODE = _name("watcher_mode", "gauge", "The watcher's mode; 1 for the one it is in.", "mode")
-_SCORE = _name("health_score", "gauge", "Health from 0 to 100.")
-_VALUE = _name("target_value", "gauge", "What a target is compared with: seconds, bytes, ratios.", "target")
+_MODE = _name("watcher_mode", "gauge", "1 for the current mode of the watcher.", "mode")
+_SCORE = _name("health_score", "gauge", "Health score from 0 to 100.")
+_VALUE = _name("target_value", "gauge", "The measured value of a target: seconds, bytes, ratio.", "target")
 _MET = _name("target_met", "gauge", "1 if a target is met, 0 if not.", "target")
-_ALERTS = _name("alerts", "gauge", "Alerts that are active.", "severity")
+_ALERTS = _name("alerts", "gauge", "Active alerts.", "severity")
 _ALERT = _name("alert_active", "gauge", "1 for each active alert.", "rule", "severity")
 _RAISED = _name("alerts_raised", "counter", "Alerts raised, escalations included.", "severity")
 
 NAMES: tuple[MetricName, ...] = tuple(_name.names)
 
 
-def exposition(sample: Sample, findings: Findings, version: str) -> str:
+def exposition(sample: Sample, evaluation: Evaluation, version: str) -> str:
     """All metrics as text that Prometheus, and node_exporter's textfile collector, read."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(list(_families(sample, findings, version))))
+    registry.register(_Once(list(_families(sample, evaluation, version))))
     return generate_latest(registry).decode()
 
 
@@ -148,7 +150,7 @@ def content_type() -> str:
 
 
 class _Once:
-    """What prometheus-client calls a collector: families that were made before."""
+    """A collector of prometheus-client for families that were built before."""
 
     def __init__(self, families: "list[Metric]") -> None:
         self._families = families
@@ -158,8 +160,8 @@ class _Once:
         return self._families
 
 
-def _families(sample: Sample, findings: Findings, version: str) -> "Iterator[Metric]":
-    values = {**_of_sample(sample, version), **_of_findings(findings)}
+def _families(sample: Sample, evaluation: Evaluation, version: str) -> "Iterator[Metric]":
+    values = {**_of_sample(sample, version), **_of_evaluation(evaluation)}
     for name in NAMES:
         series = {labels: value for labels, value in values[name.name].items() if value is not None}
         if series:
@@ -220,16 +222,16 @@ def _histograms(sample: Sample, places: Mapping[tuple[str, ...], str]) -> dict[t
     }
 
 
-def _of_findings(findings: Findings) -> dict[str, Mapping[tuple[str, ...], Any]]:
-    judged = [verdict for verdict in findings.targets if verdict.value is not None]
-    active = findings.alerts.active
+def _of_evaluation(evaluation: Evaluation) -> dict[str, Mapping[tuple[str, ...], Any]]:
+    judged = [verdict for verdict in evaluation.targets if verdict.value is not None]
+    active = evaluation.alerts.active
     return {
-        _SCORE: {(): findings.health.score},
+        _SCORE: {(): evaluation.health.score},
         _VALUE: {(verdict.name,): _base(verdict.value, verdict.unit) for verdict in judged},
         _MET: {(verdict.name,): verdict.state != "missed" for verdict in judged},
         _ALERTS: {(name,): sum(alert.severity == name for alert in active) for name in SEVERITIES},
         _ALERT: {(alert.rule, alert.severity): 1 for alert in active},
-        _RAISED: {(name,): count for name, count in findings.alerts.raised_total.items()},
+        _RAISED: {(name,): count for name, count in evaluation.alerts.raised_total.items()},
     }
 
 

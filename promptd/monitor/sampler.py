@@ -1,8 +1,8 @@
-"""One reading of all measurements: what every room counts, and what the process costs.
+"""One sample of all measurements: the statistics of each part of the daemon, and what the process uses.
 
-The sampler pulls; nobody imports it to be measured. Each source is somebody's `statistics`, called on the
-event loop because its owner lives there; the process is read in a thread, because /proc are files. A source
-that fails costs its own section and nothing else. This is the only file that names psutil, of which it uses
+The sampler pulls; what is measured does not import it. Each source is a `statistics` method, called on the
+event loop because its owner runs there; the process is read in a thread, because /proc are files. A source
+that raises loses its own section and nothing else. This is the only file that names psutil, of which it uses
 what works with `ProcSubset=pid`: /proc/meminfo and /proc/stat are hidden from a hardened unit, and with
 them the memory percentage, the system's CPU share and the start time.
 """
@@ -40,8 +40,8 @@ class ProcessSample(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
 
 
-class Failed(msgspec.Struct, frozen=True):
-    """Stands where a source's record should be."""
+class FailedSource(msgspec.Struct, frozen=True):
+    """Takes the place of the record of a source that raised."""
 
     error: str
 
@@ -53,7 +53,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: float
     sections: dict[str, Any]
     process: ProcessSample | None
-    histograms: dict[str, Histogram] = {}  # copies of those that grow in the rooms
+    histograms: dict[str, Histogram] = {}  # copies of those that the sources keep adding to
 
 
 class SamplerStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ class Sampler:
             return source()
         except Exception as error:
             self._failures += 1
-            return Failed(f"{type(error).__name__}: {error}")
+            return FailedSource(f"{type(error).__name__}: {error}")
 
 
 class CpuShare:

@@ -1,9 +1,9 @@
 """The snapshot's JSON Schema: what a program that reads health.json may rely on.
 
-Generated from the records that the sections are made of, and shipped beside this file so that it can be
-read without running anything: `python -m promptd.monitor.schema` prints it, a test holds the file against
-it. New members may come at any time and do not change `schema_version`; it is raised when one goes, is
-renamed, or means something else.
+Generated from the records of the sections, and shipped as a file in this package so that it can be read
+without running anything: `python -m promptd.monitor.schema` prints it, a test compares the file with it. New
+members may be added at any time and do not change `schema_version`; it is raised when one is removed, renamed
+or means something else.
 """
 
 import sys
@@ -23,7 +23,7 @@ from promptd.monitor.trends import Trend
 from promptd.monitor.windows import SPANS_S
 
 FILE_NAME = f"health-{SCHEMA_VERSION}.schema.json"
-FOUND: dict[str, Any] = {
+EVALUATED: dict[str, Any] = {
     "targets": list[TargetVerdict],
     "health": Health,
     "trends": list[Trend],
@@ -31,8 +31,8 @@ FOUND: dict[str, Any] = {
     "recommendations": list[Recommendation],
     "process": ProcessSample | None,
 }
-ROOMS = (
-    *("library", "cache", "graph", "loader", "tokens", "savings", "hot_set", "watcher", "upkeep"),
+SOURCES = (
+    *("library", "cache", "graph", "loader", "tokens", "savings", "hot_set", "watcher", "maintenance"),
     *("requests", "connections", "subscriptions", "alert_command", "snapshots", "log"),
 )
 
@@ -40,7 +40,7 @@ _HEAD: dict[str, Any] = {
     "schema_version": {"const": SCHEMA_VERSION},
     "time": {"type": "string", "format": "date-time"},
     "time_unix_s": {"type": "number"},
-    "valid_until_unix_s": {"type": "number", "description": "later than this the daemon is dead or stuck"},
+    "valid_until_unix_s": {"type": "number", "description": "after this time the daemon is dead or stuck"},
     "uptime_s": {"type": "number", "minimum": 0},
     "pid": {"type": "integer"},
     "version": {"type": "string"},
@@ -50,19 +50,19 @@ _HEAD: dict[str, Any] = {
 _POPULAR: dict[str, Any] = {
     "name": {"type": "string"},
     "components": {"type": "array", "items": {"type": "string"}},
-    "uses": {"type": "integer"},
-    "tokens": {"type": "integer", "description": "of the last one"},
+    "requests": {"type": "integer"},
+    "tokens": {"type": "integer", "description": "of the last reply"},
     "tokens_total": {"type": "integer"},
-    "money_total": {"type": ["number", "null"]},
+    "cost_total": {"type": ["number", "null"]},
     "strategy": {"type": "string"},
 }
 
 
 def schema() -> dict[str, Any]:
     """The whole schema."""
-    types = [*FOUND.values(), Window]
+    types = [*EVALUATED.values(), Window]
     shapes, definitions = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
-    found = dict(zip(FOUND, shapes, strict=False))
+    found = dict(zip(EVALUATED, shapes, strict=False))
     windows = _table(dict.fromkeys(SPANS_S, shapes[-1]))
     properties = {
         **_HEAD,
@@ -70,19 +70,19 @@ def schema() -> dict[str, Any]:
         **found,
         "prompts": _prompts(),
         "components": _table({"hottest": _rows(_HOTTEST)}),
-        **{room: {"type": ["object", "null"]} for room in ROOMS},
+        **{name: {"type": ["object", "null"]} for name in SOURCES},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "promptd health snapshot",
         **_table(properties),
-        "$defs": {name: _told(definition) for name, definition in definitions.items()},
+        "$defs": {name: _described(definition) for name, definition in definitions.items()},
     }
 
 
 _HOTTEST: dict[str, Any] = {
     "id": {"type": "string"},
-    "weight": {"type": "number", "description": "uses, each halved every cache.hot_half_life_s"},
+    "weight": {"type": "number", "description": "requests, each halved every cache.hot_half_life"},
     "dependents": {"type": "integer"},
 }
 
@@ -92,8 +92,8 @@ def _prompts() -> dict[str, Any]:
     return _table({"tracked": {"type": "integer"}, **table})
 
 
-def _told(definition: dict[str, Any]) -> dict[str, Any]:
-    """A definition with its docstring on one line: Python 3.13 keeps another indentation than 3.11."""
+def _described(definition: dict[str, Any]) -> dict[str, Any]:
+    """A definition with its docstring on one line: Python 3.13 and 3.11 indent it differently."""
     return definition | {"description": " ".join(str(definition.get("description", "")).split())}
 
 

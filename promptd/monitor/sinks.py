@@ -1,8 +1,8 @@
-"""Sinks: who is told of an alert besides the snapshot and those who subscribed.
+"""Sinks: where alert events go besides the snapshot and subscribers: the log, and a command.
 
-The log always; and a command of the operator's, run with the event as one line of JSON on its input. One
-command runs at a time, in the order of events; of a flood the newest `MAX_WAITING` wait. A command that
-fails, hangs or is not there is logged and counted, and costs nobody else anything.
+`alerts.command` is run with each event as one line of JSON on stdin. One command runs at a time, in the order
+of events; of a flood the newest `MAX_WAITING` are kept. A command that fails, hangs or does not exist is
+logged and counted, and affects nothing else.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ Settings = Callable[[], tuple[Sequence[str], float]]
 
 
 def log_event(event: AlertEvent) -> None:
-    """Say it in the log, as loud as it is bad; the end of an alert is information."""
+    """Log the event at a level by its severity; a cleared or eased alert is information."""
     level = "info" if event.event in ("cleared", "eased") else _LEVEL[event.severity]
-    say = getattr(_log, level)
-    say(
+    write = getattr(_log, level)
+    write(
         f"alert {event.event}",
         id=event.id,
         rule=event.rule,
@@ -42,7 +42,7 @@ def log_event(event: AlertEvent) -> None:
 
 
 class CommandStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Commands that ended well, that failed (status, time or not found), and events that were dropped."""
+    """Commands that succeeded, that failed (status, timeout or not found), and events that were dropped."""
 
     done: int
     failed: int
@@ -50,7 +50,7 @@ class CommandStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandSink:
-    """Runs a command for each event; `settings` gives the argument vector, empty for none, and the limit."""
+    """Runs a command for each event; `settings` returns its arguments (empty: none) and the timeout in s."""
 
     def __init__(self, settings: Settings, spawn: Spawn) -> None:
         self._settings = settings
@@ -63,7 +63,7 @@ class CommandSink:
         return f"<CommandSink {self._done} done, {self._failed} failed>"
 
     def __call__(self, event: AlertEvent) -> None:
-        """Have the command told, soon."""
+        """Run the command for this event as soon as the one before has ended."""
         if not self._settings()[0]:
             return
         self._waiting.append(event)
@@ -80,11 +80,11 @@ class CommandSink:
                 event = self._waiting.popleft()
                 command, limit_s = self._settings()
                 if command:
-                    await self._tell(command, limit_s, event)
+                    await self._run_command(command, limit_s, event)
         finally:
             self._is_running = False
 
-    async def _tell(self, command: Sequence[str], limit_s: float, event: AlertEvent) -> None:
+    async def _run_command(self, command: Sequence[str], limit_s: float, event: AlertEvent) -> None:
         problem = await _outcome(command, limit_s, msgspec.json.encode(event) + b"\n")
         self._failed += bool(problem)
         self._done += not problem
@@ -97,7 +97,7 @@ class CommandSink:
 
 
 async def _outcome(command: Sequence[str], limit_s: float, data: bytes) -> str:
-    """Run it; returns what went wrong, "" for nothing. Whatever it started dies with it."""
+    """Run it; returns the problem, "" for none. Its whole process group is killed at the timeout."""
     nowhere = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
@@ -108,7 +108,7 @@ async def _outcome(command: Sequence[str], limit_s: float, data: bytes) -> str:
     try:
         await asyncio.wait_for(process.communicate(data), limit_s)
     except TimeoutError:
-        return f"killed after {limit_s:g} s"
+        return f"killed after {limit_s:g} s (alerts.command_timeout)"
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):

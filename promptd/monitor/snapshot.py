@@ -1,10 +1,9 @@
-"""The health snapshot: one JSON document that says how the daemon is, for programs and for people.
+"""The health snapshot: one JSON document with the daemon's health, for programs and for people.
 
-`build` is pure and makes it from a Sample: keys in a fixed order, units in their names, nothing of a
-prompt's text. `Snapshots` writes it to `health.json` at an interval and once more at the end, whole or not
-at all. A reader trusts it until `valid_until_unix_s`; after that the daemon is dead or stuck. When it cannot
-be written (a full disk) the last good file stays, the failure is counted, and the log says so once; the
-daemon goes on.
+`build` is pure and makes it from a Sample: keys in a fixed order, units in their names, no prompt text.
+`Snapshots` writes it to `health.json` at an interval and once more at the end, atomically. It is valid until
+`valid_until_unix_s`; after that the daemon is dead or stuck. When it cannot be written (a full disk) the last
+file stays, the failure is counted and logged once, and the daemon continues.
 """
 
 import asyncio
@@ -16,41 +15,41 @@ from typing import Any, Protocol
 
 import msgspec
 
-from promptd.monitor.sampler import Failed, Sample, Sampler
+from promptd.monitor.sampler import FailedSource, Sample, Sampler
 from promptd.support import log
 from promptd.support.atomic import discard_leftovers, write_atomic
 from promptd.support.locks import StateLock
 
-SCHEMA_VERSION = 1  # raised when a member goes, is renamed or means something else; see schema.py
+SCHEMA_VERSION = 2  # raised when a member is removed, renamed or means something else; see schema.py
 FILE_NAME = "health.json"
-VALID_INTERVALS = 3  # two snapshots may be late or lost before a reader takes the daemon for dead
+VALID_INTERVALS = 3  # two snapshots may be late or lost before the daemon counts as dead
 HEALTHY_WATCHER_MODES = ("inotify", "inotify+scan", "scan", "off")
-PROBLEMS = "problems"  # a source of this name gives sentences, not a section
+PROBLEMS = "problems"  # the source of this name returns sentences, not a section
 
 NOTHING: Mapping[str, Any] = {}
 _log = log.get_logger("promptd.monitor")
 
 
-class Observation(Protocol):
-    """What was concluded from a sample."""
+class HasSections(Protocol):
+    """The evaluation of a sample, as far as a snapshot needs it."""
 
     def sections(self) -> Mapping[str, Any]:
-        """The snapshot's sections of it, by name."""
+        """Its sections of the snapshot, by name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """One snapshot with what it was made from."""
+class Snapshot:
+    """One health snapshot (`document`) with the sample and the evaluation it was built from."""
 
     sample: Sample
-    found: Observation | None
+    evaluation: HasSections | None
     document: dict[str, Any]
     is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """Who is speaking: what does not change while the process lives."""
+class ProcessInfo:
+    """What identifies this process: fixed while it runs."""
 
     version: str
     pid: int
@@ -58,17 +57,17 @@ class About:
 
 def build(
     sample: Sample,
-    about: About,
+    process: ProcessInfo,
     *,
     valid_for_s: float,
     is_last: bool = False,
-    findings: Mapping[str, Any] = NOTHING,
+    evaluated: Mapping[str, Any] = NOTHING,
 ) -> dict[str, Any]:
     """The snapshot as plain values, ready for JSON.
 
-    `status` is "ok", "degraded" with its reasons in `problems`, or "stopped" in the last one. A section
-    stands under its source's name; `requests` for example holds counts and `latency_ms`. `findings` are
-    what was concluded from this sample and those before it, by section.
+    `status` is "ok", "degraded" with its reasons in `problems`, or "stopped" in the last one. Each source
+    has a section of its name; `requests` for example has counts and `latency_ms`. `evaluated` are the
+    sections of the evaluation.
     """
     problems = list(_problems(sample))
     status = "degraded" if problems else "ok"
@@ -79,11 +78,11 @@ def build(
         "time_unix_s": sample.taken_unix_s,
         "valid_until_unix_s": sample.taken_unix_s + valid_for_s,
         "uptime_s": sample.uptime_s,
-        "pid": about.pid,
-        "version": about.version,
+        "pid": process.pid,
+        "version": process.version,
         "status": "stopped" if is_last else status,
         "problems": problems,
-        **{name: msgspec.to_builtins(found) for name, found in findings.items()},
+        **{name: msgspec.to_builtins(found) for name, found in evaluated.items()},
         **sections,
         "process": _plain(sample.process),
     }
@@ -95,15 +94,15 @@ def encode(snapshot: Mapping[str, Any]) -> bytes:
 
 
 def _problems(sample: Sample) -> Iterator[str]:
-    """What keeps the status from being "ok", one sentence each."""
+    """Why the status is not "ok", one sentence each."""
     for name, record in sample.sections.items():
-        if isinstance(record, Failed):
-            yield f"no statistics of {name}: {record.error}"
+        if isinstance(record, FailedSource):
+            yield f"statistics of {name} failed: {record.error}"
         elif name == PROBLEMS:
             yield from record
     mode = getattr(sample.sections.get("watcher"), "mode", None)
     if isinstance(mode, str) and mode not in HEALTHY_WATCHER_MODES:
-        yield f"watcher mode is {mode!r}: changes are found by the reconcile scan only, or by a request"
+        yield f"watcher mode is {mode!r}: changes are found only by the periodic rescan or by a request"
 
 
 def _iso(unix_s: float) -> str:
@@ -114,7 +113,7 @@ def _iso(unix_s: float) -> str:
 
 
 def _plain(record: Any) -> Any:
-    """Records, mappings and sets as JSON knows them: sets and mappings sorted, fields as declared."""
+    """Records, mappings and sets as plain values: sets and mappings sorted, fields in declared order."""
     return _tidy(msgspec.to_builtins(record, order="deterministic", enc_hook=_foreign))
 
 
@@ -123,7 +122,7 @@ def _foreign(value: Any) -> Any:
 
 
 def _tidy(value: Any) -> Any:
-    """Distributions in ms rather than µs with their mean, and a hit ratio beside hits and misses."""
+    """Convert distributions from µs to ms, add their mean, and add a hit ratio to hits and misses."""
     if isinstance(value, list):
         return [_tidy(item) for item in value]
     if not isinstance(value, dict):
@@ -158,28 +157,28 @@ class SnapshotStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshots:
-    """Keeps `health.json` fresh in the directory that is claimed; `interval_s` may be changed at any time.
+    """Takes snapshots and writes `health.json` to the locked directory; `interval_s` may be changed.
 
-    `look` concludes from each sample; `beside` are called in a thread after each file, to write others.
+    `evaluate` is called with each sample; `exports` are called in a thread after each file, to write others.
     """
 
     def __init__(
         self,
         claim: StateLock,
         sampler: Sampler,
-        about: About,
+        process: ProcessInfo,
         *,
-        look: Callable[[Sample], Observation] | None = None,
-        beside: Sequence[Callable[[Taken], None]] = (),
+        evaluate: Callable[[Sample], HasSections] | None = None,
+        exports: Sequence[Callable[[Snapshot], None]] = (),
         interval_s: float = 10.0,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self.path = claim.directory / FILE_NAME
         self.interval_s = interval_s
         self._sampler = sampler
-        self._about = about
-        self._look = look
-        self._beside = beside
+        self._process = process
+        self._evaluate = evaluate
+        self._exports = exports
         self._claim = claim
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -196,31 +195,31 @@ class Snapshots:
 
     async def take(self, *, is_last: bool = False) -> dict[str, Any]:
         """The snapshot as of now, as plain values; writes nothing."""
-        return (await self.taken(is_last=is_last)).document
+        return (await self.snapshot(is_last=is_last)).document
 
-    async def taken(self, *, is_last: bool = False) -> Taken:
-        """The same with what it was made from."""
+    async def snapshot(self, *, is_last: bool = False) -> Snapshot:
+        """The same with the sample and the evaluation it was built from."""
         sample = await self._sampler.sample()
-        found = self._look(sample) if self._look is not None else None
+        evaluation = self._evaluate(sample) if self._evaluate is not None else None
         document = build(
             sample,
-            self._about,
+            self._process,
             valid_for_s=0.0 if is_last else self.interval_s * VALID_INTERVALS,
             is_last=is_last,
-            findings=found.sections() if found is not None else NOTHING,
+            evaluated=evaluation.sections() if evaluation is not None else NOTHING,
         )
-        return Taken(sample, found, document, is_last)
+        return Snapshot(sample, evaluation, document, is_last)
 
     async def observe_every(self, interval_s: float) -> None:
-        """Take a sample in at an interval, between one file and the next."""
+        """Take and evaluate a sample at an interval, between one file and the next, until cancelled."""
         while True:
             await self._sleep(interval_s)
             try:
                 sample = await self._sampler.sample()
-                if self._look is not None:
-                    self._look(sample)
+                if self._evaluate is not None:
+                    self._evaluate(sample)
             except Exception as error:
-                _log.exception("not measured", error=repr(error))
+                _log.exception("sample failed", error=repr(error))
 
     async def run(self) -> None:
         """Write a snapshot now and after every interval, until cancelled."""
@@ -230,27 +229,27 @@ class Snapshots:
             await self._sleep(self.interval_s)
 
     async def write(self, *, is_last: bool = False) -> bool:
-        """Take and write one; False if it could not be written. `is_last` says that the daemon ends here."""
+        """Take and write one; False if it could not be written. `is_last`: the daemon is stopping."""
         self._number += 1
         number = self._number
         try:
-            taken = await self.taken(is_last=is_last)
-            await asyncio.to_thread(self._replace, number, taken)
-        except Exception as error:  # a full disk, or a number that JSON does not know: never fatal
+            snapshot = await self.snapshot(is_last=is_last)
+            await asyncio.to_thread(self._replace, number, snapshot)
+        except Exception as error:  # a full disk, or a number without a JSON form: never fatal
             self._note_failure(error)
             return False
         self._note_success()
         return True
 
-    def _replace(self, number: int, taken: Taken) -> None:
+    def _replace(self, number: int, snapshot: Snapshot) -> None:
         """Runs in a thread, and on after a cancelled `write`: an older snapshot never replaces a newer."""
         with self._lock:
             if number > self._newest:
                 self._claim.assert_held()
-                write_atomic(self.path, encode(taken.document))
+                write_atomic(self.path, encode(snapshot.document))
                 self._newest = number
-                for write in self._beside:
-                    write(taken)
+                for export in self._exports:
+                    export(snapshot)
 
     def _clear_up(self) -> None:
         discard_leftovers(self.path)

@@ -1,8 +1,8 @@
-"""Targets: what is promised of each figure, and how near the measured one comes.
+"""Targets: the configured bound of each figure, and how far the measured value meets it.
 
-*Attainment* is value / target where more is better and target / value where less is better: 1 is met, 0.5
-is half as good. So "beyond 50 % of the target" means the same for a hit ratio of 37 % (of 75) and for a
-response of 200 ms (of 100). No data is no failure; nor is what happens while the daemon warms up. Pure.
+*Progress* toward a target is value / target where more is better and target / value where less is better: 1
+is met, 0.5 is half as good. So 0.5 means the same for a hit ratio of 37.5 % (target 75 %) and a response time
+of 200 ms (target 100 ms). Missing data is not a miss, and the warm-up is not evaluated. Pure.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,13 +17,13 @@ from promptd.monitor.windows import SPANS_S
 
 INFINITY = float("inf")
 TargetState = Literal["optimal", "met", "missed", "no_data", "warming", "off"]
-# The value of a window, and how many observations it stands on.
+# The value of a window, and its number of observations.
 Measure = Callable[[Window], tuple[float | None, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One figure and its bounds; a bound of 0 is none. `weight` is its part of the score."""
+    """One figure and its bounds; 0 disables a bound. `weight` is its part of the score."""
 
     name: str
     label: str
@@ -36,21 +36,21 @@ class Target:
 
     @property
     def is_off(self) -> bool:
-        """True if the configuration sets no bound."""
+        """True if the configuration disables it."""
         return not (self.minimum or self.maximum)
 
-    def attained(self, value: float) -> float:
-        """How much of the target is attained: 1 is just met, more is room to spare."""
-        floor = max(value, 0.0) / self.minimum if self.minimum else INFINITY
-        ceiling = self.maximum / value if self.maximum and value > 0 else INFINITY
-        return min(floor, ceiling)
+    def progress(self, value: float) -> float:
+        """Progress toward the target: 1 is just met, more is a margin."""
+        least = max(value, 0.0) / self.minimum if self.minimum else INFINITY
+        most = self.maximum / value if self.maximum and value > 0 else INFINITY
+        return min(least, most)
 
-    def attainment(self, value: float) -> float:
-        """The same, at most 1: nothing is gained by more."""
-        return min(self.attained(value), 1.0)
+    def capped_progress(self, value: float) -> float:
+        """The same, at most 1."""
+        return min(self.progress(value), 1.0)
 
-    def attained_optimum(self, value: float) -> float:
-        """How much of the optimum is attained; without one there is nothing to wish for."""
+    def progress_to_optimum(self, value: float) -> float:
+        """Progress toward the optimum; infinite without one."""
         if not self.optimal:
             return INFINITY
         if self.minimum:
@@ -58,18 +58,18 @@ class Target:
         return self.optimal / value if value > 0 else INFINITY
 
     def bound(self, value: float) -> float:
-        """The bound that a value is to be compared with."""
+        """The bound that applies to a value."""
         return self.minimum if self.minimum and (value < self.minimum or not self.maximum) else self.maximum
 
     def is_optimal(self, value: float) -> bool:
-        """True if nothing is left to wish for."""
-        return self.attained_optimum(value) >= 1
+        """True if the optimum is reached, or there is none."""
+        return self.progress_to_optimum(value) >= 1
 
 
 class TargetVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """A target beside what was measured in `window`, the shortest one with enough `samples`.
+    """A target and the value measured in `window`, the shortest one with enough `samples`.
 
-    `minimum`, `maximum` and `optimal` are None where there is no such bound.
+    `progress` is 1 if the target is met. `minimum`, `maximum` and `optimal` are None without such a bound.
     """
 
     name: str
@@ -81,13 +81,17 @@ class TargetVerdict(msgspec.Struct, frozen=True, kw_only=True):
     value: float | None
     window: str | None
     samples: int
-    attainment: float | None
+    progress: float | None
     state: TargetState
     weight: int
 
 
 def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
-    """Every target, as configured. Weights: what a user feels first counts most; they sum to 100."""
+    """Every target, as configured. Weights: what a user notices first counts most; they sum to 100."""
+    return (*_targets_of_requests(config), *_targets_of_resources(config))
+
+
+def _targets_of_requests(config: TargetsConfig) -> tuple[Target, ...]:
     return (
         Target(
             "response_time",
@@ -95,12 +99,12 @@ def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
             "ms",
             25,
             lambda window: (window.latency_ms.p95, window.latency_ms.count),
-            maximum=config.response_ms_max,
-            optimal=config.response_ms_optimal,
+            maximum=config.response_time_max,
+            optimal=config.response_time_optimal,
         ),
         Target(
             "hit_ratio",
-            "prompts served from memory",
+            "cache hit ratio",
             "share",
             25,
             lambda window: (window.hit_ratio.served, window.lookups),
@@ -109,15 +113,20 @@ def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
         ),
         Target(
             "errors",
-            "requests failed through no fault of the client",
+            "server-side errors",
             "share",
             20,
             lambda window: (window.error_ratio, window.requests),
             maximum=config.error_ratio_max,
         ),
+    )
+
+
+def _targets_of_resources(config: TargetsConfig) -> tuple[Target, ...]:
+    return (
         Target(
             "memory",
-            "memory in use",
+            "resident memory",
             "bytes",
             10,
             lambda window: (float(window.memory_bytes_max), _unlimited(window.memory_bytes_max)),
@@ -125,15 +134,15 @@ def targets_of(config: TargetsConfig) -> tuple[Target, ...]:
         ),
         Target(
             "component_load",
-            "time to load a component, p95",
+            "component load time, p95",
             "ms",
             10,
             lambda window: (window.load_ms.p95, window.load_ms.count),
-            maximum=config.load_ms_max,
+            maximum=config.load_time_max,
         ),
         Target(
             "token_reduction",
-            "tokens saved by strategies",
+            "token reduction",
             "share",
             10,
             lambda window: (window.reduction, window.replies_with_strategy),
@@ -149,7 +158,7 @@ def _unlimited(value: float) -> int:
 
 
 class Judge:
-    """Holds measured windows against targets; `min_samples` are wanted for a verdict."""
+    """Compares measured windows with targets; a verdict needs `min_samples` observations."""
 
     def __init__(self, config: TargetsConfig, min_samples: int) -> None:
         self.targets = targets_of(config)
@@ -159,20 +168,20 @@ class Judge:
         return f"<Judge of {len(self.targets)} targets>"
 
     def verdicts(self, measures: Measures, now_s: float) -> list[TargetVerdict]:
-        """One verdict a target."""
+        """One verdict for each target."""
         windows = {name: measures.judged(name, now_s) for name in SPANS_S}
         is_warming = measures.warm_s is None
         return [self._verdict(target, windows, is_warming=is_warming) for target in self.targets]
 
     def _verdict(self, target: Target, windows: dict[str, Window], *, is_warming: bool) -> TargetVerdict:
         if target.is_off:
-            return _said(target, "off")
+            return _verdict_of(target, "off")
         if is_warming:
-            return _said(target, "warming")
+            return _verdict_of(target, "warming")
         for name, value, samples in self._seen(target, windows):
             if value is not None and samples >= self._min_samples:
-                return _said(target, _state(target, value), value, name, samples)
-        return _said(target, "no_data")
+                return _verdict_of(target, _state(target, value), value, name, samples)
+        return _verdict_of(target, "no_data")
 
     def _seen(self, target: Target, windows: dict[str, Window]) -> Iterator[tuple[str, float | None, int]]:
         for name, window in windows.items():
@@ -180,12 +189,12 @@ class Judge:
 
 
 def _state(target: Target, value: float) -> TargetState:
-    if target.attainment(value) < 1:
+    if target.capped_progress(value) < 1:
         return "missed"
     return "optimal" if target.is_optimal(value) else "met"
 
 
-def _said(
+def _verdict_of(
     target: Target,
     state: TargetState,
     value: float | None = None,
@@ -202,7 +211,7 @@ def _said(
         value=value if value is None else round(value, 6),
         window=window,
         samples=samples,
-        attainment=None if value is None else round(target.attainment(value), 4),
+        progress=None if value is None else round(target.capped_progress(value), 4),
         state=state,
         weight=target.weight,
     )

@@ -1,9 +1,9 @@
-"""Trends: in which direction a figure moves, by an estimate that outliers cannot bend.
+"""Trends: in which direction a figure moves, by an estimate that is robust against outliers.
 
 The slope is Theil and Sen's: the median of the slopes between all pairs of points, which stays right while
-up to 29 % of the points are wild. Whether it is more than noise is asked of the Mann-Kendall test (5 %, two
-sided, normal approximation without ties) and of the size of the change against the scatter around the line.
-Our own few lines: scipy's `theilslopes` and pymannkendall bring numpy and scipy into a daemon that needs
+up to 29 % of the points are wild. Whether it is more than noise is decided by the Mann-Kendall test (5 %, two
+sided, normal approximation without ties) and by the size of the change against the scatter around the line.
+Own code: scipy's `theilslopes` and pymannkendall bring numpy and scipy into a daemon that needs
 neither (docs/decisions/0060). Pure.
 """
 
@@ -42,7 +42,7 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrendSeries:
-    """The last points of one figure; `worse` is the direction in which it becomes worse, if any."""
+    """The last points of one figure; `worse` is the direction that makes it worse, if any."""
 
     def __init__(self, name: str, unit: str, worse: Direction | None) -> None:
         self.name = name
@@ -54,11 +54,11 @@ class TrendSeries:
         return f"<TrendSeries {self.name}, {len(self._points)} points>"
 
     def add(self, at_s: float, value: float) -> None:
-        """One more point; the oldest goes."""
+        """Add a point; the oldest is dropped."""
         self._points.append((at_s, value))
 
     def trend(self) -> Trend:
-        """The trend over all points that are held."""
+        """The trend over all points."""
         points = list(self._points)
         span_s = points[-1][0] - points[0][0] if points else 0.0
         if len(points) < MIN_POINTS or span_s <= 0:

@@ -1,8 +1,8 @@
 """Windows: what happened in the last minute, ten minutes and hour, in bounded memory.
 
-Every room counts upwards and knows no window. The monitor looks now and then, and the difference to its
-last look is a slice; slices are merged into wider ones and the oldest are dropped. So the path of a request
-pays nothing, and no sample is ever kept. Pure: the time of each look is handed in.
+Counters only grow and know no window. Each sample is compared with the one before, and the difference is a
+slice; slices are merged into wider ones and the oldest are dropped. So a request pays nothing, and no sample
+is kept. Pure: the time of each sample is an argument.
 """
 
 from collections import deque
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from promptd.support.stats import Histogram
 
-# Name, span and slice in seconds. A window
-# may be up to one slice longer than its name says: `covered_s` tells.
+# Name, span and slice in seconds. A window may be up to one slice longer than its name says: `covered_s` has
+# its length.
 SPANS_S: Mapping[str, tuple[float, float]] = {"1m": (60, 5), "10m": (600, 60), "1h": (3600, 300)}
 
 
@@ -27,7 +27,7 @@ class Slice:
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
     def merge(self, other: "Slice") -> None:
-        """Take in everything of another slice."""
+        """Add everything of another slice."""
         self.start_s, self.end_s = min(self.start_s, other.start_s), max(self.end_s, other.end_s)
         for name, amount in other.sums.items():
             self.sums[name] = self.sums.get(name, 0) + amount
@@ -39,7 +39,7 @@ class Slice:
 
 
 class Totals:
-    """What was counted in all until one moment; `slice_since` makes the difference of two."""
+    """All counts since the start, at one moment; `slice_since` is the difference of two."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Totals:
         return f"<Totals of {len(self.sums)} sums at {self.at_s:.1f} s>"
 
     def slice_since(self, earlier: "Totals") -> Slice:
-        """What came since; a sum that went down began anew, as a counter does in Prometheus."""
+        """What was counted since; a sum that went down was reset, as a counter in Prometheus."""
         sums = {}
         for name, now in self.sums.items():
             before = earlier.sums.get(name, 0)
@@ -70,7 +70,7 @@ class Totals:
 
 
 class Ring:
-    """The slices of one window; none that ended before the span is held.
+    """The slices of one window; those that ended before its span are dropped.
 
     Two neighbours together are longer than `slice_s`, so there are at most 2 x span / slice + 2 of them.
     """
@@ -86,7 +86,7 @@ class Ring:
         return len(self._slices)
 
     def add(self, piece: Slice) -> None:
-        """Take in the newest slice."""
+        """Add the newest slice."""
         if self._is_cut or piece.end_s - self._slices[-1].start_s > self._slice_s:
             self._slices.append(Slice(piece.start_s, piece.end_s))
             self._is_cut = False
@@ -95,13 +95,13 @@ class Ring:
             self._slices.popleft()
 
     def cut(self) -> None:
-        """Let the next slice be a new one, so that a `since_s` of now divides exactly."""
+        """Start a new slice, so that a `since_s` of now divides exactly."""
         self._is_cut = True
 
     def read(self, now_s: float, since_s: float = 0.0) -> Slice:
         """Everything that ended within the span, of slices that began at `since_s` or later.
 
-        What closed slices add up to is kept until another one closes or falls out.
+        The sum of closed slices is cached until another one closes or is dropped.
         """
         wanted = [
             piece for piece in self._slices if piece.end_s > now_s - self.span_s and piece.start_s >= since_s
@@ -132,12 +132,12 @@ class Windows:
         return f"<Windows {', '.join(f'{name}: {len(ring)} slices' for name, ring in self._rings.items())}>"
 
     def add(self, piece: Slice) -> None:
-        """Take in what happened since the last look."""
+        """Add what happened since the last sample."""
         for ring in self._rings.values():
             ring.add(piece)
 
     def cut(self) -> None:
-        """Begin new slices everywhere."""
+        """Start a new slice in every window."""
         for ring in self._rings.values():
             ring.cut()
 

@@ -32,7 +32,7 @@ from promptd.protocol.methods import AssembleParams, Method, Params
 from promptd.protocol.peers import Peer
 from promptd.protocol.request import Request
 from promptd.server.request_metrics import DispatchStatistics, LatencyKind, RequestMetrics, log_request
-from promptd.sources.worktree.files import Sweep
+from promptd.sources.base import Check
 from promptd.support import log
 from promptd.support.stats import Histogram
 from promptd.support.tasks import BackgroundTask, ReportError, Spawn
@@ -52,7 +52,7 @@ class Turn:
     """What the calls of one turn of the event loop share: a workspace, and one check of its source."""
 
     workspace: Workspace
-    check: Sweep
+    check: Check
     started_s: float
 
 
@@ -99,7 +99,7 @@ class Dispatcher:
     def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
         """Answer, or start to answer, everything that arrived in one turn of the loop."""
         started_s, workspace = time.perf_counter(), self._current.workspace
-        check = Sweep(workspace.files)
+        check = workspace.source.check()
         known: dict[bytes, Prompt] = {}
         fast: list[Call] = []
         for peer, call in batch:
@@ -129,7 +129,9 @@ class Dispatcher:
 
     def statistics(self) -> DispatchStatistics:
         """A frozen record of the counts."""
-        return self._metrics.statistics(recognised=len(self._recognised), under_way=len(self._in_progress))
+        return self._metrics.statistics(
+            fast_path_requests=len(self._recognised), in_progress=len(self._in_progress)
+        )
 
     def histograms(self) -> dict[str, Histogram]:
         """What grows here; only to be copied."""
@@ -138,7 +140,7 @@ class Dispatcher:
     # -- the fast path ------------------------------------------------------------------------
 
     def _known(
-        self, call: Call, workspace: Workspace, check: Sweep, known: dict[bytes, Prompt]
+        self, call: Call, workspace: Workspace, check: Check, known: dict[bytes, Prompt]
     ) -> Prompt | None:
         """The prompt if these very parameters were asked before and all its evidence still holds.
 

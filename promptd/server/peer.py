@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one listener allows; the defaults are those of the configuration, `serve.*`."""
+    """What one listener allows; timeouts are in seconds."""
 
     max_connections: int = 256
     max_connections_per_uid: int = 64
@@ -17,9 +17,9 @@ class Limits:
     max_request_bytes: int = 1_048_576
     max_reply_bytes: int = 16_777_216
     max_json_depth: int = 64
-    first_byte_s: float = 5.0
-    frame_s: float = 10.0  # from the first byte of a line to its newline
-    stall_s: float = 10.0  # unsent bytes of which none moves
+    first_byte_timeout: float = 5.0
+    request_timeout: float = 10.0  # from the first byte of a line to its newline
+    write_timeout: float = 10.0  # unsent bytes of which none moves
     # Calls of one peer in one turn: a pipelining peer does not starve the others, and at most this many
     # replies of max_reply_bytes are made before its reading is looked at.
     max_calls_a_turn: int = 8

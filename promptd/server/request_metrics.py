@@ -23,10 +23,11 @@ _log = log.get_logger("promptd.server")
 
 @dataclass(frozen=True, slots=True)
 class DispatchStatistics:
-    """Calls that came, by method, errors by type, and calls under way; latencies from arrival to answer.
+    """Calls that came, by method, errors by type, and calls in progress; latencies from arrival to answer.
 
     `latency_us` is of calls that concern single components (`assemble` above all), `scan_latency_us` of
     those that look at the whole library, `service_latency_us` of those about the daemon itself.
+    `fast_path_requests` are remembered parameters, answered without decoding them again.
     """
 
     requests: int
@@ -35,8 +36,8 @@ class DispatchStatistics:
     latency_us: Distribution
     scan_latency_us: Distribution
     service_latency_us: Distribution
-    recognised: int
-    under_way: int
+    fast_path_requests: int
+    in_progress: int
 
 
 class RequestMetrics:
@@ -76,7 +77,7 @@ class RequestMetrics:
         self._latency_us.record(int(elapsed_s * 1e6), count)
         return elapsed_s
 
-    def statistics(self, *, recognised: int, under_way: int) -> DispatchStatistics:
+    def statistics(self, *, fast_path_requests: int, in_progress: int) -> DispatchStatistics:
         """A frozen record of the counts, with the two that the dispatcher holds."""
         by_method = dict(self._requests.statistics())
         return DispatchStatistics(
@@ -86,8 +87,8 @@ class RequestMetrics:
             latency_us=self._latencies["latency_us"].statistics(),
             scan_latency_us=self._latencies["scan_latency_us"].statistics(),
             service_latency_us=self._latencies["service_latency_us"].statistics(),
-            recognised=recognised,
-            under_way=under_way,
+            fast_path_requests=fast_path_requests,
+            in_progress=in_progress,
         )
 
     def histograms(self) -> dict[str, Histogram]:

@@ -23,7 +23,6 @@ from promptd.errors import InvalidParams, PromptdError, UnknownSubscription
 from promptd.protocol.methods import PromptParams, UnsubscribeParams
 from promptd.protocol.peers import Peer
 from promptd.protocol.request import Request
-from promptd.sources.worktree.files import Sweep
 from promptd.support.tasks import ReportError, Spawn, yield_to_requests
 
 MAX_SUBSCRIPTIONS_A_PEER = 256
@@ -95,7 +94,7 @@ class Subscriptions:
         prompt = await self._assemble(request)
         self._check_limit(peer)
         topic = self._topics.get(request) or Topic(request)
-        topic.evidence = prompt.facts
+        topic.evidence = prompt.evidence
         made = HeldSubscription(next(self._ids), peer, topic, prompt.digest)
         if not peer.is_closed:
             self._topics[request] = topic
@@ -174,12 +173,12 @@ class Subscriptions:
             topic.evidence = None
             self._report(problem, "subscribe")
         else:
-            topic.evidence = prompt.facts
+            topic.evidence = prompt.evidence
             self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
 
     async def _assemble(self, request: Request) -> Prompt:
         workspace = self._current.workspace
-        check = Sweep(workspace.files)
+        check = workspace.source.check()
         prompt = workspace.current(request, check)
         if prompt is None:
             prompt = await procedures.drive(workspace, procedures.assemble(workspace, request, check))

@@ -45,14 +45,21 @@ class Patience:
 
     def _allowed_s(self, awaited: Awaited) -> float:
         limits = self._limits
-        return {"first_byte": limits.first_byte_s, "frame": limits.frame_s, "stall": limits.stall_s}[awaited]
+        allowed_s = {
+            "first_byte": limits.first_byte_timeout,
+            "frame": limits.request_timeout,
+            "stall": limits.write_timeout,
+        }
+        return allowed_s[awaited]
 
 
 def timeout_error(awaited: Awaited, limits: Limits) -> Busy:
     """What a peer is told before it is disconnected; a stalled reader cannot be told anything."""
     if awaited == "first_byte":
-        seconds = limits.first_byte_s
+        seconds = limits.first_byte_timeout
         return Busy(
-            f"nothing was sent for {seconds:g} s: connect when there is a request", limit="first_byte_s"
+            f"no request within {seconds:g} s of connecting (serve.first_byte_timeout)",
+            limit="first_byte_timeout",
         )
-    return Busy(f"a request was not complete within {limits.frame_s:g} s", limit="frame_s")
+    seconds = limits.request_timeout
+    return Busy(f"request not complete within {seconds:g} s (serve.request_timeout)", limit="request_timeout")

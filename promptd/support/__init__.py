@@ -1,1 +1,1 @@
-"""What every package may use: logging, counters, atomic files, locks. Nothing here knows a component."""
+"""What every package may use: logging, counters, files of the state directory. No component is known here."""

@@ -1,8 +1,8 @@
-"""Who writes in a state directory: one daemon, which holds a lock on the file `lock` in it while it lives.
+"""The lock on a state directory: the one daemon that holds it writes there.
 
 Two daemons on two sockets may be given one directory by mistake. Each would overwrite the other's snapshot
-and use counts; so the second one serves, writes nothing there, says why, and takes over when the first one
-ends. Blocking, for microseconds.
+and use counts; so the second one serves, writes nothing there, says why, and takes the lock when the first
+one ends. It is an flock on the file `lock` in the directory. Blocking, for microseconds.
 """
 
 import errno
@@ -12,11 +12,15 @@ import threading
 from pathlib import Path
 
 FILE_NAME = "lock"
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # a file system without flock: nobody can be kept out
+_NO_LOCKS = (
+    errno.ENOLCK,
+    errno.ENOTSUP,
+    errno.ENOSYS,
+)  # a file system without flock: no process can be refused
 
 
 class StateLock:
-    """The claim of this process on one directory."""
+    """The lock of this process on one directory."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -27,7 +31,7 @@ class StateLock:
         return f"<StateLock on {self.directory}, {'held' if self._lock is not None else 'not held'}>"
 
     def assert_held(self) -> None:
-        """Take the claim, unless it is ours already.
+        """Take the lock, unless it is ours already.
 
         Raises OSError: another daemon has it (EBUSY), or the directory cannot be written.
         """
@@ -38,7 +42,7 @@ class StateLock:
                 self._lock = self._take()
 
     def _is_in_place(self, lock: int) -> bool:
-        """False if the file was removed: then whoever comes next locks another one of that name."""
+        """False if the file was removed: then the next process locks another one of that name."""
         try:
             return os.path.samestat(os.fstat(lock), os.lstat(self.directory / FILE_NAME))
         except FileNotFoundError:
@@ -70,7 +74,8 @@ def _lock(lock: int, directory: Path) -> None:
         holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
         who = f"another promptd (process {holder})" if holder else "another promptd"
         raise OSError(
-            errno.EBUSY, f"{who} keeps its state in {directory}: give this one another `state.directory`"
+            errno.EBUSY,
+            f"{who} uses the state directory {directory}: set another `state.directory` for this one",
         ) from None
     except OSError as problem:
         if problem.errno not in _NO_LOCKS:

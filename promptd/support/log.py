@@ -1,4 +1,4 @@
-"""The one door to logging: structured lines on standard error, and never a prompt's text among them.
+"""Logging, for all of promptd: structured lines on standard error, and never a prompt's text among them.
 
 `get_logger` gives a logger that is silent until `configure` is called, so that the embedded engine says
 nothing in somebody else's program. `configure` may be called again at any time (a reload that changes
@@ -91,17 +91,17 @@ class Logger(structlog.BoundLoggerBase):
     """
 
     def debug(self, event: str, **values: Any) -> None:
-        """For somebody who is looking for something: one line a request."""
+        """For looking closely: one line a request."""
         if _SINK.threshold <= 10:
             self._proxy_to_logger("debug", event, **values)
 
     def info(self, event: str, **values: Any) -> None:
-        """What an operator wants to have read tomorrow: one line a batch."""
+        """What an operator may want to know later: one line a batch."""
         if _SINK.threshold <= 20:
             self._proxy_to_logger("info", event, **values)
 
     def warning(self, event: str, **values: Any) -> None:
-        """Something is not as it should be, and promptd coped."""
+        """Something is not as it should be; promptd goes on."""
         if _SINK.threshold <= 30:
             self._proxy_to_logger("warning", event, **values)
 

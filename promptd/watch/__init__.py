@@ -1,1 +1,1 @@
-"""Seeing changes early: events from the operating system in, settled batches out. A hint, never the truth."""
+"""File watching: operating system events in, debounced batches out. A hint; replies never depend on it."""

@@ -1,10 +1,10 @@
-"""Many events in, one batch out: pure, with the clock handed in.
+"""Debouncing: many file events in, one batch out. Pure; the clock is a parameter.
 
-A save is several events, a `git checkout` is thousands. Sightings are gathered until nothing has come for
-`settle_s`, or `max_settle_s` after the first at the latest, and then handed out as one Batch. A batch says
-where to look, not what happened: kinds of events are unreliable, so the reader stats everything again.
-Paths below a directory that is rescanned anyway are dropped, and past `max_paths` the batch says only
-"look at everything", which is cheaper than naming thousands. No files, no threads, no loop in here.
+A save makes several events, a `git checkout` thousands. Changes are gathered until none has come for
+`settle_s`, or until `max_settle_s` after the first, and are then handed out as one Batch. A batch says where
+to look, not what happened: event kinds are unreliable, so the reader stats everything again. Paths below a
+directory that is rescanned anyway are dropped. Past `max_paths` the batch asks for a full scan, which is
+cheaper than naming thousands of paths. No files, threads or event loop in here.
 """
 
 import math
@@ -15,12 +15,12 @@ from promptd.watch.paths import is_within_any, parent
 
 FEW_PLACES = 8  # a save touches one to three; more is a checkout or a copy, and more will follow
 BURST_SETTLE_S = 0.1  # longer than the pauses of a `git checkout`, so that it becomes one batch
-MAX_PATHS = 2_000  # a stat of each costs as much as a full scan of a middling library
+MAX_PATHS = 2_000  # to stat this many costs as much as a full scan of a medium-sized library
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one look brought: absolute paths to stat again, directories to scan again, or everything.
+    """The result of one poll: absolute paths to stat again, directories to scan again, or everything.
 
     `events` counts what the operating system reported, ignored paths included; `seen_s` is the time of the
     earliest, on the clock of the Coalescer.
@@ -39,7 +39,7 @@ class Changes:
         return len(self.paths) + len(self.directories)
 
     def covers(self, path: str) -> bool:
-        """True if a reader that looks where the sighting points looks at `path`."""
+        """True if a reader that follows these changes looks at `path`."""
         return self.full or path in self.paths or is_within_any(path, self.directories)
 
     def __or__(self, other: "Changes") -> "Changes":
@@ -57,8 +57,8 @@ class Batch:
     """One settled set of changes, absolute paths throughout.
 
     `paths` are to be stat-ed again, `directories` to be scanned again with all that is below them, and
-    `full` asks for a scan of all roots (both sets are then empty). `first_event_monotonic_s` is when the
-    first of the events was seen, on the clock of the Coalescer.
+    `full` asks for a scan of all roots (both sets are then empty). `first_event_monotonic_s` is the time of
+    the first event, in seconds on the clock of the Coalescer.
     """
 
     paths: frozenset[str]
@@ -72,7 +72,7 @@ class Batch:
 
 
 class Coalescer:
-    """Gathers sightings and decides when they have settled; times in seconds of `clock`."""
+    """Gathers changes and decides when they have settled. Times are seconds of `clock`."""
 
     def __init__(
         self,
@@ -96,12 +96,12 @@ class Coalescer:
     def __len__(self) -> int:
         return len(self._held)
 
-    def add(self, sighting: Changes) -> None:
-        """Take one sighting in; an empty one changes nothing."""
-        if not sighting:
+    def add(self, changes: Changes) -> None:
+        """Add changes; empty ones have no effect."""
+        if not changes:
             return
         self._last_s = self._clock()
-        self._held |= replace(sighting, seen_s=min(sighting.seen_s, self._last_s))
+        self._held |= replace(changes, seen_s=min(changes.seen_s, self._last_s))
         if self._held.full or len(self) > self._max_paths:
             self._held = Changes(full=True, seen_s=self._held.seen_s)
 
@@ -114,7 +114,7 @@ class Coalescer:
         return max(0.0, due_s - self._clock())
 
     def take(self) -> Batch | None:
-        """Hand out the batch if it is ready, else None."""
+        """The batch if it is ready, else None."""
         if self.due_in_s() != 0.0:
             return None
         held, self._held = self._held, Changes()

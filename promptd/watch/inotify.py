@@ -1,19 +1,19 @@
-"""The door to watchfiles: one instance that watches some directories, asked without ever waiting.
+"""The only module that imports watchfiles: one instance that watches some directories and is polled.
 
-Three habits make watchfiles' RustNotify fit for a daemon.
+Three techniques make watchfiles' RustNotify fit for a daemon.
 
-*Aim through handles.* A directory is opened first, the kernel is asked where the handle really is, and
+*Directories are opened first.* A directory is opened, the kernel is asked where the handle really is, and
 watchfiles gets `/proc/self/fd/N`. No symlink swapped in between leads a watch out of the library, names that
-are not UTF-8 never reach Rust, and after the watches are in place the same question shows whether one of the
-directories was replaced meanwhile.
+are not UTF-8 never reach Rust, and asking again after the watches are in place shows whether a directory was
+replaced meanwhile.
 
-*Ask, do not wait.* `RustNotify.watch` waits in steps of its own and returns only after a quiet one; several
-instances in one thread would wait for each other. Its loop asks a stop event in every step, though, and what
-that raises ends the loop with all events kept: a stop event that says "no" twice and then raises makes a look
-of 2 µs out of it. The first step sees what there is, the second finds it settled.
+*Poll, do not wait.* `RustNotify.watch` waits in steps of its own and returns only after a quiet one; several
+instances in one thread would wait for each other. Its loop asks a stop event in every step, and an exception
+from that ends the loop with all events kept. A stop event that returns False twice and then raises makes a
+poll of 2 µs out of it: the first step sees the events, the second finds them settled.
 
-*Hear a pulse.* Every instance also watches one anonymous file of ours. Touching it makes an event in each
-instance that is alive, and nothing anywhere on a disk.
+*Watch a heartbeat.* Every instance also watches one anonymous file of ours. Touching it makes an event in
+each instance that works, and no file access on any disk.
 """
 
 import itertools
@@ -30,10 +30,10 @@ _AIM_FLAGS = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CL
 
 
 class Inotify:
-    """Watches directories, given as real paths, but not what is below them. Blocking while it is made.
+    """Watches directories, given as real paths, without their subdirectories. The constructor blocks.
 
     Permission errors are not ignored: with `ignore_permission_denied` watchfiles 1.3 swallows every error
-    at the start, a used-up watch limit among them.
+    at the start, including an exhausted watch limit.
 
     Raises:
         FileNotFoundError: a directory is gone, or is no longer at that path.
@@ -48,9 +48,9 @@ class Inotify:
         self._paths: dict[str, str] = {}
         try:
             for path in paths:
-                self._paths[_aim(path, handles)] = path
+                self._paths[_open_handle(path, handles)] = path
             aims = list(self._paths)
-            self._notify: Any = _patiently(lambda: RustNotify(aims, False, False, 0, False, False))
+            self._notify: Any = _retry_at_limit(lambda: RustNotify(aims, False, False, 0, False, False))
             Inotify.open_instances += 1
             self._check()
         finally:
@@ -60,40 +60,40 @@ class Inotify:
     def __repr__(self) -> str:
         return f"<Inotify {len(self._paths)} paths>"
 
-    def haul(self) -> set[str]:
-        """The paths that had events since the last haul, as far as the kernel has told. Never waits.
+    def drain(self) -> set[str]:
+        """The paths that had events since the last call, as far as the kernel has reported. Never blocks.
 
         Raises:
             RuntimeError: the instance is closed, or broke on a name that is not UTF-8.
         """
         try:
-            changes = self._notify.watch(0, 0, 0, _NoNoStop())
+            changes = self._notify.watch(0, 0, 0, _StopAtThirdCall())
         except StopIteration:
             return set()
         return {self._real(path) for _, path in changes}
 
     def close(self) -> None:
-        """Stop watching; a thread of watchfiles frees the watches a moment later."""
+        """Stop watching. A thread of watchfiles frees the watches a moment later."""
         self._notify.close()
         Inotify.open_instances -= 1
 
     def _check(self) -> None:
         try:
             for aim, path in self._paths.items():
-                _ask_where(aim, path)
+                _verify(aim, path)
         except OSError:
             self.close()
             raise
 
     def _real(self, path: str) -> str:
-        """From a handle's path back to the directory's: `/proc/self/fd/7/a.md` to `/lib/a.md`."""
+        """Map a handle's path back to the directory's: `/proc/self/fd/7/a.md` to `/lib/a.md`."""
         if path in self._paths:
             return self._paths[path]
         aim, _, name = path.rpartition("/")
         return f"{self._paths[aim]}/{name}"
 
 
-class _NoNoStop:
+class _StopAtThirdCall:
     """A stop event that is not set, is still not set, and then raises StopIteration."""
 
     __slots__ = ("is_set",)
@@ -102,36 +102,36 @@ class _NoNoStop:
         self.is_set = itertools.repeat(False, 2).__next__
 
 
-class Pulse:
-    """An anonymous file to be watched beside the directories and touched to see who is alive.
+class HeartbeatFile:
+    """An anonymous file that is watched with the directories and touched to see which watches work.
 
-    `path` is "" where the system has no such files; then there is no pulse to hear.
+    `path` is "" where the system has no such files; then there is no heartbeat.
     """
 
     def __init__(self) -> None:
         try:
-            self._descriptor = os.memfd_create("promptd-pulse", os.MFD_CLOEXEC)
+            self._descriptor = os.memfd_create("promptd-heartbeat", os.MFD_CLOEXEC)
         except (AttributeError, OSError):
             self._descriptor = -1
         self.path = "" if self._descriptor < 0 else f"{HANDLE}{self._descriptor}"
 
     def __repr__(self) -> str:
-        return f"<Pulse {self.path or 'none'}>"
+        return f"<HeartbeatFile {self.path or 'none'}>"
 
     def beat(self) -> None:
-        """Make an event in every living instance that watches `path`."""
+        """Make an event in every working instance that watches `path`."""
         if self.path:
             os.utime(self._descriptor)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         if self.path:
             os.close(self._descriptor)
         self.path = ""
 
 
 def is_limit(error: BaseException) -> bool:
-    """True if the inotify watches, instances or descriptors that we may have are used up.
+    """True if the limit of inotify watches, instances or descriptors is reached.
 
     watchfiles 1.3 leaves errno unset, so the text must do: "OS file watch limit reached" for
     `fs.inotify.max_user_watches`, "Too many open files (os error 24)" for `max_user_instances`.
@@ -140,7 +140,7 @@ def is_limit(error: BaseException) -> bool:
 
 
 def max_queued_events() -> int:
-    """How many events the kernel keeps for an instance before it drops all further ones, without a word."""
+    """How many events the kernel keeps for an instance before it drops further ones silently."""
     try:
         with open("/proc/sys/fs/inotify/max_queued_events") as limit:
             return int(limit.read())
@@ -149,7 +149,7 @@ def max_queued_events() -> int:
 
 
 def instances() -> int:
-    """How many inotify instances this process has open; 0 where /proc does not say."""
+    """How many inotify instances this process has open; 0 where /proc is not readable."""
     try:
         with os.scandir(HANDLE) as descriptors:
             return sum(_is_inotify(descriptor.path) for descriptor in descriptors)
@@ -157,8 +157,8 @@ def instances() -> int:
         return 0
 
 
-def _patiently(make: Callable[[], Any]) -> Any:
-    """Make an instance; at a limit once more, when those that were closed just now are really gone."""
+def _retry_at_limit(make: Callable[[], Any]) -> Any:
+    """Make an instance; at a limit try again once, after instances that were just closed are really gone."""
     try:
         return make()
     except (OSError, RuntimeError) as error:
@@ -174,17 +174,17 @@ def _await_closed() -> None:
         time.sleep(0.001)
 
 
-def _aim(path: str, handles: list[int]) -> str:
-    """Open a directory and return its handle's path, which is asked to be really at `path`."""
+def _open_handle(path: str, handles: list[int]) -> str:
+    """Open a directory and return its handle's path; fails if the handle is not really at `path`."""
     if path.startswith(HANDLE):
         return path
     handles.append(os.open(path, _AIM_FLAGS))
     aim = f"{HANDLE}{handles[-1]}"
-    _ask_where(aim, path)
+    _verify(aim, path)
     return aim
 
 
-def _ask_where(aim: str, path: str) -> None:
+def _verify(aim: str, path: str) -> None:
     if aim != path and os.readlink(aim) != path:
         raise FileNotFoundError(2, "is no longer where it was", path)
 

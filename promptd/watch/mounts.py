@@ -1,14 +1,14 @@
-r"""Which file systems tell of changes: told by the type of the mount, from /proc/self/mountinfo.
+r"""Which file systems report changes, judged by the type of the mount in /proc/self/mountinfo.
 
-inotify hears what goes through this kernel's own file system code. What another machine writes to a shared
+inotify reports what goes through this kernel's own file system code. What another machine writes to a shared
 directory, or what happens below an overlay or inside a FUSE server, makes no event here, so such directories
-are scanned. On network and FUSE file systems nothing is watched at all: to place a watch is to look a path
-up, and that hangs for as long as the server does. Events of an overlay are true as far as they go (all that
-containers do to their own files), so an overlay is watched *and* scanned.
+are scanned. Directories on network and FUSE file systems are not watched at all: adding a watch looks the
+path up, which hangs for as long as the server does. Events of an overlay are correct but incomplete (they
+cover what containers do to their own files), so an overlay is watched *and* scanned.
 
-`Mounts` is a parsed table and pure; `MountTable` reads the kernel's and knows, without reading, whether it
-has changed (the file answers poll). The format is in proc_pid_mountinfo(5): fields are separated by single
-blanks, blanks in paths written as octal (`\040`), optional fields end at `-`.
+`Mounts` is a parsed table and pure. `MountTable` reads the kernel's table and knows without reading whether
+it has changed (the file supports poll). The format is in proc_pid_mountinfo(5): fields are separated by
+single blanks, blanks in paths are written as octal (`\040`), optional fields end at `-`.
 """
 
 import os
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Told = Literal["everything", "own changes", "nothing"]
+EventCoverage = Literal["all", "local only", "none"]
 
 REMOTE = frozenset(
     (
@@ -35,7 +35,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mounts:
-    """Mount points and the types mounted there; the mount on top where there are several."""
+    """File system type by mount point; where several are mounted at one point, the topmost."""
 
     types: dict[str, str]
 
@@ -59,15 +59,15 @@ class Mounts:
             path = above
         return self.types[path]
 
-    def told(self, path: str) -> Told:
-        """How much of what happens in a directory makes events here."""
+    def event_coverage(self, path: str) -> EventCoverage:
+        """Which changes in a directory make events here."""
         kind = self.type_at(path)
         if kind in REMOTE or kind.startswith("fuse."):
-            return "nothing"
-        return "own changes" if kind in LAYERED else "everything"
+            return "none"
+        return "local only" if kind in LAYERED else "all"
 
     def near(self, paths: Iterable[str]) -> "Mounts":
-        """What matters for these paths and what is below them: mounts there, and the one that holds each."""
+        """The mounts that concern these paths: those at or below them, and the one that holds each."""
         wanted: dict[str, str] = {}
         for path in paths:
             wanted[path] = self.type_at(path)
@@ -76,13 +76,13 @@ class Mounts:
         return Mounts(wanted)
 
     @property
-    def tells_everything(self) -> bool:
-        """True if none of the mounts is of a kind that keeps changes to itself."""
-        return all(self.told(point) == "everything" for point in self.types)
+    def reports_everything(self) -> bool:
+        """True if every mount reports all changes."""
+        return all(self.event_coverage(point) == "all" for point in self.types)
 
 
 class MountTable:
-    """This process's mounts, as the kernel shows them; an empty table where there is no /proc."""
+    """This process's mounts, from the kernel; an empty table where there is no /proc."""
 
     def __init__(self, path: str = "/proc/self/mountinfo") -> None:
         self._poll = select.poll()
@@ -97,21 +97,21 @@ class MountTable:
         return f"<MountTable {'closed' if self._descriptor < 0 else 'open'}>"
 
     def has_changed(self) -> bool:
-        """True if something was mounted or unmounted since the last time of asking. Never waits."""
+        """True if something was mounted or unmounted since the last call. Never blocks."""
         return bool(self._poll.poll(0))
 
     def read(self) -> Mounts:
-        """The mounts right now."""
+        """The current mounts."""
         if self._descriptor < 0:
             return Mounts({})
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        pieces = []
-        while piece := os.read(self._descriptor, 1 << 16):
-            pieces.append(piece)
-        return Mounts.parse(os.fsdecode(b"".join(pieces)))
+        groups = []
+        while group := os.read(self._descriptor, 1 << 16):
+            groups.append(group)
+        return Mounts.parse(os.fsdecode(b"".join(groups)))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._descriptor >= 0:
             self._poll.unregister(self._descriptor)
             os.close(self._descriptor)

@@ -1,10 +1,10 @@
-"""What lies below what, by name alone: absolute POSIX paths as text, no file is looked at."""
+"""Containment of paths, by name alone: absolute POSIX paths as text; no file is accessed."""
 
 from collections.abc import Collection
 
 
 def parent(path: str) -> str:
-    """The directory a path is in; "/" is in itself."""
+    """The directory that contains a path; the parent of "/" is "/"."""
     return path.rpartition("/")[0] or "/"
 
 
@@ -14,7 +14,7 @@ def is_within(path: str, directory: str) -> bool:
 
 
 def is_within_any(path: str, directories: Collection[str]) -> bool:
-    """True if `path` or one of its ancestors is in `directories`; the cost is that of the path's depth."""
+    """True if `path` or one of its ancestors is in `directories`; the cost is proportional to its depth."""
     while directories and path not in directories:
         above = parent(path)
         if above == path:

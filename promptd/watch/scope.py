@@ -1,14 +1,14 @@
 """Which directories are watched, and what an event at a path means for the library.
 
-Directories are watched one by one and never recursively: a recursive watch follows symlinks out of the
-library and stays blind for what appears below. Around the library the directory above each root is watched
-too (of the path as written and of what it resolves to), because a root that is deleted, recreated, renamed
-or re-pointed is seen only from there. Where the directory above does not exist either, its nearest existing
-ancestor stands in. Everything else that happens in those outer directories is nobody's business.
+Directories are watched one by one, never recursively: a recursive watch follows symlinks out of the library
+and misses directories that appear below it. The directory above each root is watched too (of the path as
+written and of what it resolves to), because only there it shows that a root was deleted, recreated, renamed
+or re-pointed. If that directory does not exist either, its nearest existing ancestor is watched. All other
+events in those outer directories are ignored.
 
-A directory is watched where it really is, once, and what happens in it is told by every name it has in the
-library: two links may lead to it. The files door says which directories belong to the library; a Scope adds
-the outer ones, and leaves out those whose file system tells nothing (mounts.py).
+A directory is watched once, at its real path, and its events are reported under every name it has in the
+library: two links may lead to it. The source lists the directories of the library; a Scope adds the outer
+ones and leaves out those whose file system reports nothing (mounts.py).
 """
 
 import os
@@ -23,17 +23,17 @@ from promptd.watch.paths import is_within, parent
 VOLUME_SWAP = "..data"
 
 Identity = tuple[int, int] | None  # device and inode of a root; None if there is nothing
-SILENT: Identity = (-1, -1)  # on a file system that is never asked from here: it might hang
+UNCHECKED: Identity = (-1, -1)  # on a file system where a stat might hang
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One survey of the library and what surrounds it.
+    """One survey of the library and the directories around it.
 
-    `listed` gives for each directory of the library where it really is, `names` the other way round. When
-    something happens at the first path of a pair in `anchors`, or above it, the root in the pair is another
-    one now. `watched` are the directories to be watched, and `scanned` those of the library whose file system
-    does not tell everything.
+    `listed` maps each directory of the library to its real path, `names` is the inverse. An event at the
+    first path of a pair in `anchors`, or above it, means that the root in the pair was replaced. `watched`
+    are the directories to watch, `scanned` those of the library whose file system does not report all
+    changes.
     """
 
     roots: tuple[str, ...]
@@ -47,13 +47,13 @@ class Scope:
 
     @classmethod
     def survey(cls, roots: Sequence[str], listed: Mapping[str, str], mounts: Mounts) -> "Scope":
-        """Put a listing (each directory, and where it really is) into its surroundings. Stats the roots."""
-        return cls.nothing(roots).renewed((), listed, mounts)
+        """The scope of a listing (each directory and its real path). Stats the roots."""
+        return cls.empty(roots).renewed((), listed, mounts)
 
     def renewed(self, below: Collection[str], listed: Mapping[str, str], mounts: Mounts) -> "Scope":
         """The scope with everything at or below some directories replaced by a newer listing.
 
-        The cost in Python is that of what changes: the rest of a large library is copied in one piece.
+        The cost in Python depends on what changed; the rest of a large library is copied in one operation.
         """
         all_listed, names = dict(self.listed), dict(self.names)
         for name in self.at_or_below(below):
@@ -72,52 +72,52 @@ class Scope:
         anchors = tuple((anchor, root) for root in self.roots for anchor in _anchors(root))
         near = mounts.near(anchor for anchor, _ in anchors)
         wanted = names.keys() | {_nearest_directory(parent(anchor)) for anchor, _ in anchors}
-        told = {} if near.tells_everything else {place: mounts.told(place) for place in wanted}
-        silent = {place for place, much in told.items() if much == "nothing"}
+        coverage = {} if near.reports_everything else {path: mounts.event_coverage(path) for path in wanted}
+        uncovered = {place for place, events in coverage.items() if events == "none"}
         return Scope(
             self.roots,
             listed,
             names,
             anchors,
-            frozenset(wanted - silent),
-            frozenset(place for place, much in told.items() if much != "everything" and place in names),
+            frozenset(wanted - uncovered),
+            frozenset(place for place, events in coverage.items() if events != "all" and place in names),
             near,
             tuple(_identity(root, mounts) for root in self.roots),
         )
 
     @classmethod
-    def nothing(cls, roots: Sequence[str]) -> "Scope":
+    def empty(cls, roots: Sequence[str]) -> "Scope":
         """The scope before the first survey."""
         return cls(tuple(roots), {}, {}, (), frozenset(), frozenset(), Mounts({}), (None,) * len(roots))
 
-    # -- is it still true? --------------------------------------------------------------------
+    # -- is it still current? -----------------------------------------------------------------
 
-    def has_same(self, mounts: Mounts) -> bool:
-        """True if the mounts that matter here are the same in a newer table."""
+    def has_same_mounts(self, mounts: Mounts) -> bool:
+        """True if a newer table has the same mounts for this scope."""
         return mounts.near(anchor for anchor, _ in self.anchors) == self.mounts
 
-    def exchanged(self) -> frozenset[str]:
-        """The roots that are another directory now, or there or gone since."""
-        asked = [pair for pair in zip(self.roots, self.identities, strict=True) if pair[1] != SILENT]
-        return frozenset(root for root, known in asked if _stat(root) != known)
+    def replaced_roots(self) -> frozenset[str]:
+        """The roots that are another directory now, or have appeared or vanished."""
+        checked = [pair for pair in zip(self.roots, self.identities, strict=True) if pair[1] != UNCHECKED]
+        return frozenset(root for root, known in checked if _stat(root) != known)
 
     def at_or_below(self, places: Collection[str]) -> list[str]:
-        """The listed directories that are one of these places or below one."""
+        """The listed directories at or below these paths."""
         prefixes = tuple(place.rstrip("/") + "/" for place in places)
         return [name for name in self.listed if name.startswith(prefixes) or name in places]
 
     def suspects(self, below: Collection[str]) -> frozenset[str]:
-        """The directories, where they really are, whose watches may be on something else by now.
+        """The directories (real paths) whose watches may be on another directory by now.
 
-        Everything at or below those in `below`; for a root the directories around it, too.
+        Everything at or below those in `below`; for a root also the directories around it.
         """
         found = {self.listed[name] for name in self.at_or_below(below)}
         if any(root in below for root in self.roots):
             found |= self.watched - self.names.keys()
         return frozenset(found)
 
-    def sort(self, changed: Iterable[str], is_ignored: Callable[[str], bool]) -> Changes:
-        """Say what has to be looked at because of events at the real paths `changed`."""
+    def classify(self, changed: Iterable[str], is_ignored: Callable[[str], bool]) -> Changes:
+        """What has to be checked because of events at the real paths `changed`."""
         paths: set[str] = set()
         directories: set[str] = set()
         for path in changed:
@@ -131,19 +131,19 @@ class Scope:
         return Changes(frozenset(paths), frozenset(directories))
 
     def _names_of(self, path: str) -> list[str]:
-        """What a real path is called in the library: nothing, one name, or several."""
+        """The names of a real path in the library: none, one or several."""
         last = path.rpartition("/")[2]
         by_directory = [f"{directory}/{last}" for directory in self.names.get(parent(path), ())]
         return list(dict.fromkeys((*self.names.get(path, ()), *by_directory)))
 
 
 def is_watchable(path: str) -> bool:
-    """True if we may read the directory: a watch takes that much."""
+    """True if the directory is readable, which a watch requires."""
     return os.access(path, os.R_OK, effective_ids=True)
 
 
 def _anchors(root: str) -> Iterator[str]:
-    """The real places at which the root may be exchanged: as written, and what it leads to."""
+    """The real paths at which the root may be replaced: as written, and as resolved."""
     written = os.path.join(os.path.realpath(os.path.dirname(root)), os.path.basename(root))
     yield from dict.fromkeys((written, os.path.realpath(root)))
 
@@ -155,7 +155,7 @@ def _nearest_directory(path: str) -> str:
 
 
 def _identity(root: str, mounts: Mounts) -> Identity:
-    return SILENT if mounts.told(os.path.realpath(root)) == "nothing" else _stat(root)
+    return UNCHECKED if mounts.event_coverage(os.path.realpath(root)) == "none" else _stat(root)
 
 
 def _stat(root: str) -> Identity:

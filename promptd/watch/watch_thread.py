@@ -1,17 +1,18 @@
-"""The half of the watcher that lives in a thread: hauls events in, and keeps every directory watched.
+"""The part of the watcher that runs in a thread: polls for events and keeps every directory watched.
 
-`look` rests for a step, asks the net what it caught, and sorts it. When a directory came, went or changed,
-the net is mended: list the directories at that place, watch those that are new or may have been replaced,
-only then empty and drop the old watches, and list once more. A directory that appeared while this went on
-shows in the second list, and another round follows. The sighting is handed out after all that, so whoever
-rescans the directories it names misses nothing: what happened before the rescan is found by it, what happens
-after is seen by the new watches.
+`wait` sleeps for one interval, drains the watch set and classifies the events. When a directory appeared,
+vanished or changed, the watches are updated: list the directories at that path, watch those that are new or
+may have been replaced, then drain and drop the old watches, and list once more. A directory that appeared
+meanwhile shows in the second list, and the steps are repeated. Changes are handed out after that, so a reader
+that rescans the directories they name misses nothing: what happened before the rescan is found by it, what
+happens after is seen by the new watches.
 
-Events get lost without a word. So a haul that is large for the kernel's queue, or a rest that took far too
-long (this process was stopped, or starved), asks for a scan of everything; and `look` makes rounds
-(rounds.py) in search of what no event tells.
+Events can be lost silently. So a full scan is requested if one drain returned too many events for the
+kernel's queue, or if a sleep took far too long (this process was stopped, or starved); and `wait` runs the
+health checks (health_checks.py) for changes that make no event.
 
-What breaks is not mended here. An error closes the lookout and travels to watcher.py, which opens it again.
+Errors are not handled here: an error closes the thread's watches and propagates to watcher.py, which opens
+them again.
 """
 
 import time
@@ -24,8 +25,8 @@ from typing import Literal
 from promptd.watch.debounce import Changes
 from promptd.watch.health_checks import HealthChecks, Heartbeat, MountSource
 from promptd.watch.inotify import (
+    HeartbeatFile,
     Inotify,
-    Pulse,
     is_limit,
     max_queued_events,
 )
@@ -34,9 +35,9 @@ from promptd.watch.paths import is_within_any, parent
 from promptd.watch.scope import Scope, is_watchable
 from promptd.watch.watch_set import MakeBackend, WatchSet
 
-MAX_ROUNDS = 5  # a tree that changes during five surveys in a row is left to the next event
-MAX_PLACES = 64  # to list so many places one by one costs as much as to list everything
-STALL_S = 1.0  # a rest of 20 ms that takes this long
+MAX_SURVEYS = 5  # a tree that changes during five surveys in a row is left to the next event
+MAX_PLACES = 64  # listing more one by one costs as much as listing everything
+STALL_S = 1.0  # a sleep of 20 ms that takes this much longer
 QUEUE_SHARE = 8  # a save is four events in the kernel and one or two here: this is half of the queue
 
 ListDirectories = Callable[[str | None], Mapping[str, str]]
@@ -44,30 +45,30 @@ ListDirectories = Callable[[str | None], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What a lookout uses of the system below it; tests bring their own. One for each lookout."""
+    """What a WatchThread uses of the operating system; tests bring their own. One per WatchThread."""
 
     make: MakeBackend = Inotify
     is_limit: Callable[[BaseException], bool] = is_limit
     max_queued_events: Callable[[], int] = max_queued_events
     mounts: MountSource = field(default_factory=MountTable)
-    pulse: Heartbeat = field(default_factory=Pulse)
+    heartbeat: Heartbeat = field(default_factory=HeartbeatFile)
     clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How long a rest is, in seconds: `step_s`, but `quick_s` for `settle_s` after something was seen."""
+class PollIntervals:
+    """Seconds between polls: `idle_s`, but `busy_s` during the `busy_for_s` after an event."""
 
-    step_s: float
-    quick_s: float
-    settle_s: float
+    idle_s: float
+    busy_s: float
+    busy_for_s: float
 
 
 class WatchThread:
-    """Watches some roots. All but `stop`, `distrust` and the questions belongs to a single thread.
+    """Watches some roots. All but `stop`, `distrust` and the properties is for use in a single thread.
 
-    `list_directories` says where each directory of the library really is, by its path: of all, or of those
-    at and below one path. `is_ignored` says of an absolute path that nobody wants to hear of it.
+    `list_directories` maps each directory of the library to its real path: all of them, or those at and below
+    one path. `is_ignored` says of an absolute path that its events are to be dropped.
     """
 
     def __init__(
@@ -75,21 +76,21 @@ class WatchThread:
         roots: Sequence[str],
         list_directories: ListDirectories,
         is_ignored: Callable[[str], bool],
-        pace: Pace,
-        world: Ports,
+        intervals: PollIntervals,
+        ports: Ports,
     ) -> None:
         self._roots = tuple(roots)
         self._list = list_directories
         self._is_ignored = is_ignored
-        self._pace = pace
-        self._world = world
-        self._clock = world.clock
-        self._net = WatchSet(world.make, world.is_limit, world.pulse.path)
-        self._rounds = HealthChecks(world.mounts, world.pulse, world.clock)
-        self._scope = Scope.nothing(self._roots)
+        self._intervals = intervals
+        self._ports = ports
+        self._clock = ports.clock
+        self._watch_set = WatchSet(ports.make, ports.is_limit, ports.heartbeat.path)
+        self._checks = HealthChecks(ports.mounts, ports.heartbeat, ports.clock)
+        self._scope = Scope.empty(self._roots)
         self._mounts = self._scope.mounts
         self._unwatched: frozenset[str] = frozenset()
-        self._many = 0
+        self._overflow_events = 0
         self._busy_until_s = 0.0
         self._running = Lock()
         self._running.acquire()
@@ -97,9 +98,9 @@ class WatchThread:
         self.stalls = 0
 
     def __repr__(self) -> str:
-        return f"<WatchThread {'open' if self.is_open else 'closed'}, {self._net!r}>"
+        return f"<WatchThread {'open' if self.is_open else 'closed'}, {self._watch_set!r}>"
 
-    # -- questions and orders, from any thread ------------------------------------------------
+    # -- state and requests, from any thread --------------------------------------------------
 
     @property
     def is_stopped(self) -> bool:
@@ -109,11 +110,11 @@ class WatchThread:
     @property
     def is_limited(self) -> bool:
         """True if directories are not watched because a limit of the system is reached."""
-        return self._net.is_short and bool(self._unwatched)
+        return self._watch_set.is_at_limit and bool(self._unwatched)
 
     @property
     def reliance(self) -> Literal["inotify", "inotify+scan", "scan"]:
-        """On what the library's directories can rely: on events, on scans, or on both together."""
+        """How changes are found: by events, by scans, or by both."""
         scope = self._scope
         if not scope.scanned:
             return "inotify"
@@ -121,69 +122,70 @@ class WatchThread:
 
     @property
     def counts(self) -> tuple[int, int, int, int, int]:
-        """Directories watched, those that should be, those that are scanned; notifiers now, and ever made."""
+        """Directories watched, unwatched though they should be, and scanned; notifiers now, and ever made."""
         watched, unwatched = len(self._scope.watched), len(self._unwatched)
-        return watched - unwatched, unwatched, len(self._scope.scanned), len(self._net), self._net.made
+        scanned, notifiers = len(self._scope.scanned), len(self._watch_set)
+        return watched - unwatched, unwatched, scanned, notifiers, self._watch_set.made
 
     def hears_of(self, path: str) -> bool:
-        """True if a change at `path` should make an event: its directory is watched and tells everything."""
+        """True if a change at `path` should make an event: its directory is watched and reports all."""
         scope, real = self._scope, self._scope.listed.get(parent(path))
         return real in scope.watched and real not in self._unwatched and real not in scope.scanned
 
     def stop(self) -> None:
-        """End a running `look` at once, and every later one."""
+        """End a running `wait` at once, and every later one."""
         if not self.is_stopped:
             self._running.release()
 
     def distrust(self, reason: str) -> None:
-        """Make the running `look` fail: somebody knows of a change that made no event."""
-        self._rounds.distrust(reason)
+        """Make the running `wait` fail: a change was found that made no event."""
+        self._checks.distrust(reason)
 
     # -- in the thread ------------------------------------------------------------------------
 
     def open(self) -> Changes:
-        """Begin to watch; asks for a full scan, which finds whatever happened before.
+        """Start watching; requests a full scan, which finds what happened before.
 
         Raises:
             OSError, RuntimeError: the operating system or watchfiles refused.
         """
         self.close()
         with self._closing_on_error():
-            self._mounts = self._rounds.begin()
-            self._many = self._world.max_queued_events() // QUEUE_SHARE
-            seen = self._mend(frozenset(self._roots))
+            self._mounts = self._checks.start()
+            self._overflow_events = self._ports.max_queued_events() // QUEUE_SHARE
+            seen = self._update_watches(frozenset(self._roots))
             self.is_open = True
             return seen | Changes(full=True, seen_s=self._clock())
 
-    def look(self) -> Changes:
-        """Wait until there is something to tell; empty only after `stop`.
+    def wait(self) -> Changes:
+        """Wait for changes; empty only after `stop`.
 
         Raises:
-            OSError, RuntimeError: a notifier has failed or is deaf, and the lookout is closed.
+            OSError, RuntimeError: a notifier has failed or missed the heartbeat; the watches are closed.
         """
         seen = Changes()
         with self._closing_on_error():
             while not seen and self._running.locked():
-                if self._has_stood_still():
+                if self._sleep_stalled():
                     seen |= Changes(full=True, seen_s=self._clock())
-                if hauls := self._net.haul():
-                    seen |= self._take_in(hauls)
-                if self._rounds.are_due():
-                    seen |= self._make_rounds()
-        self._busy_until_s = self._clock() + self._pace.settle_s
+                if drained := self._watch_set.drain():
+                    seen |= self._process(drained)
+                if self._checks.are_due():
+                    seen |= self._check_health()
+        self._busy_until_s = self._clock() + self._intervals.busy_for_s
         return seen
 
     def close(self) -> None:
         """Drop all watches."""
         self.is_open = False
-        self._net.close()
-        self._scope = Scope.nothing(self._roots)
+        self._watch_set.close()
+        self._scope = Scope.empty(self._roots)
         self._unwatched = frozenset()
 
     def end(self) -> None:
         """Close for good."""
         self.close()
-        self._rounds.close()
+        self._checks.close()
 
     @contextmanager
     def _closing_on_error(self) -> Iterator[None]:
@@ -193,80 +195,80 @@ class WatchThread:
             self.close()
             raise
 
-    def rest(self, seconds: float) -> None:
-        """Wait so long, or until `stop`."""
+    def sleep(self, seconds: float) -> None:
+        """Wait for so many seconds, or until `stop`."""
         if self._running.acquire(timeout=seconds):
             self._running.release()
 
-    def _has_stood_still(self) -> bool:
-        """Rest for one step; true if that took suspiciously long."""
+    def _sleep_stalled(self) -> bool:
+        """Sleep for one interval; true if that took far too long."""
         began_s = self._clock()
-        step_s = self._pace.quick_s if began_s < self._busy_until_s else self._pace.step_s
-        self.rest(step_s)
+        step_s = self._intervals.busy_s if began_s < self._busy_until_s else self._intervals.idle_s
+        self.sleep(step_s)
         if self._clock() - began_s < step_s + STALL_S:
             return False
         self.stalls += 1
-        self._rounds.excuse()
+        self._checks.extend_grace()
         return True
 
-    def _take_in(self, hauls: Collection[set[str]]) -> Changes:
-        seen = self._sort(hauls)
-        if max(map(len, hauls)) >= self._many:  # the kernel's queue may have run over
+    def _process(self, drained: Collection[set[str]]) -> Changes:
+        seen = self._classify(drained)
+        if max(map(len, drained)) >= self._overflow_events:  # the kernel's queue may have overflowed
             seen |= Changes(full=True)
-        return seen | self._mend(seen.directories) if seen.directories else seen
+        return seen | self._update_watches(seen.directories) if seen.directories else seen
 
-    def _sort(self, hauls: Collection[set[str]]) -> Changes:
-        found = self._scope.sort(frozenset[str]().union(*hauls), self._is_ignored)
-        return replace(found, events=sum(map(len, hauls)), seen_s=self._clock())
+    def _classify(self, drained: Collection[set[str]]) -> Changes:
+        found = self._scope.classify(frozenset[str]().union(*drained), self._is_ignored)
+        return replace(found, events=sum(map(len, drained)), seen_s=self._clock())
 
-    def _make_rounds(self) -> Changes:
-        self._rounds.mind(self._net)
-        exchanged = self._scope.exchanged()
-        if mounts := self._rounds.mounts_beside(self._scope):
+    def _check_health(self) -> Changes:
+        self._checks.check(self._watch_set)
+        replaced = self._scope.replaced_roots()
+        if mounts := self._checks.changed_mounts(self._scope):
             self._mounts = mounts
-            exchanged = frozenset(self._roots)
-        if exchanged:
-            return self._mend(exchanged) | Changes(directories=exchanged, seen_s=self._clock())
-        return self._retry() if self._unwatched and self._rounds.is_retry_due() else Changes()
+            replaced = frozenset(self._roots)
+        if replaced:
+            return self._update_watches(replaced) | Changes(directories=replaced, seen_s=self._clock())
+        return self._retry() if self._unwatched and self._checks.is_retry_due() else Changes()
 
     def _retry(self) -> Changes:
-        """Watch what could not be watched before; what happened there meanwhile is to be scanned."""
+        """Watch what could not be watched before, and request a scan of it."""
         before = self._unwatched
-        seen = self._mend(frozenset())
+        seen = self._update_watches(frozenset())
         new = {name for real in before - self._unwatched for name in self._scope.names.get(real, ())}
         return seen | Changes(directories=frozenset(new), seen_s=self._clock())
 
-    # -- mending ------------------------------------------------------------------------------
+    # -- updating the watches -----------------------------------------------------------------
 
-    def _mend(self, below: frozenset[str]) -> Changes:
-        """Watch what is at and below these places now; returns what old watches still told.
+    def _update_watches(self, below: frozenset[str]) -> Changes:
+        """Watch what is at and below these paths now; returns the last events of the old watches.
 
-        Goes on until a second survey agrees with the first. All watches below `below` are made anew, whatever
-        the surveys say: a directory may have been replaced by another one of the same name, and the old watch
-        is then on one that is gone.
+        Repeats until a survey agrees with the one before. All watches below `below` are made again, whatever
+        the surveys say: a directory may have been replaced by another of the same name, and the old watch is
+        then on one that is gone.
         """
-        told, suspect = Changes(), below
-        for number in range(MAX_ROUNDS):
+        changes, suspect = Changes(), below
+        for number in range(MAX_SURVEYS):
             scope = self._survey(below)
             gone = self._scope.suspects(suspect) | (self._scope.watched - scope.watched)
             fresh = self._fresh(scope, gone)
-            if number and not gone and (not fresh or self._net.is_short):
+            if number and not gone and (not fresh or self._watch_set.is_at_limit):
                 break
-            late = self._sort(self._net.mend(gone, fresh))
+            late = self._classify(self._watch_set.update(gone, fresh))
             self._scope = scope
-            self._unwatched = scope.watched - self._net.watched
-            told |= late
+            self._unwatched = scope.watched - self._watch_set.watched
+            changes |= late
             suspect = late.directories
             below |= suspect
-        return told
+        return changes
 
     def _fresh(self, scope: Scope, gone: Collection[str]) -> list[str]:
-        """What of a scope has to be watched and is not, or no longer."""
-        kept = self._net.watched.difference(gone)
+        """The directories of a scope that have to be watched and are not."""
+        kept = self._watch_set.watched.difference(gone)
         return [place for place in scope.watched - kept if is_watchable(place)]
 
     def _survey(self, below: frozenset[str]) -> Scope:
-        """The scope as it is now, where nothing but what is at or below these places may have changed."""
+        """The current scope, if nothing but what is at or below these paths may have changed."""
         if len(below) > MAX_PLACES or not below.isdisjoint(self._roots):
             return Scope.survey(self._roots, self._list(None), self._mounts)
         outer = [place for place in below if not is_within_any(parent(place), below - {place})]

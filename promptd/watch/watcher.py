@@ -1,14 +1,14 @@
-"""The one verb of watching: `async for batch in watcher`.
+"""The API of watching is one loop: `async for batch in watcher`.
 
-A hint for pre-warming and never the truth: a reply is validated by stat whatever was seen here. This file is
-the supervisor. One thread waits for events (lookout.py) and passes on what it sees; here that is gathered
-until it has settled (changes.py). When watching fails (the inotify limit, a name that is not UTF-8, deafness,
-anything) everything is closed and made anew after a growing pause. Every opening, the first one included, is
-followed by a batch that asks for a full scan, since nobody knows what was missed.
+A batch is a hint for warming the cache and never the truth: every reply is validated by stat, whatever was
+seen here. This module supervises. One thread waits for events (watch_thread.py) and passes changes on; here
+they are debounced (debounce.py). When watching fails (the inotify limit, a name that is not UTF-8, a missed
+heartbeat, anything) everything is closed and opened again after a growing pause. Each opening, including the
+first, is followed by a batch that requests a full scan, since events may have been missed.
 
-Where events cannot be relied on (a file system that makes none, a limit, no watches at all) the batches are
-full scans, `scan_s` apart, or farther where the reader is slow, so that scanning costs 5 % of a core at most.
-A slow reader loses nothing: what happens meanwhile becomes one larger batch.
+Where events are unreliable (a file system that makes none, a limit, no watches at all) batches are full
+scans, `scan_s` apart, or farther if the reader is slow, so that scanning uses at most 5 % of a core. A slow
+reader loses nothing: what happens meanwhile becomes one larger batch.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from promptd.support import log
 from promptd.watch.debounce import Batch, Changes, Coalescer
 from promptd.watch.watch_thread import (
     ListDirectories,
-    Pace,
+    PollIntervals,
     Ports,
     WatchThread,
 )
 
-CLOSE_S = 0.08  # a look ends at once; a survey of a huge tree is not waited for
+CLOSE_S = 0.08  # a poll ends at once; a survey of a huge tree is not awaited
 FIRST_PAUSE_S = 0.05  # an odd file name is over at once
-LONGEST_PAUSE_S = 30.0  # the reconcile interval: by then a scan has found everything anyway
+LONGEST_PAUSE_S = 30.0  # the default rescan interval: by then a rescan has found everything anyway
 FORGET_AFTER_S = 60.0  # a watcher that lived this long starts again with the shortest pause
 SCAN_SHARE = 20  # a scan that took 1 s is followed by 20 s without
 
@@ -44,7 +44,7 @@ _log = log.get_logger("promptd.watch")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How events are gathered: time between two looks, quiet time, longest wait in ms; between scans in s."""
+    """Poll interval, debounce time and longest debounce time in ms; interval of fallback scans in s."""
 
     step_ms: int = 25
     settle_ms: int = 5
@@ -52,10 +52,10 @@ class Timing:
     scan_s: float = 2.0
 
     @property
-    def pace(self) -> Pace:
-        """The rests of the lookout: while a burst goes on it looks twice within the quiet time."""
+    def intervals(self) -> PollIntervals:
+        """The poll intervals of the thread: during a burst it polls twice within the debounce time."""
         quick_ms = max(1, min(self.step_ms, self.settle_ms // 2))
-        return Pace(self.step_ms / 1000, quick_ms / 1000, (self.settle_ms + self.step_ms) / 1000)
+        return PollIntervals(self.step_ms / 1000, quick_ms / 1000, (self.settle_ms + self.step_ms) / 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,14 @@ class WatcherStatistics:
 
     `mode` is "off" before it is entered and after it is closed; "inotify" when every directory is watched;
     "scan" when the file system makes no events, and "inotify+scan" when that holds for some directories, or
-    when it does not tell everything; "degraded: watch limit" while some directories are not watched for want
-    of inotify watches, and "degraded: no watches" between a failure and the next attempt.
+    when it does not report all changes; "degraded: watch limit" while some directories are not watched
+    because the limit of inotify watches is reached, and "degraded: no watches" between a failure and the
+    next attempt.
 
-    `directories` are watched, by so many `notifiers`; `directories_unwatched` should be and are not,
-    `directories_scanned` cannot be relied on to tell. `rebuilds` counts notifiers made,
-    `watcher_restarts_total` the failures among their causes, `stalls` the times this process stood still.
+    `directories` are watched, by so many `notifiers`; `directories_unwatched` should be watched and are not;
+    `directories_scanned` do not report all changes. `rebuilds` counts notifiers made,
+    `watcher_restarts_total` the failures among their causes, and `stalls` how often this process was not
+    running for a while.
     """
 
     mode: Mode
@@ -97,7 +99,7 @@ class Backoff:
         self._last_s = 0.0
 
     def next_s(self) -> float:
-        """Count one failure and say how long to wait, in seconds."""
+        """Count one failure; returns how long to wait, in seconds."""
         now_s = self._clock()
         if now_s - self._last_s > FORGET_AFTER_S:
             self._failures = 0
@@ -110,10 +112,10 @@ class Backoff:
 class Watcher:
     """Batches of changes below `roots`, as an asynchronous iterator inside `async with`.
 
-    `list_directories` says where each directory of the library really is, by its absolute path: of all, or
-    of those at and below the path it is given (called in a thread, at the start and when a directory
-    changed); `is_ignored` says of an absolute path that nobody wants to hear of it. Enter it before the first
-    scan of the library: what changes during the scan is then in a batch.
+    `list_directories` maps the absolute path of each directory of the library to its real path: all of them,
+    or those at and below the path it is given (called in a thread, at the start and when a directory
+    changed); `is_ignored` says of an absolute path that its events are to be dropped. Enter the watcher
+    before the first scan of the library: what changes during the scan is then in a batch.
     """
 
     def __init__(
@@ -123,17 +125,17 @@ class Watcher:
         is_ignored: Callable[[str], bool],
         timing: Timing | None = None,
         *,
-        make_world: Callable[[], Ports] = Ports,
+        make_ports: Callable[[], Ports] = Ports,
     ) -> None:
         self._roots = tuple(os.path.abspath(root) for root in roots)
         self._list_directories = list_directories
         self._is_ignored = is_ignored
         self._timing = timing = timing or Timing()
-        self._make_world = make_world
+        self._make_ports = make_ports
         self._clock: Callable[[], float] = time.monotonic
         self._coalescer = Coalescer(timing.settle_ms / 1000, timing.max_settle_ms / 1000, clock=self._now)
-        self._lookout: WatchThread | None = None
-        self._news = asyncio.Event()
+        self._thread: WatchThread | None = None
+        self._wakeup = asyncio.Event()
         self._ended = asyncio.Event()
         self._is_entered = False
         self._handed_out_s: float | None = None
@@ -147,8 +149,8 @@ class Watcher:
 
     def statistics(self) -> WatcherStatistics:
         """Counts since construction, and the state right now."""
-        lookout, last_s = self._lookout, self._last_event_s
-        watched, unwatched, scanned, notifiers, made = lookout.counts if lookout else (0, 0, 0, 0, 0)
+        thread, last_s = self._thread, self._last_event_s
+        watched, unwatched, scanned, notifiers, made = thread.counts if thread else (0, 0, 0, 0, 0)
         return WatcherStatistics(
             mode=self._mode(),
             directories=watched,
@@ -160,7 +162,7 @@ class Watcher:
             scans=self._scans,
             events=self._events,
             rebuilds=made,
-            stalls=lookout.stalls if lookout else 0,
+            stalls=thread.stalls if thread else 0,
             watcher_restarts_total=self._restarts,
             last_error=self._last_error,
             last_event_age_s=None if last_s is None else self._now() - last_s,
@@ -168,26 +170,26 @@ class Watcher:
 
     def hears_of(self, path: str) -> bool:
         """True if a change at `path` makes an event, as far as is known."""
-        lookout = self._lookout
-        return lookout is not None and lookout.is_open and lookout.hears_of(path)
+        thread = self._thread
+        return thread is not None and thread.is_open and thread.hears_of(path)
 
     def distrust(self, reason: str) -> None:
-        """Say that something changed without an event: everything is watched anew."""
-        if self._lookout is not None:
-            self._lookout.distrust(reason)
+        """Report that something changed without an event: all watches are made again."""
+        if self._thread is not None:
+            self._thread.distrust(reason)
 
-    # -- life ---------------------------------------------------------------------------------
+    # -- start and end ------------------------------------------------------------------------
 
     async def __aenter__(self) -> "Watcher":
-        """Put the watches in place; a failure is not raised but mended while iterating."""
-        world = self._make_world()
-        self._clock = world.clock
-        self._lookout = WatchThread(
-            self._roots, self._list_directories, self._is_ignored, self._timing.pace, world
+        """Set up the watches; a failure is not raised but retried while iterating."""
+        ports = self._make_ports()
+        self._clock = ports.clock
+        self._thread = WatchThread(
+            self._roots, self._list_directories, self._is_ignored, self._timing.intervals, ports
         )
-        patrol = (self._lookout, Backoff(world.clock), asyncio.get_running_loop())
-        Thread(target=self._patrol, args=patrol, name="promptd-watch", daemon=True).start()
-        await self._news.wait()
+        arguments = (self._thread, Backoff(ports.clock), asyncio.get_running_loop())
+        Thread(target=self._run, args=arguments, name="promptd-watch", daemon=True).start()
+        await self._wakeup.wait()
         self._is_entered = True
         return self
 
@@ -196,31 +198,31 @@ class Watcher:
 
     async def aclose(self) -> None:
         """Stop watching, within 100 ms; the iteration ends."""
-        if self._lookout is None or not self._is_entered:
+        if self._thread is None or not self._is_entered:
             return
         self._is_entered = False
-        self._news.set()
-        self._lookout.stop()
+        self._wakeup.set()
+        self._thread.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._ended.wait()
 
-    def _patrol(self, lookout: WatchThread, backoff: Backoff, loop: asyncio.AbstractEventLoop) -> None:
-        """The thread: look, tell the loop, and after a failure pause and open again."""
-        with suppress(RuntimeError):  # the loop is gone, and with it everyone who wants to know
-            while not lookout.is_stopped:
+    def _run(self, thread: WatchThread, backoff: Backoff, loop: asyncio.AbstractEventLoop) -> None:
+        """The thread: wait for changes, hand them to the event loop; after a failure pause and open again."""
+        with suppress(RuntimeError):  # the event loop is closed
+            while not thread.is_stopped:
                 try:
-                    sighting = lookout.look() if lookout.is_open else lookout.open()
+                    changes = thread.wait() if thread.is_open else thread.open()
                 except BaseException as problem:  # a panic in Rust is no Exception
                     pause_s = backoff.next_s()
-                    loop.call_soon_threadsafe(self._fail, problem, pause_s)
-                    lookout.rest(pause_s)
+                    loop.call_soon_threadsafe(self._record_failure, problem, pause_s)
+                    thread.sleep(pause_s)
                 else:
-                    loop.call_soon_threadsafe(self._take, sighting)
-            lookout.end()
+                    loop.call_soon_threadsafe(self._add, changes)
+            thread.end()
             loop.call_soon_threadsafe(self._ended.set)
 
-    # -- in the loop --------------------------------------------------------------------------
+    # -- in the event loop --------------------------------------------------------------------
 
     def __aiter__(self) -> "Watcher":
         return self
@@ -232,24 +234,24 @@ class Watcher:
             batch = self._coalescer.take() or self._scan()
             if batch is not None:
                 return self._hand_out(batch)
-            self._news.clear()
+            self._wakeup.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._due_in_s()):
-                    await self._news.wait()
+                    await self._wakeup.wait()
         raise StopAsyncIteration
 
-    def _take(self, sighting: Changes) -> None:
-        self._events += sighting.events
-        if sighting.events:
-            self._last_event_s = sighting.seen_s
-        self._coalescer.add(sighting)
-        self._news.set()
+    def _add(self, changes: Changes) -> None:
+        self._events += changes.events
+        if changes.events:
+            self._last_event_s = changes.seen_s
+        self._coalescer.add(changes)
+        self._wakeup.set()
 
-    def _fail(self, problem: BaseException, pause_s: float) -> None:
+    def _record_failure(self, problem: BaseException, pause_s: float) -> None:
         self._restarts += 1
         self._last_error = f"{type(problem).__name__}: {problem}"
-        _log.warning("watcher failed, trying again", error=self._last_error, pause_s=pause_s)
-        self._news.set()
+        _log.warning("watcher failed, retrying", error=self._last_error, pause_s=pause_s)
+        self._wakeup.set()
 
     def _hand_out(self, batch: Batch) -> Batch:
         self._batches += 1
@@ -258,21 +260,21 @@ class Watcher:
         return batch
 
     def _schedule_scan(self) -> None:
-        """The reader is back; how long it took says when the next scan may be."""
+        """The reader is ready again; the time it took decides when the next scan may be."""
         if self._handed_out_s is not None:
             took_s = self._now() - self._handed_out_s
             self._scan_s = self._now() + max(self._timing.scan_s, SCAN_SHARE * took_s)
             self._handed_out_s = None
 
     def _scan(self) -> Batch | None:
-        """A batch that asks for a scan, where events cannot be relied on and it is time."""
+        """A batch that requests a full scan, if events are unreliable and it is time."""
         if self._mode() in EVENTS_SUFFICE or self._now() < self._scan_s:
             return None
         self._scans += 1
         return Batch(frozenset(), frozenset(), True, self._now())
 
     def _due_in_s(self) -> float | None:
-        """Seconds until there may be something to hand out, None if that takes an event."""
+        """Seconds until a batch may be ready, None if that depends on an event."""
         settled_s = self._coalescer.due_in_s()
         if self._mode() in EVENTS_SUFFICE:
             return settled_s
@@ -283,11 +285,11 @@ class Watcher:
         return self._clock()
 
     def _mode(self) -> Mode:
-        lookout = self._lookout
-        if lookout is None or not self._is_entered:
+        thread = self._thread
+        if thread is None or not self._is_entered:
             return "off"
-        if not lookout.is_open:
+        if not thread.is_open:
             return "degraded: no watches"
-        if lookout.is_limited:
+        if thread.is_limited:
             return "degraded: watch limit"
-        return lookout.reliance
+        return thread.reliance

@@ -5,8 +5,8 @@ from typing import Any
 
 def prompt(name: str, uses: int, tokens: int, **given: Any) -> dict[str, Any]:
     """One row of the busiest prompts."""
-    row = {"name": name, "uses": uses, "tokens": tokens, "tokens_total": uses * tokens}
-    return row | {"money_total": None, "strategy": "none", "components": [name], **given}
+    row = {"name": name, "requests": uses, "tokens": tokens, "tokens_total": uses * tokens}
+    return row | {"cost_total": None, "strategy": "none", "components": [name], **given}
 
 
 def alert(severity: str, sentence: str) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def health(**given: Any) -> dict[str, Any]:
         "library": {"components": 280, "edges": 915},
         "watcher": {"mode": "inotify"},
         "process": {"rss_bytes": 123_000_000},
-        "upkeep": {"missed_events_total": 0},
+        "maintenance": {"missed_events_total": 0},
         "windows": {
             "1m": {
                 "latency_ms": latency,

@@ -56,6 +56,6 @@ def test_a_daemon_that_does_not_come_up_is_explained(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(demo_daemon, "SNAPSHOT_EVERY_S", "not a number")
-    with pytest.raises(Internal, match="snapshot_s"), demo_daemon.demo_daemon():
+    with pytest.raises(Internal, match="snapshot_interval"), demo_daemon.demo_daemon():
         pytest.fail("a daemon with a wrong configuration came up")
     assert list(tmp_path.iterdir()) == []

@@ -12,31 +12,31 @@ import pytest
 from promptd.cli.health import KNOWN_SCHEMA, judge
 from promptd.config import Config
 from promptd.config.schema import AlertsConfig
-from promptd.monitor.observatory import Observatory
+from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.snapshot import (
     FILE_NAME,
     SCHEMA_VERSION,
-    About,
+    ProcessInfo,
     build,
     encode,
 )
 from tests.cli.conftest import Run
 from tests.monitor.samples import EPOCH_S, House
 
-NOW = Config(alerts=AlertsConfig(warmup_s=0, hold_s=0, clear_s=0, min_samples=1))
+NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, clear_after=0, min_samples=1))
 PERFORMANCE = re.compile(r"[a-z_]+=-?[\d.]+(ms|B)?(;[\d.:]*){0,2}(;0;100)?")
 
 
 def snapshot(*, ms: float = 2.0, problems: tuple[str, ...] = (), is_last: bool = False) -> dict[str, Any]:
     """A snapshot of a house whose requests take so long."""
-    house, observatory = House(now_s=60.0), Observatory(NOW)
-    observatory.look(house.sample())
+    house, evaluator = House(now_s=60.0), HealthEvaluator(NOW)
+    evaluator.evaluate(house.sample())
     house.now_s = 65.0
     house.serve(50, ms=ms)
     sample = house.sample()
-    found = observatory.look(sample).sections()
+    found = evaluator.evaluate(sample).sections()
     sample.sections["problems"] = list(problems)
-    document = build(sample, About("1.2.3", 42), valid_for_s=30, is_last=is_last, findings=found)
+    document = build(sample, ProcessInfo("1.2.3", 42), valid_for_s=30, is_last=is_last, evaluated=found)
     decoded: dict[str, Any] = json.loads(encode(document))
     return decoded
 
@@ -89,7 +89,7 @@ def test_a_dead_daemon_is_visible(run: Run, tmp_path: Path) -> None:
         "[1]",
         "{}",
         '{"valid_until_unix_s": 1, "schema_version": 99}',
-        '{"valid_until_unix_s": 9e9, "schema_version": 1}',
+        '{"valid_until_unix_s": 9e9, "schema_version": 2}',
     ],
 )
 def test_what_is_no_snapshot_is_critical(run: Run, tmp_path: Path, text: str) -> None:

@@ -7,11 +7,13 @@ import pytest
 import tomli
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from promptd import config
-from promptd.config import Config, FileMode
+from promptd.config import Config, FileMode, units
 from promptd.config import text as config_text
-from promptd.config.schema import DIALECTS, LibraryConfig, RootConfig
+from promptd.config.renamed import RENAMED
+from promptd.config.schema import DIALECTS, SECTIONS, LibraryConfig, RootConfig
 from promptd.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -35,7 +37,7 @@ def refused(tmp_path: Path) -> Any:
 
 
 def test_everything_works_without_a_file() -> None:
-    """No file, no environment, no flags: the defaults of DESIGN §6."""
+    """No file, no environment, no flags: the documented defaults."""
     loaded = config.load(None, {})
     assert loaded == Config()
     assert (loaded.serve.max_request_bytes, loaded.serve.max_reply_bytes) == (1_048_576, 16_777_216)
@@ -45,10 +47,10 @@ def test_everything_works_without_a_file() -> None:
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     """Each layer replaces single keys and leaves their neighbours to the layer below."""
     path = tmp_path / "promptd.toml"
-    path.write_text("[cache]\nentries = 1\nbytes = 1\nprompt_entries = 1\n")
-    environment = {"PROMPTD_CACHE_ENTRIES": "2", "PROMPTD_CACHE_BYTES": "2"}
+    path.write_text("[cache]\nentries = 1\nsize = 1\nprompt_entries = 1\n")
+    environment = {"PROMPTD_CACHE_ENTRIES": "2", "PROMPTD_CACHE_SIZE": "2"}
     cache = config.load(path, environment, {"cache.entries": 3, "cache.hot_set": None}).cache
-    assert (cache.entries, cache.bytes, cache.prompt_entries, cache.hot_set) == (3, 2, 1, 50)
+    assert (cache.entries, cache.size, cache.prompt_entries, cache.hot_set) == (3, 2, 1, 50)
 
 
 def test_the_environment_can_say_every_type() -> None:
@@ -57,7 +59,9 @@ def test_the_environment_can_say_every_type() -> None:
         None,
         {
             "PROMPTD_WATCH_ENABLED": "false",
-            "PROMPTD_WATCH_RECONCILE_S": "2.5",
+            "PROMPTD_WATCH_RESCAN_INTERVAL": "2.5",
+            "PROMPTD_WATCH_DEBOUNCE": "50ms",
+            "PROMPTD_CACHE_SIZE": "1GiB",
             "PROMPTD_SERVE_ALLOW_UIDS": "1000, 1001",
             "PROMPTD_SERVE_SOCKET_MODE": "0660",
             "PROMPTD_LIBRARY_SUFFIXES": '[".md"]',
@@ -69,7 +73,7 @@ def test_the_environment_can_say_every_type() -> None:
         },
     )
     assert loaded.watch.enabled is False
-    assert loaded.watch.reconcile_s == 2.5
+    assert (loaded.watch.rescan_interval, loaded.watch.debounce, loaded.cache.size) == (2.5, 50, 1 << 30)
     assert loaded.serve.allow_uids == (1000, 1001)
     assert loaded.serve.socket_mode == 0o660
     assert loaded.library.suffixes == (".md",)
@@ -108,8 +112,22 @@ MISTAKES = [
     ("[cache]\nentries = 0", "cache.entries", 2, "is 0; it must be a whole number from 1 to 10000000"),
     ('[cache]\nentries = "x"', "cache.entries", 2, 'is "x"; it must be a whole number'),
     ("[cache]\nentries = true", "cache.entries", 2, "is true; it must be a whole number"),
-    ("[watch]\nreconcile_s = nan", "watch.reconcile_s", 2, "it must be a number from 0.1 to 86400"),
-    ("[serve]\nframe_s = 0", "serve.frame_s", 2, "it must be a number above 0 to 86400"),
+    ("[watch]\nrescan_interval = nan", "watch.rescan_interval", 2, "it must be a duration from 100ms to 1d"),
+    ("[serve]\nrequest_timeout = 0", "serve.request_timeout", 2, "it must be a duration above 0s up to 1d"),
+    (
+        '[watch]\ndebounce = "5 bananas"',
+        "watch.debounce",
+        2,
+        'is "5 bananas"; it must be a duration from 0ms',
+    ),
+    ('[watch]\ndebounce = "2h"', "watch.debounce", 2, 'such as "5ms", or a whole number of milliseconds'),
+    ('[watch]\ndebounce = "5"', "watch.debounce", 2, 'is "5"; it must be a duration'),
+    ('[watch]\ndebounce = "0.5ms"', "watch.debounce", 2, "a whole number of milliseconds"),
+    ("[watch]\ndebounce = true", "watch.debounce", 2, "is true; it must be a duration"),
+    ('[serve]\nstop_timeout = "1h30m"', "serve.stop_timeout", 2, 'such as "5s", or a number of seconds'),
+    ('[cache]\nsize = "150M"', "cache.size", 2, 'it must be a size from 0B to 1TiB, such as "150MB"'),
+    ('[cache]\nsize = "2TiB"', "cache.size", 2, 'is "2TiB"; it must be a size from 0B to 1TiB'),
+    ("[cache]\nsize = -1", "cache.size", 2, "is -1; it must be a size"),
     ("cache = 3", "cache", 1, "is 3; it must be a table"),
     ("cache.entries = 0", "cache.entries", 1, "it must be a whole number"),
     ("cache = { entries = 0 }", "cache.entries", 1, "it must be a whole number"),
@@ -130,11 +148,21 @@ MISTAKES = [
     ('[[roots]]\npath = ""', "roots[0].path", 2, "it must be a path"),
     ("[[roots]]\npath='a'\n[[roots]]\npath='b'\ndialect=[]", "roots[1].dialect", 5, "`roots.dialects`"),
     ("[[roots]]\npath='a'\ndialects=['x']", "roots[0].dialects[0]", 3, 'one of "at-import"'),
-    ("[[roots]]\npath='a'\n[[roots]]\npath='./a'", "roots[1].path", 4, "is named as a root twice"),
-    ("[watch]\nsettle_ms = 600", "watch.settle_ms", 2, "more than `watch.max_settle_ms`, 500"),
+    ("[[roots]]\npath='a'\n[[roots]]\npath='./a'", "roots[1].path", 4, "is configured as a root twice"),
+    (
+        "[watch]\ndebounce = 600",
+        "watch.debounce",
+        2,
+        "is 600ms, which is more than `watch.max_debounce`, 500ms",
+    ),
     ("[loading]\nmin_workers = 9", "loading.min_workers", 2, "more than `loading.max_workers`, 8"),
-    ('[library.aliases]\n"~/x" = "/y"', "library.aliases.~/x", 2, "lies inside no root (there is no root)"),
-    ('[library]\naliases = {x = "../y"}', "library.aliases.x", 2, "lies inside no root"),
+    (
+        '[library.aliases]\n"~/x" = "/y"',
+        "library.aliases.~/x",
+        2,
+        "is not inside a root (no roots are configured)",
+    ),
+    ('[library]\naliases = {x = "../y"}', "library.aliases.x", 2, "is not inside a root"),
 ]
 
 
@@ -172,7 +200,7 @@ def test_a_file_that_is_no_toml_names_the_line(refused: Any, text: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_a_configuration_error(tmp_path: Path) -> None:
-    """Absent, a directory, not UTF-8: mapped at this door, never an OSError."""
+    """Absent, a directory, not UTF-8: a ConfigError, never an OSError."""
     (tmp_path / "latin").write_bytes(b"# \xff")
     for name, says in (("absent", "No such file"), (".", "directory"), ("latin", "not UTF-8 text (byte 2)")):
         with pytest.raises(ConfigError, match=r".") as caught:
@@ -187,7 +215,8 @@ def test_an_error_in_the_environment_names_the_variable() -> None:
         ("PROMPTD_CACHE_ENTIRES", "3", "did you mean `cache.entries`?"),
         ("PROMPTD_LIBRARY_ALIASES", "{]", "it must be a table"),
         ("PROMPTD_LIBRARY_VARIABLES", '{"a": 1}', "`library.variables.a` is 1"),
-        ("PROMPTD_WATCH_SETTLE_MS", "501", "more than"),
+        ("PROMPTD_WATCH_DEBOUNCE", "501", "more than"),
+        ("PROMPTD_WATCH_DEBOUNCE", "5 days", 'is "5 days"; it must be a duration'),
     ):
         with pytest.raises(ConfigError) as caught:
             config.load(None, {variable: value})
@@ -199,6 +228,28 @@ def test_the_short_name_of_the_socket_is_the_one_named() -> None:
     """PROMPTD_SOCKET is what the operator wrote."""
     with pytest.raises(ConfigError, match=r"^PROMPTD_SOCKET: `serve.socket` is"):
         config.load(None, {"PROMPTD_SOCKET": "a\0b"})
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_old_key_is_refused_with_its_new_name(refused: Any, old: str, new: str) -> None:
+    """In the file with its line, in the environment with the new variable, and as a flag."""
+    section, name = old.split(".")
+    error = refused(f"[{section}]\n{name} = 5")
+    assert (error.details["key"], error.details["line"], error.details["nearest"]) == (old, 2, new)
+    assert error.message.endswith(f"`{old}` was renamed to `{new}`.")
+    variable, better = (f"PROMPTD_{key.replace('.', '_').upper()}" for key in (old, new))
+    with pytest.raises(ConfigError) as caught:
+        config.load(None, {variable: "5"})
+    assert caught.value.message == f"{variable}: `{old}` was renamed to `{new}` ({better})."
+    with pytest.raises(ConfigError, match=f"^`{old}` was renamed to `{new}`"):
+        config.load(None, {}, {old: 5})
+
+
+def test_old_names_lead_to_keys_that_exist() -> None:
+    """And no old name is a key again."""
+    paths = {key.path for key in config.schema()}
+    assert set(RENAMED.values()) <= paths
+    assert not set(RENAMED) & paths
 
 
 def test_an_unknown_override_is_refused() -> None:
@@ -232,14 +283,14 @@ def test_an_alias_may_be_an_id_prefix_or_a_path_inside_a_root(tmp_path: Path) ->
 def test_an_alias_to_a_sibling_of_a_root_is_refused() -> None:
     """`/lib-old` is not inside `/lib`, whatever its letters begin with."""
     for value in ("/lib-old/x", "/lib/../etc", "/"):
-        with pytest.raises(ConfigError, match="lies inside no root"):
+        with pytest.raises(ConfigError, match="is not inside a root"):
             config.load(None, {}, {"roots": ["/lib"], "library.aliases": {"x": value}})
 
 
 # -- where things are -----------------------------------------------------------------------------
 
 
-def test_the_socket_is_discovered_in_the_order_of_the_design() -> None:
+def test_the_socket_is_discovered_in_the_documented_order() -> None:
     """Flag, $PROMPTD_SOCKET, the file, the user's runtime directory, the system's."""
     environment = {"PROMPTD_SOCKET": "/env.sock", "XDG_RUNTIME_DIR": "/run/user/7"}
     flagged = config.load(None, environment, {"serve.socket": "/flag.sock"})
@@ -280,7 +331,7 @@ def test_the_state_directory_follows_the_configuration_then_systemd_then_xdg() -
 
 
 def test_the_example_file_is_the_schema_written_out() -> None:
-    """`python -c 'from promptd.config import example; print(example(), end="")'` mends a difference."""
+    """`python -c 'from promptd.config import example; print(example(), end="")'` writes it anew."""
     assert EXAMPLE.read_text() == config.example()
 
 
@@ -304,7 +355,7 @@ def test_every_key_has_a_sentence_and_every_number_a_unit() -> None:
     paths = [key.path for key in config.schema()]
     assert len(paths) == len(set(paths))
     assert paths[0] == "roots[].path"
-    assert "cache.hot_half_life_s" in paths
+    assert "cache.hot_half_life" in paths
 
 
 def test_what_is_shown_reads_back_equal(tmp_path: Path) -> None:
@@ -317,6 +368,50 @@ def test_what_is_shown_reads_back_equal(tmp_path: Path) -> None:
     path = tmp_path / "shown.toml"
     path.write_text(config.render(chosen))
     assert config.load(path, {}) == chosen
+
+
+def test_a_number_alone_is_in_the_unit_of_the_key(tmp_path: Path) -> None:
+    """`poll_interval = 25` is 25 ms, `rescan_interval = 25` is 25 s, `size = 25` is 25 bytes."""
+    path = tmp_path / "promptd.toml"
+    path.write_text("[watch]\npoll_interval = 25\nrescan_interval = 25\n[cache]\nsize = 25\n")
+    bare = config.load(path, {})
+    path.write_text(
+        '[watch]\npoll_interval = "25ms"\nrescan_interval = "25s"\n[cache]\nsize = "25B"\n',
+    )
+    assert config.load(path, {}) == bare
+    assert (bare.watch.poll_interval, bare.watch.rescan_interval, bare.cache.size) == (25, 25.0, 25)
+
+
+def test_a_flag_takes_the_spellings_of_the_file() -> None:
+    """Text with a unit, text without, and a number."""
+    for value in ("1500ms", "1.5", 1.5):
+        assert config.load(None, {}, {"serve.stop_timeout": value}).serve.stop_timeout == 1.5
+
+
+QUANTITIES = [(section, *item) for section in SECTIONS for item in config_text.quantities(section).items()]
+
+
+def test_every_duration_and_size_is_written_with_its_unit() -> None:
+    """What a number of seconds or bytes means is to be seen in the file."""
+    written = tomli.loads(config.render(Config()))
+    assert len(QUANTITIES) > 20
+    for section, name, unit in QUANTITIES:
+        assert units.number(written[section][name], unit) == getattr(getattr(Config(), section), name)
+
+
+@given(st.data(), st.sampled_from(QUANTITIES))
+def test_a_configuration_with_any_duration_or_size_reads_back_equal(data: Any, key: Any) -> None:
+    """Whatever a key's bounds allow is shown so that it means the same."""
+    section, name, _ = key
+    kind = config_text.bare(config_text.fields_of(section)[name].type)
+    low, high = (kind.gt or 0) if kind.gt is not None else kind.ge, kind.le
+    if section == "watch" and "debounce" in name:
+        low, high = (0, 500) if name == "debounce" else (5, high)  # the rule that spans the two
+    numbers = st.integers(low, high) if isinstance(kind, inspect.IntType) else st.floats(low, high)
+    value = data.draw(numbers.filter(lambda number: kind.gt is None or number > kind.gt))
+    chosen = config.load(None, {}, {f"{section}.{name}": value})
+    written = tomli.loads(config.render(chosen))
+    assert config.load(None, {}, {f"{section}.{name}": written[section][name]}) == chosen
 
 
 def test_changed_keys_are_named() -> None:
@@ -367,7 +462,7 @@ def test_no_text_upsets_the_line_finder(text: str) -> None:
         ("[tokens.models.m]\nimput = 3", "did you mean `tokens.models.m.input`?"),
         ("[tokens.models]\nm = 3", "`tokens.models.m` is 3; it must be a table"),
         ('[tokens.strategies]\na = ["comments"]\nb = ["x", 3]', "`tokens.strategies.b[1]` is 3"),
-        ('[tokens]\nmodel = "m"', "not in `tokens.models`; there are: none"),
+        ('[tokens]\nmodel = "m"', "not one of `tokens.models`: none"),
     ],
 )
 def test_what_is_wrong_inside_a_table_of_tables_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -13,12 +13,7 @@ from promptd.core.assembly.skeleton import Rules
 from promptd.core.library.library import Library
 from promptd.core.library.plan import Plan, plan
 from promptd.core.library.resolve import NamingRules
-from promptd.core.syntax.component import (
-    Directive,
-    Place,
-    Reading,
-    Signature,
-)
+from promptd.core.syntax.component import Directive, FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.errors import ComponentError
 from promptd.protocol.records import ManifestEntry, PromptWarning
@@ -62,7 +57,7 @@ class Assembled:
         return [warning.kind for warning in self.warnings]
 
 
-class Shelf:
+class MemoryLibrary:
     """Files of one root by id; a file given as an error is one that cannot be used."""
 
     def __init__(
@@ -80,7 +75,7 @@ class Shelf:
 
     def reading(self, id: str, text: str | ComponentError) -> Reading:
         """One look at a file."""
-        place, signature = Place(0, id), Signature(1, 1, 1, 1, 1)
+        place, signature = Place(0, id), FileSignature(1, 1, 1, 1, 1)
         if isinstance(text, ComponentError):
             return Reading(place, signature, 0, "", None, None, text)
         digest = sha256(text.encode(errors="replace")).hexdigest()
@@ -111,4 +106,4 @@ class Shelf:
 
 def text_of(files: Mapping[str, str], name: str = "a.md", rules: Rules | None = None) -> str:
     """The text of one prompt of these files."""
-    return Shelf(files).assemble(name, rules=rules).text
+    return MemoryLibrary(files).assemble(name, rules=rules).text

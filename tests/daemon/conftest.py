@@ -1,13 +1,20 @@
-"""Daemons for tests: as many as a test starts, or one shared by a module, all ended whatever happens."""
+"""Daemons for tests, all ended whatever happens; maintenance in this process; the log, read back."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import pytest_asyncio
 
+from promptd.support import log
+from tests.conftest import Library
+from tests.daemon.maintained import FILES, Maintained
 from tests.daemon.process import Daemon
+from tests.daemon.workspaces import workspace_of
 
 Start = Callable[..., Daemon]
 
@@ -31,3 +38,27 @@ def start(directory: Path) -> Iterator[Start]:
             return daemon
 
         yield start_one
+
+
+@pytest.fixture
+def said() -> Iterator[io.StringIO]:
+    """Everything that is logged at info and above, one JSON object a line."""
+    stream = io.StringIO()
+    log.configure("json", "info", stream)
+    yield stream
+    log.silence()
+
+
+@pytest_asyncio.fixture
+async def maintained(library: Library) -> AsyncIterator[Maintained]:
+    """Maintenance of a small library that has been read."""
+    root = await asyncio.to_thread(library, FILES)
+    workspace = await asyncio.to_thread(workspace_of, root)
+    made = Maintained(root, workspace)
+    await asyncio.to_thread(made.state.mkdir)
+    yield made
+    for task in made.tasks.all:
+        task.cancel()
+    await asyncio.gather(*made.tasks.all, return_exceptions=True)
+    made.lock.release()
+    await asyncio.to_thread(workspace.close)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from promptd import __version__, config
+from promptd.daemon.build import build_workspace
 from promptd.daemon.control import (
     MAX_PROBLEMS,
     limits_of,
@@ -26,33 +27,33 @@ from tests.server.peers import NotedPeer
 
 
 @pytest.fixture
-def rooms(library: Library, tmp_path: Path) -> Daemon:
+def daemon(library: Library, tmp_path: Path) -> Daemon:
     """A daemon that is put together but does not live."""
     environment = {"PROMPTD_STATE_DIRECTORY": str(tmp_path / "state")}
     settings = config.load(None, environment, {"roots": [str(library({"a.md": "A.\n"}))]})
     return Daemon(settings, lambda: settings, environment)
 
 
-def test_every_method_has_an_answer(rooms: Daemon) -> None:
+def test_every_method_has_an_answer(daemon: Daemon) -> None:
     """A procedure in the table of methods or a service here, never both and never neither."""
     without_flow = methods.METHODS.keys() - HANDLERS.keys()
-    assert set(services_of(rooms)) == without_flow
+    assert set(services_of(daemon)) == without_flow
 
 
-def test_every_room_is_heard(rooms: Daemon) -> None:
+def test_every_part_is_asked(daemon: Daemon) -> None:
     """Also before there is a listener or a watcher, and all of it can be sent."""
-    figures = statistics_of(rooms)
-    assert set(figures) == set(sources_of(rooms))
+    figures = statistics_of(daemon)
+    assert set(figures) == set(sources_of(daemon))
     assert figures["connections"] is None
     assert figures["watcher"] == {"mode": "off"}
     assert figures["problems"] == []
     assert msgspec.json.encode(figures, enc_hook=dict)
 
 
-def test_simple_questions(rooms: Daemon) -> None:
+def test_simple_questions(daemon: Daemon) -> None:
     """ping, version and describe need nothing but the process, once it is ready."""
-    rooms.is_ready.set()
-    services = services_of(rooms)
+    daemon.run.is_ready.set()
+    services = services_of(daemon)
     peer, nothing = NotedPeer(), methods.METHODS["ping"].params()
     answers: dict[str, Any] = {
         name: services[name](peer, nothing) for name in ("ping", "version", "describe")
@@ -63,48 +64,48 @@ def test_simple_questions(rooms: Daemon) -> None:
     assert answers["describe"]["limits"]["max_connections_per_uid"] == 64
 
 
-async def test_a_ping_waits_until_the_library_is_whole(rooms: Daemon) -> None:
-    """Whoever waits for the daemon by pinging it waits for all of it."""
-    outcome = services_of(rooms)["ping"](NotedPeer(), methods.METHODS["ping"].params())
+async def test_a_ping_waits_until_the_library_is_whole(daemon: Daemon) -> None:
+    """A client that waits for the daemon by pinging it waits for all of it."""
+    outcome = services_of(daemon)["ping"](NotedPeer(), methods.METHODS["ping"].params())
     waiting = asyncio.ensure_future(outcome)
     await asyncio.sleep(0)
     assert not waiting.done()
-    rooms.is_ready.set()
+    daemon.run.is_ready.set()
     assert (await waiting)["pong"] is True
 
 
-def test_figures_follow_an_exchanged_keeper(rooms: Daemon) -> None:
-    """A reload puts another workspace in; whoever asks afterwards is told of that one."""
-    sources = sources_of(rooms)
-    other = rooms._keeper(rooms.config, rooms.workspace.tokenizer)
+def test_figures_follow_an_exchanged_workspace(daemon: Daemon) -> None:
+    """A reload puts another workspace in; a question that comes afterwards is answered from that one."""
+    sources = sources_of(daemon)
+    other = build_workspace(daemon.run.config, daemon.current.workspace)
     other.library.revision = 41
-    rooms.workspace = other
+    daemon.current.workspace = other
     assert sources["library"]().revision == 41
 
 
-def test_limits_are_the_configured_ones(rooms: Daemon) -> None:
+def test_limits_are_the_configured_ones(daemon: Daemon) -> None:
     """Every limit of the listener comes from a key of its name."""
-    settings = config.load(None, {}, {"serve.max_in_flight": 3, "serve.stall_s": 1.5})
+    settings = config.load(None, {}, {"serve.max_in_flight": 3, "serve.write_timeout": 1.5})
     limits = limits_of(settings)
-    assert (limits.max_in_flight, limits.stall_s) == (3, 1.5)
+    assert (limits.max_in_flight, limits.write_timeout) == (3, 1.5)
 
 
-def test_problems_are_gathered_from_everyone_and_bounded(rooms: Daemon) -> None:
+def test_problems_are_gathered_from_everyone_and_bounded(daemon: Daemon) -> None:
     """Configuration first, then what cannot be written, then the library; of very many the first."""
-    rooms.config_error = "configuration not taken over"
+    daemon.run.config_error = "configuration not applied"
     failing = SnapshotStatistics(written=0, failed=1, last_error="disk full")
-    rooms.snapshots.statistics = lambda: failing  # type: ignore[method-assign]
-    rooms.upkeep.problems = lambda: ["use counts are not kept"]  # type: ignore[method-assign]
-    rooms.workspace.problems = tuple(f"{number}: cannot be listed" for number in range(100))
-    found = problems_of(rooms)
-    assert found[0] == "configuration not taken over"
+    daemon.monitoring.snapshots.statistics = lambda: failing  # type: ignore[method-assign]
+    daemon.maintenance.saved.problems = lambda: ["use counts are not saved"]  # type: ignore[method-assign]
+    daemon.current.workspace.scanned.problems = tuple(f"{number}: cannot be listed" for number in range(100))
+    found = problems_of(daemon)
+    assert found[0] == "configuration not applied"
     assert found[1] == "health.json is not written: disk full"
-    assert found[2] == "use counts are not kept"
+    assert found[2] == "use counts are not saved"
     assert len(found) == MAX_PROBLEMS + 1
     assert found[-1] == f"and {103 - MAX_PROBLEMS} more"
 
 
-def test_unsubscribing_is_checked(rooms: Daemon) -> None:
+def test_unsubscribing_is_checked(daemon: Daemon) -> None:
     """Parameters are checked before a service sees them."""
     with pytest.raises(InvalidParams, match="subscription"):
         methods.decode_params(methods.METHODS["unsubscribe"], cast(bytes, b"{}"))

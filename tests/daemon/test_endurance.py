@@ -11,8 +11,8 @@ BOUNDS = {  # small enough to be full after the first rounds
     "PROMPTD_CACHE_ENTRIES": "50",
     "PROMPTD_CACHE_PROMPT_ENTRIES": "50",
     "PROMPTD_LOADING_MAX_WORKERS": "2",
-    "PROMPTD_MONITOR_SNAPSHOT_S": "0.2",
-    "PROMPTD_WATCH_RECONCILE_S": "0.5",
+    "PROMPTD_MONITOR_SNAPSHOT_INTERVAL": "0.2",
+    "PROMPTD_WATCH_RESCAN_INTERVAL": "0.5",
 }
 MAY_GROW_BYTES = 8_000_000  # of some 140 MB; 0.3 MB were measured, a leak of 2 KB a request would be 9 MB
 FILES = {
@@ -68,6 +68,6 @@ def test_nothing_grows(start: Start, directory: Path) -> None:
     assert daemon.statistics("library")["components"] == sum(1 for _ in root.rglob("*.md"))
     assert daemon.statistics("graph")["nodes"] == daemon.statistics("library")["components"]
     assert daemon.statistics("subscriptions")["active"] == 0
-    assert daemon.statistics("requests")["under_way"] == 0
-    assert daemon.statistics("upkeep")["failures"] == 0
+    assert daemon.statistics("requests")["in_progress"] == 0
+    assert daemon.statistics("maintenance")["failures"] == 0
     assert not daemon.log("unforeseen error")

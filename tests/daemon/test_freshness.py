@@ -21,7 +21,7 @@ KIND = "Hello.\nBe kind.\n"
 @pytest.fixture(scope="module", params=["watched", "not watched"])
 def shared(request: pytest.FixtureRequest) -> Iterator[tuple[Daemon, Path]]:
     """A daemon that watches its library, and one that does not and never scans it by itself."""
-    unwatched = {"PROMPTD_WATCH_ENABLED": "false", "PROMPTD_WATCH_RECONCILE_S": "3600"}
+    unwatched = {"PROMPTD_WATCH_ENABLED": "false", "PROMPTD_WATCH_RESCAN_INTERVAL": "3600"}
     with TemporaryDirectory(prefix="promptd-") as short:
         library = write(Path(short) / "library", FILES)
         environment = unwatched if request.param == "not watched" else None

@@ -77,23 +77,23 @@ def test_subscribers_are_told_by_the_watcher_alone(daemon: Daemon, root: Path) -
 
 
 def test_an_edit_is_warm_before_the_next_request(daemon: Daemon, root: Path) -> None:
-    """Upkeep says how many prompts it made ready again, and how long after the edit that was."""
+    """Maintenance counts how many prompts it made ready again, and how long after the edit that was."""
     daemon.text("commands/hello")
-    daemon.wait_for(lambda: daemon.statistics("upkeep")["batches"])
-    before = daemon.statistics("upkeep")["rewarmed"]
+    daemon.wait_for(lambda: daemon.statistics("maintenance")["batches"])
+    before = daemon.statistics("maintenance")["rewarmed"]
     save(root / "tone/kind.md", "Be brief.\n")
-    daemon.wait_for(lambda: daemon.statistics("upkeep")["rewarmed"] == before + 1)
-    assert daemon.statistics("upkeep")["change_to_warm_ms"]["count"] >= 1
+    daemon.wait_for(lambda: daemon.statistics("maintenance")["rewarmed"] == before + 1)
+    assert daemon.statistics("maintenance")["change_to_warm_ms"]["count"] >= 1
     assert daemon.statistics("cache")["prompts"]["entries"] == 1
     assert daemon.text("commands/hello") == "Hello.\nBe brief.\n"
 
 
 def test_a_write_that_raises_no_event_is_found_and_counted(daemon: Daemon, root: Path) -> None:
-    """Through a hard link from outside: the next answer has it anyway, a reconcile counts it as missed."""
+    """Through a hard link from outside: the next answer has it anyway, a rescan counts it as missed."""
     outside = root.parent / "outside.md"
     outside.hardlink_to(root / "commands/other.md")
-    daemon.wait_for(lambda: daemon.statistics("upkeep")["batches"])
+    daemon.wait_for(lambda: daemon.statistics("maintenance")["batches"])
     outside.write_text("Written from outside.\n")
     assert daemon.ask("reconcile")["changed"] == 1
     assert daemon.text("commands/other") == "Written from outside.\n"
-    daemon.wait_for(lambda: daemon.statistics("upkeep")["missed_events_total"] == 1)
+    daemon.wait_for(lambda: daemon.statistics("maintenance")["missed_events_total"] == 1)

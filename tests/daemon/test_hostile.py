@@ -28,7 +28,10 @@ def daemon() -> Iterator[Daemon]:
         library = write(directory / "library", FILES)
         write(directory, {"secret.md": SECRET})
         (library / "link.md").symlink_to(directory / "secret.md")
-        environment = {"PROMPTD_TOKENS_MAX_CONTEXT_TOKENS": "100000000", "PROMPTD_SERVE_FRAME_S": "0.2"}
+        environment = {
+            "PROMPTD_TOKENS_MAX_CONTEXT_TOKENS": "100000000",
+            "PROMPTD_SERVE_REQUEST_TIMEOUT": "0.2",
+        }
         made = Daemon(directory, library, environment=environment)
         yield made
         assert not made.log("unforeseen error"), made.log_text()

@@ -51,7 +51,7 @@ def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(start: Start, 
 
 def test_two_daemons_share_no_state_directory(start: Start, library: Path, directory: Path) -> None:
     """The second serves, leaves the first one's snapshot alone and says why; then it takes over."""
-    often = {"PROMPTD_MONITOR_SNAPSHOT_S": "0.1"}
+    often = {"PROMPTD_MONITOR_SNAPSHOT_INTERVAL": "0.1"}
     first = start(library, environment=often)
     first.wait_for((first.state / "health.json").exists)
     (directory / "other").mkdir()
@@ -61,7 +61,9 @@ def test_two_daemons_share_no_state_directory(start: Start, library: Path, direc
         second.wait_for(lambda: second.ask("health")["snapshots"]["failed"] > 1)
         health = second.ask("health")
         assert health["status"] == "degraded"
-        assert f"another promptd (process {first.process.pid}) keeps its state" in health["problems"][0]
+        assert (
+            f"another promptd (process {first.process.pid}) uses the state directory" in health["problems"][0]
+        )
         assert first.snapshot()["pid"] == first.ask("health")["pid"]
         assert first.stop() == 0
         second.wait_for(lambda: first.snapshot()["pid"] == second.process.pid)
@@ -125,7 +127,7 @@ def test_a_state_directory_that_cannot_be_written_only_degrades(start: Start, li
     (library.parent / "file").write_text("in the way")
     environment = {
         "PROMPTD_STATE_DIRECTORY": str(library.parent / "file" / "state"),
-        "PROMPTD_MONITOR_SNAPSHOT_S": "0.1",
+        "PROMPTD_MONITOR_SNAPSHOT_INTERVAL": "0.1",
     }
     daemon = start(library, environment=environment)
     assert "Be kind." in daemon.text("commands/hello", variables={"name": "Ada"})
@@ -133,11 +135,11 @@ def test_a_state_directory_that_cannot_be_written_only_degrades(start: Start, li
     health = daemon.ask("health")
     assert health["status"] == "degraded"
     assert any("health.json is not written" in problem for problem in health["problems"])
-    assert any("use counts are not kept" in problem for problem in health["problems"])
+    assert any("use counts are not saved" in problem for problem in health["problems"])
     assert daemon.stop() == 0
-    assert len(daemon.log("use counts not kept")) == 1, "a failure that lasts is said once"
+    assert len(daemon.log("use counts not saved")) == 1, "a failure that lasts is said once"
     assert not daemon.log("unforeseen error")
-    assert not daemon.log("upkeep failed")
+    assert not daemon.log("maintenance failed")
 
 
 # -- stopping -----------------------------------------------------------------------------------
@@ -164,7 +166,7 @@ def slow_request(daemon: Daemon, library: Path) -> Peer:
     peer.ask("ping")
     os.truncate(library / "components/tone.md", 0)
     peer.say("assemble", name="commands/hello")
-    daemon.wait_for(lambda: daemon.statistics("requests")["under_way"])
+    daemon.wait_for(lambda: daemon.statistics("requests")["in_progress"])
     return peer
 
 
@@ -180,7 +182,9 @@ def test_requests_under_way_are_finished(start: Start, library: Path) -> None:
 
 def test_what_takes_longer_than_stop_s_is_answered_busy(start: Start, library: Path) -> None:
     """The time for requests in flight is limited; whoever exceeds it is told so, in a whole line."""
-    daemon = start(library, environment={"PROMPTD_WATCH_ENABLED": "false", "PROMPTD_SERVE_STOP_S": "0.01"})
+    daemon = start(
+        library, environment={"PROMPTD_WATCH_ENABLED": "false", "PROMPTD_SERVE_STOP_TIMEOUT": "0.01"}
+    )
     with slow_request(daemon, library) as peer:
         daemon.signal(signal.SIGTERM)
         assert peer.hear()["error"]["data"]["type"] == "promptd.Busy"
@@ -191,7 +195,9 @@ def test_what_takes_longer_than_stop_s_is_answered_busy(start: Start, library: P
 def test_a_second_signal_ends_it_at_once(start: Start, library: Path) -> None:
     """A stop that waits for a peer which does not read its replies is not waited for twice."""
     (library / "large.md").write_text("A line of a large prompt.\n" * 20_000)
-    daemon = start(library, environment={"PROMPTD_SERVE_STOP_S": "60", "PROMPTD_SERVE_STALL_S": "60"})
+    daemon = start(
+        library, environment={"PROMPTD_SERVE_STOP_TIMEOUT": "60", "PROMPTD_SERVE_WRITE_TIMEOUT": "60"}
+    )
     with daemon.connect() as idle:
         for _ in range(20):
             idle.say("get", name="large")
@@ -235,7 +241,7 @@ def test_a_reload_asked_for_during_the_start_waits_for_its_end(start: Start, dir
 
 def test_a_killed_daemon_is_no_obstacle_and_its_use_counts_live_on(start: Start, library: Path) -> None:
     """Kill -9: what it left is taken over by the next; damaged use counts mean starting afresh."""
-    environment = {"PROMPTD_MONITOR_SNAPSHOT_S": "0.1"}
+    environment = {"PROMPTD_MONITOR_SNAPSHOT_INTERVAL": "0.1"}
 
     def used(daemon: Daemon) -> Callable[[], object]:
         hot = daemon.state / "hot.json"

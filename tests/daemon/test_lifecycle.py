@@ -17,20 +17,12 @@ import pytest
 from promptd import config
 from promptd.daemon import process
 from promptd.daemon.lifecycle import Daemon
+from promptd.daemon.status import StatusReporter
 from promptd.errors import AlreadyRunning, ConfigError
 from promptd.support import log
 from tests.conftest import Library, Until
 
 FILES = {"hello.md": "Hello.\n"}
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    """What is logged."""
-    stream = io.StringIO()
-    log.configure("json", "info", stream)
-    yield stream
-    log.silence()
 
 
 @pytest.fixture
@@ -89,13 +81,13 @@ async def test_a_task_that_fails_is_logged_and_the_rest_goes_on(
     async def broken() -> None:
         raise LookupError("nobody thought of this")
 
-    task = made.spawn(broken())
+    task = made.tasks.spawn(broken())
     await until(task.done)
     await until(said.getvalue)
     (line,) = (json.loads(line) for line in said.getvalue().splitlines() if '"promptd.daemon"' in line)
     assert line["event"] == "unforeseen error"
     assert "LookupError: nobody thought of this" in line["exception"]
-    assert repr(made).startswith("<Daemon <Keeper")
+    assert repr(made).startswith("<Daemon <RunState starting>")
 
 
 @pytest.mark.usefixtures("switch_interval")
@@ -108,7 +100,8 @@ def test_a_whole_life_in_this_process(
     environment = {"PROMPTD_STATE_DIRECTORY": str(short / "state")}
     overrides = {"roots": [str(library(FILES))], "serve.socket": str(short / "s"), "log.level": "error"}
     answers: list[bytes] = []
-    ready = Daemon._say_ready
+    ready = StatusReporter.ready
+    begun: list[asyncio.Task[None]] = []
 
     async def ask() -> None:
         reader, writer = await asyncio.open_unix_connection(str(short / "s"))
@@ -117,11 +110,11 @@ def test_a_whole_life_in_this_process(
         writer.close()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def ready_and_asked(made: Daemon) -> None:
-        ready(made)
-        made.spawn(ask())
+    def ready_and_asked(status: StatusReporter) -> None:
+        ready(status)
+        begun.append(asyncio.create_task(ask()))
 
-    monkeypatch.setattr(Daemon, "_say_ready", ready_and_asked)
+    monkeypatch.setattr(StatusReporter, "ready", ready_and_asked)
     assert process.run(lambda: config.load(None, environment, overrides), environment) == 0
     assert json.loads(answers[0])["result"]["text"] == "Hello.\n"
     assert json.loads((short / "state" / "health.json").read_text())["status"] == "stopped"

@@ -1,4 +1,4 @@
-"""Missed: a difference is counted once nothing has explained it in time, and only then."""
+"""Missed events: a difference is counted once nothing has explained it in time, and only then."""
 
 from promptd.daemon.missed_events import MissedEvents
 
@@ -55,3 +55,17 @@ def test_a_suspect_that_is_found_again_waits_no_longer_for_it() -> None:
     missed.suspect(["a.md"])
     clock.now_s += 0.5
     assert missed.total == 1
+
+
+def test_what_is_new_is_told_once() -> None:
+    """The watcher starts anew for each event it missed, not for those it was blamed for before."""
+    clock = Clock()
+    missed = MissedEvents(clock, explained_s=2.0)
+    missed.suspect(["a.md", "b.md"])
+    assert missed.suspects == {"a.md", "b.md"}
+    assert missed.take_new() == 0
+    clock.now_s += 2.0
+    assert [missed.take_new(), missed.take_new()] == [2, 0]
+    missed.suspect(["a.md"])
+    clock.now_s += 2.0
+    assert [missed.take_new(), missed.take_new()] == [1, 0]

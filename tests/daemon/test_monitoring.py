@@ -16,13 +16,13 @@ from tests.daemon.conftest import Start
 from tests.daemon.process import Daemon, Peer, write
 
 AT_ONCE = {
-    "PROMPTD_MONITOR_SNAPSHOT_S": "0.1",
-    "PROMPTD_MONITOR_SAMPLE_S": "0.1",
-    "PROMPTD_ALERTS_WARMUP_S": "0",
-    "PROMPTD_ALERTS_HOLD_S": "0",
-    "PROMPTD_ALERTS_CLEAR_S": "0",
+    "PROMPTD_MONITOR_SNAPSHOT_INTERVAL": "0.1",
+    "PROMPTD_MONITOR_SAMPLE_INTERVAL": "0.1",
+    "PROMPTD_ALERTS_WARMUP": "0",
+    "PROMPTD_ALERTS_RAISE_AFTER": "0",
+    "PROMPTD_ALERTS_CLEAR_AFTER": "0",
     "PROMPTD_ALERTS_MIN_SAMPLES": "1",
-    **{f"PROMPTD_TARGETS_{name}": "0" for name in ("MEMORY_BYTES_MAX", "RESPONSE_MS_MAX", "LOAD_MS_MAX")},
+    **{f"PROMPTD_TARGETS_{name}": "0" for name in ("MEMORY_BYTES_MAX", "RESPONSE_TIME_MAX", "LOAD_TIME_MAX")},
 }
 FILES = {"a.md": "A with <include>b.md</include>\n", "b.md": "B.\n"}
 

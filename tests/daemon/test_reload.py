@@ -105,15 +105,16 @@ def test_intervals_are_taken_over(house: Reloadable) -> None:
     """The snapshot, the reconcile and the log: none of them needs another library."""
     clock = house.daemon.ask("assemble", name="commands/hello")["clock"]
     answer = house.reload(
-        '[monitor]\nsnapshot_s = 0.25\n[watch]\nreconcile_s = 0.2\nenabled = false\n[log]\nlevel = "debug"'
+        '[monitor]\nsnapshot_interval = "250ms"\n'
+        '[watch]\nrescan_interval = 0.2\nenabled = false\n[log]\nlevel = "debug"'
     )
     assert answer["clock"] == clock
     house.daemon.wait_for(
         lambda: house.daemon.snapshot()["valid_until_unix_s"] - house.daemon.snapshot()["time_unix_s"] < 1.0
     )
     assert house.daemon.statistics("watcher") == {"mode": "off"}
-    reconciles = house.daemon.statistics("upkeep")["reconciles"]
-    house.daemon.wait_for(lambda: house.daemon.statistics("upkeep")["reconciles"] > reconciles + 1)
+    rescans = house.daemon.statistics("maintenance")["rescans"]
+    house.daemon.wait_for(lambda: house.daemon.statistics("maintenance")["rescans"] > rescans + 1)
     assert house.daemon.log("request")
     house.reload()
     house.daemon.wait_for(lambda: house.daemon.statistics("watcher")["mode"] == "inotify")
@@ -122,8 +123,10 @@ def test_intervals_are_taken_over(house: Reloadable) -> None:
 def test_what_takes_a_restart_is_named_until_there_is_one(house: Reloadable) -> None:
     """serve.* and state.* stay as they are in force, and every reload says that they differ."""
     for _ in range(2):
-        answer = house.reload("[serve]\nmax_in_flight = 3\nstop_s = 1.5")
-        assert answer["changed_keys"] == answer["restart_keys"] == ["serve.max_in_flight", "serve.stop_s"]
+        answer = house.reload("[serve]\nmax_in_flight = 3\nstop_timeout = 1.5")
+        assert (
+            answer["changed_keys"] == answer["restart_keys"] == ["serve.max_in_flight", "serve.stop_timeout"]
+        )
     assert house.daemon.ask("describe")["limits"]["max_in_flight"] == 32
 
 
@@ -181,12 +184,12 @@ def test_many_reloads_leave_nothing_behind(house: Reloadable) -> None:
 
 def test_reloads_that_change_nothing_postpone_nothing(house: Reloadable) -> None:
     """A supervisor that reloads all the time does not keep the timers from coming round."""
-    house.reload("[watch]\nreconcile_s = 0.2")
-    before = house.daemon.statistics("upkeep")["reconciles"]
+    house.reload("[watch]\nrescan_interval = 0.2")
+    before = house.daemon.statistics("maintenance")["rescans"]
 
     def reconciled() -> bool:
         house.daemon.ask("reload")
-        found: int = house.daemon.statistics("upkeep")["reconciles"]
+        found: int = house.daemon.statistics("maintenance")["rescans"]
         return found > before + 1
 
     house.daemon.wait_for(reconciled)
@@ -222,10 +225,10 @@ def test_a_bad_configuration_keeps_the_old_one_and_says_so(house: Reloadable, te
 
 def test_a_signal_with_a_bad_configuration_is_in_the_log(house: Reloadable) -> None:
     """Nobody waits for an answer to SIGHUP: one line, and health."""
-    before = len(house.daemon.log("configuration not taken over"))
+    before = len(house.daemon.log("configuration not applied"))
     house.configure("[cache]\nentries = -1")
     house.daemon.signal(signal.SIGHUP)
-    house.daemon.wait_for(lambda: len(house.daemon.log("configuration not taken over")) == before + 1)
+    house.daemon.wait_for(lambda: len(house.daemon.log("configuration not applied")) == before + 1)
     assert house.daemon.ask("health")["status"] == "degraded"
     assert not house.daemon.log("unforeseen error")
 

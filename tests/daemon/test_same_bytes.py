@@ -11,9 +11,9 @@ import pytest
 from promptd import config
 from promptd.engine.embedded import Engine
 from promptd.errors import PromptdError
+from tests.corpora import MISSING, root_of
 from tests.daemon.process import Daemon, Peer, write
 
-CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 ALIASES = {"~/.claude/get-shit-done": "get-shit-done"}
 VALUES = {"project_name": "Harbour", "n": 3, "on": True}
 PIPELINED = 16  # requests sent before the first answer is read
@@ -65,12 +65,12 @@ def ask_engine(engine: Engine, request: dict[str, Any]) -> tuple[str, dict[str, 
 
 
 def library(directory: Path, name: str) -> Path:
-    """Our own library, or a real one where it is at hand."""
+    """A library of our own, or a real one if $PROMPTD_CORPORA has it."""
     if name == "own":
         return write(directory / "library", OWN)
-    root = CORPORA / name / "library"
+    root = root_of(name)
     if not root.is_dir():
-        pytest.skip(f"no corpus at {root}: an extra, see tests/daemon")
+        pytest.skip(MISSING)
     return root
 
 

@@ -67,7 +67,7 @@ def test_the_protocol_is_spoken_in_order(start: Start, library: Path, supervisor
     config.write_text(f'[[roots]]\npath = "{library}"\n')
     daemon = start("--config", config, environment={"NOTIFY_SOCKET": str(supervisor.path)})
     assert supervisor.hear() == {"STATUS": "starting: reading the library"}
-    assert supervisor.hear() == {"READY": "1", "STATUS": "serving: 1 components"}
+    assert supervisor.hear() == {"READY": "1", "STATUS": "serving: 1 component"}
     assert daemon.text("hello") == "Hello.\n"
 
     (library / "new.md").write_text("New.\n")
@@ -85,7 +85,7 @@ def test_the_protocol_is_spoken_in_order(start: Start, library: Path, supervisor
     assert supervisor.hear()["RELOADING"] == "1"
     failed = supervisor.hear()
     assert failed["READY"] == "1", "the old configuration is still served"
-    assert "configuration not taken over" in failed["STATUS"]
+    assert "configuration not applied" in failed["STATUS"]
     assert "cache.entries" in failed["STATUS"]
 
     daemon.signal(signal.SIGTERM)

@@ -70,7 +70,7 @@ def test_without_a_supervisor_nothing_happens() -> None:
     assert alone.is_enabled is False
     assert alone.statistics() == NotifierStatistics(is_enabled=False, sent=0, failed=0)
     alone.close()
-    assert "nobody" in repr(alone)
+    assert "no supervisor" in repr(alone)
 
 
 def test_a_deaf_supervisor_costs_a_count_and_no_time(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 import pytest_asyncio
@@ -15,7 +15,6 @@ from promptd.protocol.peers import Peer
 from promptd.server.binding import bind
 from promptd.server.listener import Listener
 from promptd.server.local_peer import LocalPeer
-from promptd.support import log
 from tests.conftest import Until
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -41,15 +40,6 @@ class Pinged:
 
     def closed(self, peer: Peer) -> None:
         """Nothing is kept."""
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    """Everything that is logged at info and above, one JSON object a line."""
-    stream = io.StringIO()
-    log.configure("json", "info", stream)
-    yield stream
-    log.silence()
 
 
 @pytest.fixture

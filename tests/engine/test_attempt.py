@@ -269,7 +269,9 @@ class Library(RuleBasedStateMachine):
         """Say of some paths that something happened there: late, twice, or where nothing did."""
         known = [*self.touched, str(self.roots[0] / "b.md"), str(self.home / "elsewhere.md")]
         paths = data.draw(st.lists(st.sampled_from(known), max_size=4))
-        procedures.run(self.warm.workspace, procedures.follow(self.warm.workspace, paths))
+        tree = self.warm.workspace.source
+        places = [place for path in paths for place in tree.places(path)]
+        procedures.run(self.warm.workspace, procedures.follow(self.warm.workspace, places))
         self.touched.clear()
 
     @rule()

@@ -14,6 +14,7 @@ import pytest
 
 from promptd import Engine
 from promptd import config as configuration
+from promptd.core.syntax.component import Reading
 from promptd.errors import (
     ConfigError,
     CycleError,
@@ -352,12 +353,12 @@ def test_an_edit_leaves_other_prompts_alone(library: Library) -> None:
         assert engine.assemble("other") is other
 
 
-class Restless(door.Files):
+class Restless(door.Worktree):
     """A door behind which one file changes between any two looks."""
 
-    def look(self, place: Any, *, was_filled: bool = False) -> door.Look:
+    def read(self, place: Any, *, was_filled: bool = False) -> Reading:
         """Read, and let it be written again before anybody can check."""
-        seen = super().look(place, was_filled=was_filled)
+        seen = super().read(place, was_filled=was_filled)
         if place.id == "part.md":
             Path(self.path(place)).write_text(seen.text + "x" if seen.text else "x")
         return seen
@@ -368,15 +369,15 @@ def test_a_file_that_changes_on_every_read_is_answered_as_inconsistent(
 ) -> None:
     """Three reads at most, then an answer that says so, with a warning, and that nobody else is given."""
     root = library(FILES)
-    monkeypatch.setattr("promptd.engine.workspace.Files", Restless)
+    monkeypatch.setattr("promptd.sources.worktree.files.Worktree", Restless)
     with Engine.open(root) as engine:
         prompt = engine.assemble("p")
         assert not prompt.is_consistent
         (warning,) = (one for one in prompt.warnings if one.kind == "inconsistent")
         assert warning.id == "part.md"
         assert len(engine.workspace.prompts) == 0
-        assert engine.workspace.loader.statistics().looks == len(FILES) + 2 - 1
-        monkeypatch.setattr(Restless, "look", door.Files.look)
+        assert engine.workspace.loader.statistics().reads == len(FILES) + 2 - 1
+        monkeypatch.delattr(Restless, "read")
         steady = engine.assemble("p")
         assert steady.is_consistent
         assert steady.text.startswith("# P\npart one\nxxx")
@@ -394,7 +395,7 @@ def test_components_larger_than_the_cache_still_assemble(library: Library) -> No
         {
             "roots": [str(root)],
             "library.max_component_bytes": 4_000_000,
-            "cache.bytes": 1_048_576,
+            "cache.size": 1_048_576,
             "tokens.max_context_tokens": 1_000_000,
         },
     )
@@ -419,14 +420,14 @@ def test_a_slow_file_system_is_swept_away_from_the_hot_path(library: Library) ->
     root = library(FILES)
     with Engine.open(root) as warm:
         warm.assemble("p")
-        warm.workspace.files.stat_s = 3.0
+        warm.workspace.source.stat_s = 3.0
         assert_fresh(warm, REQUESTS)
         (root / "part.md").write_text("edited\n")
-        warm.workspace.files.stat_s = 3.0
+        warm.workspace.source.stat_s = 3.0
         assert_fresh(warm, REQUESTS)
         for _ in range(300):
             warm.assemble("p")
-        assert not warm.workspace.files.is_slow
+        assert not warm.workspace.source.is_slow
 
 
 def test_what_a_white_space_bomb_costs(library: Library, capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from promptd.core.assembly.prompt import Prompt
-from promptd.core.syntax.component import Place
+from promptd.core.syntax.component import Place, Reading
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
 from promptd.errors import OutsideRoot, UnknownComponent, UnreadableComponent
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Files, Look, Sweep
+from promptd.sources.worktree.files import Worktree
 from tests.conftest import Library
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 
 FILES = {
     "p.md": "<include>a.md</include>\n<include>raw.xml</include>\n",
@@ -29,33 +29,33 @@ P = request_of(("p",), {"x": "1"})
 def test_only_names_that_exist_are_offered_for_an_unknown_one(library: Library) -> None:
     """A neighbour that was deleted a moment ago is not among them, whoever has heard of it."""
     root = library({"review.md": "1", "revue.md": "2", "reviewer.md": "3"})
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     (root / "revue.md").unlink()
     with pytest.raises(UnknownComponent) as refused:
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("revieu",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("revieu",)), workspace.source.check())
         )
     assert refused.value.details["nearest"] == ["review.md", "reviewer.md"]
 
 
 def test_a_closure_is_a_plan_without_a_prompt(library: Library) -> None:
     """What a name needs, its first text if asked for; names that mean nothing are errors."""
-    workspace = keeper_of(library(FILES))
+    workspace = workspace_of(library(FILES))
     found = procedures.run(
-        workspace, procedures.closure(workspace, "p", Sweep(workspace.files), with_text=True)
+        workspace, procedures.closure(workspace, "p", workspace.source.check(), with_text=True)
     )
     assert (found.plan.ids, found.text) == (("p.md",), FILES["p.md"])
     assert [member.id for member in found.plan.members] == ["p.md", "a.md", "raw.xml"]
-    assert procedures.run(workspace, procedures.closure(workspace, "p", Sweep(workspace.files))).text == ""
+    assert procedures.run(workspace, procedures.closure(workspace, "p", workspace.source.check())).text == ""
     for name, leaf in (("nothing", UnknownComponent), ("../p", OutsideRoot)):
         with pytest.raises(leaf):
-            procedures.run(workspace, procedures.closure(workspace, name, Sweep(workspace.files)))
+            procedures.run(workspace, procedures.closure(workspace, name, workspace.source.check()))
 
 
 def test_reconcile_adopts_what_only_directives_reach(library: Library) -> None:
     """Files of other suffixes are read when someone pulls them in, level by level."""
     root = library(FILES | {"raw.xml": "<include>deep.xml</include>", "deep.xml": "deep", "unused.xml": "no"})
-    workspace = keeper_of(root, is_filled=False)
+    workspace = workspace_of(root, is_filled=False)
     found = procedures.run(workspace, procedures.reconcile(workspace))
     assert found.ids == {"p.md", "a.md", "raw.xml", "deep.xml"}
     assert (found.added, found.changed, found.removed) == (4, 0, 0)
@@ -66,10 +66,10 @@ def test_reconcile_forgets_what_a_scan_would_not_know(library: Library) -> None:
     """Asked for by name below a link that leads out: an error then, and no part of the library after."""
     root = library(FILES)
     (root / "away").symlink_to("/usr")
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     with pytest.raises(OutsideRoot):
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("away/bin/env",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("away/bin/env",)), workspace.source.check())
         )
     assert "away/bin/env" in workspace.library
     procedures.run(workspace, procedures.reconcile(workspace))
@@ -79,11 +79,11 @@ def test_reconcile_forgets_what_a_scan_would_not_know(library: Library) -> None:
 
 def test_reconcile_forgets_what_no_directive_leads_to_any_more(library: Library) -> None:
     """Adopted for a directive that is gone: neither the file nor its edges stay, unless it is asked for."""
-    workspace = keeper_of(library(FILES | {"raw.xml": "<include>a.md</include>"}))
+    workspace = workspace_of(library(FILES | {"raw.xml": "<include>a.md</include>"}))
     assert workspace.library.graph.count_dependents("a.md") == 2
     library({"p.md": "<include>a.md</include>"})
     by_name = request_of(("raw.xml",))
-    procedures.run(workspace, procedures.assemble(workspace, by_name, Sweep(workspace.files)))
+    procedures.run(workspace, procedures.assemble(workspace, by_name, workspace.source.check()))
     procedures.run(workspace, procedures.reconcile(workspace))
     assert "raw.xml" in workspace.library
     workspace.prompts.discard(by_name)
@@ -96,53 +96,53 @@ def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> N
     """One reconcile is enough to know what it leads to, as it is for one who starts from nothing."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/d/c.md": "c"}) / "second"
     roots = [str(first), str(second)]
-    workspace = keeper_of(first, roots=roots)
+    workspace = workspace_of(first, roots=roots)
     (first / "d").symlink_to("d")  # a loop: nobody can say whether d/c.md is below it
     with pytest.raises(UnreadableComponent):
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), workspace.source.check())
         )
     (second / "d/c.md").write_text("<include>raw.xml</include>")
     (second / "raw.xml").write_text("<include>deep.xml</include>")
     (second / "deep.xml").write_text("deep")
     procedures.run(workspace, procedures.reconcile(workspace))
-    assert held(workspace) == held(keeper_of(first, roots=roots))
+    assert held(workspace) == held(workspace_of(first, roots=roots))
 
 
 def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None:
     """Unusable and wanted by nobody it goes; the file that comes forward includes it, so it stays."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
     roots = [str(first), str(second)]
-    workspace = keeper_of(first, roots=roots)
+    workspace = workspace_of(first, roots=roots)
     (first / "d").symlink_to("d")
     for name in ("d/c", "d/c.md"):
         with pytest.raises(UnreadableComponent):
             procedures.run(
-                workspace, procedures.assemble(workspace, request_of((name,)), Sweep(workspace.files))
+                workspace, procedures.assemble(workspace, request_of((name,)), workspace.source.check())
             )
     library({"second/d/c.md": "<include>d/c</include>"})
     procedures.run(workspace, procedures.reconcile(workspace))
     assert "d/c" in workspace.library
-    assert held(workspace) == held(keeper_of(first, roots=roots))
+    assert held(workspace) == held(workspace_of(first, roots=roots))
 
 
 def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Library) -> None:
     """Asked for below a loop in the second root, then there in the first: only the first is held."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
     roots = [str(first), str(second)]
-    workspace = keeper_of(first, roots=roots)
+    workspace = workspace_of(first, roots=roots)
     (second / "d").symlink_to("d")
     with pytest.raises(UnreadableComponent):
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), workspace.source.check())
         )
     library({"first/d/c.md": "c"})
     procedures.run(workspace, procedures.reconcile(workspace))
-    assert held(workspace) == held(keeper_of(first, roots=roots))
+    assert held(workspace) == held(workspace_of(first, roots=roots))
     (first / "d/c.md").unlink()
     with pytest.raises(UnreadableComponent):
         procedures.run(
-            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, request_of(("d/c.md",)), workspace.source.check())
         )
 
 
@@ -154,12 +154,13 @@ def held(workspace: Workspace) -> set[Place]:
 def test_follow_reads_what_a_watcher_points_at(library: Library) -> None:
     """Known, wanted or new components; other files, other places and deletions cost nothing or are seen."""
     root = library(FILES)
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     (root / "a.md").write_text("changed\n")
     (root / "raw.xml").unlink()
     library({"new.md": "new", "note.log": "no", ".git/x.md": "no"})
     pointed = [str(root / name) for name in ("a.md", "raw.xml", "new.md", "note.log", ".git/x.md", "gone.md")]
-    found = procedures.run(workspace, procedures.follow(workspace, [*pointed, "/elsewhere/x.md"]))
+    places = [place for path in (*pointed, "/elsewhere/x.md") for place in workspace.source.places(path)]
+    found = procedures.run(workspace, procedures.follow(workspace, places))
     assert found.ids == {"a.md", "raw.xml", "new.md"}
     assert (found.added, found.changed, found.removed) == (1, 1, 1)
 
@@ -167,9 +168,10 @@ def test_follow_reads_what_a_watcher_points_at(library: Library) -> None:
 def test_a_place_in_two_roots_is_followed_in_both(library: Library) -> None:
     """One root may lie below another: the same file is two components, and both change."""
     root = library({"sub/a.md": "one"})
-    workspace = keeper_of(root, roots=[str(root), str(root / "sub")])
+    workspace = workspace_of(root, roots=[str(root), str(root / "sub")])
     (root / "sub" / "a.md").write_text("two")
-    found = procedures.run(workspace, procedures.follow(workspace, [str(root / "sub" / "a.md")]))
+    places = workspace.source.places(str(root / "sub" / "a.md"))
+    found = procedures.run(workspace, procedures.follow(workspace, places))
     assert found.ids == {"sub/a.md", "a.md"}
 
 
@@ -178,10 +180,10 @@ def test_an_older_reading_of_another_makes_no_answer_stale(library: Library) -> 
     root = library(
         {"p.md": "<include>a.md</include>\n<include>b.md</include>\n", "a.md": "a0\n", "b.md": "b\n"}
     )
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     place = Place(0, "a.md")
     late = [workspace.loader.read(place)]  # by a thread that comes in when all others have read on
-    procedure = procedures.assemble(workspace, request_of(("p",)), Sweep(workspace.files))
+    procedure = procedures.assemble(workspace, request_of(("p",)), workspace.source.check())
     (root / "a.md").write_text("a1\n")
     outcome: Any = None
     for number in itertools.count(2):
@@ -218,10 +220,10 @@ def commands_of(workspace: Workspace, procedure: Any) -> list[procedures.Effect]
 async def test_drive_does_what_run_does(library: Library) -> None:
     """The same procedure in a thread and on the loop gives the same prompt; blocking the loop would fail."""
     root = library(FILES)
-    one, other = await asyncio.to_thread(keeper_of, root), await asyncio.to_thread(keeper_of, root)
-    driven = await procedures.drive(one, procedures.assemble(one, P, Sweep(one.files)))
+    one, other = await asyncio.to_thread(workspace_of, root), await asyncio.to_thread(workspace_of, root)
+    driven = await procedures.drive(one, procedures.assemble(one, P, one.source.check()))
     ran = await asyncio.to_thread(
-        lambda: procedures.run(other, procedures.assemble(other, P, Sweep(other.files)))
+        lambda: procedures.run(other, procedures.assemble(other, P, other.source.check()))
     )
     assert (driven.text, driven.etag, driven.manifest) == (ran.text, ran.etag, ran.manifest)
     found = await procedures.drive(one, procedures.reconcile(one))
@@ -230,48 +232,48 @@ async def test_drive_does_what_run_does(library: Library) -> None:
 
 async def test_young_and_changed_files_are_never_read_on_the_loop(library: Library) -> None:
     """Racily clean ones are read again on each use, in a thread; blockbuster would catch a read here."""
-    workspace = await asyncio.to_thread(keeper_of, library(FILES))
+    workspace = await asyncio.to_thread(workspace_of, library(FILES))
     for text in ("a\n", "b\n", "b\n"):
         library({"a.md": text})
-        sweep = Sweep(workspace.files)
+        sweep = workspace.source.check()
         prompt = workspace.current(P, sweep) or await procedures.drive(
             workspace, procedures.assemble(workspace, P, sweep)
         )
         assert prompt.text.startswith(text)
 
 
-class GatedFiles(Files):
+class GatedFiles(Worktree):
     """A fake door that lets looks through when the test says so, as a hanging network mount would."""
 
-    def __init__(self, real: Files) -> None:
+    def __init__(self, real: Worktree) -> None:
         super().__init__(real.roots, real.names)
         self.gate = threading.Event()
         self.waiting = threading.Event()
 
-    def look(self, place: Place, *, was_filled: bool = False) -> Look:
+    def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         """Wait at the gate, then read."""
         self.waiting.set()
         assert self.gate.wait(10)
-        return super().look(place, was_filled=was_filled)
+        return super().read(place, was_filled=was_filled)
 
 
 async def test_others_are_answered_while_one_waits_for_a_file(
     library: Library, until: Callable[[Callable[[], object]], Any]
 ) -> None:
     """A read that hangs holds up its own request and nobody else's."""
-    workspace = await asyncio.to_thread(keeper_of, library(FILES | {"q.md": "q\n"}))
+    workspace = await asyncio.to_thread(workspace_of, library(FILES | {"q.md": "q\n"}))
     quick = request_of(("q",))
-    await procedures.drive(workspace, procedures.assemble(workspace, quick, Sweep(workspace.files)))
-    gated = GatedFiles(workspace.files)
-    workspace.loader.files = gated
+    await procedures.drive(workspace, procedures.assemble(workspace, quick, workspace.source.check()))
+    gated = GatedFiles(workspace.source)
+    workspace.loader._source = gated
     library({"a.md": "changed\n"})
     slow = asyncio.create_task(
-        procedures.drive(workspace, procedures.assemble(workspace, P, Sweep(workspace.files)))
+        procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     )
     await until(gated.waiting.is_set)
     for _ in range(5):
         answered = await procedures.drive(
-            workspace, procedures.assemble(workspace, quick, Sweep(workspace.files))
+            workspace, procedures.assemble(workspace, quick, workspace.source.check())
         )
         assert answered.text == "q\n"
     assert not slow.done()
@@ -281,22 +283,23 @@ async def test_others_are_answered_while_one_waits_for_a_file(
 
 async def test_slow_sweeps_are_commands(library: Library) -> None:
     """Where a stat takes long, paths are swept by whoever drives; the loop only compares."""
-    workspace = await asyncio.to_thread(keeper_of, library(FILES))
-    await procedures.drive(workspace, procedures.assemble(workspace, P, Sweep(workspace.files)))
-    workspace.files.stat_s = 1.0
-    sweep = Sweep(workspace.files)
+    workspace = await asyncio.to_thread(workspace_of, library(FILES))
+    await procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))
+    workspace.source.stat_s = 1.0
+    sweep = workspace.source.check()
     assert workspace.current(P, sweep) is None
     assert sweep.seen == {}
     first = next(procedures.assemble(workspace, P, sweep))
-    assert isinstance(first, procedures.StatAndRead)
-    assert len(first.paths) >= 3
-    prompt = await procedures.drive(workspace, procedures.assemble(workspace, P, Sweep(workspace.files)))
+    assert isinstance(first, procedures.Compute)
+    first.run()
+    assert len(sweep.seen) >= 3
+    prompt = await procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     assert isinstance(prompt, Prompt)
 
 
 async def test_a_reconcile_may_be_shared(library: Library) -> None:
     """Whoever drives may do it once for several that asked; without that each procedure has its own."""
-    workspace = await asyncio.to_thread(keeper_of, library(FILES))
+    workspace = await asyncio.to_thread(workspace_of, library(FILES))
     shared = procedures.Reconciled(7, 0, 0, 1)
 
     async def reconciled(of: Workspace) -> procedures.Reconciled:
@@ -313,20 +316,20 @@ async def test_a_reconcile_may_be_shared(library: Library) -> None:
 
 async def test_a_started_flow_goes_on_from_its_command(library: Library) -> None:
     """The handler takes the first step itself and hands the rest over."""
-    workspace = await asyncio.to_thread(lambda: keeper_of(library(FILES), is_filled=False))
-    procedure = procedures.assemble(workspace, P, Sweep(workspace.files))
+    workspace = await asyncio.to_thread(lambda: workspace_of(library(FILES), is_filled=False))
+    procedure = procedures.assemble(workspace, P, workspace.source.check())
     command = next(procedure)
     assert (await procedures.drive(workspace, procedure, command)).text == "a 1\n<x/>\n"
 
 
 def test_tokens_are_counted_where_texts_are_read(library: Library) -> None:
     """What was read for a prompt is counted in the reading thread; the decision only adds up."""
-    workspace = keeper_of(library(FILES), is_filled=False)
-    asked = commands_of(workspace, procedures.assemble(workspace, P, Sweep(workspace.files)))
+    workspace = workspace_of(library(FILES), is_filled=False)
+    asked = commands_of(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     reads = [command for command in asked if isinstance(command, procedures.Read)]
     assert reads
     assert all(command.is_wanted for command in reads)
-    scanned = keeper_of(library(FILES), is_filled=False)
+    scanned = workspace_of(library(FILES), is_filled=False)
     assert not any(
         getattr(one, "is_wanted", False) for one in commands_of(scanned, procedures.reconcile(scanned))
     )

@@ -18,10 +18,10 @@ from promptd.core.syntax.component import Place, Reading
 from promptd.engine import procedures
 from promptd.engine import tokenizer as door
 from promptd.engine.attempt import MAX_READS_A_REQUEST, Attempt, Needs
+from promptd.engine.opening import open_worktree
 from promptd.engine.workspace import Workspace
 from promptd.errors import UnknownComponent
 from promptd.protocol.request import Request, request_of
-from promptd.sources.worktree.files import Sweep
 from tests.conftest import Library
 from tests.freshness import make_files_look_old
 
@@ -43,7 +43,7 @@ def made(library: Library) -> Iterator[Made]:
         root = library(FILES if files is None else files)
         keys = {name.replace("__", "."): value for name, value in settings.items()}
         config = configuration.load(None, {}, {"roots": [str(root)], **keys})
-        workspaces.append(Workspace(config, door.shared("o200k_base"), instance="test", now_s=0.0))
+        workspaces.append(open_worktree(config, door.shared("o200k_base"), instance="test", now_s=0.0))
         return workspaces[-1]
 
     yield make
@@ -53,7 +53,7 @@ def made(library: Library) -> Iterator[Made]:
 
 def ask(workspace: Workspace, request: Request) -> Prompt:
     """Return the prompt, from the cache if it stands, as every caller does."""
-    sweep = Sweep(workspace.files)
+    sweep = workspace.source.check()
     return workspace.current(request, sweep) or procedures.run(
         workspace, procedures.assemble(workspace, request, sweep)
     )
@@ -61,7 +61,7 @@ def ask(workspace: Workspace, request: Request) -> Prompt:
 
 def path_of(workspace: Workspace, id: str) -> Path:
     """Return where a component's file is."""
-    return Path(workspace.files.path(Place(0, id)))
+    return Path(workspace.source.path(Place(0, id)))
 
 
 # -- a request ------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def test_a_request_says_what_it_needs_phase_by_phase(made: Made, monkeypatch: py
     workspace = made()
     attempt = Attempt(P)
     steps = []
-    while isinstance(step := workspace.attempt(attempt, Sweep(workspace.files)), Needs):
+    while isinstance(step := workspace.attempt(attempt, workspace.source.check()), Needs):
         steps.append({place.id for place in step.places})
         readings = [workspace.loader.read(place) for place in step.places]
         attempt.take(readings)
@@ -87,12 +87,13 @@ def test_a_young_file_is_doubted_until_it_was_read_in_the_sweep(made: Made) -> N
     """Its signature proves nothing: the bytes have to be compared, by somebody else than the decider."""
     workspace = made()
     ask(workspace, Q)
-    sweep = Sweep(workspace.files)
+    sweep = workspace.source.check()
     assert workspace.current(Q, sweep) is None
     needs = workspace.attempt(Attempt(Q), sweep)
     assert isinstance(needs, Needs)
-    assert (needs.places, needs.doubted) == ((), (Place(0, "q.md"),))
-    sweep.read(needs.doubted)
+    assert needs.places == ()
+    assert needs.look is not None
+    needs.look()
     assert workspace.current(Q, sweep) is not None
 
 
@@ -102,7 +103,7 @@ def test_no_decision_reads_a_file(made: Made, monkeypatch: pytest.MonkeyPatch) -
     ask(workspace, P)
     path_of(workspace, "part.md").write_text("changed\n")
     monkeypatch.setattr(os, "open", None)
-    sweep = Sweep(workspace.files)
+    sweep = workspace.source.check()
     assert workspace.current(P, sweep) is None
     assert isinstance(workspace.attempt(Attempt(P), sweep), Needs)
 
@@ -112,7 +113,7 @@ def test_a_file_is_read_three_times_for_one_request_at_most(made: Made) -> None:
     workspace = made()
     attempt = Attempt(Q)
     reads = 0
-    while isinstance(step := workspace.attempt(attempt, Sweep(workspace.files)), Needs):
+    while isinstance(step := workspace.attempt(attempt, workspace.source.check()), Needs):
         for place in step.places:
             reading = workspace.loader.read(place)
             attempt.take([reading])
@@ -144,8 +145,8 @@ def test_variables_share_what_they_can(made: Made, monkeypatch: pytest.MonkeyPat
     texts = [ask(workspace, request_of(("p",), {"name": str(n)})).text for n in range(5)]
     assert texts == [f"P part  {n}\n" for n in range(5)]
     counts = workspace.statistics()
-    assert (counts.prompts.entries, counts.skeletons.entries) == (5, 1)
-    assert counts.skeletons.hits == 4
+    assert (counts.prompts.entries, counts.compiled_prompts.entries) == (5, 1)
+    assert counts.compiled_prompts.hits == 4
 
 
 def test_cache_statistics_are_honest(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,13 +208,13 @@ def test_differences_are_what_a_reconcile_has_to_read(made: Made, monkeypatch: p
     make_files_look_old(monkeypatch)
     workspace = made()
     procedures.run(workspace, procedures.reconcile(workspace))
-    assert procedures.run(workspace, procedures.differences(workspace, workspace.files.scan())) == []
+    assert procedures.run(workspace, procedures.differences(workspace, workspace.source.scan())) == []
     path_of(workspace, "q.md").unlink()
     path_of(workspace, "part.md").write_text("changed")
     path_of(workspace, "new.md").write_text("new")
     assert {
         place.id
-        for place in procedures.run(workspace, procedures.differences(workspace, workspace.files.scan()))
+        for place in procedures.run(workspace, procedures.differences(workspace, workspace.source.scan()))
     } == {
         "q.md",
         "part.md",
@@ -279,9 +280,10 @@ def test_warming_pins_and_preloads_what_is_hot(made: Made) -> None:
         {"common.md": "c", "a.md": "<include>common.md</include>", "b.md": "<include>common.md</include>"}
     )
     procedures.run(workspace, procedures.reconcile(workspace))
-    workspace.texts.discard("common.md")
+    common = workspace.library.get("common.md").digest
+    workspace.texts.discard(common)
     assert procedures.run(workspace, procedures.warm(workspace)) == 1
-    assert workspace.texts.pins == {"common.md"}
+    assert workspace.texts.pins == {common}
     assert workspace.statistics().components.preloads == 1
     assert procedures.run(workspace, procedures.warm(workspace)) == 0
 
@@ -295,7 +297,7 @@ def test_use_goes_before_dependents(made: Made) -> None:
     procedures.run(workspace, procedures.reconcile(workspace))
     workspace.hot.use(["bad.md", "bad.md", "a.md"], 0.0)
     workspace.pin_hot()
-    assert workspace.texts.pins == {"a.md"}
+    assert workspace.texts.pins == {workspace.library.get("a.md").digest}
 
 
 def test_an_edit_does_not_rank_the_library_anew(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,4 +314,4 @@ def test_an_edit_does_not_rank_the_library_anew(made: Made, monkeypatch: pytest.
 
 def test_repr_is_telling(made: Made) -> None:
     """Enough to recognise it."""
-    assert repr(made()) == "<Workspace <Library 0 components, revision 0> test>"
+    assert repr(made()) == "<Workspace of worktree: <Library 0 components, revision 0> test>"

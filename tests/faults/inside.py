@@ -1,4 +1,4 @@
-"""Scenes that need a place of their own: `unshare … python -m tests.faults.inside SCENE DIRECTORY`.
+"""Scenarios that need a place of their own: `unshare … python -m tests.faults.inside SCENARIO DIRECTORY`.
 
 Mounts and limits are changed here, in namespaces that end with the process. What happened is printed as one
 line of JSON; the tests judge.
@@ -16,17 +16,17 @@ from typing import Any
 
 from watchfiles._rust_notify import RustNotify
 
-from promptd.watch import health_checks as rounds
+from promptd.watch import health_checks
 from promptd.watch.inotify import instances
-from tests.faults.house import (
-    House,
-    a_house,
+from tests.faults.plain import plain
+from tests.faults.running import (
+    Service,
+    running,
     shows,
     until,
 )
-from tests.faults.plain import plain
 
-Story = dict[str, Any]
+Outcome = dict[str, Any]
 LIBC = ctypes.CDLL(None, use_errno=True)
 WATCHES = Path("/proc/sys/user/max_inotify_watches")
 INSTANCES = Path("/proc/sys/user/max_inotify_instances")
@@ -52,15 +52,15 @@ def fill(root: Path, text: str) -> None:
     (root / "part.md").write_text(text)
 
 
-def watcher_of(house: House) -> Story:
+def watcher_of(service: Service) -> Outcome:
     """The watcher's statistics as JSON has them."""
-    return dataclasses.asdict(house.watcher)
+    return dataclasses.asdict(service.watcher)
 
 
 # -- mounts -----------------------------------------------------------------------------------
 
 
-async def mounted(place: Path) -> Story:
+async def mounted(place: Path) -> Outcome:
     """The library is a mount: it is unmounted, mounted again, and another file system is put over it."""
     root = place / "lib"
     root.mkdir()
@@ -73,40 +73,40 @@ async def mounted(place: Path) -> Story:
         told = watch.told()
     mount("none", root, "tmpfs")
     fill(root, "mounted again\n")
-    async with a_house(root) as house:
+    async with running(root) as service:
         unmount(root)
-        await house.warm("below")
+        await service.warm("below")
         (root / "part.md").write_text("below, written\n")
-        await house.warm("below, written")
+        await service.warm("below, written")
         mount("none", root, "tmpfs")
-        await house.until(lambda: len(house.workspace.library) == 0)
+        await service.until(lambda: len(service.workspace.library) == 0)
         fill(root, "on top\n")
-        await house.until(lambda: len(house.workspace.library) == 2)
-        answer = await house.ask()
+        await service.until(lambda: len(service.workspace.library) == 2)
+        answer = await service.ask()
         (root / "part.md").write_text("on top, written\n")
-        await house.warm("on top, written")
-        return {"plain": sorted(told), "answer": answer, "watcher": watcher_of(house)}
+        await service.warm("on top, written")
+        return {"plain": sorted(told), "answer": answer, "watcher": watcher_of(service)}
 
 
-async def mounted_inside(place: Path) -> Story:
+async def mounted_inside(place: Path) -> Outcome:
     """A directory of the library becomes a mount point while it is watched; the root stays what it was."""
     root = place / "lib"
     fill(root, "part\n")
     (root / "sub").mkdir()
     (root / "hello.md").write_text("<include>sub/x.md</include>\n")
     (root / "sub" / "x.md").write_text("below\n")
-    async with a_house(root) as house:
+    async with running(root) as service:
         mount("none", root / "sub", "tmpfs")
         (root / "sub" / "x.md").write_text("mounted\n")
-        await house.warm("mounted")
+        await service.warm("mounted")
         (root / "sub" / "x.md").write_text("written\n")
-        await house.warm("written")
+        await service.warm("written")
         unmount(root / "sub")
-        await house.warm("below")
-        return {"watcher": watcher_of(house)}
+        await service.warm("below")
+        return {"watcher": watcher_of(service)}
 
 
-async def overlaid(place: Path) -> Story:
+async def overlaid(place: Path) -> Outcome:
     """The library is an overlay, and its lower layer is changed underneath it."""
     mount("none", place, "tmpfs")
     for name in ("lower", "upper", "work", "merged"):
@@ -117,23 +117,23 @@ async def overlaid(place: Path) -> Story:
     with plain(root) as watch:
         (lower / "part.md").write_text("told?\n")
         told = watch.told()
-    async with a_house(root) as house:
+    async with running(root) as service:
         (lower / "part.md").write_text("under it\n")
-        await house.warm("under it")
-        scans = house.watcher.scans
-        await shows(house, (root / "part.md").write_text)
+        await service.warm("under it")
+        scans = service.watcher.scans
+        await shows(service, (root / "part.md").write_text)
         return {
             "plain": sorted(told),
             "scans": scans,
-            "missed": house.missed,
-            "watcher": watcher_of(house),
+            "missed": service.missed,
+            "watcher": watcher_of(service),
         }
 
 
 # -- limits -----------------------------------------------------------------------------------
 
 
-async def few_watches(place: Path) -> Story:
+async def few_watches(place: Path) -> Outcome:
     """40 watches for 60 directories; then there are enough."""
     root = place / "lib"
     fill(root, "part\n")
@@ -155,20 +155,20 @@ async def few_watches(place: Path) -> Story:
         (root / "d00" / "new" / "y.md").touch()
         told_later = watch.told()
     WATCHES.write_text("40")
-    async with a_house(root) as house:
-        before = watcher_of(house)
-        await shows(house, (root / "part.md").write_text)
+    async with running(root) as service:
+        before = watcher_of(service)
+        await shows(service, (root / "part.md").write_text)
         last.write_text("unwatched\n")
-        answer = await house.ask()
-        await house.rest()
+        answer = await service.ask()
+        await service.rest()
         last.write_text("unwatched again\n")
-        await house.warm("unwatched again")
-        is_heard = house.upkeep._watcher is None or house.upkeep._watcher.hears_of(str(last))
-        scans = house.watcher.scans
+        await service.warm("unwatched again")
+        is_heard = (watcher := service.maintenance.follower.watcher) is None or watcher.hears_of(str(last))
+        scans = service.watcher.scans
         WATCHES.write_text("100000")
-        await house.until(lambda: house.watcher.mode == "inotify")
+        await service.until(lambda: service.watcher.mode == "inotify")
         last.write_text("watched\n")
-        await house.warm("watched")
+        await service.warm("watched")
         return {
             "refusal": refusal,
             "plain": [sorted(told), sorted(told_later)],
@@ -176,29 +176,29 @@ async def few_watches(place: Path) -> Story:
             "answer": answer,
             "is_heard": is_heard,
             "scans": scans,
-            "watcher": watcher_of(house),
+            "watcher": watcher_of(service),
         }
 
 
-async def no_instances(place: Path) -> Story:
+async def no_instances(place: Path) -> Outcome:
     """No inotify instance is to be had at first; then one is."""
     root = place / "lib"
     fill(root, "part\n")
     INSTANCES.write_text("0")
-    async with a_house(root) as house:
-        before = watcher_of(house)
-        await shows(house, (root / "part.md").write_text)
+    async with running(root) as service:
+        before = watcher_of(service)
+        await shows(service, (root / "part.md").write_text)
         INSTANCES.write_text("128")
-        await house.until(lambda: house.watcher.mode == "inotify")
+        await service.until(lambda: service.watcher.mode == "inotify")
         (root / "part.md").write_text("watched\n")
-        await house.warm("watched")
-        return {"before": before, "watcher": watcher_of(house)}
+        await service.warm("watched")
+        return {"before": before, "watcher": watcher_of(service)}
 
 
 # -- the queue --------------------------------------------------------------------------------
 
 
-async def listen(place: Path) -> Story:
+async def listen(place: Path) -> Outcome:
     """Watch plainly; say so, wait for a file named `go`, and say how many files were told."""
     with plain(place) as watch:
         (place.parent / "listening").touch()
@@ -206,16 +206,17 @@ async def listen(place: Path) -> Story:
         return {"told": len(watch.told(500))}
 
 
-SCENES: dict[str, Callable[[Path], Awaitable[Story]]] = {
-    scene.__name__: scene for scene in (mounted, mounted_inside, overlaid, few_watches, no_instances, listen)
+SCENARIOS: dict[str, Callable[[Path], Awaitable[Outcome]]] = {
+    scenario.__name__: scenario
+    for scenario in (mounted, mounted_inside, overlaid, few_watches, no_instances, listen)
 }
 
 
 def main() -> None:
-    """Play one scene."""
-    rounds.RETRY_S = 0.3
-    story = asyncio.run(SCENES[sys.argv[1]](Path(sys.argv[2])))  # type: ignore[arg-type]
-    print(json.dumps(story))  # noqa: T201 - its answer
+    """Play one scenario."""
+    health_checks.RETRY_S = 0.3
+    outcome = asyncio.run(SCENARIOS[sys.argv[1]](Path(sys.argv[2])))  # type: ignore[arg-type]
+    print(json.dumps(outcome))  # noqa: T201 - its answer
 
 
 if __name__ == "__main__":

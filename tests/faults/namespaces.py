@@ -1,4 +1,4 @@
-"""Plays a scene of inside.py in namespaces of its own, or says why that is not possible here."""
+"""Plays a scenario of inside.py in namespaces of its own, or says why that is not possible here."""
 
 import json
 import os
@@ -18,8 +18,8 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
 
-def play(scene: str, place: Path, flags: str = "-Urm") -> dict[str, Any]:
-    """What happened in a scene. Skips where user or mount namespaces are not to be had."""
+def play(scenario: str, place: Path, flags: str = "-Urm") -> dict[str, Any]:
+    """What happened in a scenario. Skips where user or mount namespaces are not to be had."""
     unshare = ["unshare", flags]
     try:
         tried = subprocess.run([*unshare, "true"], capture_output=True, check=False)
@@ -28,7 +28,7 @@ def play(scene: str, place: Path, flags: str = "-Urm") -> dict[str, Any]:
     if tried.returncode:
         pytest.skip(f"namespaces cannot be made here: {tried.stderr.decode().strip()}")
     done = subprocess.run(
-        [*unshare, sys.executable, "-m", "tests.faults.inside", scene, str(place)],
+        [*unshare, sys.executable, "-m", "tests.faults.inside", scenario, str(place)],
         capture_output=True,
         text=True,
         check=False,
@@ -36,5 +36,5 @@ def play(scene: str, place: Path, flags: str = "-Urm") -> dict[str, Any]:
         timeout=TIMEOUT_S,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    story: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return story
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome

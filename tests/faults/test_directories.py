@@ -6,8 +6,8 @@ from pathlib import Path
 from watchfiles import DefaultFilter
 from watchfiles.main import Change
 
-from tests.faults.house import a_house, shows
 from tests.faults.plain import plain
+from tests.faults.running import running, shows
 
 
 def hello(root: Path, *ids: str) -> None:
@@ -34,15 +34,15 @@ def test_plain_nested_directories_are_missed(root: Path) -> None:
 async def test_ours_nested_directories(root: Path) -> None:
     """Ten times `mkdir -p` and a write, and a write again into what has just been made."""
     hello(root, *(f"n{number}/b/c/d/x.md" for number in range(10)))
-    async with a_house(root) as house:
+    async with running(root) as service:
         for number in range(10):
             deep = root / f"n{number}" / "b" / "c" / "d"
             deep.mkdir(parents=True)
             (deep / "x.md").write_text(f"made {number}\n")
-            await house.warm(f"made {number}")
+            await service.warm(f"made {number}")
             (deep / "x.md").write_text(f"written {number}\n")
-            await house.warm(f"written {number}")
-        assert house.missed == 0
+            await service.warm(f"written {number}")
+        assert service.missed == 0
 
 
 # -- moved in ---------------------------------------------------------------------------------
@@ -73,11 +73,11 @@ async def test_ours_a_directory_that_is_moved_in_and_out(root: Path) -> None:
         (coming / "x.md").write_text(text)
         coming.rename(root / "in")
 
-    async with a_house(root) as house:
-        await shows(house, move_in)
+    async with running(root) as service:
+        await shows(service, move_in)
         (root / "in" / "x.md").write_text("written\n")
-        await house.warm("written")
-        assert house.missed == 0
+        await service.warm("written")
+        assert service.missed == 0
 
 
 # -- replaced ---------------------------------------------------------------------------------
@@ -95,10 +95,10 @@ async def test_ours_a_directory_that_is_replaced(root: Path) -> None:
         (new / "x.md").write_text(text)
         new.rename(root / "sub")
 
-    async with a_house(root) as house:
-        await shows(house, replace)
+    async with running(root) as service:
+        await shows(service, replace)
         (root / "sub" / "x.md").write_text("written\n")
-        await house.warm("written")
+        await service.warm("written")
 
 
 # -- Kubernetes -------------------------------------------------------------------------------
@@ -135,9 +135,9 @@ async def test_ours_a_volume_swap(root: Path) -> None:
     """The directory beside `..data` is read again."""
     volume(root / "config")
     hello(root, "config/map.md")
-    async with a_house(root) as house:
-        await shows(house, lambda text: swap(root / "config", text))
-        assert house.missed == 0
+    async with running(root) as service:
+        await shows(service, lambda text: swap(root / "config", text))
+        assert service.missed == 0
 
 
 # -- links ------------------------------------------------------------------------------------
@@ -161,18 +161,18 @@ async def test_ours_a_link_out_of_the_library_is_neither_watched_nor_read(root: 
     (root / "link").symlink_to(outside.parent)
     (root / "sub").mkdir()
     hello(root, "link/deep/secret.md", "later/deep/secret.md", "sub/deep/secret.md", "part.md")
-    async with a_house(root) as house:
+    async with running(root) as service:
         (root / "later").symlink_to(outside.parent)
         (root / "sub").rmdir()
         (root / "sub").symlink_to(outside.parent)
         (root / "part.md").write_text("after\n")
-        await house.warm("after")
-        await house.until(lambda: house.watcher.directories == 2)
+        await service.warm("after")
+        await service.until(lambda: service.watcher.directories == 2)
         (outside / "secret.md").write_text("secret again\n")
         (root / "part.md").write_text("and after\n")
-        await house.warm("and after")
-        assert "secret" not in await house.ask()
-        assert house.watcher.directories == 2
+        await service.warm("and after")
+        assert "secret" not in await service.ask()
+        assert service.watcher.directories == 2
 
 
 async def test_ours_a_directory_with_two_names(root: Path) -> None:
@@ -182,11 +182,11 @@ async def test_ours_a_directory_with_two_names(root: Path) -> None:
     (root / "alias").symlink_to("real")
     hello(root, "alias/x.md", "real/x.md")
 
-    async with a_house(root) as house:
-        await shows(house, (root / "real" / "x.md").write_text)
-        await shows(house, (root / "alias" / "x.md").write_text)
-        assert (await house.ask()).count("third text") == 2
-        assert house.missed == 0
+    async with running(root) as service:
+        await shows(service, (root / "real" / "x.md").write_text)
+        await shows(service, (root / "alias" / "x.md").write_text)
+        assert (await service.ask()).count("third text") == 2
+        assert service.missed == 0
 
 
 # -- names ------------------------------------------------------------------------------------
@@ -203,5 +203,5 @@ async def test_ours_a_library_below_an_ignored_name(place: Path) -> None:
     """`.venv`, `.git` and the like hide what is below them in a library, not the library itself."""
     root = place / ".venv" / ".git" / "lib"
     hello(root, "part.md")
-    async with a_house(root) as house:
-        await shows(house, (root / "part.md").write_text)
+    async with running(root) as service:
+        await shows(service, (root / "part.md").write_text)

@@ -12,11 +12,11 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from promptd.config.schema import WatchConfig
 from promptd.watch.mounts import Mounts, MountTable
-from tests.faults.house import QUICK, a_house, shows
 from tests.faults.plain import plain
+from tests.faults.running import QUICK, running, shows
 
 ODD = os.fsdecode(b"\xff.md")
-RECONCILING = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=0.3)
+RECONCILING = WatchConfig(poll_interval=5, debounce=10, rescan_interval=0.3)
 
 
 # -- a name that is not UTF-8 -----------------------------------------------------------------
@@ -38,18 +38,18 @@ async def test_ours_a_name_that_is_not_utf8(root: Path) -> None:
         (root / os.fsdecode(text.split(maxsplit=1)[0].encode() + b"\xff.md")).touch()
         (root / "part.md").write_text(text)
 
-    async with a_house(root) as house:
-        await shows(house, write)
-        await house.until(lambda: house.watcher.watcher_restarts_total >= 1)
-        await house.until(lambda: house.watcher.mode == "inotify")
-        await shows(house, (root / "part.md").write_text)
+    async with running(root) as service:
+        await shows(service, write)
+        await service.until(lambda: service.watcher.watcher_restarts_total >= 1)
+        await service.until(lambda: service.watcher.mode == "inotify")
+        await shows(service, (root / "part.md").write_text)
 
 
 async def test_ours_a_directory_whose_name_is_not_utf8(root: Path) -> None:
     """It is not served; the rest is as it was."""
-    async with a_house(root) as house:
+    async with running(root) as service:
         (root / os.fsdecode(b"\xfe")).mkdir()
-        await shows(house, (root / "part.md").write_text)
+        await shows(service, (root / "part.md").write_text)
 
 
 # -- no event at all --------------------------------------------------------------------------
@@ -85,22 +85,22 @@ def test_plain_such_a_write_is_not_told(root: Path, write: object) -> None:
 async def test_ours_such_a_write_is_found_by_the_reconcile(root: Path, write: object) -> None:
     """A request sees it at once; unasked it is warm an interval later, counted, and the watcher made anew."""
     assert callable(write)
-    async with a_house(root, RECONCILING) as house:
-        await shows(house, lambda text: write(root, text))
-        await house.until(lambda: house.missed >= 1)
-        await house.until(lambda: house.watcher.watcher_restarts_total >= 1)
-        assert "made no event" in house.watcher.last_error
-        await house.until(lambda: house.watcher.mode == "inotify")
-        await shows(house, (root / "part.md").write_text)
+    async with running(root, RECONCILING) as service:
+        await shows(service, lambda text: write(root, text))
+        await service.until(lambda: service.missed >= 1)
+        await service.until(lambda: service.watcher.watcher_restarts_total >= 1)
+        assert "file event" in service.watcher.last_error
+        await service.until(lambda: service.watcher.mode == "inotify")
+        await shows(service, (root / "part.md").write_text)
 
 
-async def test_ours_a_request_that_finds_what_no_event_told_makes_the_watcher_anew(root: Path) -> None:
-    """Nobody has to wait for the reconcile to learn of deafness."""
-    async with a_house(root) as house:
+async def test_ours_a_request_that_finds_a_missed_event_restarts_the_watcher(root: Path) -> None:
+    """The watcher need not wait for the next rescan."""
+    async with running(root) as service:
         write_through_a_link(root, "found\n")
-        assert "found" in await house.ask()
-        await house.until(lambda: house.missed == 1)
-        await house.until(lambda: house.watcher.watcher_restarts_total == 1)
+        assert "found" in await service.ask()
+        await service.until(lambda: service.missed == 1)
+        await service.until(lambda: service.watcher.watcher_restarts_total == 1)
 
 
 # -- saves ------------------------------------------------------------------------------------
@@ -131,9 +131,9 @@ async def test_ours_deleted_and_written_and_saved_in_one_breath(root: Path) -> N
             (root / "part.md").write_text("not yet")
             save(root / "part.md", text)
 
-    async with a_house(root) as house:
-        await shows(house, churn)
-        assert house.missed == 0
+    async with running(root) as service:
+        await shows(service, churn)
+        assert service.missed == 0
 
 
 def test_plain_a_watch_on_a_file_dies_with_an_atomic_save(root: Path) -> None:
@@ -147,9 +147,9 @@ def test_plain_a_watch_on_a_file_dies_with_an_atomic_save(root: Path) -> None:
 
 async def test_ours_atomic_saves(root: Path) -> None:
     """Directories are watched, never files."""
-    async with a_house(root) as house:
-        await shows(house, lambda text: save(root / "part.md", text))
-        assert house.missed == 0
+    async with running(root) as service:
+        await shows(service, lambda text: save(root / "part.md", text))
+        assert service.missed == 0
 
 
 # -- polling ----------------------------------------------------------------------------------
@@ -173,12 +173,12 @@ def test_plain_polling_misses_the_second_edit_of_a_second(root: Path) -> None:
 async def test_ours_scanning_sees_every_edit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a file system that tells nothing: signatures have nanoseconds, inode and size."""
     monkeypatch.setattr(MountTable, "read", lambda _: Mounts({"/": "nfs4"}))
-    async with a_house(root, QUICK) as house:
-        assert house.watcher.mode == "scan"
-        assert house.watcher.directories == 0
+    async with running(root, QUICK) as service:
+        assert service.watcher.mode == "scan"
+        assert service.watcher.directories == 0
         await asyncio.to_thread(early_in_a_second)
-        await shows(house, (root / "part.md").write_text)
-        assert (house.missed, house.watcher.watcher_restarts_total) == (0, 0)
+        await shows(service, (root / "part.md").write_text)
+        assert (service.missed, service.watcher.watcher_restarts_total) == (0, 0)
 
 
 # -- the window -------------------------------------------------------------------------------
@@ -215,11 +215,11 @@ def _lost_by_short_looks(root: Path) -> int:
 
 async def test_ours_no_event_vanishes(root: Path) -> None:
     """A thousand files, one after the other, each one told: none is found by chance later."""
-    async with a_house(root) as house:
+    async with running(root) as service:
         for number in range(1_000):
             (root / f"{number}.md").write_text("x")
             if number % 10 == 0:
                 await asyncio.sleep(0)
-        await house.until(lambda: len(house.workspace.library) == 1_002)
-        assert house.watcher.full_batches <= 1 + house.watcher.stalls
-        assert house.missed == 0
+        await service.until(lambda: len(service.workspace.library) == 1_002)
+        assert service.watcher.full_batches <= 1 + service.watcher.stalls
+        assert service.missed == 0

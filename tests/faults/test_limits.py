@@ -10,34 +10,34 @@ import pytest
 from promptd.watch.inotify import Inotify
 from promptd.watch.watch_thread import Ports
 from promptd.watch.watcher import Watcher
-from tests.faults.house import a_house, shows
 from tests.faults.namespaces import play
 from tests.faults.plain import Plain, plain
+from tests.faults.running import running, shows
 from tests.watch.fakes import AsNobody
 
 
 def test_too_few_watches(place: Path) -> None:
     """Refused at the start, swallowed later; we watch the outer directories, scan the rest, and try again."""
-    story = play("few_watches", place, "-Ur")
-    assert "limit" in story["refusal"]
-    directory_told, file_told = story["plain"]
+    outcome = play("few_watches", place, "-Ur")
+    assert "limit" in outcome["refusal"]
+    directory_told, file_told = outcome["plain"]
     assert directory_told
     assert file_told == []
-    assert story["before"]["mode"] == "degraded: watch limit"
-    assert story["before"]["directories_unwatched"] >= 20
-    assert "unwatched" in story["answer"]
-    assert not story["is_heard"]
-    assert story["scans"] >= 1
-    assert story["watcher"]["mode"] == "inotify"
-    assert story["watcher"]["directories"] == 63
+    assert outcome["before"]["mode"] == "degraded: watch limit"
+    assert outcome["before"]["directories_unwatched"] >= 20
+    assert "unwatched" in outcome["answer"]
+    assert not outcome["is_heard"]
+    assert outcome["scans"] >= 1
+    assert outcome["watcher"]["mode"] == "inotify"
+    assert outcome["watcher"]["directories"] == 63
 
 
 def test_no_instance_at_all(place: Path) -> None:
     """Everything is scanned until there is one."""
-    story = play("no_instances", place, "-Ur")
-    assert story["before"]["mode"] == "degraded: no watches"
-    assert "os error 24" in story["before"]["last_error"]
-    assert story["watcher"]["mode"] == "inotify"
+    outcome = play("no_instances", place, "-Ur")
+    assert outcome["before"]["mode"] == "degraded: no watches"
+    assert "os error 24" in outcome["before"]["last_error"]
+    assert outcome["watcher"]["mode"] == "inotify"
 
 
 def test_plain_everything_beside_an_unreadable_directory_is_blind(as_nobody: AsNobody) -> None:
@@ -74,14 +74,14 @@ async def test_ours_an_unreadable_directory(as_nobody: AsNobody, monkeypatch: py
         with as_nobody:
             return Inotify(paths)
 
-    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "make_world", partial(Ports, make=make))
-    async with a_house(root) as house:
+    monkeypatch.setitem(Watcher.__init__.__kwdefaults__, "make_ports", partial(Ports, make=make))
+    async with running(root) as service:
         for name in names:
             if name != secret.name:
                 (root / name / "x.md").write_text(f"text of {name}\n")
-                await house.warm(f"text of {name}")
-        assert house.watcher.mode == "inotify"
+                await service.warm(f"text of {name}")
+        assert service.watcher.mode == "inotify"
         secret.chmod(0o755)
-        await shows(house, (secret / "x.md").write_text)
-        assert house.watcher.directories == 22
-        assert (house.missed, house.watcher.watcher_restarts_total) == (0, 0)
+        await shows(service, (secret / "x.md").write_text)
+        assert service.watcher.directories == 22
+        assert (service.missed, service.watcher.watcher_restarts_total) == (0, 0)

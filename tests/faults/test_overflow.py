@@ -93,7 +93,7 @@ def test_plain_a_short_queue_is_worse(
 
 def stop_and_create(daemon: Daemon, root: Path) -> None:
     """Watchman's recipe: SIGSTOP, twenty thousand files, SIGCONT; complete within two seconds."""
-    daemon.wait_for(lambda: daemon.statistics("upkeep")["batches"] >= 1)
+    daemon.wait_for(lambda: daemon.statistics("maintenance")["batches"] >= 1)
     full_batches = daemon.statistics("watcher")["full_batches"]
     daemon.signal(signal.SIGSTOP)
     create(root)
@@ -107,7 +107,7 @@ def stop_and_create(daemon: Daemon, root: Path) -> None:
     daemon.wait_for(lambda: daemon.statistics("watcher")["full_batches"] > full_batches)
     watcher = daemon.statistics("watcher")
     assert watcher["watcher_restarts_total"] == 0
-    assert daemon.statistics("upkeep")["missed_events_total"] == 0
+    assert daemon.statistics("maintenance")["missed_events_total"] == 0
     batches = watcher["batches"]
     (root / "19999.md").write_text("still watched\n")
     daemon.wait_for(lambda: daemon.statistics("watcher")["batches"] > batches)
@@ -131,9 +131,9 @@ def test_ours_the_same_with_a_short_queue(root: Path, short_queue: None, start: 
 def test_ours_a_burst_that_is_large_for_the_queue(root: Path, short_queue: None, start: Start) -> None:
     """Nobody stood still, but of a burst the queue may have dropped a part: everything is scanned."""
     daemon = start(root)
-    daemon.wait_for(lambda: daemon.statistics("upkeep")["batches"] >= 1)
+    daemon.wait_for(lambda: daemon.statistics("maintenance")["batches"] >= 1)
     for number in range(500):
         (root / f"{number}.md").write_text("x")
     daemon.wait_for(lambda: daemon.statistics("library")["components"] == 502)
     assert daemon.statistics("watcher")["full_batches"] >= 2
-    assert daemon.statistics("upkeep")["missed_events_total"] == 0
+    assert daemon.statistics("maintenance")["missed_events_total"] == 0

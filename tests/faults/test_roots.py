@@ -1,10 +1,10 @@
-"""A root that goes, comes, moves or is another one now: watchfiles is deaf from then on, without an error."""
+"""A root that goes, comes, moves or is replaced: watchfiles reports nothing from then on, and no error."""
 
 import shutil
 from pathlib import Path
 
-from tests.faults.house import a_house, shows
 from tests.faults.plain import plain
+from tests.faults.running import running, shows
 
 
 def fill(root: Path, text: str) -> None:
@@ -33,21 +33,21 @@ async def test_ours_a_recreated_root(root: Path) -> None:
         shutil.rmtree(root)
         fill(root, text)
 
-    async with a_house(root) as house:
-        await shows(house, recreate)
-        await shows(house, (root / "part.md").write_text)
+    async with running(root) as service:
+        await shows(service, recreate)
+        await shows(service, (root / "part.md").write_text)
 
 
 async def test_ours_a_root_that_was_away_for_a_while(root: Path) -> None:
     """While it is gone there is nothing to be had, and nothing is forgotten but that."""
-    async with a_house(root) as house:
+    async with running(root) as service:
         shutil.rmtree(root)
-        await house.until(lambda: len(house.workspace.library) == 0)
+        await service.until(lambda: len(service.workspace.library) == 0)
         fill(root, "back\n")
-        await house.until(lambda: len(house.workspace.library) == 2)
-        assert "back" in await house.ask()
+        await service.until(lambda: len(service.workspace.library) == 2)
+        assert "back" in await service.ask()
         (root / "part.md").write_text("watched\n")
-        await house.warm("watched")
+        await service.warm("watched")
 
 
 # -- renamed ----------------------------------------------------------------------------------
@@ -72,14 +72,14 @@ async def test_ours_a_renamed_root_and_its_successor(root: Path) -> None:
         root.rename(root.parent / f"old{next(number)}")
         fill(root, text)
 
-    async with a_house(root) as house:
-        await shows(house, move_and_fill)
-        await house.until(lambda: house.watcher.directories == 2)
-        events = house.watcher.events
+    async with running(root) as service:
+        await shows(service, move_and_fill)
+        await service.until(lambda: service.watcher.directories == 2)
+        events = service.watcher.events
         (root.parent / "old0" / "part.md").write_text("elsewhere\n")
         (root / "part.md").write_text("here\n")
-        await house.warm("here")
-        assert house.watcher.events - events <= 2, "one for the file, one for a look at its permissions"
+        await service.warm("here")
+        assert service.watcher.events - events <= 2, "one for the file, one for a look at its permissions"
 
 
 # -- re-pointed -------------------------------------------------------------------------------
@@ -108,10 +108,10 @@ async def test_ours_a_re_pointed_root(root: Path) -> None:
         (root.parent / "next").symlink_to(version)
         (root.parent / "next").rename(current)
 
-    async with a_house(current) as house:
-        await shows(house, release)
-        await shows(house, (current / "part.md").write_text)
-        await house.until(lambda: house.watcher.directories == 2)
+    async with running(current) as service:
+        await shows(service, release)
+        await shows(service, (current / "part.md").write_text)
+        await service.until(lambda: service.watcher.directories == 2)
 
 
 async def test_ours_a_link_further_up_is_re_pointed(root: Path) -> None:
@@ -120,13 +120,13 @@ async def test_ours_a_link_further_up_is_re_pointed(root: Path) -> None:
         fill(root.parent / "deep" / version / "lib", f"{version}\n")
     (root.parent / "stable").symlink_to("deep/v1")
     (root.parent / "current").symlink_to("stable")
-    async with a_house(root.parent / "current" / "lib") as house:
-        assert "v1" in await house.ask()
+    async with running(root.parent / "current" / "lib") as service:
+        assert "v1" in await service.ask()
         (root.parent / "next").symlink_to("deep/v2")
         (root.parent / "next").rename(root.parent / "stable")
-        await house.warm("v2")
+        await service.warm("v2")
         (root.parent / "deep" / "v2" / "lib" / "part.md").write_text("written\n")
-        await house.warm("written")
+        await service.warm("written")
 
 
 # -- above ------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ async def test_ours_an_ancestor_that_is_renamed(root: Path) -> None:
         top.rename(root.parent / f"old{next(number)}")
         fill(library, text)
 
-    async with a_house(library) as house:
-        await shows(house, move_and_fill)
-        await shows(house, (library / "part.md").write_text)
-        assert house.watcher.watcher_restarts_total == 0
+    async with running(library) as service:
+        await shows(service, move_and_fill)
+        await shows(service, (library / "part.md").write_text)
+        assert service.watcher.watcher_restarts_total == 0

@@ -7,25 +7,25 @@ import pytest
 from promptd.config.schema import AlertsConfig
 from promptd.monitor.alerts import Alerts, Condition, Severity
 
-SETTINGS = AlertsConfig(hold_s=60, clear_s=120, hysteresis=0.05)
+SETTINGS = AlertsConfig(raise_after=60, clear_after=120, hysteresis=0.05)
 STEP_S = 30.0
 UNIX_S = 1_750_000_000.0
 
 
 class Dialogue:
-    """Says how much of a target is attained every 30 s, and keeps what came back."""
+    """States the progress toward a target every 30 s, and keeps what came back."""
 
     def __init__(self, settings: AlertsConfig = SETTINGS) -> None:
         self.alerts = Alerts(settings)
         self.now_s = 0.0
 
-    def say(self, *attained: float | None, **condition: float | bool) -> list[str]:
+    def say(self, *progress: float | None, **condition: float | bool) -> list[str]:
         """The events, each as `event severity`."""
-        return [answer for each in attained for answer in self._say(each, **condition)]
+        return [answer for each in progress for answer in self._say(each, **condition)]
 
-    def _say(self, attained: float | None, **condition: float | bool) -> Iterable[str]:
+    def _say(self, progress: float | None, **condition: float | bool) -> Iterable[str]:
         self.now_s += STEP_S
-        seen = Condition("hit_ratio", attained, value=attained or 0.0, threshold=1.0, **condition)  # type: ignore[arg-type]
+        seen = Condition("hit_ratio", progress, value=progress or 0.0, threshold=1.0, **condition)  # type: ignore[arg-type]
         events = self.alerts.see([seen], self.now_s, UNIX_S + self.now_s)
         return [f"{event.event} {event.severity}" for event in events]
 
@@ -39,7 +39,7 @@ def test_what_holds_is_raised_and_what_passes_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attained", "severity"),
+    ("progress", "severity"),
     [
         (0.49, Severity.CRITICAL),
         (0.5, Severity.HIGH),
@@ -50,9 +50,11 @@ def test_what_holds_is_raised_and_what_passes_is_not() -> None:
         (None, Severity.NONE),
     ],
 )
-def test_severities_by_how_much_of_the_target_is_attained(attained: float | None, severity: Severity) -> None:
+def test_the_severity_follows_from_the_progress_toward_the_target(
+    progress: float | None, severity: Severity
+) -> None:
     """Critical below half of it, high below four fifths, medium for any other miss."""
-    assert Condition("x", attained).severity() is severity
+    assert Condition("x", progress).severity() is severity
 
 
 def test_a_worsening_trend_is_medium_and_an_opportunity_low() -> None:
@@ -121,7 +123,7 @@ def test_another_occurrence_is_another_alert() -> None:
 
 def test_history_is_bounded_and_sums_are_not() -> None:
     """A rule that comes and goes for a day leaves the newest events and the right sums."""
-    talk = Dialogue(AlertsConfig(hold_s=0, clear_s=0, hysteresis=0, history=10))
+    talk = Dialogue(AlertsConfig(raise_after=0, clear_after=0, hysteresis=0, history=10))
     for _ in range(100):
         talk.say(0.4, 1.5)
     view = talk.alerts.view()
@@ -132,7 +134,7 @@ def test_history_is_bounded_and_sums_are_not() -> None:
 
 def test_the_worst_comes_first() -> None:
     """Then the oldest."""
-    alerts = Alerts(AlertsConfig(hold_s=0))
+    alerts = Alerts(AlertsConfig(raise_after=0))
     alerts.see([Condition("memory", 0.9), Condition("errors", 0.1), Condition("hit_ratio", 0.9)], 1.0, UNIX_S)
     assert [alert.rule for alert in alerts.active()] == ["errors", "hit_ratio", "memory"]
 
@@ -141,6 +143,6 @@ def test_settings_can_be_exchanged() -> None:
     """A reload: what is active stays, what comes is judged anew."""
     talk = Dialogue()
     talk.say(0.4, 0.4, 0.4)
-    talk.alerts.configure(AlertsConfig(clear_s=0, history=0))
+    talk.alerts.configure(AlertsConfig(clear_after=0, history=0))
     assert talk.say(1.5) == ["cleared critical"]
     assert talk.alerts.view().history == []

@@ -18,8 +18,8 @@ import pytest
 from promptd import config
 from promptd.config import Config
 from promptd.core.optimise.data import shipped_phrases
-from promptd.core.syntax.component import Place
-from promptd.daemon import lifecycle as daemon
+from promptd.core.syntax.component import Place, Reading
+from promptd.daemon import build as building
 from promptd.daemon.control import histograms_of, sources_of
 from promptd.daemon.lifecycle import Daemon
 from promptd.engine import tokenizer
@@ -27,7 +27,7 @@ from promptd.errors import PromptdError
 from promptd.monitor.alerts import AlertEvent
 from promptd.monitor.sampler import Sampler, read_own_process
 from promptd.server import dispatch as handler
-from promptd.sources.worktree.files import Files, Look
+from promptd.sources.worktree.files import Worktree
 from promptd.support import log
 from tests.conftest import Library
 from tests.freshness import make_files_look_old
@@ -36,9 +36,9 @@ from tests.server.peers import NotedPeer
 STEP_S = 30.0
 PARTS = 12
 QUICK = {
-    "alerts.warmup_s": 60.0,
-    "alerts.hold_s": 60.0,
-    "alerts.clear_s": 120.0,
+    "alerts.warmup": 60.0,
+    "alerts.raise_after": 60.0,
+    "alerts.clear_after": 120.0,
     "alerts.min_samples": 5,
     "targets.memory_bytes_max": 10**12,  # this process holds all tests; the ballast has a target of its own
 }
@@ -59,12 +59,12 @@ class Stage:
         self.now_s = 0.0
         self.settings: dict[str, Any] = {"roots": [str(root)], "state.directory": str(state), **settings}
         self.rooms = Daemon(self.load(), self.load, {})
-        self.rooms.snapshots._sampler = Sampler(
+        self.rooms.monitoring.snapshots._sampler = Sampler(
             sources_of(self.rooms), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.rooms)
         )
         self.events: list[AlertEvent] = []
-        self.rooms.observatory.tell(self.events.append)
-        self.peer = NotedPeer(self.rooms.handler)
+        self.rooms.monitoring.evaluator.add_listeners(self.events.append)
+        self.peer = NotedPeer(self.rooms.dispatcher)
 
     def load(self) -> Config:
         """The configuration as it is now."""
@@ -73,7 +73,7 @@ class Stage:
     async def change(self, **settings: Any) -> None:
         """Write other values into the configuration and reload."""
         self.settings |= {key.replace("__", "."): value for key, value in settings.items()}
-        self.rooms.is_ready.set()
+        self.rooms.run.is_ready.set()
         await self.rooms.reload()
 
     async def ask(self, names: Iterable[str] = ALL, **params: Any) -> None:
@@ -88,7 +88,7 @@ class Stage:
         for _ in range(count):
             await ask()
             self.now_s += STEP_S
-            snapshot = await self.rooms.snapshots.take()
+            snapshot = await self.rooms.monitoring.snapshots.take()
         return snapshot
 
     def said(self, rule: str) -> list[str]:
@@ -104,7 +104,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Return a function that builds a stage."""
     make_files_look_old(monkeypatch)
     shipped_phrases()  # strategies read them once
-    monkeypatch.setattr(daemon, "Tokenizer", tokenizer.shared)
+    monkeypatch.setattr(building, "Tokenizer", tokenizer.shared)
     stages: list[Stage] = []
 
     async def build(**settings: Any) -> Stage:
@@ -115,7 +115,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield build
     log.silence()
     for stage in stages:
-        stage.rooms.workspace.close()
+        stage.rooms.current.workspace.close()
 
 
 async def test_a_cache_that_is_too_small_and_the_advice_that_mends_it(staged: Staged) -> None:
@@ -144,14 +144,14 @@ class SlowDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
         self.now_s = time.perf_counter()
-        look = Files.look
+        look = Worktree.read
 
-        def slow(files: Files, place: Place, *, was_filled: bool = False) -> Look:
+        def slow(files: Worktree, place: Place, *, was_filled: bool = False) -> Reading:
             self.now_s += self.seconds
             found = look(files, place, was_filled=was_filled)
             return dataclasses.replace(found, seconds=found.seconds + self.seconds)
 
-        monkeypatch.setattr(Files, "look", slow)
+        monkeypatch.setattr(Worktree, "read", slow)
         monkeypatch.setattr(handler, "time", SimpleNamespace(perf_counter=lambda: self.now_s))
 
 

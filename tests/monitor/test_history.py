@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from promptd.config import Config
+from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.exports import HistoryWriter
 from promptd.monitor.history import (
     FIELDS,
@@ -12,26 +13,25 @@ from promptd.monitor.history import (
     line_of,
     read,
 )
-from promptd.monitor.observatory import Observatory
-from promptd.monitor.snapshot import About, Taken, build
+from promptd.monitor.snapshot import ProcessInfo, Snapshot, build
 from tests.monitor.samples import House
 
 WEEK_MINUTES = 7 * 24 * 60
 
 
-def taken(house: House, observatory: Observatory, *, is_last: bool = False) -> Taken:
+def taken(house: House, evaluator: HealthEvaluator, *, is_last: bool = False) -> Snapshot:
     """A snapshot of the house."""
     sample = house.sample()
-    found = observatory.look(sample)
-    document = build(sample, About("1", 2), valid_for_s=30, is_last=is_last, findings=found.sections())
-    return Taken(sample, found, document, is_last)
+    found = evaluator.evaluate(sample)
+    document = build(sample, ProcessInfo("1", 2), valid_for_s=30, is_last=is_last, evaluated=found.sections())
+    return Snapshot(sample, found, document, is_last)
 
 
 def test_a_line_holds_the_figures_of_the_last_minute() -> None:
     """By name, and None where there was no data."""
-    house, observatory = House(now_s=60.0), Observatory(Config())
+    house, evaluator = House(now_s=60.0), HealthEvaluator(Config())
     house.serve(120, ms=4)
-    line = line_of(taken(house, observatory).document)
+    line = line_of(taken(house, evaluator).document)
     assert set(line) == {"schema_version", *FIELDS, "alerts"}
     assert line["requests_per_s"] == 2.0
     assert 3.8 < line["p95_ms"] < 4.2
@@ -42,11 +42,11 @@ def test_a_line_holds_the_figures_of_the_last_minute() -> None:
 
 def test_a_week_stays_within_its_bound(tmp_path: Path) -> None:
     """A line each minute for seven days: two files, none beyond the bound, the newest lines all there."""
-    house, observatory = House(), Observatory(Config())
+    house, evaluator = House(), HealthEvaluator(Config())
     history = History(tmp_path, max_bytes=500_000)
     house.now_s = 60.0
     house.serve(120, ms=4)
-    line: dict[str, Any] = dict(MappingProxyType(line_of(taken(house, observatory).document)))
+    line: dict[str, Any] = dict(MappingProxyType(line_of(taken(house, evaluator).document)))
     sizes = set()
     for minute in range(WEEK_MINUTES):
         history.append(line | {"time_unix_s": 60.0 * minute})
@@ -72,12 +72,12 @@ def test_half_a_line_is_skipped(tmp_path: Path) -> None:
 
 def test_a_line_is_kept_when_it_is_due(tmp_path: Path) -> None:
     """By the samples' own clock, and once more at the end."""
-    house, observatory = House(), Observatory(Config())
+    house, evaluator = House(), HealthEvaluator(Config())
     writer = HistoryWriter(History(tmp_path, 100_000), interval_s=60)
     for _ in range(30):
         house.now_s += 10
-        writer(taken(house, observatory))
+        writer(taken(house, evaluator))
     house.now_s += 3
-    writer(taken(house, observatory, is_last=True))
+    writer(taken(house, evaluator, is_last=True))
     assert [line["uptime_s"] for line in read(tmp_path)] == [60, 120, 180, 240, 300, 303]
     assert read(tmp_path)[-1]["status"] == "stopped"

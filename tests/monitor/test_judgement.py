@@ -1,4 +1,4 @@
-"""From figures to verdicts, score and advice: targets.py, health.py, advice.py and observatory.py."""
+"""From figures to verdicts, score and advice: targets.py, health.py, advice.py and evaluator.py."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd.config import Config
+from promptd.config import Config, written
 from promptd.config.schema import (
     AlertsConfig,
     CacheConfig,
@@ -23,14 +23,14 @@ from promptd.monitor.advice import (
     sentence,
     shown,
 )
+from promptd.monitor.evaluator import HealthEvaluator, will_miss
 from promptd.monitor.health import grade_of, health_of
-from promptd.monitor.observatory import Observatory, leads_out
 from promptd.monitor.sampler import Sample
 from promptd.monitor.targets import TargetVerdict, targets_of
 from promptd.monitor.trends import TrendSeries
 from tests.monitor.samples import House
 
-NOW = Config(alerts=AlertsConfig(warmup_s=0, hold_s=0, clear_s=0, min_samples=10))
+NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, clear_after=0, min_samples=10))
 TARGETS = {target.name: target for target in targets_of(TargetsConfig())}
 
 
@@ -42,11 +42,11 @@ def test_attainment_is_one_exactly_where_the_target_is_met(name: str, one: float
     """It falls the further a value is from the bound, and a weight never counts more than whole."""
     target = TARGETS[name]
     within = target.minimum <= one <= (target.maximum or float("inf"))
-    assert (target.attainment(one) == 1) == within
-    assert 0 <= target.attainment(one) <= 1
+    assert (target.capped_progress(one) == 1) == within
+    assert 0 <= target.capped_progress(one) <= 1
     near, far = sorted((one, other))
     if target.maximum and near > target.maximum:
-        assert target.attainment(far) <= target.attainment(near)
+        assert target.capped_progress(far) <= target.capped_progress(near)
 
 
 def test_weights_sum_to_a_hundred_and_every_target_has_advice() -> None:
@@ -57,14 +57,16 @@ def test_weights_sum_to_a_hundred_and_every_target_has_advice() -> None:
 
 def test_half_as_good_is_the_same_for_a_floor_and_a_ceiling() -> None:
     """Half the hit ratio, twice the time."""
-    assert TARGETS["hit_ratio"].attainment(0.375) == TARGETS["response_time"].attainment(200) == 0.5
+    assert TARGETS["hit_ratio"].capped_progress(0.375) == TARGETS["response_time"].capped_progress(200) == 0.5
 
 
 def verdicts_of(house: House, config: Config = NOW) -> dict[str, TargetVerdict]:
     """What is made of a house that has been there for a while."""
-    observatory = Observatory(config)
-    observatory.look(replace_time(House(), 60.0).sample())
-    return {verdict.name: verdict for verdict in observatory.look(replace_time(house, 65.0).sample()).targets}
+    evaluator = HealthEvaluator(config)
+    evaluator.evaluate(replace_time(House(), 60.0).sample())
+    return {
+        verdict.name: verdict for verdict in evaluator.evaluate(replace_time(house, 65.0).sample()).targets
+    }
 
 
 def replace_time(house: House, now_s: float) -> House:
@@ -90,18 +92,18 @@ def test_a_verdict_says_what_was_measured_and_how_near_it_is() -> None:
         "token_reduction": "missed",
     }
     assert (found["hit_ratio"].value, found["hit_ratio"].samples) == (0.78, 100)
-    assert found["token_reduction"].attainment == pytest.approx(0.6 / 0.7, abs=1e-4)
+    assert found["token_reduction"].progress == pytest.approx(0.6 / 0.7, abs=1e-4)
     assert (found["component_load"].value, found["component_load"].window) == (None, None)
 
 
 def test_the_shortest_window_with_enough_observations_is_judged() -> None:
     """Three requests a minute are too few for a minute and enough for ten."""
-    house, observatory = House(now_s=1.0), Observatory(NOW)
-    observatory.look(house.sample())
+    house, evaluator = House(now_s=1.0), HealthEvaluator(NOW)
+    evaluator.evaluate(house.sample())
     for _ in range(50):
         house.now_s += 20
         house.serve(1, ms=150)
-        found = observatory.look(house.sample())
+        found = evaluator.evaluate(house.sample())
     assert found.targets[0].window == "10m"
     assert found.targets[0].state == "missed"
 
@@ -110,7 +112,7 @@ def test_a_target_of_zero_is_off() -> None:
     """It has no verdict, no part in the score, and no alert."""
     house = House()
     house.serve(100, ms=900)
-    config = Config(alerts=NOW.alerts, targets=TargetsConfig(response_ms_max=0))
+    config = Config(alerts=NOW.alerts, targets=TargetsConfig(response_time_max=0))
     assert verdicts_of(house, config)["response_time"].state == "off"
 
 
@@ -180,8 +182,8 @@ CASES: list[tuple[str, float, dict[str, Any], Config, str | None, Any]] = [
         0.4,
         caches(components={"entries": 9, "size_bytes": 150_000_000}),
         Config(),
-        "cache.bytes",
-        300_000_000,
+        "cache.size",
+        "300MB",
     ),
     ("hit_ratio", 0.4, caches(prompts={"entries": 500}), Config(), "cache.prompt_entries", 1000),
     ("hit_ratio", 0.4, caches(), Config(), "cache.hot_set", 100),
@@ -211,7 +213,7 @@ CASES: list[tuple[str, float, dict[str, Any], Config, str | None, Any]] = [
         {"loader": {"mean_parse_ms": 60.0, "mean_read_ms": 1.0}},
         Config(),
         "library.max_component_bytes",
-        524_288,
+        "512KiB",
     ),
     (
         "component_load",
@@ -226,8 +228,8 @@ CASES: list[tuple[str, float, dict[str, Any], Config, str | None, Any]] = [
         3e8,
         caches(components={"size_bytes": 10 * MIB}, prompts={"size_bytes": 60 * MIB}),
         Config(),
-        "cache.prompt_bytes",
-        30 * MIB,
+        "cache.prompt_size",
+        "31MB",
     ),
     (
         "memory",
@@ -237,7 +239,7 @@ CASES: list[tuple[str, float, dict[str, Any], Config, str | None, Any]] = [
         "library.max_files",
         50_000,
     ),
-    ("memory", 3e8, {}, Config(), "targets.memory_bytes_max", 375_000_000),
+    ("memory", 3e8, {}, Config(), "targets.memory_bytes_max", "375MB"),
     ("token_reduction", 0.05, {}, Config(), "tokens.strategy", "conservative"),
     ("token_reduction", 0.8, {}, Config(), "tokens.target_reduction", 0.6),
     (
@@ -269,21 +271,21 @@ def test_advice_names_the_setting_and_the_value(
     assert (found.setting, found.suggested) == (setting, suggested)
     if setting is not None:
         section, _, key = setting.partition(".")
-        assert found.current == getattr(getattr(config, section), key)
+        assert found.current == written(setting, getattr(getattr(config, section), key))
         assert found.current != found.suggested
 
 
-def test_a_sentence_says_value_target_and_what_to_do() -> None:
-    """The three things somebody who is woken up wants to know."""
+def test_a_sentence_has_the_value_the_target_and_what_to_do() -> None:
+    """The three things that the person on call needs."""
     verdict = replace_fields(verdicts_of(House())["hit_ratio"], value=0.4, state="missed")
     found = advice("hit_ratio", 0.4, caches(components={"entries": 200}))
     said = sentence(verdict, found, None)
-    assert said.startswith("prompts served from memory: 40.0 % is below the target of 75.0 %; ")
-    assert "set cache.entries = 400 (now 200): the cache of components is full" in said
+    assert said.startswith("cache hit ratio: 40.0 % is below the target of 75.0 %; ")
+    assert "set cache.entries = 400 (now 200): the component cache is full" in said
     assert shown(1.5e8, "bytes") == "150.0 MB"
 
 
-def test_nothing_is_advised_where_nothing_is_wished_for() -> None:
+def test_nothing_is_recommended_for_an_optimal_value() -> None:
     """An optimal figure, and one without data."""
     house = House()
     house.serve(100, ms=1)
@@ -297,18 +299,19 @@ def test_nothing_is_advised_where_nothing_is_wished_for() -> None:
 # -- trends to alerts -------------------------------------------------------------------------
 
 
-def test_memory_that_grows_is_told_of_before_it_is_too_much() -> None:
+def test_growing_memory_is_an_alert_before_it_exceeds_the_target() -> None:
     """2 MB a minute from 100 MB: within the target of 200 for long, medium once an hour more leads out."""
-    house, observatory = House(), Observatory(NOW)
+    house, evaluator = House(), HealthEvaluator(NOW)
     events: list[Any] = []
-    observatory.tell(events.append)
+    evaluator.add_listeners(events.append)
     for minute in range(40):
         house.now_s = 60.0 * minute
         house.memory_bytes = 100_000_000 + 2_000_000 * minute
-        found = observatory.look(house.sample())
+        found = evaluator.evaluate(house.sample())
     assert [(event.event, event.rule, event.severity) for event in events] == [("raised", "memory", "medium")]
     assert events[0].value < 150_000_000
-    assert "rising, +120.0 MB an hour" in events[0].sentence
+    assert "rising, +120.0 MB per hour" in events[0].sentence
+    assert 'set targets.memory_bytes_max = "250MB" (now "200MB")' in events[0].sentence
     assert next(trend for trend in found.trends if trend.name == "memory").is_worsening
 
 
@@ -318,14 +321,14 @@ def test_a_trend_within_the_target_is_no_alert() -> None:
     for minute in range(20):
         series.add(60.0 * minute, 100_000_000 + 1000.0 * minute)
     assert series.trend().is_worsening
-    assert not leads_out(TARGETS["memory"], 100_020_000, series.trend())
+    assert not will_miss(TARGETS["memory"], 100_020_000, series.trend())
 
 
 def test_another_configuration_is_judged_by_at_once() -> None:
     """A reload keeps the past and changes the bounds."""
-    house, observatory = House(), Observatory(NOW)
-    observatory.look(replace_time(house, 60.0).sample())
+    house, evaluator = House(), HealthEvaluator(NOW)
+    evaluator.evaluate(replace_time(house, 60.0).sample())
     house.serve(100, ms=90)
-    assert observatory.look(replace_time(house, 65.0).sample()).targets[0].state == "met"
-    observatory.configure(Config(alerts=NOW.alerts, targets=TargetsConfig(response_ms_max=10)))
-    assert observatory.look(replace_time(house, 70.0).sample()).targets[0].state == "missed"
+    assert evaluator.evaluate(replace_time(house, 65.0).sample()).targets[0].state == "met"
+    evaluator.configure(Config(alerts=NOW.alerts, targets=TargetsConfig(response_time_max=10)))
+    assert evaluator.evaluate(replace_time(house, 70.0).sample()).targets[0].state == "missed"

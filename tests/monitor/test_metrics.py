@@ -9,17 +9,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from promptd.config import Config
 from promptd.config.schema import AlertsConfig
+from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.metrics import BOUNDS_US, NAMES, exposition
-from promptd.monitor.observatory import Observatory
 from tests.monitor.samples import House
 
-NOW = Config(alerts=AlertsConfig(warmup_s=0, hold_s=0, min_samples=1))
+NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, min_samples=1))
 
 
-def parsed(house: House, observatory: Observatory | None = None) -> dict[str, Metric]:
+def parsed(house: House, evaluator: HealthEvaluator | None = None) -> dict[str, Metric]:
     """The families by name, through the text and back."""
     sample = house.sample()
-    text = exposition(sample, (observatory or Observatory(NOW)).look(sample), "1.2.3")
+    text = exposition(sample, (evaluator or HealthEvaluator(NOW)).evaluate(sample), "1.2.3")
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -60,12 +60,12 @@ def test_a_histogram_is_cumulative_and_in_seconds() -> None:
 
 def test_targets_and_alerts_are_there_once_they_have_data() -> None:
     """A figure without data is left out rather than 0."""
-    house, observatory = House(now_s=60.0), Observatory(NOW)
+    house, evaluator = House(now_s=60.0), HealthEvaluator(NOW)
     assert "promptd_health_score" not in parsed(House(memory_bytes=0))
-    parsed(house, observatory)
+    parsed(house, evaluator)
     house.now_s += 5
     house.serve(100, ms=300)
-    found = parsed(house, observatory)
+    found = parsed(house, evaluator)
     assert value(found["promptd_target_met"], target="response_time") == 0
     assert value(found["promptd_target_value"], target="response_time") == pytest.approx(0.3, rel=0.04)
     assert value(found["promptd_alert_active"], rule="response_time", severity="critical") == 1
@@ -76,10 +76,10 @@ def test_targets_and_alerts_are_there_once_they_have_data() -> None:
 
 def test_names_follow_the_conventions() -> None:
     """One prefix, base units, `_total` for what only grows; and the list is what is exposed."""
-    house, observatory = House(now_s=60.0), Observatory(NOW)
+    house, evaluator = House(now_s=60.0), HealthEvaluator(NOW)
     house.serve(100, ms=300)
     known = {name.name for name in NAMES}
-    assert set(parsed(house, observatory)) <= known
+    assert set(parsed(house, evaluator)) <= known
     assert len(known) == len(NAMES)
     for name in NAMES:
         assert re.fullmatch(r"promptd_[a-z]+(_[a-z]+)*", name.exposed)

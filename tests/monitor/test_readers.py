@@ -17,20 +17,22 @@ VERSIONS = 20  # the writer did write meanwhile
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from promptd.claim import Claim
 from promptd.config import Config
-from promptd.monitor.beside import HistoryWriter, MetricsWriter
+from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
-from promptd.monitor.observatory import Observatory
+from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.sampler import Sampler
-from promptd.monitor.snapshot import About, Snapshots
+from promptd.monitor.snapshot import ProcessInfo, Snapshots
+from promptd.support.locks import StateLock
 from tests.monitor.samples import House
 
 house, directory = House(), Path(sys.argv[1])
 sampler = Sampler({"log": lambda: {"padding": "x" * (house.requests * 37 % 40_000)}})
-beside = (HistoryWriter(History(directory, 100_000), 0.0), MetricsWriter(directory, "1.2.3"))
-look = Observatory(Config()).look
-snapshots = Snapshots(Claim(directory), sampler, About("1.2.3", 1), look=look, beside=beside)
+exports = (HistoryWriter(History(directory, 100_000), 0.0), MetricsWriter(directory, "1.2.3"))
+evaluate = HealthEvaluator(Config()).evaluate
+snapshots = Snapshots(
+    StateLock(directory), sampler, ProcessInfo("1.2.3", 1), evaluate=evaluate, exports=exports
+)
 
 async def write():
     while True:
@@ -59,7 +61,7 @@ def test_100_000_reads_see_whole_files_only(tmp_path: Path) -> None:
         assert writer.poll() is None
         writer.kill()
     for data in seen[FILE_NAME]:
-        assert msgspec.json.decode(data)["schema_version"] == 1
+        assert msgspec.json.decode(data)["schema_version"] == 2
         assert data.endswith(b"\n}\n")
     for data in seen[METRICS_NAME]:
         families = [family.name for family in text_string_to_metric_families(data.decode())]

@@ -17,7 +17,7 @@ import pytest
 from promptd.monitor import sampler
 from promptd.monitor.sampler import (
     CpuShare,
-    Failed,
+    FailedSource,
     OwnProcess,
     ProcessSample,
     Sampler,
@@ -71,7 +71,7 @@ async def test_a_failing_source_costs_its_own_section_only() -> None:
 
     sampler = Sampler({"cache": broken, "library": lambda: Counts(1)})
     sample = await sampler.sample()
-    assert sample.sections == {"cache": Failed("ValueError: no such thing"), "library": Counts(1)}
+    assert sample.sections == {"cache": FailedSource("ValueError: no such thing"), "library": Counts(1)}
     assert sampler.statistics().failures == 1
     assert sampler.statistics().samples == 1
 

@@ -26,9 +26,9 @@ def test_the_shipped_file_is_what_the_records_say() -> None:
 @pytest.fixture
 def snapshot(library: Library, tmp_path: Path) -> Mapping[str, Any]:
     """A snapshot of a daemon that is put together."""
-    environment = {"PROMPTD_STATE_DIRECTORY": str(tmp_path / "state"), "PROMPTD_ALERTS_WARMUP_S": "0"}
+    environment = {"PROMPTD_STATE_DIRECTORY": str(tmp_path / "state"), "PROMPTD_ALERTS_WARMUP": "0"}
     settings = config.load(None, environment, {"roots": [str(library({"a.md": "A.\n"}))]})
-    taken = asyncio.run(Daemon(settings, lambda: settings, environment).snapshots.take())
+    taken = asyncio.run(Daemon(settings, lambda: settings, environment).monitoring.snapshots.take())
     found = json.loads(encode(taken))
     assert isinstance(found, dict)
     return found

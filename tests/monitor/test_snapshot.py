@@ -16,13 +16,13 @@ import pytest
 
 from promptd.monitor import snapshot as module
 from promptd.monitor.sampler import (
-    Failed,
+    FailedSource,
     ProcessSample,
     Sample,
     Sampler,
 )
 from promptd.monitor.snapshot import (
-    About,
+    ProcessInfo,
     Snapshots,
     build,
     encode,
@@ -30,7 +30,7 @@ from promptd.monitor.snapshot import (
 from promptd.support import log
 from promptd.support.locks import StateLock
 
-ABOUT = About(version="1.2.3", pid=42)
+ABOUT = ProcessInfo(version="1.2.3", pid=42)
 PROCESS = ProcessSample(
     pid=42,
     rss_bytes=50_000_000,
@@ -97,7 +97,7 @@ def test_the_head_says_who_when_and_how_long_it_holds() -> None:
     """Schema, time in two forms, validity, uptime, identity and status come first, in this order."""
     document = built()
     assert list(document.items())[:9] == [
-        ("schema_version", 1),
+        ("schema_version", 2),
         ("time", "2025-06-15T15:06:40.250Z"),
         ("time_unix_s", 1_750_000_000.25),
         ("valid_until_unix_s", 1_750_000_030.25),
@@ -127,7 +127,7 @@ def test_the_same_sample_gives_the_same_bytes() -> None:
 def test_it_is_indented_json_with_a_newline_at_the_end() -> None:
     """People read it too."""
     data = encode(build(sample(), ABOUT, valid_for_s=1))
-    assert data.startswith(b'{\n  "schema_version": 1,\n  "time": ')
+    assert data.startswith(b'{\n  "schema_version": 2,\n  "time": ')
     assert data.endswith(b"}\n")
 
 
@@ -188,11 +188,13 @@ def test_a_watcher_that_does_not_hear_everything_is_a_problem(mode: str, status:
 
 def test_problems_of_others_are_sentences_not_a_section() -> None:
     """A source called `problems` adds its sentences, a failed source one of its own."""
-    document = built(problems=["the configuration on disk is refused: x"], cache=Failed("ValueError: y"))
+    document = built(
+        problems=["the configuration on disk is refused: x"], cache=FailedSource("ValueError: y")
+    )
     assert document["status"] == "degraded"
     assert document["problems"] == [
         "the configuration on disk is refused: x",
-        "no statistics of cache: ValueError: y",
+        "statistics of cache failed: ValueError: y",
     ]
     assert document["cache"] == {"error": "ValueError: y"}
 
@@ -261,7 +263,7 @@ async def test_running_writes_at_each_interval_until_cancelled(tmp_path: Path) -
     for interval_s in (10.0, 5.0):
         await slept.wait()
         slept.clear()
-        assert read(snapshots.path)["schema_version"] == 1
+        assert read(snapshots.path)["schema_version"] == 2
         snapshots.interval_s = 5.0
         go_on.release()
         assert slept_s[-1] == interval_s

@@ -1,6 +1,6 @@
 """`make chaos`: honest clients on 32 connections while everything goes wrong, and one table of what they saw.
 
-Three phases: before (writers only), during (every fault of vandals.py at once, kills among them), after
+Three phases: before (writers only), during (every fault of fault_actions.py at once, kills among them), after
 (writers only, by the daemon that was started last). The clients know what was written, so a wrong answer is
 one that is too old, from the future, a mixed pair said to be consistent, or of a branch that is not checked
 out. Exits 1 if there was any, if an error was ours (`internal`), or if the daemon lost descriptors.
@@ -18,11 +18,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.proofs import fault_actions as vandals
-from tests.proofs.fault_actions import FAULTS, Scene, Toggle
-from tests.proofs.load import Crowd, board_check
+from tests.proofs import fault_actions
+from tests.proofs.fault_actions import FAULTS, FaultContext, Toggle
+from tests.proofs.load import Load, pairs_check
 from tests.proofs.usage import descriptors, slope
-from tests.proofs.writers import Board, Writers
+from tests.proofs.writers import VersionedPairs, Writers
 
 CONNECTIONS = 32
 PAIRS = 6
@@ -57,7 +57,7 @@ class Outcome:
 
 
 def names_for(toggle: Toggle) -> Iterator[str]:
-    """What the crowd asks for: pairs, everything at once, and files of the repository."""
+    """What the clients ask for: pairs, everything at once, and files of the repository."""
     for number in itertools.count():
         yield f"pairs/{number % PAIRS}"
         yield "git/" + toggle.name(number * 7919 % toggle.files)
@@ -65,72 +65,74 @@ def names_for(toggle: Toggle) -> Iterator[str]:
             yield "all"
 
 
-def check_for(board: Board, toggle: Toggle) -> Callable[[str, dict[str, Any], int, int], list[str]]:
+def check_for(
+    versioned: VersionedPairs, toggle: Toggle
+) -> Callable[[str, dict[str, Any], int, int], list[str]]:
     """How an answer is judged."""
 
     def check(name: str, result: dict[str, Any], sent_ns: int, heard_ns: int) -> list[str]:
         if name.startswith("git/"):
             return toggle.wrong_with(name, result["text"], sent_ns, heard_ns)
-        return board_check(board, name, result, sent_ns, heard_ns)
+        return pairs_check(versioned, name, result, sent_ns, heard_ns)
 
     return check
 
 
 def run(place: Path, seconds: float, files: int, kill_every_s: float, faults: Sequence[str]) -> Outcome:
     """The whole of it in a directory whose path is short, for so many seconds after the start."""
-    board = Board(place / "library", PAIRS)
-    (board.root / "large.md").write_text("A line of a large prompt.\n" * 20_000)
-    toggle = Toggle(board.root / "git", files)
-    scene = Scene(place, board, toggle, kill_every_s=kill_every_s)
-    scene.begin()
+    versioned = VersionedPairs(place / "library", PAIRS)
+    (versioned.root / "large.md").write_text("A line of a large prompt.\n" * 20_000)
+    toggle = Toggle(versioned.root / "git", files)
+    context = FaultContext(place, versioned, toggle, kill_every_s=kill_every_s)
+    context.begin()
     try:
-        scene.daemon.ask("ping")
-        return _play(scene, seconds, faults)
+        context.daemon.ask("ping")
+        return _play(context, seconds, faults)
     finally:
-        scene.daemon.close()
+        context.daemon.close()
 
 
-def _play(scene: Scene, seconds: float, faults: Sequence[str]) -> Outcome:
-    names, check = names_for(scene.toggle), check_for(scene.board, scene.toggle)
-    crowd = Crowd(scene.daemon.socket, CONNECTIONS, names, check)
-    sampling = threading.Thread(target=vandals.sample, args=(scene,))
+def _play(context: FaultContext, seconds: float, faults: Sequence[str]) -> Outcome:
+    names, check = names_for(context.toggle), check_for(context.versioned, context.toggle)
+    load = Load(context.daemon.socket, CONNECTIONS, names, check)
+    sampling = threading.Thread(target=fault_actions.sample, args=(context,))
     began_s = time.monotonic()
-    with Writers(scene.board, range(PAIRS), pause_s=WRITE_PAUSE_S):
-        crowd.phase = "before"
-        crowd.start()
+    with Writers(context.versioned, range(PAIRS), pause_s=WRITE_PAUSE_S):
+        load.phase = "before"
+        load.start()
         sampling.start()
         try:
             _wait(BEFORE * seconds)
-            before = descriptors(scene.daemon.process.pid)
-            crowd.phase = "during"
-            _go_wrong(scene, DURING * seconds, faults)
-            scene.daemon.ask("ping")
-            crowd.phase = "after"
+            before = descriptors(context.daemon.process.pid)
+            load.phase = "during"
+            _go_wrong(context, DURING * seconds, faults)
+            context.daemon.ask("ping")
+            load.phase = "after"
             _wait((1 - BEFORE - DURING) * seconds)
-            after = descriptors(scene.daemon.process.pid)
+            after = descriptors(context.daemon.process.pid)
         finally:
-            scene.is_left.set()
-            crowd.stop()
+            context.is_left.set()
+            load.stop()
             sampling.join()
-    scene.daemon.snapshot()  # whole, or this raises
-    return _outcome(scene, crowd, time.monotonic() - began_s, (before, after))
+    context.daemon.snapshot()  # whole, or this raises
+    return _outcome(context, load, time.monotonic() - began_s, (before, after))
 
 
-def _outcome(scene: Scene, crowd: Crowd, seconds: float, open_descriptors: tuple[int, int]) -> Outcome:
-    last = scene.memory.get(scene.daemon.process.pid, [])
+def _outcome(context: FaultContext, load: Load, seconds: float, open_descriptors: tuple[int, int]) -> Outcome:
+    last = context.memory.get(context.daemon.process.pid, [])
     return Outcome(
         seconds=seconds,
-        served=crowd.served,
-        inconsistent=crowd.inconsistent,
-        wrong=crowd.wrong,
-        errors=dict(crowd.errors),
-        latencies_us=crowd.latencies_us,
-        done=dict(scene.done),
+        served=load.served,
+        inconsistent=load.inconsistent,
+        wrong=load.wrong,
+        errors=dict(load.errors),
+        latencies_us=load.latencies_us,
+        done=dict(context.done),
         memory=last[len(last) // 3 :],
-        peak_bytes=max((used for points in scene.memory.values() for _, used in points), default=0.0),
+        peak_bytes=max((used for points in context.memory.values() for _, used in points), default=0.0),
         descriptors_before=open_descriptors[0],
         descriptors_after=open_descriptors[1],
-        unforeseen=len(scene.daemon.log("unforeseen error")),
+        unforeseen=len(context.daemon.log("unforeseen error")),
     )
 
 
@@ -138,13 +140,13 @@ def _wait(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def _go_wrong(scene: Scene, seconds: float, faults: Sequence[str]) -> None:
+def _go_wrong(context: FaultContext, seconds: float, faults: Sequence[str]) -> None:
     """Every fault at once, each in its thread."""
-    threads = [threading.Thread(target=FAULTS[fault], args=(scene,)) for fault in faults]
+    threads = [threading.Thread(target=FAULTS[fault], args=(context,)) for fault in faults]
     for thread in threads:
         thread.start()
     _wait(seconds)
-    scene.is_over.set()
+    context.is_over.set()
     for thread in threads:
         thread.join()
 
@@ -195,11 +197,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="from the first request to the last")
     parser.add_argument("--files", type=int, default=GIT_FILES, help="in the repository that toggles")
     parser.add_argument(
-        "--kill-every", type=float, default=vandals.KILL_EVERY_S, help="seconds between two kills"
+        "--kill-every", type=float, default=fault_actions.KILL_EVERY_S, help="seconds between two kills"
     )
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS), help="only these")
     chosen = parser.parse_args(arguments)
-    if not vandals.has_git():
+    if not fault_actions.has_git():
         print("promptd chaos: git is not installed")
         return 1
     system = os.uname()

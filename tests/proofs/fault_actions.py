@@ -1,6 +1,6 @@
 """Everything that goes wrong at once: trees toggle, a watcher dies, clients misbehave, daemons are killed.
 
-Each is a function of a Scene that goes on until the scene is over, for a thread of its own.
+Each is a function of a FaultContext that goes on until the context is over, for a thread of its own.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.daemon.process import Daemon
 from tests.proofs import daemons
 from tests.proofs.usage import descriptors, resident_bytes
-from tests.proofs.writers import Board
+from tests.proofs.writers import VersionedPairs
 
 ASK_LARGE = b'{"jsonrpc":"2.0","id":1,"method":"assemble","params":{"name":"large"}}\n'
 BRANCHES = ("main", "other")
@@ -89,11 +89,11 @@ def _git_environment() -> dict[str, str]:
 
 
 @dataclass
-class Scene:
+class FaultContext:
     """A library, the daemon on it (one after another), and what was done to it."""
 
     place: Path
-    board: Board
+    versioned: VersionedPairs
     toggle: Toggle
     done: Counter[str] = field(default_factory=Counter)
     kill_every_s: float = KILL_EVERY_S
@@ -113,12 +113,12 @@ class Scene:
         """Start a daemon on the library."""
         self.daemon = daemons.weak(
             self.place / "run",
-            self.board.root,
+            self.versioned.root,
             PROOF_DEATH=str(self.death),
             PROMPTD_SERVE_MAX_CONNECTIONS_PER_UID="200",
-            PROMPTD_SERVE_STALL_S="2",
-            PROMPTD_SERVE_FRAME_S="2",
-            PROMPTD_SERVE_FIRST_BYTE_S="2",
+            PROMPTD_SERVE_WRITE_TIMEOUT="2",
+            PROMPTD_SERVE_REQUEST_TIMEOUT="2",
+            PROMPTD_SERVE_FIRST_BYTE_TIMEOUT="2",
         )
 
     def socket(self, stack: ExitStack) -> socket.socket | None:
@@ -137,82 +137,82 @@ def _send(peer: socket.socket | None, data: bytes) -> None:
             peer.send(data)
 
 
-def toggle(scene: Scene) -> None:
+def toggle(context: FaultContext) -> None:
     """One checkout after another."""
-    while not scene.is_over.wait(0.5):
-        scene.toggle.checkout()
-        scene.done["checkouts"] += 1
+    while not context.is_over.wait(0.5):
+        context.toggle.checkout()
+        context.done["checkouts"] += 1
 
 
-def kill_watcher(scene: Scene) -> None:
+def kill_watcher(context: FaultContext) -> None:
     """Close the notifier under the watcher's hands."""
-    while not scene.is_over.wait(DEATH_EVERY_S):
-        scene.death.touch()
-        scene.done["watchers killed"] += 1
+    while not context.is_over.wait(DEATH_EVERY_S):
+        context.death.touch()
+        context.done["watchers killed"] += 1
 
 
-def send_slowly(scene: Scene) -> None:
+def send_slowly(context: FaultContext) -> None:
     """Ten requests that come a byte at a time."""
-    while not scene.is_over.is_set():
+    while not context.is_over.is_set():
         with ExitStack() as stack:
-            peers = [scene.socket(stack) for _ in range(10)]
+            peers = [context.socket(stack) for _ in range(10)]
             for byte in ASK_LARGE[:30]:
                 for peer in peers:
                     _send(peer, bytes([byte]))
-                if scene.is_over.wait(0.05):
+                if context.is_over.wait(0.05):
                     break
-        scene.done["slow senders"] += 10
+        context.done["slow senders"] += 10
 
 
-def send_halves(scene: Scene) -> None:
+def send_halves(context: FaultContext) -> None:
     """Half a request and then the end, or nothing for as long as one may."""
-    while not scene.is_over.wait(0.1):
+    while not context.is_over.wait(0.1):
         with ExitStack() as stack:
             for _ in range(10):
-                _send(scene.socket(stack), ASK_LARGE[:40])
-            scene.is_over.wait(0.3)
-        scene.done["half frames"] += 10
+                _send(context.socket(stack), ASK_LARGE[:40])
+            context.is_over.wait(0.3)
+        context.done["half frames"] += 10
 
 
-def never_read(scene: Scene) -> None:
+def never_read(context: FaultContext) -> None:
     """Ten who ask for more than fits into any buffer, and do not read."""
-    while not scene.is_over.is_set():
+    while not context.is_over.is_set():
         with ExitStack() as stack:
             for _ in range(10):
-                _send(scene.socket(stack), ASK_LARGE * 100)
-            scene.is_over.wait(3.0)
-        scene.done["non-readers"] += 10
+                _send(context.socket(stack), ASK_LARGE * 100)
+            context.is_over.wait(3.0)
+        context.done["non-readers"] += 10
 
 
-def flood(scene: Scene) -> None:
+def flood(context: FaultContext) -> None:
     """Three hundred connections at once, for half a second."""
-    while not scene.is_over.wait(3.0):
+    while not context.is_over.wait(3.0):
         with ExitStack() as stack:
             for _ in range(300):
-                scene.socket(stack)
-            scene.is_over.wait(0.5)
-        scene.done["flood connections"] += 300
+                context.socket(stack)
+            context.is_over.wait(0.5)
+        context.done["flood connections"] += 300
 
 
-def kill(scene: Scene) -> None:
+def kill(context: FaultContext) -> None:
     """Kill -9, and start another."""
-    while not scene.is_over.wait(scene.kill_every_s):
-        with scene.turn:
-            scene.daemon.signal(signal.SIGKILL)
-            scene.daemon.end()
-            scene.daemon.close()
-            scene.begin()
-            scene.done["daemons killed"] += 1
+    while not context.is_over.wait(context.kill_every_s):
+        with context.turn:
+            context.daemon.signal(signal.SIGKILL)
+            context.daemon.end()
+            context.daemon.close()
+            context.begin()
+            context.done["daemons killed"] += 1
 
 
-def sample(scene: Scene) -> None:
+def sample(context: FaultContext) -> None:
     """Memory and descriptors of whichever daemon there is, until everyone has left."""
-    while not scene.is_left.wait(SAMPLED_S):
-        with contextlib.suppress(Exception), scene.turn:  # it may be gone at any line
-            pid = scene.daemon.process.pid
+    while not context.is_left.wait(SAMPLED_S):
+        with contextlib.suppress(Exception), context.turn:  # it may be gone at any line
+            pid = context.daemon.process.pid
             point = (time.monotonic(), float(resident_bytes(pid)))
-            scene.memory.setdefault(pid, []).append(point)
-            scene.descriptors.append(descriptors(pid))
+            context.memory.setdefault(pid, []).append(point)
+            context.descriptors.append(descriptors(pid))
 
 
 FAULTS = {

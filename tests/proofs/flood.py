@@ -1,6 +1,6 @@
-"""A siege: bad clients take every place that a daemon with few descriptors has, while a good one is timed.
+"""A flood: bad clients take every connection of a daemon with few descriptors, while a good one is timed.
 
-Slow senders, half frames, readers that do not read and a flood, all of the same user as the good client.
+Slow senders, half frames, clients that do not read and silent connections, all of the good client's user.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ ASK_LARGE = b'{"jsonrpc":"2.0","id":1,"method":"assemble","params":{"name":"larg
 
 
 @dataclass(frozen=True, slots=True)
-class Sieged:
+class FloodResult:
     """Medians of one good client, and what the daemon used."""
 
     before_ms: float
@@ -51,9 +51,9 @@ def start(place: Path) -> Daemon:
         library,
         wrapper=("sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh"),
         environment={
-            "PROMPTD_SERVE_FRAME_S": "1",
-            "PROMPTD_SERVE_STALL_S": "2",
-            "PROMPTD_SERVE_FIRST_BYTE_S": "1",
+            "PROMPTD_SERVE_REQUEST_TIMEOUT": "1",
+            "PROMPTD_SERVE_WRITE_TIMEOUT": "2",
+            "PROMPTD_SERVE_FIRST_BYTE_TIMEOUT": "1",
         },
     )
 
@@ -80,8 +80,8 @@ def begin(daemon: Daemon, attack: ExitStack) -> list[socket.socket | None]:
     return slow
 
 
-def run(daemon: Daemon, good: Peer) -> Sieged:
-    """Time a good client, begin the siege, time it again, and end the siege."""
+def run(daemon: Daemon, good: Peer) -> FloodResult:
+    """Time a good client before and during the flood."""
     pid = daemon.process.pid
     before_ms = median_ms(good)
     before, memory = descriptors(pid), resident_bytes(pid)
@@ -96,7 +96,7 @@ def run(daemon: Daemon, good: Peer) -> Sieged:
     began_s = time.monotonic()
     daemon.wait_for(lambda: _is_served(daemon))  # Busy is an answer while the dead still hold their places
     recovered_s = time.monotonic() - began_s
-    return Sieged(before_ms, statistics.median(during_ms), grown_bytes, before, during, recovered_s)
+    return FloodResult(before_ms, statistics.median(during_ms), grown_bytes, before, during, recovered_s)
 
 
 def _is_served(daemon: Daemon) -> bool:

@@ -1,6 +1,6 @@
-"""A crowd of honest clients who know the truth: closed loops over many connections, each reply verified.
+"""Load from clients that verify every reply: closed loops over many connections, each reply verified.
 
-One thread and one selector drive all connections. A reply is checked against what the writers of a board
+One thread and one selector drive all connections. A reply is checked against what the writers of the pairs
 have written (register.py) and against the branch that a repository is on; whoever hears of an error, or is
 hung up on, counts it and comes again.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.proofs.register import wrong_with
-from tests.proofs.writers import Board
+from tests.proofs.writers import VersionedPairs
 
 RETRY_S = 0.02
 WAITED_S = 0.05
@@ -45,7 +45,7 @@ class Client:
         self.held.clear()
 
 
-class Crowd:
+class Load:
     """`connections` clients of the daemon at `path`, from `start` to `stop`.
 
     `names` says what to ask for next. `phase` is where latencies in µs are counted: it may be set at any
@@ -167,8 +167,10 @@ class Crowd:
         client.hang_up(time.monotonic())
 
 
-def board_check(board: Board, name: str, result: dict[str, Any], sent_ns: int, heard_ns: int) -> list[str]:
-    """What is wrong with a prompt of a board."""
-    read = board.read_of(result, sent_ns, heard_ns)
+def pairs_check(
+    versioned: VersionedPairs, name: str, result: dict[str, Any], sent_ns: int, heard_ns: int
+) -> list[str]:
+    """What is wrong with a prompt of these pairs."""
+    read = versioned.read_of(result, sent_ns, heard_ns)
     missing = [] if read.versions else [f"{name} shows nothing: {result['text'][:80]!r}"]
-    return missing + wrong_with(read, board.writes, board.pairs)
+    return missing + wrong_with(read, versioned.writes, versioned.pairs)

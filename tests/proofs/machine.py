@@ -19,7 +19,7 @@ from tests.proofs.random_library import (
     LINKS,
     OPERATIONS,
     PIECES,
-    Garden,
+    RandomLibrary,
     age,
     operate,
 )
@@ -38,15 +38,15 @@ NUMBERS = st.integers(0, 59)
 
 
 class Proof:
-    """What is held together: a garden, a daemon on it, the truth, and the steps that were made.
+    """A library, a daemon on it, the expected answers, and the steps that were made.
 
     `pauses` is how often the files may be left to age, two seconds each.
     """
 
-    def __init__(self, garden: Garden, daemon: Daemon, *, pauses: int) -> None:
-        self.garden = garden
+    def __init__(self, library: RandomLibrary, daemon: Daemon, *, pauses: int) -> None:
+        self.library = library
         self.daemon = daemon
-        self.cold = Cold(garden.root)
+        self.cold = Cold(library.root)
         self.steps: Counter[str] = Counter()
         self.pauses = 0
         self.answers = 0
@@ -55,7 +55,7 @@ class Proof:
 
     def step(self, kind: str, first: int, second: int, text: str) -> list[str]:
         """Do one operation and ask everything; returns what was answered wrong."""
-        operate(self.garden, kind, first, second, text)
+        operate(self.library, kind, first, second, text)
         self.steps[kind] += 1
         return self.look()
 
@@ -64,7 +64,7 @@ class Proof:
         if self._pauses_left > 0:
             self._pauses_left -= 1
             self.pauses += 1
-            age(self.garden)
+            age(self.library)
         return self.look()
 
     def look(self) -> list[str]:
@@ -80,11 +80,11 @@ def machine_for(proof: Proof, *, pause_every: int) -> type[RuleBasedStateMachine
     """The state machine that drives this proof; one step in `pause_every` lets the files age instead."""
 
     class FilesChange(RuleBasedStateMachine):
-        """Operations in any order; the garden is empty at the start of each example."""
+        """Operations in any order; the library is empty at the start of each example."""
 
         def __init__(self) -> None:
             super().__init__()
-            proof.garden.clear()
+            proof.library.clear()
 
         @rule(
             kind=st.sampled_from(sorted(OPERATIONS)),

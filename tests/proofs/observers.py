@@ -1,4 +1,4 @@
-"""Readers beside the writers: threads that ask a daemon for prompts of a board and keep what they show."""
+"""Readers beside the writers: threads that ask a daemon for versioned prompts and keep what they show."""
 
 import threading
 import time
@@ -6,26 +6,26 @@ from pathlib import Path
 
 from tests.daemon.process import Peer
 from tests.proofs.register import Read
-from tests.proofs.writers import Board, Writers
+from tests.proofs.writers import VersionedPairs, Writers
 
 WRITE_PAUSE_S = 0.004
 
 
-def observe(socket: Path, board: Board, *, readers: int, seconds: float) -> list[Read]:
-    """What readers see of a daemon while every pair of the board is being written."""
+def observe(socket: Path, versioned: VersionedPairs, *, readers: int, seconds: float) -> list[Read]:
+    """What readers see of a daemon while every pair is being written."""
     reads: list[Read] = []
     until_ns = time.monotonic_ns() + int(seconds * 1e9)
-    names = ["all", *(f"pairs/{number}" for number in range(len(board.pairs)))]
+    names = ["all", *(f"pairs/{number}" for number in range(len(versioned.pairs)))]
 
     def read(number: int) -> None:
         with Peer(socket) as peer:
             while (sent_ns := time.monotonic_ns()) < until_ns:
                 number += 1
                 result = peer.ask("assemble", name=names[number % len(names)])
-                reads.append(board.read_of(result, sent_ns, time.monotonic_ns()))
+                reads.append(versioned.read_of(result, sent_ns, time.monotonic_ns()))
 
     threads = [threading.Thread(target=read, args=(number,)) for number in range(readers)]
-    with Writers(board, range(len(board.pairs)), pause_s=WRITE_PAUSE_S):
+    with Writers(versioned, range(len(versioned.pairs)), pause_s=WRITE_PAUSE_S):
         for thread in threads:
             thread.start()
         for thread in threads:

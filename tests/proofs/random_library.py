@@ -1,6 +1,6 @@
 """A real directory that is changed in every way a file system knows, one operation at a time.
 
-An operation takes the garden, two numbers that choose places, and a text. Numbers choose among what exists
+An operation takes the library, two numbers that choose places, and a text. Numbers choose among what exists
 where something must exist, so every operation finds something to do; one that cannot (a directory moved
 into itself, a link where something stands) leaves all as it was, which is a case too. Nothing here knows
 promptd beyond the ways a directive is written.
@@ -19,7 +19,7 @@ NAMES = ("one.md", "two.md", "three.md")
 IDS = tuple(f"{directory}/{name}".lstrip("/") for directory in DIRECTORIES for name in NAMES)
 LINKS = ("link.md", "a/link.md")
 TREES = ("a", "a/b", "c", "c/d", "moved", "c/moved", "a/moved")
-AGED_S = 2.05  # DESIGN §4: for 2 s after a change a file's stamp proves nothing yet
+AGED_S = 2.05  # for 2 s after a change a file's signature proves nothing yet
 
 PIECES = (
     *(f"<include>{id}</include>\n" for id in (*IDS[:9], *LINKS, "moved/one.md", "c/moved/two.md")),
@@ -41,7 +41,7 @@ PIECES = (
 PLAIN = "Nothing but a line.\n"
 
 
-class Garden:
+class RandomLibrary:
     """The library at `root`, and a place beside it from where hard links reach in."""
 
     def __init__(self, root: Path) -> None:
@@ -95,7 +95,7 @@ class Garden:
         return max(os.lstat(path).st_ctime_ns for path in (self.root, *self.root.rglob("*")))
 
 
-Operation = Callable[[Garden, int, int, str], None]
+Operation = Callable[[RandomLibrary, int, int, str], None]
 OPERATIONS: dict[str, Operation] = {}
 
 
@@ -114,108 +114,108 @@ def _other(data: bytes) -> bytes:
 
 
 @_operation
-def create(garden: Garden, first: int, _second: int, text: str) -> None:
+def create(library: RandomLibrary, first: int, _second: int, text: str) -> None:
     """A file anywhere, new or written anew."""
-    garden.place(first).write_bytes(_bytes(text))
+    library.place(first).write_bytes(_bytes(text))
 
 
 @_operation
-def edit(garden: Garden, first: int, _second: int, text: str) -> None:
+def edit(library: RandomLibrary, first: int, _second: int, text: str) -> None:
     """Truncate and write, in place."""
-    garden.file(first).write_bytes(_bytes(text))
+    library.file(first).write_bytes(_bytes(text))
 
 
 @_operation
-def atomic_save(garden: Garden, first: int, _second: int, text: str) -> None:
+def atomic_save(library: RandomLibrary, first: int, _second: int, text: str) -> None:
     """As editors do: a temporary file renamed over the old one."""
-    path = garden.file(first)
+    path = library.file(first)
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_bytes(_bytes(text))
     temporary.replace(path)
 
 
 @_operation
-def truncate(garden: Garden, first: int, second: int, _text: str) -> None:
+def truncate(library: RandomLibrary, first: int, second: int, _text: str) -> None:
     """Shorter by some bytes, down to nothing."""
-    path = garden.file(first)
+    path = library.file(first)
     os.truncate(path, path.stat().st_size * (second % 4) // 4)
 
 
 @_operation
-def append(garden: Garden, first: int, _second: int, text: str) -> None:
+def append(library: RandomLibrary, first: int, _second: int, text: str) -> None:
     """More at the end."""
-    with garden.file(first).open("ab") as file:
+    with library.file(first).open("ab") as file:
         file.write(_bytes(text))
 
 
 @_operation
-def rewrite_at_same_size(garden: Garden, first: int, _second: int, _text: str) -> None:
+def rewrite_at_same_size(library: RandomLibrary, first: int, _second: int, _text: str) -> None:
     """Other bytes, as many of them, in the same inode."""
-    path = garden.file(first)
+    path = library.file(first)
     data = _other(path.read_bytes())
     with path.open("r+b") as file:
         file.write(data)
 
 
 @_operation
-def rewrite_with_restored_mtime(garden: Garden, first: int, _second: int, _text: str) -> None:
+def rewrite_with_restored_mtime(library: RandomLibrary, first: int, _second: int, _text: str) -> None:
     """Same size and same mtime, other bytes."""
-    path = garden.file(first)
+    path = library.file(first)
     before = path.stat()
     path.write_bytes(_other(path.read_bytes()))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @_operation
-def rename(garden: Garden, first: int, second: int, _text: str) -> None:
+def rename(library: RandomLibrary, first: int, second: int, _text: str) -> None:
     """To a place that is free."""
-    target = garden.place(second)
+    target = library.place(second)
     if not os.path.lexists(target):
-        garden.file(first).rename(target)
+        library.file(first).rename(target)
 
 
 @_operation
-def rename_over(garden: Garden, first: int, second: int, _text: str) -> None:
+def rename_over(library: RandomLibrary, first: int, second: int, _text: str) -> None:
     """To a place that is taken; what stood there is gone."""
-    source, target = garden.file(first), garden.file(second)
+    source, target = library.file(first), library.file(second)
     source.replace(target)
 
 
 @_operation
-def unlink(garden: Garden, first: int, _second: int, _text: str) -> None:
+def unlink(library: RandomLibrary, first: int, _second: int, _text: str) -> None:
     """A file less."""
-    garden.file(first).unlink()
+    library.file(first).unlink()
 
 
 @_operation
-def make_directory(garden: Garden, first: int, second: int, text: str) -> None:
+def make_directory(library: RandomLibrary, first: int, second: int, text: str) -> None:
     """A directory, several levels of them at once, with a file at its end or without."""
-    directory = garden.root / TREES[first % len(TREES)]
+    directory = library.root / TREES[first % len(TREES)]
     directory.mkdir(parents=True, exist_ok=True)
     if second % 2:
         (directory / NAMES[second % len(NAMES)]).write_bytes(_bytes(text))
 
 
 @_operation
-def remove_directory(garden: Garden, first: int, _second: int, _text: str) -> None:
+def remove_directory(library: RandomLibrary, first: int, _second: int, _text: str) -> None:
     """A directory with all that is in it."""
-    shutil.rmtree(garden.tree(first))
+    shutil.rmtree(library.tree(first))
 
 
 @_operation
-def move_tree(garden: Garden, first: int, second: int, _text: str) -> None:
+def move_tree(library: RandomLibrary, first: int, second: int, _text: str) -> None:
     """A directory elsewhere, files and all."""
-    target = garden.root / TREES[second % len(TREES)]
+    target = library.root / TREES[second % len(TREES)]
     if target.parent.is_dir() and not target.exists():
         with contextlib.suppress(OSError):  # into itself
-            garden.tree(first).rename(target)
+            library.tree(first).rename(target)
 
 
 @_operation
-def swap_symlink(garden: Garden, first: int, second: int, _text: str) -> None:
+def swap_symlink(library: RandomLibrary, first: int, second: int, _text: str) -> None:
     """A symlink that leads to another file from one moment to the next."""
-    link = garden.root / LINKS[second % len(LINKS)]
-    target = garden.file(first)
+    link = library.root / LINKS[second % len(LINKS)]
+    target = library.file(first)
     link.parent.mkdir(exist_ok=True)
     temporary = link.with_name("link.tmp")
     temporary.symlink_to(os.path.relpath(target, link.parent))
@@ -223,24 +223,24 @@ def swap_symlink(garden: Garden, first: int, second: int, _text: str) -> None:
 
 
 @_operation
-def chmod(garden: Garden, first: int, second: int, _text: str) -> None:
+def chmod(library: RandomLibrary, first: int, second: int, _text: str) -> None:
     """Other permissions, perhaps none at all."""
-    garden.file(first).chmod((0o644, 0o000, 0o600)[second % 3])
+    library.file(first).chmod((0o644, 0o000, 0o600)[second % 3])
 
 
 @_operation
-def write_through_hard_link(garden: Garden, first: int, _second: int, text: str) -> None:
+def write_through_hard_link(library: RandomLibrary, first: int, _second: int, text: str) -> None:
     """Through a second name outside of the library: no event tells of it."""
-    alias = garden.outside / "alias"
+    alias = library.outside / "alias"
     alias.unlink(missing_ok=True)
-    alias.hardlink_to(garden.file(first))
+    alias.hardlink_to(library.file(first))
     alias.write_bytes(_bytes(text))
 
 
 @_operation
-def write_through_mmap(garden: Garden, first: int, _second: int, _text: str) -> None:
+def write_through_mmap(library: RandomLibrary, first: int, _second: int, _text: str) -> None:
     """A store into mapped memory, synced: no event tells of it."""
-    path = garden.file(first)
+    path = library.file(first)
     if not path.stat().st_size:
         path.write_text(PLAIN)
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
@@ -249,18 +249,18 @@ def write_through_mmap(garden: Garden, first: int, _second: int, _text: str) -> 
 
 
 @_operation
-def touch(garden: Garden, first: int, _second: int, _text: str) -> None:
+def touch(library: RandomLibrary, first: int, _second: int, _text: str) -> None:
     """A new stamp on the same bytes."""
-    os.utime(garden.file(first))
+    os.utime(library.file(first))
 
 
-def operate(garden: Garden, kind: str, first: int, second: int, text: str) -> None:
+def operate(library: RandomLibrary, kind: str, first: int, second: int, text: str) -> None:
     """Do one operation; where permissions that an earlier one took away forbid it, nothing."""
     with contextlib.suppress(PermissionError):
-        OPERATIONS[kind](garden, first, second, text)
+        OPERATIONS[kind](library, first, second, text)
 
 
-def age(garden: Garden) -> None:
+def age(library: RandomLibrary) -> None:
     """Wait until every stamp is old enough to prove something."""
-    due_ns = garden.newest_ns() + int(AGED_S * 1e9)
+    due_ns = library.newest_ns() + int(AGED_S * 1e9)
     time.sleep(max(0, due_ns - time.time_ns()) / 1e9)

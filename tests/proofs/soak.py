@@ -1,7 +1,7 @@
 """`make soak`: the laws of this directory at length, and a report. `--steps`, `--changes` say how long.
 
 The state machine runs in three processes at once, one for each way of watching; then the register check, a
-siege, and the churn. Each prints what it did as soon as it is done. Exits 1 if anything was wrong.
+flood, and the churn. Each prints what it did as soon as it is done. Exits 1 if anything was wrong.
 """
 
 import argparse
@@ -18,16 +18,14 @@ from tempfile import TemporaryDirectory
 from tests.proofs import (
     churn,
     daemons,
+    flood,
     machine,
-)
-from tests.proofs import (
-    flood as siege,
 )
 from tests.proofs.machine import Proof
 from tests.proofs.observers import observe
-from tests.proofs.random_library import Garden
+from tests.proofs.random_library import RandomLibrary
 from tests.proofs.register import violations
-from tests.proofs.writers import Board
+from tests.proofs.writers import VersionedPairs
 
 STEPS_AN_EXAMPLE = 50
 PAUSES = 30  # two seconds each
@@ -52,11 +50,11 @@ def walk(way: str, steps: int) -> Walked:
     began_s = time.monotonic()
     with TemporaryDirectory(prefix="promptd-") as short:
         place = Path(short)
-        garden = Garden(place / "library")
-        daemon = daemons.start(way, place / "run", garden.root)
+        library = RandomLibrary(place / "library")
+        daemon = daemons.start(way, place / "run", library.root)
         problem = ""
         try:
-            proof = Proof(garden, daemon, pauses=PAUSES)
+            proof = Proof(library, daemon, pauses=PAUSES)
             while not problem and proof.steps.total() < steps:
                 problem = _examples(proof, steps - proof.steps.total())
             problem = problem or "".join(map(str, daemon.log("unforeseen error")[:1]))
@@ -110,16 +108,16 @@ def soak_register(seconds: float) -> bool:
     found: list[str] = []
     for way in daemons.WAYS:
         with TemporaryDirectory(prefix="promptd-") as short:
-            board = Board(Path(short) / "library", 4)
-            daemon = daemons.start(way, Path(short) / "run", board.root)
+            versioned = VersionedPairs(Path(short) / "library", 4)
+            daemon = daemons.start(way, Path(short) / "run", versioned.root)
             try:
                 daemon.ask("ping")
-                reads = observe(daemon.socket, board, readers=6, seconds=seconds / 3)
+                reads = observe(daemon.socket, versioned, readers=6, seconds=seconds / 3)
             finally:
                 daemon.close()
-        wrong = violations(reads, board.writes, board.pairs)
+        wrong = violations(reads, versioned.writes, versioned.pairs)
         found += wrong
-        writes = sum(len(each.completed_ns) for each in board.writes.values())
+        writes = sum(len(each.completed_ns) for each in versioned.writes.values())
         loose = sum(not read.is_consistent for read in reads)
         print(
             f"  {way:10} 4 writers, 6 readers: {writes} writes, {len(reads)} reads ({loose} not called"
@@ -129,17 +127,17 @@ def soak_register(seconds: float) -> bool:
     return not found
 
 
-def soak_siege() -> bool:
+def soak_flood() -> bool:
     """One good client among many bad ones."""
     with TemporaryDirectory(prefix="promptd-") as short:
-        daemon = siege.start(Path(short))
+        daemon = flood.start(Path(short))
         try:
             with daemon.connect() as good:
-                sieged = siege.run(daemon, good)
+                result = flood.run(daemon, good)
         finally:
             daemon.close()
-    print(f"siege: {sieged}")
-    return sieged.descriptors_during <= siege.DESCRIPTORS
+    print(f"flood: {result}")
+    return result.descriptors_during <= flood.DESCRIPTORS
 
 
 def soak_churn(changes: int) -> bool:
@@ -171,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     is_right = soak_machine(chosen.steps)
     is_right &= soak_register(chosen.register_s)
-    is_right &= soak_siege()
+    is_right &= soak_flood()
     is_right &= soak_churn(chosen.changes)
     print(f"{'all as it should be' if is_right else 'WRONG'}, {time.monotonic() - began_s:.0f} s")
     return 0 if is_right else 1

@@ -17,7 +17,7 @@ from tests.proofs import daemons
 
 KILLS = 6
 SNAPSHOT_S = 0.1
-QUICK = {"PROMPTD_MONITOR_SNAPSHOT_S": str(SNAPSHOT_S)}
+QUICK = {"PROMPTD_MONITOR_SNAPSHOT_INTERVAL": str(SNAPSHOT_S)}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_killed_at_any_instant(place: Path, library: Path) -> None:
                     daemon.ask("assemble", name="hello")
             daemon.signal(signal.SIGKILL)
             assert daemon.end() == -signal.SIGKILL
-            assert (state_of(daemon, "health.json") or {"schema_version": 1})["schema_version"] == 1
+            assert (state_of(daemon, "health.json") or {"schema_version": 2})["schema_version"] == 2
             assert (state_of(daemon, "hot.json") or {"schema_version": 1})["schema_version"] == 1
         finally:
             daemon.close()
@@ -102,7 +102,7 @@ def test_files_that_may_not_grow(place: Path, library: Path) -> None:
         resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         daemon.wait_for(lambda: failures(daemon))
         last_good = daemon.snapshot()
-        assert last_good["schema_version"] == 1
+        assert last_good["schema_version"] == 2
         assert "Be kind." in daemon.text("hello")
         daemon.wait_for(lambda: failures(daemon))
         assert daemon.snapshot() == last_good

@@ -17,7 +17,7 @@ from tests.proofs.random_library import (
     LINKS,
     OPERATIONS,
     PLAIN,
-    Garden,
+    RandomLibrary,
     age,
 )
 
@@ -26,10 +26,10 @@ from tests.proofs.random_library import (
 @pytest.mark.parametrize("way", daemons.WAYS)
 def test_after_any_operation_a_daemon_says_what_a_cold_start_says(place: Path, way: str) -> None:
     """Prompts, manifests, token counts, errors and the graph are equal after each of the steps."""
-    garden = Garden(place / "library")
-    daemon = daemons.start(way, place / "run", garden.root)
+    library = RandomLibrary(place / "library")
+    daemon = daemons.start(way, place / "run", library.root)
     try:
-        proof = Proof(garden, daemon, pauses=1)
+        proof = Proof(library, daemon, pauses=1)
         machine.run(proof, examples=6, steps=20, pause_every=40)
         assert proof.mismatches == 0
         assert not daemon.log("unforeseen error")
@@ -39,27 +39,27 @@ def test_after_any_operation_a_daemon_says_what_a_cold_start_says(place: Path, w
 
 @pytest.mark.slow
 def test_each_operation_is_seen_on_files_that_have_aged(place: Path) -> None:
-    """Where stamps prove something, answers come from memory; each operation, told by no event, is seen."""
-    library = place / "library"
-    library.mkdir()
-    gardens = {kind: Garden(library / kind.replace(" ", "-")) for kind in OPERATIONS}
-    for garden in gardens.values():
+    """There replies come from the cache, and each operation is seen although no event reports it."""
+    root = place / "library"
+    root.mkdir()
+    libraries = {kind: RandomLibrary(root / kind.replace(" ", "-")) for kind in OPERATIONS}
+    for library in libraries.values():
         for number in range(6):
-            garden.place(number).write_text(f"@./two.md\n@../one.md\n{PLAIN}{number}\n")
-    daemon = daemons.start("unwatched", place / "run", library)
+            library.place(number).write_text(f"@./two.md\n@../one.md\n{PLAIN}{number}\n")
+    daemon = daemons.start("unwatched", place / "run", root)
     try:
-        cold = Cold(library)
-        age(list(gardens.values())[-1])
-        for kind, garden in gardens.items():
-            assert not wrong_of(daemon, cold, garden), kind
-            OPERATIONS[kind](garden, 1, 2, "New.\n")
-            assert not wrong_of(daemon, cold, garden), kind
+        cold = Cold(root)
+        age(list(libraries.values())[-1])
+        for kind, library in libraries.items():
+            assert not wrong_of(daemon, cold, library), kind
+            OPERATIONS[kind](library, 1, 2, "New.\n")
+            assert not wrong_of(daemon, cold, library), kind
     finally:
         daemon.close()
 
 
-def wrong_of(daemon: Daemon, cold: Cold, garden: Garden) -> list[str]:
-    """What the daemon says wrong of the prompts in a garden that is a part of its library."""
-    names = [f"{garden.root.name}/{id}" for id in (*IDS[:9], *LINKS)]
+def wrong_of(daemon: Daemon, cold: Cold, library: RandomLibrary) -> list[str]:
+    """What the daemon says wrong of the prompts of one directory of its library."""
+    names = [f"{library.root.name}/{id}" for id in (*IDS[:9], *LINKS)]
     questions: list[Question] = [("assemble", {"name": name}) for name in names]
     return differences(questions, ask_all(daemon, questions), cold.answers(questions))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.process import Daemon
-from tests.proofs import flood as siege
+from tests.proofs import flood
 from tests.proofs.usage import descriptors
 
 MAX_RATIO, SURELY_MS = 20.0, 25.0  # others may be at work on this machine; docs/reliability.md has figures
@@ -21,7 +21,7 @@ RECOVERED_S = 3.0
 @pytest.fixture
 def daemon(place: Path) -> Iterator[Daemon]:
     """A daemon that may open 64 descriptors."""
-    daemon = siege.start(place)
+    daemon = flood.start(place)
     try:
         yield daemon
     finally:
@@ -34,12 +34,12 @@ def test_others_keep_their_latency_and_accept_recovers(daemon: Daemon) -> None:
     gone a new one is served at once, no descriptor is lost, and memory is what it was.
     """
     with daemon.connect() as good:
-        sieged = siege.run(daemon, good)
-        assert sieged.during_ms < max(MAX_RATIO * sieged.before_ms, SURELY_MS), str(sieged)
-        assert sieged.descriptors_during <= siege.DESCRIPTORS
-        assert sieged.grown_bytes < GROWTH_BYTES, str(sieged)
-        assert sieged.recovered_s < RECOVERED_S
-        daemon.wait_for(lambda: descriptors(daemon.process.pid) <= sieged.descriptors_before + 1)
+        result = flood.run(daemon, good)
+        assert result.during_ms < max(MAX_RATIO * result.before_ms, SURELY_MS), str(result)
+        assert result.descriptors_during <= flood.DESCRIPTORS
+        assert result.grown_bytes < GROWTH_BYTES, str(result)
+        assert result.recovered_s < RECOVERED_S
+        daemon.wait_for(lambda: descriptors(daemon.process.pid) <= result.descriptors_before + 1)
         assert good.ask("ping")["pong"]
     assert not daemon.log("unforeseen error")
 
@@ -49,7 +49,7 @@ def test_the_library_is_read_though_every_place_is_taken(daemon: Daemon) -> None
     """Connections leave descriptors for the work: a file that changes under the flood is read."""
     with ExitStack() as attack, daemon.connect() as good:
         good.ask("ping")
-        siege.begin(daemon, attack)
+        flood.begin(daemon, attack)
         for version in range(20):
             (daemon.directory.parent / "library" / "small.md").write_text(f"Version {version}.\n")
             assert good.ask("assemble", name="small")["text"] == f"Version {version}.\n"

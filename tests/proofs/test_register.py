@@ -7,7 +7,7 @@ import pytest
 from tests.proofs import daemons
 from tests.proofs.observers import observe
 from tests.proofs.register import Read, Writes, violations
-from tests.proofs.writers import Board, content, shown_in
+from tests.proofs.writers import VersionedPairs, content, shown_in
 
 PAIRS = [("a", "b")]
 WRITERS, READERS, SECONDS = 3, 4, 3.0
@@ -78,12 +78,12 @@ def test_versions_are_read_from_a_prompt() -> None:
 @pytest.mark.parametrize("way", daemons.WAYS)
 def test_every_read_is_fresh_and_no_pair_is_mixed(place: Path, way: str) -> None:
     """Writers and readers at once: no reply of thousands is stale, unreal, or a mix said to be consistent."""
-    board = Board(place / "library", WRITERS)
-    daemon = daemons.start(way, place / "run", board.root)
+    versioned = VersionedPairs(place / "library", WRITERS)
+    daemon = daemons.start(way, place / "run", versioned.root)
     try:
         daemon.ask("ping")
-        reads = observe(daemon.socket, board, readers=READERS, seconds=SECONDS)
-        assert violations(reads, board.writes, board.pairs) == []
+        reads = observe(daemon.socket, versioned, readers=READERS, seconds=SECONDS)
+        assert violations(reads, versioned.writes, versioned.pairs) == []
         assert len(reads) > 100
         assert any(read.is_consistent for read in reads)  # how many depends on how busy the machine is
         assert max(version for read in reads for version in read.versions.values()) > 10

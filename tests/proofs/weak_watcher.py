@@ -13,25 +13,25 @@ from pathlib import Path
 
 from promptd.watch.inotify import Inotify
 
-haul = Inotify.haul
+drain = Inotify.drain
 
 
 class Liar:
-    """Of what really happened, tells what it likes. The watcher's own pulse is left alone."""
+    """Of what really happened, tells what it likes. The watcher's own heartbeat is left alone."""
 
     def __init__(self, seed: str) -> None:
         self._chance = random.Random(seed)
         self._late: set[str] = set()
 
-    def haul(self, notifier: Inotify) -> set[str]:
+    def drain(self, notifier: Inotify) -> set[str]:
         """As the real one, but for half of the events."""
-        seen = haul(notifier)
-        pulses = {path for path in seen if path.startswith("/proc/")}
+        seen = drain(notifier)
+        heartbeats = {path for path in seen if path.startswith("/proc/")}
         told = self._late if self._chance.random() < 0.5 else set()
         self._late = self._late - told
-        for path in sorted(seen - pulses):
+        for path in sorted(seen - heartbeats):
             told = told | self._told(path)
-        return told | pulses
+        return told | heartbeats
 
     def _told(self, path: str) -> set[str]:
         fate = self._chance.choice(("tell", "tell", "tell", "lose", "twice", "late"))
@@ -46,12 +46,12 @@ class Mortal:
     def __init__(self, death: Path) -> None:
         self._death = death
 
-    def haul(self, notifier: Inotify) -> set[str]:
+    def drain(self, notifier: Inotify) -> set[str]:
         """What happened, or the error of a notifier that was closed."""
         if self._death.exists():
             self._death.unlink()
             notifier._notify.close()
-        return haul(notifier)
+        return drain(notifier)
 
 
 def main() -> int:
@@ -62,10 +62,10 @@ def main() -> int:
     else:
         weak = Mortal(Path(os.environ["PROOF_DEATH"]))
 
-    def haul_weakly(notifier: Inotify) -> set[str]:
-        return weak.haul(notifier)
+    def drain_weakly(notifier: Inotify) -> set[str]:
+        return weak.drain(notifier)
 
-    Inotify.haul = haul_weakly  # type: ignore[method-assign]
+    Inotify.drain = drain_weakly  # type: ignore[method-assign]
     from promptd.__main__ import main as promptd
 
     sys.argv = sys.argv[sys.argv.index("promptd") :]

@@ -27,7 +27,7 @@ def shown_in(text: str) -> dict[str, int]:
     return {name: int(version) for name, version in _SHOWN.findall(text)}
 
 
-class Board:
+class VersionedPairs:
     """Pairs of files in a library, each with a prompt `pairs/N` that includes both, and their writes."""
 
     def __init__(self, root: Path, pairs: int) -> None:
@@ -57,7 +57,7 @@ class Board:
             writes.complete(time.monotonic_ns())
 
     def read_of(self, result: Mapping[str, Any], sent_ns: int, heard_ns: int) -> Read:
-        """A daemon's answer to a request for a prompt of this board."""
+        """A daemon's answer to a request for a prompt of these files."""
         return Read(sent_ns, heard_ns, shown_in(result["text"]), result["consistent"])
 
 
@@ -75,13 +75,13 @@ def _put(path: Path, data: bytes, *, in_place: bool) -> None:
 
 
 class Writers:
-    """Threads that write the pairs of a board until they are stopped, each its own; use it with `with`.
+    """Threads that write versioned pairs until they are stopped, each its own; use it with `with`.
 
     `pause_s` lies between two writes of one writer.
     """
 
-    def __init__(self, board: Board, pairs: Sequence[int], *, pause_s: float) -> None:
-        self._board = board
+    def __init__(self, versioned: VersionedPairs, pairs: Sequence[int], *, pause_s: float) -> None:
+        self._board = versioned
         self._pause_s = pause_s
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._write, args=(number,)) for number in pairs]

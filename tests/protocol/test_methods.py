@@ -176,7 +176,7 @@ def test_a_result_has_the_documented_fields(engine: Engine, method: str) -> None
 
 def test_changes_since_a_clock_are_what_is_different_in_the_list(engine: Engine) -> None:
     """Nothing; then what was added, what has other dependents now, what is gone; and nothing again."""
-    root = Path(engine.workspace.files.roots[0])
+    root = Path(engine.workspace.source.roots[0])
     first = call(engine, "changes")
     assert (first["fresh_instance"], first["components"]) == (True, call(engine, "list")["components"])
     quiet = {"fresh_instance": False, "components": [], "removed": [], "total": first["total"]}
@@ -199,7 +199,7 @@ def test_a_clock_that_is_not_ours_is_answered_with_everything(engine: Engine, cl
 def test_changes_from_before_what_is_remembered_are_everything(engine: Engine) -> None:
     """The memory is bounded; who comes from before it gets the whole list, not a part that looks whole."""
     engine.workspace.library.history.most = 2
-    root, clock = Path(engine.workspace.files.roots[0]), call(engine, "list")["clock"]
+    root, clock = Path(engine.workspace.source.roots[0]), call(engine, "list")["clock"]
     for number in range(3):
         (root / f"new{number}.md").write_text("new")
         if number < 2:

@@ -16,7 +16,7 @@ from promptd.server.peer import Limits
 from tests.server.fakes import Dialogue
 
 # Real sockets behave a little differently on each loop; everything else is tested on the usual one.
-ON_BOTH_LOOPS = frozenset({"test_listener.py", "test_acceptor.py"})
+ON_BOTH_LOOPS = frozenset({"test_listener.py", "test_acceptor.py", "test_codec.py"})
 
 Serve = Callable[..., Awaitable[Listener]]
 Dial = Callable[..., Awaitable[Dialogue]]

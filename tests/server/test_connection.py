@@ -205,7 +205,7 @@ def test_the_first_byte_is_awaited_so_long() -> None:
     assert timeouts_told(table) == []
     table.connection.sweep(105.0)
     table.connection.sweep(111.0)
-    assert timeouts_told(table) == ["first_byte_s"]
+    assert timeouts_told(table) == ["first_byte_timeout"]
     assert (table.transport.is_closed, table.counts.timed_out) == (True, 1)
 
 
@@ -233,7 +233,7 @@ def test_half_a_line_is_awaited_so_long() -> None:
     table.connection.sweep(20.9)
     assert timeouts_told(table) == []
     table.connection.sweep(21.0)
-    assert timeouts_told(table) == ["frame_s"]
+    assert timeouts_told(table) == ["request_timeout"]
 
 
 def test_a_slow_line_does_not_cost_the_calls_before_it() -> None:
@@ -242,7 +242,7 @@ def test_a_slow_line_does_not_cost_the_calls_before_it() -> None:
     table.connection.data_received(line_of("hold", n=1) + b"{")
     table.connection.sweep(0.0)
     table.connection.sweep(10.0)
-    assert timeouts_told(table) == ["frame_s"]
+    assert timeouts_told(table) == ["request_timeout"]
     assert not table.transport.is_closed
     handler.release()
     table.loop.turn()

@@ -26,10 +26,10 @@ from promptd.protocol.calls import Call
 from promptd.protocol.request import Request
 from promptd.server import dispatch as module
 from promptd.server.dispatch import MAX_RECOGNISED_BYTES, UNKNOWN, Dispatcher
-from promptd.sources.worktree.files import Files, Sweep
+from promptd.sources.worktree.sweep import Sweep
 from promptd.support import log
 from tests.conftest import Library, Until
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 from tests.server.peers import NotedPeer, Tasks, call_of
 
 FILES = {
@@ -81,7 +81,7 @@ def root(library: Library) -> Path:
 @pytest.fixture
 def workspace(root: Path) -> Iterator[Workspace]:
     """A workspace that has read it."""
-    kept = keeper_of(root)
+    kept = workspace_of(root)
     yield kept
     kept.close()
 
@@ -90,7 +90,7 @@ def workspace(root: Path) -> Iterator[Workspace]:
 def aged(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """A workspace to which signatures prove something at once; a test's files are all younger than 2 s."""
     monkeypatch.setattr(component, "RACY_WINDOW_NS", 0)
-    kept = keeper_of(root)
+    kept = workspace_of(root)
     yield kept
     kept.close()
 
@@ -131,11 +131,11 @@ async def test_a_turn_shares_one_sweep(aged: Workspace, monkeypatch: pytest.Monk
     await table.ask(call_of("assemble", name="commands/hello"))
     sweeps: list[Sweep] = []
 
-    def counted(files: Files) -> Sweep:
-        sweeps.append(Sweep(files))
+    def counted() -> Sweep:
+        sweeps.append(Sweep(aged.source))
         return sweeps[-1]
 
-    monkeypatch.setattr(module, "Sweep", counted)
+    monkeypatch.setattr(aged.source, "check", counted)
     answers = table.turn(*(call_of("assemble", number, name="commands/hello") for number in range(20)))
     assert all(answer.done() for answer in answers)
     assert len(sweeps) == 1
@@ -157,10 +157,10 @@ async def test_what_is_recognised_is_bounded(aged: Workspace, monkeypatch: pytes
     monkeypatch.setattr(module, "MAX_RECOGNISED", 3)
     table = Table(aged)
     await table.ask(call_of("assemble", name="commands/other", variables={"v": "x" * MAX_RECOGNISED_BYTES}))
-    assert table.handler.statistics().recognised == 0
+    assert table.handler.statistics().fast_path_requests == 0
     for number in range(10):
         await table.ask(call_of("assemble", name="commands/other", variables={"v": number}))
-    assert 0 < table.handler.statistics().recognised <= 3
+    assert 0 < table.handler.statistics().fast_path_requests <= 3
 
 
 # -- everything else ----------------------------------------------------------------------------
@@ -210,7 +210,7 @@ async def test_after_a_reload_the_new_workspace_answers(table: Table, tmp_path: 
     """One assignment to the holder does it; a call in progress is answered by the workspace it began with."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other/only.md").write_text("One.\n")
-    other = await asyncio.to_thread(keeper_of, tmp_path / "other")
+    other = await asyncio.to_thread(workspace_of, tmp_path / "other")
     (slow,) = table.turn(call_of("list", 1))
     table.current.workspace = other
     assert json.loads(await slow)["total"] == 3
@@ -298,7 +298,7 @@ async def test_time_is_up_for_those_under_way_and_those_to_come(workspace: Works
 
     table = Table(workspace, health=waits)
     answers = table.turn(call_of("health", 1))
-    await until(lambda: table.handler.statistics().under_way == 1)
+    await until(lambda: table.handler.statistics().in_progress == 1)
     await asyncio.sleep(0)
     answers += table.turn(call_of("health", 2), call_of("assemble", 3, name="commands/hello"))
     table.handler.stop()
@@ -306,7 +306,7 @@ async def test_time_is_up_for_those_under_way_and_those_to_come(workspace: Works
     errors = await asyncio.gather(*answers, return_exceptions=True)
     assert [type(error) for error in errors] == [Busy] * 5
     await table.tasks.done()
-    assert table.handler.statistics().under_way == 0
+    assert table.handler.statistics().in_progress == 0
 
 
 # -- accounts -----------------------------------------------------------------------------------

@@ -212,7 +212,7 @@ async def test_the_first_byte_is_awaited_so_long(
     listener.sweep()
     clock.now_s += 5.0
     listener.sweep()
-    assert json.loads(await silent.rest())["error"]["data"]["limit"] == "first_byte_s"
+    assert json.loads(await silent.rest())["error"]["data"]["limit"] == "first_byte_timeout"
     assert "result" in await spoken.ask(line_of())
     assert listener.statistics().timed_out == 1
 
@@ -221,11 +221,11 @@ async def test_sweeps_come_by_themselves(
     serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler
 ) -> None:
     """While there are connections a timer looks at them; here with a real clock and short times."""
-    await serve(handler, socket_path, Limits(first_byte_s=0.05, sweep_s=0.01))
+    await serve(handler, socket_path, Limits(first_byte_timeout=0.05, sweep_s=0.01))
     silent = await dial(socket_path)
-    assert b"first_byte_s" in await silent.rest()
+    assert b"first_byte_timeout" in await silent.rest()
     again = await dial(socket_path)
-    assert b"first_byte_s" in await again.rest()
+    assert b"first_byte_timeout" in await again.rest()
 
 
 async def test_half_a_line_is_awaited_so_long(
@@ -243,7 +243,7 @@ async def test_half_a_line_is_awaited_so_long(
     listener.sweep()
     clock.now_s += 1.0
     listener.sweep()
-    assert b"frame_s" in await slow.rest()
+    assert b"request_timeout" in await slow.rest()
 
 
 async def test_a_stalled_reader_is_cut_off_and_harms_nobody(

@@ -16,7 +16,7 @@ from promptd.protocol.params import PromptParams, UnsubscribeParams
 from promptd.server import subscriptions as module
 from promptd.server.subscriptions import MAX_SUBSCRIPTIONS_A_PEER, Subscriptions
 from tests.conftest import Library
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 from tests.server.peers import NotedPeer, Tasks
 
 FILES = {
@@ -68,7 +68,7 @@ def _put(path: Path, text: str | None) -> None:
 def table(library: Library) -> Iterator[Table]:
     """Subscriptions to a small library."""
     root = library(FILES)
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     yield Table(workspace, root)
     workspace.close()
 
@@ -251,7 +251,7 @@ async def test_the_unforeseen_costs_one_topic(
 async def test_a_reload_looks_at_everything(table: Table, peer: NotedPeer, library: Library) -> None:
     """Another workspace (another configuration) may assemble the same names to something else."""
     made = await table.subscribe(peer, "commands/hello", name="Ada")
-    make: Callable[[], Workspace] = lambda: keeper_of(table.root, library__variables={"name": "Bob"})  # noqa: E731
+    make: Callable[[], Workspace] = lambda: workspace_of(table.root, library__variables={"name": "Bob"})  # noqa: E731
     table.current.workspace = await asyncio.to_thread(make)
     table.subscriptions.assemble_all()
     await table.tasks.done()

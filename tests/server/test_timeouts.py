@@ -3,7 +3,7 @@
 from promptd.server.peer import Limits
 from promptd.server.timeouts import Patience, Pending, timeout_error
 
-LIMITS = Limits(first_byte_s=1.0, frame_s=2.0, stall_s=3.0)
+LIMITS = Limits(first_byte_timeout=1.0, request_timeout=2.0, write_timeout=3.0)
 
 
 def test_a_new_peer_is_waited_for() -> None:
@@ -43,5 +43,5 @@ def test_nothing_awaited_is_never_overdue() -> None:
 
 def test_the_error_names_the_limit() -> None:
     """What a peer is told holds the setting and its seconds."""
-    assert timeout_error("first_byte", LIMITS).details == {"limit": "first_byte_s"}
+    assert timeout_error("first_byte", LIMITS).details == {"limit": "first_byte_timeout"}
     assert "2 s" in timeout_error("frame", LIMITS).message

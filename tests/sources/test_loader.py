@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptd.core.library.resolve import NamingRules
-from promptd.core.syntax.component import Place, Signature
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.errors import EncodingError, ParseError, UnreadableComponent
 from promptd.sources import loader as loading
 from promptd.sources.loader import SLOW_READ_S, Loader, Workers
-from promptd.sources.worktree.files import Files, Look
+from promptd.sources.worktree.files import Worktree
 
 DIALECTS = [("include", "front-matter")]
 
 
-class SlowFiles(Files):
+class SlowFiles(Worktree):
     """A fake door: every look reports a latency, blocks until it is let go, and may fail as told."""
 
     def __init__(self, latency_s: float = 0.0) -> None:
@@ -30,14 +30,14 @@ class SlowFiles(Files):
         self.gate = threading.Event()
         self.gate.set()
 
-    def look(self, place: Place, *, was_filled: bool = False) -> Look:
+    def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         """Answer with the place's own id as its text."""
         self.threads.add(threading.current_thread().name)
         assert self.gate.wait(10)
         if place.id in self.broken:
             raise self.broken[place.id]
         text = f"{place.id} filled" if was_filled else place.id
-        return Look(place, Signature(1, 1, 1, 1, 1), 1, "digest", text, seconds=self.latency_s)
+        return Reading(place, FileSignature(1, 1, 1, 1, 1), 1, "digest", text, seconds=self.latency_s)
 
 
 def places(count: int) -> list[Place]:
@@ -152,12 +152,12 @@ def test_real_reads_after_a_slow_spell_are_found_to_be_fast(tmp_path: Path) -> N
         (tmp_path / f"{number}.md").write_text(f"# {number}\n" + "word <include>x.md</include>\n" * 40)
     workers = Workers(1, 8)
     told(workers, 0.05, 0.001)
-    loader = Loader(Files([str(tmp_path)], NamingRules((".md",))), DIALECTS, workers)
+    loader = Loader(Worktree([str(tmp_path)], NamingRules((".md",))), DIALECTS, workers)
     readings = loader.load_now(places(600))
     loader.close()
     assert all(reading.text for reading in readings)
     for _ in range(4):
-        loader = Loader(loader.files, DIALECTS, workers)
+        loader = Loader(loader._source, DIALECTS, workers)
         loader.load_now(places(600))
         loader.close()
     assert workers.count == 1
@@ -209,7 +209,7 @@ def test_each_root_has_its_dialects(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.md").write_text("<include>b.md</include>")
-    files = Files([str(tmp_path / "first"), str(tmp_path / "second")], NamingRules((".md",)))
+    files = Worktree([str(tmp_path / "first"), str(tmp_path / "second")], NamingRules((".md",)))
     loader = Loader(files, [("include",), ()], Workers(1, 1))
     found = [loader.read(Place(root, "a.md")).parsed for root in (0, 1)]
     assert [len(parsed.directives) for parsed in found if parsed] == [1, 0]
@@ -254,7 +254,7 @@ def test_statistics_and_repr(loader: Loader) -> None:
     loader.load_now(places(10))
     loader.read(Place(0, "x.md"))
     counts = loader.statistics()
-    assert (counts.looks, counts.phases, counts.errors, counts.workers) == (11, 1, 0, 8)
+    assert (counts.reads, counts.batches, counts.errors, counts.workers) == (11, 1, 0, 8)
     assert counts.mean_read_ms == 50.0
     assert counts.seconds > 0
     assert repr(loader) == "<Loader 11 looks, <Workers 8 of 1-8>>"

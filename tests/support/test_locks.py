@@ -1,4 +1,4 @@
-"""The claim on a state directory: one holder at a time, whoever it is and however it ends."""
+"""The lock on a state directory: one holder at a time, whichever process it is and however it ends."""
 
 import errno
 import os
@@ -17,8 +17,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from promptd.support.locks import StateLock
-claim = StateLock(Path(sys.argv[1]))
-claim.assert_held()
+lock = StateLock(Path(sys.argv[1]))
+lock.assert_held()
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -44,16 +44,16 @@ def test_a_killed_holder_leaves_nothing_that_blocks(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        claim = StateLock(tmp_path)
+        lock = StateLock(tmp_path)
         with pytest.raises(OSError, match=rf"process {holder.pid}\)"):
-            claim.assert_held()
+            lock.assert_held()
         holder.kill()
-    claim.assert_held()
+    lock.assert_held()
     assert (tmp_path / FILE_NAME).read_text() == f"{os.getpid()}\n"
-    claim.release()
+    lock.release()
 
 
-def test_a_file_system_without_locks_keeps_nobody_out(
+def test_a_file_system_without_locks_refuses_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some network file systems have none; writing goes on there as if alone."""
@@ -62,23 +62,23 @@ def test_a_file_system_without_locks_keeps_nobody_out(
         raise OSError(errno.ENOLCK, "no locks")
 
     monkeypatch.setattr("promptd.support.locks.fcntl.flock", refuse)
-    claim = StateLock(tmp_path)
-    claim.assert_held()
-    claim.release()
+    lock = StateLock(tmp_path)
+    lock.assert_held()
+    lock.release()
 
 
-def test_without_the_directory_there_is_no_claim(tmp_path: Path) -> None:
+def test_without_the_directory_there_is_no_lock(tmp_path: Path) -> None:
     """What failed once is tried again."""
-    claim = StateLock(tmp_path / "state")
+    lock = StateLock(tmp_path / "state")
     with pytest.raises(FileNotFoundError):
-        claim.assert_held()
-    claim.directory.mkdir()
-    claim.assert_held()
-    claim.release()
+        lock.assert_held()
+    lock.directory.mkdir()
+    lock.assert_held()
+    lock.release()
 
 
-def test_a_claim_whose_file_was_removed_is_taken_again(tmp_path: Path) -> None:
-    """Whoever comes next locks another file of that name: then the first has to give way."""
+def test_a_lock_whose_file_was_removed_is_taken_again(tmp_path: Path) -> None:
+    """The next process locks another file of that name: then the first has to give way."""
     first, second = StateLock(tmp_path), StateLock(tmp_path)
     first.assert_held()
     (tmp_path / "lock").unlink()
@@ -92,26 +92,26 @@ def test_threads_of_one_daemon_do_not_refuse_each_other(tmp_path: Path) -> None:
     """Snapshot and use counts are written in threads."""
     refused: list[OSError] = []
 
-    def take(claim: StateLock, together: threading.Barrier) -> None:
+    def take(lock: StateLock, together: threading.Barrier) -> None:
         together.wait()
         try:
-            claim.assert_held()
+            lock.assert_held()
         except OSError as problem:
             refused.append(problem)
 
     for _ in range(100):
-        claim, together = StateLock(tmp_path), threading.Barrier(2)
-        threads = [threading.Thread(target=take, args=(claim, together)) for _ in range(2)]
+        lock, together = StateLock(tmp_path), threading.Barrier(2)
+        threads = [threading.Thread(target=take, args=(lock, together)) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        claim.release()
+        lock.release()
     assert not refused
 
 
 def test_the_second_daemon_writes_no_index_and_no_counts(tmp_path: Path) -> None:
-    """Whoever has the claim writes, and nobody else."""
+    """The holder of the lock writes, and no other process."""
     first, second = StateLock(tmp_path), StateLock(tmp_path)
     first.assert_held()
     assert not IndexFile(tmp_path, second).write(Writing(()))

@@ -1,4 +1,4 @@
-"""Stand-ins for the world below the watcher: a notifier that says what it is told, a clock, fewer rights."""
+"""Fakes for what is below the watcher: a scripted notifier, a manual clock, fewer permissions."""
 
 import ctypes
 import os
@@ -39,11 +39,11 @@ class FakeNotifier:
         self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
 
     def say(self, said: Said) -> None:
-        """Let the next haul return these paths, or raise this error."""
+        """Let the next drain return these paths, or raise this error."""
         self._said.put(said)
 
-    def haul(self) -> set[str]:
-        """What was said since the last haul."""
+    def drain(self) -> set[str]:
+        """What was said since the last drain."""
         if self.is_closed:
             raise RuntimeError("RustNotify watcher closed")
         found: set[str] = set()
@@ -62,8 +62,8 @@ class FakeNotifier:
 class FakeNotifiers:
     """A factory of notifiers that remembers them all.
 
-    `refusals` are raised first, one a call; `forbidden` are directories nobody may watch; `most` is how many
-    directories may be watched at a time, by all notifiers that are not closed.
+    `refusals` are raised first, one per call; `forbidden` is a directory that may not be watched; `most` is
+    how many directories may be watched at a time, by all notifiers that are not closed.
     """
 
     def __init__(self, *refusals: Exception, most: int | None = None, forbidden: str = "") -> None:
@@ -105,7 +105,7 @@ class FakeNotifiers:
 
 
 class FakeTable:
-    """A mount table that says what it is told; it has changed whenever it was told."""
+    """A scripted mount table; it has changed after each `mount`."""
 
     def __init__(self, **types: str) -> None:
         self._types = {f"/{name}" if name != "root" else "/": kind for name, kind in types.items()}
@@ -128,30 +128,30 @@ class FakeTable:
         return Mounts(dict(self._types))
 
     def close(self) -> None:
-        """Remember it."""
+        """Remember that it was closed."""
         self.is_closed = True
 
 
-class FakePulse:
-    """A pulse that those notifiers hear that are not in `deaf`."""
+class FakeHeartbeat:
+    """A heartbeat that reaches the notifiers that are not in `silent`."""
 
-    path = "/pulse"
+    path = "/heartbeat"
 
     def __init__(self, notifiers: FakeNotifiers) -> None:
         self.beats = 0
-        self.deaf: list[FakeNotifier] = []
+        self.silent: list[FakeNotifier] = []
         self.is_closed = False
         self._notifiers = notifiers
 
     def beat(self) -> None:
-        """Say the path to everyone who is open and not deaf."""
+        """Make an event in every notifier that is open and not in `silent`."""
         self.beats += 1
         for notifier in self._notifiers.open:
-            if notifier not in self.deaf:
+            if notifier not in self.silent:
                 notifier.say({self.path})
 
     def close(self) -> None:
-        """Remember it."""
+        """Remember that it was closed."""
         self.is_closed = True
 
 

@@ -1,4 +1,4 @@
-"""changes.py as a dialogue: sightings in at a time, a batch out when they have settled."""
+"""debounce.py as a dialogue: changes in at a time, a batch out when they have settled."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ SETTLE_S, MAX_SETTLE_S = 0.030, 0.500
 
 
 def seen(*paths: str, rescan: tuple[str, ...] = (), full: bool = False) -> Changes:
-    """A sighting of these paths and directories."""
+    """Changes at these paths and directories."""
     return Changes(frozenset(paths), frozenset(rescan), full)
 
 
@@ -28,7 +28,7 @@ def coalescer(clock: ManualClock) -> Coalescer:
 
 
 def test_nothing_in_nothing_out(coalescer: Coalescer) -> None:
-    """Without a sighting there is no batch and nothing to wait for."""
+    """Without changes there is no batch and nothing to wait for."""
     assert coalescer.take() is None
     assert coalescer.due_in_s() is None
 
@@ -67,7 +67,7 @@ def test_endless_changes_are_handed_out_all_the_same(coalescer: Coalescer, clock
 
 
 def test_time_of_the_event_counts_not_of_its_arrival(coalescer: Coalescer, clock: ManualClock) -> None:
-    """A sighting that says when it was made is stamped with that, and its longest wait runs from there."""
+    """Changes with a time of their own keep it, and the longest debounce time runs from it."""
     clock.advance(0.2)
     coalescer.add(Changes(frozenset({"/lib/a.md"}), seen_s=1_000.1))
     clock.advance(SETTLE_S)
@@ -76,7 +76,7 @@ def test_time_of_the_event_counts_not_of_its_arrival(coalescer: Coalescer, clock
     assert batch.first_event_monotonic_s == 1_000.1
 
 
-def test_an_empty_sighting_changes_nothing(coalescer: Coalescer, clock: ManualClock) -> None:
+def test_empty_changes_have_no_effect(coalescer: Coalescer, clock: ManualClock) -> None:
     """Ignored events neither start a batch nor prolong one."""
     coalescer.add(seen("/lib/a.md"))
     clock.advance(SETTLE_S)
@@ -129,14 +129,14 @@ def test_repr_tells_what_is_held(coalescer: Coalescer) -> None:
 
 
 paths = st.lists(st.sampled_from("abcd"), min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
-sightings = st.builds(
+changes = st.builds(
     lambda named, scanned: Changes(frozenset(named), frozenset(scanned)),
     st.lists(paths, max_size=5),
     st.lists(paths, max_size=2),
 )
 
 
-@given(st.lists(st.tuples(sightings, st.floats(0.0, 0.2)), max_size=30))
+@given(st.lists(st.tuples(changes, st.floats(0.0, 0.2)), max_size=30))
 def test_nothing_is_lost_and_nothing_waits_too_long(script: list[tuple[Changes, float]]) -> None:
     """Law: whatever was added is covered by a batch that was due in time, and batches do not overlap."""
     clock = ManualClock(0.0)
@@ -152,9 +152,9 @@ def test_nothing_is_lost_and_nothing_waits_too_long(script: list[tuple[Changes, 
         assert not any(batch.directories & {_above(d)} for d in batch.directories)
         pending.clear()
 
-    for sighting, gap_s in script:
-        coalescer.add(sighting)
-        for path in sighting.paths | sighting.directories:
+    for changes, gap_s in script:
+        coalescer.add(changes)
+        for path in changes.paths | changes.directories:
             pending.setdefault(path, clock())
         clock.advance(gap_s)
         collect()

@@ -1,11 +1,11 @@
-"""Files.directories: what the watcher is told to watch, and where it really is."""
+"""Worktree.directories: the directories the watcher has to watch, and their real paths."""
 
 from pathlib import Path
 
 import pytest
 
 from promptd.core.library.resolve import NamingRules
-from promptd.sources.worktree.files import Files
+from promptd.sources.worktree.files import Worktree
 
 
 @pytest.fixture
@@ -23,15 +23,14 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files(root: Path) -> Files:
+def files(root: Path) -> Worktree:
     """The door to that library."""
-    return Files([str(root)], NamingRules((".md",), {}, (".git",)))
+    return Worktree([str(root)], NamingRules((".md",), {}, (".git",)))
 
 
-def test_the_same_directories_as_a_scan(files: Files, root: Path) -> None:
+def test_the_same_directories_as_a_scan(files: Worktree, root: Path) -> None:
     """Neither ignored ones, nor circles, nor what leads out; a link inwards with what it really is."""
     found = files.directories()
-    assert tuple(found) == files.scan().directories
     assert {name.removeprefix(f"{root}"): real.removeprefix(f"{root}") for name, real in found.items()} == {
         "": "",
         "/a": "/a",
@@ -41,7 +40,7 @@ def test_the_same_directories_as_a_scan(files: Files, root: Path) -> None:
     }
 
 
-def test_below_one_directory_is_that_part_of_the_whole(files: Files, root: Path) -> None:
+def test_below_one_directory_is_that_part_of_the_whole(files: Worktree, root: Path) -> None:
     """For each directory the answer is what the whole list holds at and below it."""
     whole = files.directories()
     for top in whole:
@@ -52,6 +51,6 @@ def test_below_one_directory_is_that_part_of_the_whole(files: Files, root: Path)
 @pytest.mark.parametrize(
     "name", ["leaving", "leaving/deep", ".git", ".git/hooks", "gone", "a/x.md", "../outside"]
 )
-def test_what_is_no_part_of_the_library_has_no_directories(files: Files, root: Path, name: str) -> None:
+def test_what_is_no_part_of_the_library_has_no_directories(files: Worktree, root: Path, name: str) -> None:
     """Outside, ignored, absent, or a file: nothing to watch."""
     assert files.directories(f"{root}/{name}") == {}

@@ -12,8 +12,8 @@ import pytest
 from promptd.watch import inotify
 from promptd.watch.inotify import (
     RELEASE_S,
+    HeartbeatFile,
     Inotify,
-    Pulse,
     instances,
     is_limit,
     max_queued_events,
@@ -23,13 +23,13 @@ from tests.watch.fakes import AsNobody
 DEADLINE_S = 10.0
 
 
-def hauled(notifier: Inotify, *wanted: object) -> set[str]:
-    """Haul until all wanted paths were there; returns everything that was."""
+def drained(notifier: Inotify, *wanted: object) -> set[str]:
+    """Drain until all wanted paths were reported; returns all that were."""
     found: set[str] = set()
     deadline_s = time.monotonic() + DEADLINE_S
     while not found.issuperset(map(str, wanted)):
-        assert time.monotonic() < deadline_s, f"never told: {wanted}, only {found}"
-        found |= notifier.haul()
+        assert time.monotonic() < deadline_s, f"never reported: {wanted}, only {found}"
+        found |= notifier.drain()
     return found
 
 
@@ -49,23 +49,23 @@ def watching(root: Path) -> Iterator[Inotify]:
 
 
 def test_events_carry_the_paths_of_the_directories(watching: Inotify, root: Path) -> None:
-    """Not those of the handles they were opened by; what happens below a directory is not told."""
+    """Not those of the handles they were opened by; what happens below a directory is not reported."""
     (root / "sub" / "unseen.md").write_text("x")
     (root / "a.md").write_text("a")
-    assert hauled(watching, root / "a.md") == {str(root / "a.md")}
+    assert drained(watching, root / "a.md") == {str(root / "a.md")}
     root.chmod(0o700)
-    assert hauled(watching, root) == {str(root)}
+    assert drained(watching, root) == {str(root)}
 
 
-def test_a_haul_does_not_wait(watching: Inotify) -> None:
-    """An empty one takes some microseconds: a hundred of them are no matter."""
+def test_draining_does_not_wait(watching: Inotify) -> None:
+    """An empty drain takes some microseconds, a hundred of them less than 0.1 s."""
     started_s = time.perf_counter()
-    assert not any(watching.haul() for _ in range(100))
+    assert not any(watching.drain() for _ in range(100))
     assert time.perf_counter() - started_s < 0.1
 
 
-async def test_no_event_is_lost_between_hauls(watching: Inotify, root: Path) -> None:
-    """Whatever falls into a haul that ends empty is in the next one: 5,000 files, hauled all the while."""
+async def test_no_event_is_lost_between_drains(watching: Inotify, root: Path) -> None:
+    """An event that arrives during an empty drain is in the next one: 5,000 files, drained all the while."""
     names = [f"{number}.md" for number in range(5_000)]
 
     def write() -> None:
@@ -75,9 +75,9 @@ async def test_no_event_is_lost_between_hauls(watching: Inotify, root: Path) -> 
     found: set[str] = set()
     writing = asyncio.create_task(asyncio.to_thread(write))
     while not writing.done():
-        found |= watching.haul()
+        found |= watching.drain()
         await asyncio.sleep(0)
-    found |= hauled(watching, *({str(root / name) for name in names} - found))
+    found |= drained(watching, *({str(root / name) for name in names} - found))
     assert found >= {str(root / name) for name in names}
 
 
@@ -87,7 +87,7 @@ def test_a_directory_name_that_is_not_utf8_is_watched(root: Path) -> None:
     odd.mkdir()
     notifier = Inotify([str(odd)])
     (odd / "a.md").write_text("a")
-    hauled(notifier, odd / "a.md")
+    drained(notifier, odd / "a.md")
     notifier.close()
 
 
@@ -132,32 +132,32 @@ def test_what_cannot_be_watched_says_why(root: Path, as_nobody: AsNobody) -> Non
         Inotify([str(secret)])
 
 
-def test_the_pulse_reaches_every_instance_and_no_disk(root: Path) -> None:
-    """Two notifiers hear of it by its own path, beside what happens in their directories."""
-    pulse = Pulse()
-    both = [Inotify([str(root), pulse.path]), Inotify([str(root / "sub"), pulse.path])]
+def test_the_heartbeat_reaches_every_instance_and_no_disk(root: Path) -> None:
+    """Two notifiers report it by its own path, beside what happens in their directories."""
+    heartbeat = HeartbeatFile()
+    both = [Inotify([str(root), heartbeat.path]), Inotify([str(root / "sub"), heartbeat.path])]
     for _ in range(2):
-        pulse.beat()
-        assert [hauled(notifier, pulse.path) for notifier in both] == [{pulse.path}] * 2
+        heartbeat.beat()
+        assert [drained(notifier, heartbeat.path) for notifier in both] == [{heartbeat.path}] * 2
     assert sorted(path.name for path in root.iterdir()) == ["sub"]
     for notifier in both:
         notifier.close()
-    pulse.close()
-    pulse.beat()
-    assert repr(pulse) == "<Pulse none>"
+    heartbeat.close()
+    heartbeat.beat()
+    assert repr(heartbeat) == "<HeartbeatFile none>"
 
 
-def test_without_anonymous_files_there_is_no_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_anonymous_files_there_is_no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that has none, or forbids them, costs the probe and nothing else."""
 
     def refuse(*_: object) -> int:
         raise PermissionError
 
     monkeypatch.setattr(os, "memfd_create", refuse)
-    pulse = Pulse()
-    assert pulse.path == ""
-    pulse.beat()
-    pulse.close()
+    heartbeat = HeartbeatFile()
+    assert heartbeat.path == ""
+    heartbeat.beat()
+    heartbeat.close()
 
 
 def test_after_the_end_it_raises(root: Path) -> None:
@@ -165,7 +165,7 @@ def test_after_the_end_it_raises(root: Path) -> None:
     notifier = Inotify([str(root)])
     notifier.close()
     with pytest.raises(RuntimeError, match="closed"):
-        notifier.haul()
+        notifier.drain()
 
 
 def test_limits_are_known_by_their_text() -> None:
@@ -211,9 +211,7 @@ def test_a_limit_is_asked_twice_while_a_closed_instance_lingers(
     assert twice.asked == 2
 
 
-def test_an_instance_of_somebody_else_is_not_waited_for_long(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wait_for_a_foreign_instance_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for closed instances is bounded."""
     monkeypatch.setattr(inotify, "instances", lambda: Inotify.open_instances + 1)
     monkeypatch.setattr(inotify, "RustNotify", _Refusing(1))

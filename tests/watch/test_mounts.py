@@ -1,4 +1,4 @@
-"""mounts.py: the table of mounts is read as the kernel writes it, and says what a file system tells."""
+"""mounts.py: the kernel's mount table, and which changes each file system reports."""
 
 import os
 import subprocess
@@ -25,39 +25,39 @@ half a line
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "told"),
+    ("path", "kind", "coverage"),
     [
-        ("/", "ext4", "everything"),
-        ("/home/ann", "ext4", "everything"),
-        ("/home/ann/prompts2", "ext4", "everything"),
-        ("/home/ann/prompts", "nfs4", "nothing"),
-        ("/home/ann/prompts/a/b", "nfs4", "nothing"),
-        ("/home/ann/prompts/own/x", "tmpfs", "everything"),
-        ("/var/lib/docker/overlay2/x/merged/lib", "overlay", "own changes"),
-        ("/mnt/with blank\\and\ttab/lib", "fuse.sshfs", "nothing"),
-        ("/mnt/twice/lib", "xfs", "everything"),
+        ("/", "ext4", "all"),
+        ("/home/ann", "ext4", "all"),
+        ("/home/ann/prompts2", "ext4", "all"),
+        ("/home/ann/prompts", "nfs4", "none"),
+        ("/home/ann/prompts/a/b", "nfs4", "none"),
+        ("/home/ann/prompts/own/x", "tmpfs", "all"),
+        ("/var/lib/docker/overlay2/x/merged/lib", "overlay", "local only"),
+        ("/mnt/with blank\\and\ttab/lib", "fuse.sshfs", "none"),
+        ("/mnt/twice/lib", "xfs", "all"),
     ],
 )
-def test_a_path_is_on_the_innermost_and_topmost_mount(path: str, kind: str, told: str) -> None:
+def test_a_path_is_on_the_innermost_and_topmost_mount(path: str, kind: str, coverage: str) -> None:
     """The longest mount point above decides, of two at one point the later one; escapes are undone."""
     mounts = Mounts.parse(TABLE)
-    assert (mounts.type_at(path), mounts.told(path)) == (kind, told)
+    assert (mounts.type_at(path), mounts.event_coverage(path)) == (kind, coverage)
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "coverage"),
     [
         *(
-            (kind, "nothing")
+            (kind, "none")
             for kind in ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "fuse.glusterfs", "virtiofs")
         ),
-        *((kind, "own changes") for kind in ("overlay", "aufs")),
-        *((kind, "everything") for kind in ("ext4", "xfs", "btrfs", "zfs", "tmpfs", "fuseblk", "f2fs", "")),
+        *((kind, "local only") for kind in ("overlay", "aufs")),
+        *((kind, "all") for kind in ("ext4", "xfs", "btrfs", "zfs", "tmpfs", "fuseblk", "f2fs", "")),
     ],
 )
-def test_what_each_kind_tells(kind: str, told: str) -> None:
-    """Remote ones and user-space ones nothing, layered ones what goes through them, local ones everything."""
-    assert Mounts({"/": kind}).told("/lib") == told
+def test_what_each_kind_reports(kind: str, coverage: str) -> None:
+    """Remote and user-space ones report none, layered ones what goes through them, local ones all."""
+    assert Mounts({"/": kind}).event_coverage("/lib") == coverage
 
 
 def test_near_is_what_matters_for_some_paths() -> None:
@@ -68,14 +68,14 @@ def test_near_is_what_matters_for_some_paths() -> None:
         "/home/ann/prompts": "nfs4",
         "/home/ann/prompts/own": "tmpfs",
     }
-    assert not mounts.near(["/home/ann"]).tells_everything
-    assert mounts.near(["/home/ann/prompts/own"]).tells_everything
+    assert not mounts.near(["/home/ann"]).reports_everything
+    assert mounts.near(["/home/ann/prompts/own"]).reports_everything
 
 
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
     """Lines that are not understood are left out; nothing raises."""
-    assert Mounts.parse(text).told("/lib") in ("everything", "own changes", "nothing")
+    assert Mounts.parse(text).event_coverage("/lib") in ("all", "local only", "none")
 
 
 def test_this_machine_knows_its_root() -> None:

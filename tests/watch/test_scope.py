@@ -7,7 +7,7 @@ import pytest
 
 from promptd.watch.debounce import Changes
 from promptd.watch.mounts import Mounts
-from promptd.watch.scope import SILENT, Scope, is_watchable
+from promptd.watch.scope import UNCHECKED, Scope, is_watchable
 from tests.watch.fakes import AsNobody
 
 LOCAL = Mounts({"/": "ext4"})
@@ -21,7 +21,7 @@ def survey(root: Path, *below: str, mounts: Mounts = LOCAL) -> Scope:
 
 def sort(scope: Scope, *paths: object) -> Changes:
     """Sort events; names ending in `~` are ignored."""
-    return scope.sort([str(path) for path in paths], lambda path: path.endswith("~"))
+    return scope.classify([str(path) for path in paths], lambda path: path.endswith("~"))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_directory_is_rescanned(root: Path) -> None:
     assert not found.paths
 
 
-def test_neighbours_of_the_root_are_nobodys_business(root: Path) -> None:
+def test_events_of_neighbours_of_the_root_are_ignored(root: Path) -> None:
     """Events of the outer directory count only where they touch the root itself."""
     scope = survey(root)
     assert not sort(scope, root.parent / "other", f"{root}2", f"{root}-old/a.md")
@@ -102,7 +102,7 @@ def test_several_roots_side_by_side(root: Path) -> None:
     assert sort(scope, other / "a.md").paths == {f"{other}/a.md"}
 
 
-def test_a_directory_with_two_names_is_watched_once_and_told_twice(root: Path) -> None:
+def test_a_directory_with_two_names_is_watched_once_and_reported_twice(root: Path) -> None:
     """A link inside the library leads to a directory of it: components have both names."""
     (root / "alias").symlink_to("sub")
     scope = survey(root, "sub", "alias")
@@ -131,16 +131,16 @@ def test_suspect_are_the_places_below_and_for_a_root_those_around(root: Path) ->
     assert scope.suspects({str(root)}) == scope.watched
 
 
-def test_a_root_that_is_another_directory_now_is_told(root: Path) -> None:
+def test_a_replaced_root_is_reported(root: Path) -> None:
     """An ancestor was renamed, the root itself is gone, or back again: a stat shows each."""
     scope = survey(root)
-    assert not scope.exchanged()
+    assert not scope.replaced_roots()
     root.parent.rename(root.parent.parent / "elsewhere")
-    assert scope.exchanged() == {str(root)}
+    assert scope.replaced_roots() == {str(root)}
     gone = survey(root)
-    assert not gone.exchanged()
+    assert not gone.replaced_roots()
     root.mkdir(parents=True)
-    assert gone.exchanged() == {str(root)}
+    assert gone.replaced_roots() == {str(root)}
 
 
 def test_a_remote_file_system_is_scanned_and_never_touched(root: Path) -> None:
@@ -148,10 +148,10 @@ def test_a_remote_file_system_is_scanned_and_never_touched(root: Path) -> None:
     scope = survey(root, "sub", mounts=Mounts({"/": "ext4", str(root): "nfs4"}))
     assert scope.watched == {str(root.parent)}
     assert scope.scanned == {str(root), str(root / "sub")}
-    assert scope.identities == (SILENT,)
+    assert scope.identities == (UNCHECKED,)
     (root / "sub").rmdir()
     root.rmdir()
-    assert not scope.exchanged()
+    assert not scope.replaced_roots()
 
 
 def test_a_remote_directory_inside_the_library_is_scanned(root: Path) -> None:
@@ -171,9 +171,9 @@ def test_an_overlay_is_watched_and_scanned(root: Path) -> None:
 def test_other_mounts_do_not_matter(root: Path) -> None:
     """A scope is the same as long as the mounts at, below and under the library are."""
     scope = survey(root)
-    assert scope.has_same(Mounts({"/": "ext4", "/mnt": "nfs4"}))
-    assert not scope.has_same(Mounts({"/": "ext4", str(root / "sub"): "tmpfs"}))
-    assert not scope.has_same(Mounts({"/": "xfs"}))
+    assert scope.has_same_mounts(Mounts({"/": "ext4", "/mnt": "nfs4"}))
+    assert not scope.has_same_mounts(Mounts({"/": "ext4", str(root / "sub"): "tmpfs"}))
+    assert not scope.has_same_mounts(Mounts({"/": "xfs"}))
 
 
 def test_an_unreadable_directory_is_not_watchable(as_nobody: AsNobody) -> None:

@@ -22,8 +22,8 @@ from promptd.watch.watcher import (
     Watcher,
 )
 from tests.watch.fakes import (
+    FakeHeartbeat,
     FakeNotifiers,
-    FakePulse,
     FakeTable,
     ManualClock,
 )
@@ -53,15 +53,15 @@ def watcher_over(
 ) -> Watcher:
     """A watcher over fakes, on a library that need not exist."""
 
-    def world() -> Ports:
+    def ports() -> Ports:
         return Ports(
             make=notifiers,
             mounts=table or FakeTable(root="ext4"),
-            pulse=FakePulse(notifiers),
+            heartbeat=FakeHeartbeat(notifiers),
             clock=clock,
         )
 
-    return Watcher([LIB], list_directories, lambda _: False, timing, make_world=world)
+    return Watcher([LIB], list_directories, lambda _: False, timing, make_ports=ports)
 
 
 async def next_batch(watcher: Watcher) -> Batch:
@@ -97,7 +97,7 @@ async def test_events_become_batches_and_are_counted() -> None:
 
 
 async def test_a_broken_notifier_is_replaced_and_a_full_scan_follows() -> None:
-    """An error of the notifier costs one pause; afterwards events procedure again."""
+    """An error of the notifier costs one pause; afterwards events arrive again."""
     notifiers = FakeNotifiers()
     async with watcher_over(notifiers) as watcher:
         await next_batch(watcher)
@@ -133,7 +133,7 @@ async def test_a_panic_in_rust_is_a_failure_like_any_other() -> None:
         def panic() -> set[str]:
             raise PanicException("poisoned")
 
-        panicking.haul = panic  # type: ignore[method-assign]
+        panicking.drain = panic  # type: ignore[method-assign]
         await until_full(watcher)
         assert watcher.statistics().last_error == "PanicException: poisoned"
 
@@ -164,8 +164,8 @@ async def test_a_failing_survey_is_a_failure_like_any_other() -> None:
         assert watcher.statistics().last_error == "OSError: stale file handle"
 
 
-async def test_distrust_makes_everything_anew() -> None:
-    """Somebody saw a change that no event told of."""
+async def test_distrust_makes_all_watches_again() -> None:
+    """A change without an event was reported."""
     notifiers = FakeNotifiers()
     async with watcher_over(notifiers) as watcher:
         await next_batch(watcher)
@@ -179,10 +179,10 @@ async def test_distrust_makes_everything_anew() -> None:
         assert watcher.statistics().last_error == "WatchLost: 1 change without an event"
 
 
-def test_outside_of_its_life_it_hears_nothing() -> None:
-    """Nobody is asked anything before it is entered."""
+def test_a_watcher_that_is_not_entered_hears_nothing() -> None:
+    """Before it is entered there is no thread to ask."""
     watcher = watcher_over(FakeNotifiers())
-    watcher.distrust("nobody listens")
+    watcher.distrust("not entered")
     assert not watcher.hears_of(f"{LIB}/a.md")
 
 
@@ -203,7 +203,7 @@ async def test_the_watch_limit_is_said_in_the_mode_and_scanned_for() -> None:
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("nfs4", "scan"), ("overlay", "inotify+scan")])
-async def test_a_file_system_that_does_not_tell_is_scanned(kind: str, mode: str) -> None:
+async def test_a_file_system_without_events_is_scanned(kind: str, mode: str) -> None:
     """Batches come by themselves, and each asks for a full scan."""
     watcher = watcher_over(FakeNotifiers(), table=FakeTable(root=kind), timing=Timing(1, 2, 50, 0.01))
     async with watcher:
@@ -229,7 +229,7 @@ async def test_scans_leave_most_of_the_time_to_others() -> None:
             await asyncio.sleep(0)
             assert watcher._due_in_s() == pytest.approx(pause_s)
             clock.advance(pause_s)
-            watcher._news.set()
+            watcher._wakeup.set()
             async with asyncio.timeout(5):
                 assert (await waiting).full
 
@@ -307,7 +307,7 @@ async def test_closing_does_not_wait_for_a_slow_survey() -> None:
     assert took_s < 0.3
 
 
-async def test_an_error_that_nobody_read_is_not_shouted_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unread_error_is_not_logged_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     """Closing while a failure is unseen leaves no error in the log."""
     notifiers = FakeNotifiers()
     watcher = watcher_over(notifiers)
@@ -320,7 +320,7 @@ async def test_an_error_that_nobody_read_is_not_shouted_at_the_end(caplog: pytes
 
 
 def test_a_thread_that_outlives_its_loop_ends_quietly() -> None:
-    """A survey that hung until everyone was gone has nobody to tell, and raises nothing."""
+    """A survey that hung until the event loop was closed raises nothing."""
     hangs, is_hanging, go_on = threading.Event(), threading.Event(), threading.Event()
 
     def list_directories(_: str | None) -> Mapping[str, str]:
@@ -356,11 +356,11 @@ def test_pauses_start_afresh_after_a_long_life() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timing", "quick_s"), [(Timing(20, 10), 0.005), (Timing(5, 30), 0.005), (Timing(20, 0), 0.001)]
+    ("timing", "busy_s"), [(Timing(20, 10), 0.005), (Timing(5, 30), 0.005), (Timing(20, 0), 0.001)]
 )
-def test_a_burst_is_looked_at_twice_within_the_quiet_time(timing: Timing, quick_s: float) -> None:
-    """Unless looks are that close anyway; a ms at least."""
-    assert timing.pace.quick_s == quick_s
+def test_a_burst_is_polled_twice_within_the_debounce_time(timing: Timing, busy_s: float) -> None:
+    """Unless polls are that close anyway; at least 1 ms apart."""
+    assert timing.intervals.busy_s == busy_s
 
 
 async def test_repr_tells_the_state() -> None:

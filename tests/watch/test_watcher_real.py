@@ -1,8 +1,8 @@
-"""The watcher against the real watchfiles and a real file system: each fault of file events, healed or told.
+"""The watcher over real watchfiles and a real file system: each fault of file events, handled or reported.
 
 Nothing sleeps: a test changes something and takes batches until one covers the path, or fails at the
-deadline. Where plain watchfiles would be deaf, the first change is not enough as proof: a second one after it
-shows that the new places are watched.
+deadline. Where plain watchfiles would report nothing, the first change does not prove enough: a second one
+after it shows that the new paths are watched.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from promptd.core.library.resolve import NamingRules
-from promptd.sources.worktree.files import Files
+from promptd.sources.worktree.files import Worktree
 from promptd.watch.debounce import Batch
 from promptd.watch.inotify import Inotify
 from promptd.watch.watch_thread import Ports
@@ -39,9 +39,11 @@ def is_ignored(path: str) -> bool:
     return name in IGNORED or name.endswith(("~", ".tmp")) or name.startswith("..")
 
 
-def door_to(*roots: Path) -> Files:
+def door_to(*roots: Path) -> Worktree:
     """The files door, which lists the directories."""
-    return Files([str(root) for root in roots], NamingRules((".md",), {}, (*IGNORED, "*~", "*.tmp", "..*")))
+    return Worktree(
+        [str(root) for root in roots], NamingRules((".md",), {}, (*IGNORED, "*~", "*.tmp", "..*"))
+    )
 
 
 @asynccontextmanager
@@ -119,7 +121,7 @@ async def test_permission_and_time_changes(root: Path) -> None:
         await covered(watcher, root / "a.md")
 
 
-async def test_ignored_names_wake_nobody(root: Path) -> None:
+async def test_ignored_names_make_no_batch(root: Path) -> None:
     """Writes to ignored files and into ignored directories are in no batch."""
     async with watching(root) as watcher:
         (root / "a.md~").write_text("backup")
@@ -139,7 +141,7 @@ async def test_a_library_below_an_ignored_name_is_watched(tmp_path: Path) -> Non
         await covered(watcher, root / "a.md")
 
 
-async def test_neighbours_of_the_root_wake_nobody(root: Path) -> None:
+async def test_neighbours_of_the_root_make_no_batch(root: Path) -> None:
     """What happens beside the root, in the directory watched for the root's sake, is in no batch."""
     async with watching(root) as watcher:
         (root.parent / "other.md").write_text("x")
@@ -325,7 +327,7 @@ async def test_a_name_that_is_not_utf8(root: Path) -> None:
     assert statistics.mode == "inotify"
 
 
-async def test_an_unreadable_directory_blinds_only_itself(as_nobody: AsNobody) -> None:
+async def test_an_unreadable_directory_affects_only_itself(as_nobody: AsNobody) -> None:
     """The siblings of an unreadable directory are watched; made readable, it is too."""
     root = as_nobody.directory / "lib"
     for name in ("a", "m", "z"):
@@ -337,7 +339,7 @@ async def test_an_unreadable_directory_blinds_only_itself(as_nobody: AsNobody) -
             return Inotify(paths)
 
     watcher = Watcher(
-        [str(root)], door_to(root).directories, is_ignored, QUICK, make_world=lambda: Ports(make=make)
+        [str(root)], door_to(root).directories, is_ignored, QUICK, make_ports=lambda: Ports(make=make)
     )
     async with watcher:
         await take(watcher)

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from promptd.core.library.resolve import NamingRules
-from promptd.sources.worktree.files import Files
+from promptd.sources.worktree.files import Worktree
 from promptd.watch.watcher import Timing, Watcher
 
 ROOT = Path(sys.argv[1])
-DOOR = Files([str(ROOT)], NamingRules((".md",)))
+DOOR = Worktree([str(ROOT)], NamingRules((".md",)))
 
 
 async def main() -> None:

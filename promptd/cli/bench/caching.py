@@ -16,7 +16,7 @@ from promptd.client import Client
 from promptd.sources.loader import Progress
 
 REQUESTS = 2_000
-KINDS = ("served", "components", "prompts", "skeletons")
+KINDS = ("served", "components", "prompts", "compiled_prompts")
 
 
 class Lookups(msgspec.Struct, frozen=True, kw_only=True):

@@ -56,7 +56,7 @@ def judge(
         _check("cache hit ratio", caching.hit_ratio, "ratio", at_least=targets.hit_ratio_min),
         _loading(loading),
         _reduction(reduction, targets),
-        _latency("response time p95", latency.mix, targets.response_ms_max),
+        _latency("response time p95", latency.mix, targets.response_time_max),
         _latency("cached component p95", latency.cached_components, CACHED_MS),
         _check("requests answered with an error", float(_errors(caching, latency)), "requests", at_most=0.0),
     )

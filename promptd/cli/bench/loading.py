@@ -27,13 +27,13 @@ from promptd.core.syntax.parse import parse
 from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
 from promptd.daemon.state.token_counts import TokenCountsFile
 from promptd.engine import procedures
+from promptd.engine.opening import open_worktree
 from promptd.engine.procedures import Procedure, Read
 from promptd.engine.tokenizer import Tokenizer, shared
 from promptd.engine.workspace import Workspace
 from promptd.errors import PromptdError
 from promptd.protocol.request import Options, request_of
 from promptd.sources.loader import Progress
-from promptd.sources.worktree.files import Sweep
 
 ROUNDS = 5
 ENOUGH_S = 8.0  # no further round is begun after this time: a large library is measured once
@@ -258,10 +258,10 @@ def _first(
 ) -> tuple[int, float]:
     """Files read by the first requests of a restarted daemon, and the milliseconds all of them took."""
     workspace = _ready(config, tokenizer, kept)
-    before, started = workspace.loader.statistics().looks, time.perf_counter()
+    before, started = workspace.loader.statistics().reads, time.perf_counter()
     _ask_all(workspace, asks)
     took_ms = 1000 * (time.perf_counter() - started)
-    reads = workspace.loader.statistics().looks - before
+    reads = workspace.loader.statistics().reads - before
     workspace.close()
     return reads, took_ms
 
@@ -269,11 +269,11 @@ def _first(
 def _ask_all(workspace: Workspace, asks: Sequence[MixRequest]) -> None:
     for ask in asks:
         request = request_of((ask.name,), ask.variables, options=Options(strategy="none"))
-        procedures.run(workspace, procedures.assemble(workspace, request, Sweep(workspace.files)))
+        procedures.run(workspace, procedures.assemble(workspace, request, workspace.source.check()))
 
 
 def _keeper(config: Config, tokenizer: Tokenizer) -> Workspace:
-    return Workspace(config, tokenizer, instance="validate", now_s=time.time())
+    return open_worktree(config, tokenizer, instance="validate", now_s=time.time())
 
 
 def _with(config: Config, section: str, **values: int) -> Config:

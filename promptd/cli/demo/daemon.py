@@ -32,7 +32,7 @@ def demo_daemon() -> Iterator[DemoDaemon]:
     with temporary_directory("demo") as directory:
         library = directory / "library"
         _copy_library(library)
-        settings = {"PROMPTD_MONITOR_SNAPSHOT_S": SNAPSHOT_EVERY_S}
+        settings = {"PROMPTD_MONITOR_SNAPSHOT_INTERVAL": SNAPSHOT_EVERY_S}
         with child_daemon(directory, [str(library)], settings) as child:
             yield DemoDaemon(child.process, child.directory, child.ready_after_s)
 

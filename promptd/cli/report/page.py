@@ -120,9 +120,9 @@ def _span(history: Sequence[Mapping[str, Any]]) -> str:
 def _targets(health: Mapping[str, Any]) -> str:
     rows = []
     for each in health.get("targets", ()):
-        attained = each.get("attainment")
+        progress = each.get("progress")
         bar = (
-            "" if attained is None else f'<div class="bar"><i style="width:{100 * attained:.0f}%"></i></div>'
+            "" if progress is None else f'<div class="bar"><i style="width:{100 * progress:.0f}%"></i></div>'
         )
         state = str(each["state"])
         rows.append(
@@ -198,10 +198,11 @@ def _prompts(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return f'<div class="card"><h3>{title}</h3><p class="soft">none asked for yet</p></div>'
     lines = "".join(
-        f'<tr><td><code>{escape(str(row["name"]))}</code></td><td class="n">{_number(row.get("uses"))}</td>'
+        f"<tr><td><code>{escape(str(row['name']))}</code></td>"
+        f'<td class="n">{_number(row.get("requests"))}</td>'
         f'<td class="n">{_number(row.get("tokens"))}</td>'
         f'<td class="n wide">{_number(row.get("tokens_total"))}</td>'
-        f'<td class="n wide">{_money(row.get("money_total"))}</td></tr>'
+        f'<td class="n wide">{_money(row.get("cost_total"))}</td></tr>'
         for row in rows
     )
     head = _head_row("prompt", "n:uses", "n:tokens", "n wide:in all", "n wide:money")

@@ -98,7 +98,7 @@ def _bar(value: float, most: float) -> str:
 
 def _gauges(health: Mapping[str, Any], window: Mapping[str, Any]) -> Text:
     cpu = window.get("cpu_percent")
-    missed = _number(_dig(health, "upkeep", "missed_events_total"))
+    missed = _number(_dig(health, "maintenance", "missed_events_total"))
     parts = [
         ("memory", _mega(_dig(health, "process", "rss_bytes"))),
         ("cpu", "-" if cpu is None else f"{cpu:.0f} %"),
@@ -136,9 +136,9 @@ def _prompts(state: TopState, width: int, room: int) -> list[Text]:
 
 
 def _row(row: Mapping[str, Any], columns: Sequence[tuple[str, int]], name_width: int) -> Text:
-    money = row.get("money_total")
+    money = row.get("cost_total")
     cells = {
-        "uses": _number(row.get("uses")),
+        "uses": _number(row.get("requests")),
         "tokens": _number(row.get("tokens")),
         "total": _short(row.get("tokens_total")),
         "money": "-" if money is None else f"{money:,.2f}",

@@ -14,10 +14,10 @@ TopAction = Literal["quit", "open"]
 KEPT = 300  # points of a sparkline: more than any terminal is wide
 PAGE = 10
 _FIELDS: Mapping[Order, str] = {
-    "uses": "uses",
+    "uses": "requests",
     "tokens": "tokens",
     "total": "tokens_total",
-    "money": "money_total",
+    "money": "cost_total",
 }
 
 

@@ -1,10 +1,12 @@
-"""Evidence: what an answer rests on, so that somebody can say whether it still holds.
+"""Evidence: what an answer rests on, so that its source can say whether it still holds.
 
-What it consists of is its source's business; the library asks only whether a change touched it.
+The library asks two things of it: which components it names, and whether a change touched them. Everything
+else is the business of the source that gave it (`basis`).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from promptd.core.library.library import Component
 from promptd.core.syntax.component import Place
@@ -12,22 +14,21 @@ from promptd.core.syntax.component import Place
 
 @dataclass(slots=True, eq=False)
 class Evidence:
-    """What an answer rests on: components at a digest, and places that were empty. Compared by identity.
+    """The components that were found and the places that were empty. Compared by identity.
 
-    `files` holds (component, digest, path); `absent` holds paths and places; `paths` all of their paths
-    and `ids` all of their ids; `ways` are the directories and links through which usable files are reached: a
-    signature says nothing of where a file is. `proof` asks the disk whether all is as it was when the facts
-    were last found to hold, which was at the library's revision `proved_at`; whoever checks facts puts it in.
+    `ids` are those of both; `basis` is what the source that made it checks it by, None where nothing can
+    change.
     """
 
-    files: tuple[tuple[Component, str, str], ...]
-    absent: tuple[tuple[str, Place], ...]
-    paths: tuple[str, ...]
+    components: tuple[Component, ...]
     ids: frozenset[str]
-    ways: tuple[str, ...] = ()
-    proof: Callable[[], bool] | None = None
-    proved_at: int = -1
+    basis: Any = None
 
     def is_touched_by(self, affected: frozenset[str]) -> bool:
         """True if a change that affected these ids may have made the answer another one."""
         return not self.ids.isdisjoint(affected)
+
+
+def ids_of(components: Sequence[Component], absent: Sequence[Place]) -> frozenset[str]:
+    """The ids that an answer rests on."""
+    return frozenset((*(component.id for component in components), *(place.id for place in absent)))

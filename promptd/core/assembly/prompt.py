@@ -60,7 +60,7 @@ class Prompt:
     manifest: tuple[ManifestEntry, ...]
     warnings: tuple[PromptWarning, ...]
     metadata: Mapping[str, Any]
-    facts: Evidence
+    evidence: Evidence
     tokens_source: int
     stable_end: int
     stable_prefix_tokens: int

@@ -17,12 +17,7 @@ from promptd.core.library.member import Component, Link
 from promptd.core.library.recent_changes import RecentChanges
 from promptd.core.library.resolve import NamingRules, Refused, matches
 from promptd.core.library.shadowed import Shadowed
-from promptd.core.syntax.component import (
-    Directive,
-    Place,
-    Reading,
-    Signature,
-)
+from promptd.core.syntax.component import Directive, Place, Reading, Signature
 from promptd.errors import ComponentError
 
 __all__ = ["Component", "Delta", "Library", "LibraryStatistics", "Link", "Resolution"]
@@ -144,7 +139,7 @@ class Library:
         for component in list(self._components.values()):
             yield component.place, None if component.is_racy else component.signature
         for reading in list(self.shadows):
-            yield reading.place, reading.signature if reading.is_proved_by_signature else None
+            yield reading.place, reading.signature if reading.is_settled else None
 
     def readings(self) -> Iterator[Reading]:
         """What was read of every place we hold, without texts; some at a time, as with `held`."""

@@ -6,12 +6,7 @@ digest it had. A Link is frozen; a library that resolves it anew makes another.
 
 from dataclasses import dataclass
 
-from promptd.core.syntax.component import (
-    Directive,
-    Parsed,
-    Reading,
-    Signature,
-)
+from promptd.core.syntax.component import Directive, Parsed, Reading, Signature
 from promptd.errors import ComponentError
 
 EMPTY = Parsed()
@@ -46,7 +41,7 @@ class Component:
         self.place = reading.place
         self.signature: Signature | None = reading.signature
         self.read_at_ns = reading.read_at_ns
-        self.is_racy = not reading.is_proved_by_signature
+        self.is_racy = not reading.is_settled
         self.digest = reading.digest
         self.parsed = reading.parsed or EMPTY
         self.error: ComponentError | None = reading.error
@@ -56,7 +51,7 @@ class Component:
         """The same bytes were read again at `read_at_ns`: the signature may have aged into proof."""
         self.signature = signature
         self.read_at_ns = read_at_ns
-        self.is_racy = not self.as_reading().is_proved_by_signature
+        self.is_racy = not self.as_reading().is_settled
 
     def as_reading(self) -> Reading:
         """The reading this component was last made from, without its text."""

@@ -11,12 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from promptd.core.library.library import Library
-from promptd.core.syntax.component import (
-    Parsed,
-    Place,
-    Reading,
-    Signature,
-)
+from promptd.core.syntax.component import FileSignature, Parsed, Place, Reading, Signature
 
 Dialects = tuple[str, ...]
 
@@ -25,7 +20,7 @@ class IndexEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One file as it was read. Without text: that stays where it is."""
 
     id: str
-    signature: Signature
+    signature: FileSignature
     read_at_ns: int
     digest: str
     parsed: Parsed
@@ -33,7 +28,12 @@ class IndexEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def entry_of(reading: Reading) -> IndexEntry | None:
     """What to keep of a reading; None if it is of no use to anybody: nothing was there, or it failed."""
-    if reading.signature is None or reading.parsed is None or reading.error is not None or not reading.digest:
+    if (
+        not isinstance(reading.signature, FileSignature)
+        or reading.parsed is None
+        or reading.error is not None
+        or not reading.digest
+    ):
         return None
     return IndexEntry(reading.place.id, reading.signature, reading.read_at_ns, reading.digest, reading.parsed)
 
@@ -78,7 +78,7 @@ class ParseCache:
             reading = Reading(
                 place, signature, entry.read_at_ns, entry.digest, None, entry.parsed, order=order
             )
-            if reading.is_proved_by_signature:
+            if reading.is_settled:
                 readings.append(reading)
         self.recalled += len(readings)
         return sorted(readings, key=_directives)

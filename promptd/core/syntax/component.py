@@ -7,7 +7,7 @@ those without containers are nothing to the garbage collector.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -17,8 +17,19 @@ MAX_TARGET_CHARS = 1024  # PATH_MAX is 4096 bytes; a name a person wrote is far 
 RACY_WINDOW_NS = 2_000_000_000  # git's racily-clean rule with FAT's 2 s time stamps as the worst case
 
 
-class Signature(NamedTuple):
-    """What stat says of a file; equal signatures mean an unchanged file unless it is racy."""
+class Signature(Protocol):
+    """What a source says of one component's state: equal signatures mean unchanged, unless they are racy."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text."""
+
+    def is_racy_at(self, read_at_ns: int) -> bool:
+        """True if what was read at that time may have changed since and still have this signature."""
+
+
+class FileSignature(NamedTuple):
+    """The signature of a file in the working tree: what stat says of it."""
 
     device: int
     inode: int
@@ -27,8 +38,8 @@ class Signature(NamedTuple):
     ctime_ns: int
 
     @classmethod
-    def unseen(cls, errno: int) -> "Signature":
-        """Something may be there, but looking at it fails with this errno (permission, a loop of links)."""
+    def unseen(cls, errno: int) -> "FileSignature":
+        """Something may be there, but stat fails with this errno (permission, a loop of links)."""
         return cls(-1, errno, 0, 0, 0)
 
     def is_racy_at(self, read_at_ns: int) -> bool:
@@ -105,9 +116,11 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at one place: absent (no signature), unusable (error), or text with its parse.
+    """What was read at one place: nothing (no signature), an error, or a text, with its parse once it has
+    one.
 
-    `order` says which of two looks began later; 0 is no look of this process.
+    `order` says which of two reads began later, 0 was not read by this process; `seconds` is how long it
+    took.
     """
 
     place: Place
@@ -118,6 +131,7 @@ class Reading:
     parsed: Parsed | None = None
     error: ComponentError | None = None
     order: int = 0
+    seconds: float = 0.0
 
     @property
     def is_absent(self) -> bool:
@@ -125,7 +139,7 @@ class Reading:
         return self.signature is None and self.error is None
 
     @property
-    def is_proved_by_signature(self) -> bool:
+    def is_settled(self) -> bool:
         """True if this reading holds for as long as the file keeps its signature.
 
         Not if it is racily clean, nor for a failure that does not follow from the file's own bytes: no

@@ -1,9 +1,9 @@
-"""The index on disk: `index.bin` in the state directory, whole or not at all, and safe to delete.
+"""The index on disk: `index.bin` in the state directory, what was read and parsed of every file.
 
 A seal (a digest of all that follows), then frames of msgpack: a header, and the entries of a few hundred
 files each, so that neither writing nor reading holds the interpreter lock for long. The header names the
 version of this format and whose parses these are: promptd's version and a digest of the very sources that
-parse, so that no changed parser is ever answered from. It names the boot as well: after another one a
+parse, so that no answer comes from another parser's work. It names the boot as well: after another one a
 signature proves nothing, for a machine that lost power may have kept a file's times and lost its bytes;
 files are then read again, though not parsed. Anything else than what was written (cut short, a flipped bit,
 another version, too large) means that files are read and parsed again: time, and nothing more. What an
@@ -26,9 +26,8 @@ from promptd.core.syntax import tolerant_yaml
 from promptd.core.syntax.component import Reading
 from promptd.engine.workspace import Workspace
 from promptd.protocol import request
-from promptd.support import log
-from promptd.support.atomic import discard_leftovers, write_atomic
 from promptd.support.locks import StateLock
+from promptd.support.state_file import StateFile
 
 FILE_NAME = "index.bin"
 SCHEMA_VERSION = 1
@@ -39,8 +38,6 @@ MAX_ENTRY_BYTES = 65_536  # a file with thousands of directives is parsed again 
 AT_ONCE = 256  # entries a frame: 1 ms to encode or to decode
 _SEAL_BYTES = 32
 _FRAME = struct.Struct("<II")  # bytes of the frame, number of the shelf its entries are from
-
-_log = log.get_logger("promptd.daemon")
 
 
 class Shelf(msgspec.Struct, frozen=True, array_like=True):
@@ -61,18 +58,17 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 
 def shelves_of(workspace: Workspace) -> list[Shelf]:
     """Where the files of a workspace are from."""
-    return list(map(Shelf, workspace.files.roots, workspace.loader.dialects))
+    return list(map(Shelf, workspace.source.roots, workspace.loader.dialects))
 
 
 _encode = msgspec.msgpack.encode
 _header = msgspec.msgpack.Decoder(Header)
 _entries = msgspec.msgpack.Decoder(list[IndexEntry])
-_PROBLEMS = (OSError, ValueError, IndexError, RecursionError, struct.error, msgspec.MsgspecError)
 
 
 @cache
 def parser_identity() -> str:
-    """Whose parses these are: another version, another source or another interpreter is somebody else."""
+    """Whose parses these are: another version, another source or another interpreter parses differently."""
     seen = blake2b(digest_size=16)
     top = Path(syntax.__file__).parent
     for source in (*sorted(top.rglob("*.py")), Path(request.__file__)):  # the latter writes out scalars
@@ -83,7 +79,7 @@ def parser_identity() -> str:
 
 @cache
 def boot_identity() -> str:
-    """The boot of the machine we run in; "" where nobody can say."""
+    """The boot of the machine we run in; "" where the kernel does not tell."""
     try:
         return BOOT.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -102,13 +98,13 @@ class Writing:
         return f"<Writing of {self.entries} entries, {self.size_bytes} bytes>"
 
     def add(self, readings: Sequence[Reading]) -> None:
-        """Encode what is to be kept of these; beyond the bounds nothing more is kept."""
-        kept: dict[int, list[bytes]] = {}
+        """Encode what can be saved of these; beyond the bounds nothing more is added."""
+        entries: dict[int, list[bytes]] = {}
         for reading in readings:
             entry = entry_of(reading)
             if entry is not None and (encoded := _encoded(entry)):
-                kept.setdefault(reading.place.root, []).append(encoded)
-        for root, some in kept.items():
+                entries.setdefault(reading.place.root, []).append(encoded)
+        for root, some in entries.items():
             self._frame(root, some)
 
     def _frame(self, root: int, some: Sequence[bytes]) -> None:
@@ -121,59 +117,44 @@ class Writing:
         self.size_bytes += size_bytes
 
 
-class IndexFile:
-    """Reads and writes `directory/index.bin`; `last_error` is "" unless the last write failed."""
+class IndexFile(StateFile):
+    """Reads and writes `directory/index.bin`."""
 
-    def __init__(self, directory: Path, claim: StateLock | None = None) -> None:
-        self.path = directory / FILE_NAME
-        self._claim = claim
-        self.last_error = ""
-
-    def __repr__(self) -> str:
-        return f"<ParseCacheFile {self.path}>"
+    def __init__(self, directory: Path, lock: StateLock | None = None) -> None:
+        super().__init__(directory / FILE_NAME, "index", max_bytes=MAX_FILE_BYTES, lock=lock, mode=0o600)
 
     def read(self, shelves: Sequence[Shelf]) -> ParseCache:
-        """What was kept of files of these roots and dialects; nothing if the file cannot be trusted."""
-        index = ParseCache([shelf.dialects for shelf in shelves])
-        try:
-            frames = self._frames()
-            header = _header.decode(next(frames, (0, b""))[1])
-            if header.schema_version == SCHEMA_VERSION and header.parser == parser_identity():
-                _fill(index, shelves, header, frames)
-        except FileNotFoundError:
-            return index
-        except _PROBLEMS as problem:
-            _log.warning("index cannot be used, reading every file", path=self.path, error=problem)
-            return ParseCache([shelf.dialects for shelf in shelves])
-        discard_leftovers(self.path)
-        return index
-
-    def _frames(self) -> Iterator[tuple[int, memoryview]]:
-        if self.path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError("the file is too large")
-        with self.path.open("rb") as file:
-            data = memoryview(file.read(MAX_FILE_BYTES + 1))
-        if _seal([data[_SEAL_BYTES:]]) != data[:_SEAL_BYTES]:
-            raise ValueError("the file is damaged")
-        at = _SEAL_BYTES
-        while at < len(data):
-            size_bytes, number = _FRAME.unpack_from(data, at)
-            at += _FRAME.size + size_bytes
-            yield number, data[at - size_bytes : at]
+        """What was saved of files of these roots and dialects; nothing if the file cannot be used."""
+        index = self.load(lambda data: _decoded(memoryview(data), shelves))
+        return _empty(shelves) if index is None else index
 
     def write(self, writing: Writing) -> bool:
-        """Replace what was kept. A failure is logged once, and costs only the next start."""
-        try:
-            if self._claim is not None:
-                self._claim.assert_held()
-            write_atomic(self.path, b"".join((_seal(writing.frames), *writing.frames)), mode=0o600)
-        except OSError as problem:
-            if not self.last_error:
-                _log.warning("index not kept", path=self.path, error=problem)
-            self.last_error = f"{self.path}: {problem.strerror or problem}"
-            return False
-        self.last_error = ""
-        return True
+        """Replace what was saved; False if it could not be written."""
+        return self.store(b"".join((_seal(writing.frames), *writing.frames)))
+
+
+def _empty(shelves: Sequence[Shelf]) -> ParseCache:
+    return ParseCache([shelf.dialects for shelf in shelves])
+
+
+def _decoded(data: memoryview, shelves: Sequence[Shelf]) -> ParseCache:
+    """The index in these bytes; empty if it is of another version or parser. Raises if it is damaged."""
+    index, frames = _empty(shelves), _frames(data)
+    header = _header.decode(next(frames, (0, b""))[1])
+    if header.schema_version == SCHEMA_VERSION and header.parser == parser_identity():
+        _fill(index, shelves, header, frames)
+    return index
+
+
+def _frames(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """The number of the shelf and the content of each frame. Raises ValueError: damaged."""
+    if _seal([data[_SEAL_BYTES:]]) != data[:_SEAL_BYTES]:
+        raise ValueError("the file is damaged")
+    at = _SEAL_BYTES
+    while at < len(data):
+        size_bytes, number = _FRAME.unpack_from(data, at)
+        at += _FRAME.size + size_bytes
+        yield number, data[at - size_bytes : at]
 
 
 def _fill(
@@ -183,10 +164,10 @@ def _fill(
     is_same_boot = header.boot == boot_identity() != ""
     useful = {shelf.dialects for shelf in now}
     for number, frame in frames:
-        kept = header.shelves[number]
-        if kept.dialects in useful:
-            roots = [at for at, shelf in enumerate(now) if is_same_boot and shelf == kept]
-            index.add(_entries.decode(frame), kept.dialects, roots)
+        saved = header.shelves[number]
+        if saved.dialects in useful:
+            roots = [at for at, shelf in enumerate(now) if is_same_boot and shelf == saved]
+            index.add(_entries.decode(frame), saved.dialects, roots)
 
 
 def _encoded(entry: IndexEntry) -> bytes:

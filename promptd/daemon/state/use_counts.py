@@ -1,7 +1,7 @@
-"""The use counts on disk: `hot.json` in the state directory, whole or not at all.
+"""The use counts on disk: `hot.json` in the state directory.
 
-A missing or damaged file means starting afresh, a directory that cannot be written means that counts last
-as long as the process: both are said once and are nobody else's problem. Blocking: call from a thread.
+How often each component was used, as weights that decay (engine/hot_set), so that the hot set survives a
+restart. Without the file the daemon starts with no counts. Blocking: call from a thread.
 """
 
 from collections.abc import Mapping
@@ -9,17 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from promptd.support import log
-from promptd.support.atomic import discard_leftovers, write_atomic
 from promptd.support.locks import StateLock
+from promptd.support.state_file import StateFile
 
 FILE_NAME = "hot.json"
 SCHEMA_VERSION = 1
+MAX_FILE_BYTES = 256 * 1024 * 1024  # a million ids of 250 characters
 
-_log = log.get_logger("promptd.daemon")
 
-
-class KeptUseCounts(msgspec.Struct, frozen=True):
+class SavedUseCounts(msgspec.Struct, frozen=True):
     """The file's content: weights of ids as of one time."""
 
     schema_version: int
@@ -27,41 +25,17 @@ class KeptUseCounts(msgspec.Struct, frozen=True):
     weights: dict[str, float]
 
 
-class UseCountsFile:
-    """Reads and writes `directory/hot.json`; `last_error` is "" unless the last write failed."""
+class UseCountsFile(StateFile):
+    """Reads and writes `directory/hot.json`."""
 
-    def __init__(self, directory: Path, claim: StateLock | None = None) -> None:
-        self.path = directory / FILE_NAME
-        self._claim = claim
-        self.last_error = ""
+    def __init__(self, directory: Path, lock: StateLock | None = None) -> None:
+        super().__init__(directory / FILE_NAME, "use counts", max_bytes=MAX_FILE_BYTES, lock=lock)
 
-    def __repr__(self) -> str:
-        return f"<UseCountsFile {self.path}>"
+    def read(self) -> SavedUseCounts | None:
+        """What was saved; None if there is nothing, it is damaged, or of another version."""
+        saved = self.load(msgspec.json.Decoder(SavedUseCounts).decode)
+        return saved if saved is not None and saved.schema_version == SCHEMA_VERSION else None
 
-    def read(self) -> KeptUseCounts | None:
-        """What was kept, or None: there is nothing, it is damaged, or of another version."""
-        try:
-            kept = msgspec.json.decode(self.path.read_bytes(), type=KeptUseCounts)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
-            _log.warning("use counts cannot be read, starting afresh", path=self.path, error=problem)
-            return None
-        discard_leftovers(self.path)
-        return kept if kept.schema_version == SCHEMA_VERSION else None
-
-    def write(self, weights: Mapping[str, float], now_unix_s: float) -> None:
-        """Replace what was kept. A failure is logged when it begins and when it ends."""
-        kept = KeptUseCounts(SCHEMA_VERSION, now_unix_s, dict(weights))
-        try:
-            if self._claim is not None:
-                self._claim.assert_held()
-            write_atomic(self.path, msgspec.json.encode(kept))
-        except OSError as problem:
-            if not self.last_error:
-                _log.warning("use counts not kept", path=self.path, error=problem)
-            self.last_error = f"{self.path}: {problem.strerror or problem}"
-        else:
-            if self.last_error:
-                _log.info("use counts kept again", path=self.path)
-            self.last_error = ""
+    def write(self, weights: Mapping[str, float], now_unix_s: float) -> bool:
+        """Replace what was saved; False if it could not be written."""
+        return self.store(msgspec.json.encode(SavedUseCounts(SCHEMA_VERSION, now_unix_s, dict(weights))))

@@ -21,7 +21,6 @@ from promptd.engine.procedures.effects import (
     Reconcile,
     Reconciled,
     Scan,
-    StatAndRead,
 )
 from promptd.engine.procedures.run import drive, perform, run
 from promptd.engine.procedures.sync import (
@@ -46,7 +45,6 @@ __all__ = [
     "Reconcile",
     "Reconciled",
     "Scan",
-    "StatAndRead",
     "assemble",
     "closure",
     "count_hot",

@@ -1,4 +1,4 @@
-"""Flows that answer one request: read what its facts lack, until all of them hold."""
+"""Procedures that answer one request: read what its evidence lacks, until all of it holds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ from promptd.engine.procedures.effects import (
     Exists,
     Procedure,
     Scan,
-    StatAndRead,
 )
 from promptd.engine.procedures.sync import read
 from promptd.engine.procedures.vocabulary import learn
@@ -22,27 +21,26 @@ from promptd.engine.prompts.shared import Words, Work
 from promptd.engine.workspace import Workspace
 from promptd.errors import UnknownComponent
 from promptd.protocol.request import Request
-from promptd.sources.worktree.files import Sweep
-from promptd.sources.worktree.walk import Listing
+from promptd.sources.base import Check, Listing
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """A plan whose facts hold, and the first member's text if it was asked for."""
+    """A plan whose evidence holds, and the first member's text if it was asked for."""
 
     plan: Plan
     text: str
 
 
-def assemble(workspace: Workspace, request: Request, sweep: Sweep) -> Procedure[Prompt]:
+def assemble(workspace: Workspace, request: Request, check: Check) -> Procedure[Prompt]:
     """A prompt that is held if it is true, else assemble it: what is stale or missing is read in phases."""
-    if held := workspace.current(request, sweep):
+    if held := workspace.current(request, check):
         return held
     attempt = Attempt(request)
     try:
-        while not isinstance(step := workspace.attempt(attempt, sweep), Prompt):
-            sweep = yield from _advance(workspace, step, attempt, sweep)
-            if held := workspace.current(request, sweep):
+        while not isinstance(step := workspace.attempt(attempt, check), Prompt):
+            check = yield from _advance(workspace, step, attempt, check)
+            if held := workspace.current(request, check):
                 return held  # read again, and found to be what it was
     except UnknownComponent as error:
         raise (yield from _with_nearest(workspace, error)) from None
@@ -50,41 +48,42 @@ def assemble(workspace: Workspace, request: Request, sweep: Sweep) -> Procedure[
 
 
 def _advance(
-    workspace: Workspace, step: Needs | Work | Words, attempt: Attempt, sweep: Sweep
-) -> Procedure[Sweep]:
-    """Do what a prompt still needs; returns the sweep to go on with."""
+    workspace: Workspace, step: Needs | Work | Words, attempt: Attempt, check: Check
+) -> Procedure[Check]:
+    """Do what a prompt still needs; returns the check to go on with."""
     match step:
         case Needs():
-            return (yield from satisfy(workspace, step, attempt, sweep))
+            return (yield from satisfy(workspace, step, attempt, check))
         case Work(work, keep):
             keep((yield Compute(work)))
         case Words():
             yield from learn(workspace)
-    return sweep  # what was read for these was not read for the prompt
+    return check  # what was read for these was not read for the prompt
 
 
-def satisfy(workspace: Workspace, needs: Needs, attempt: Attempt, sweep: Sweep) -> Procedure[Sweep]:
-    """Do what is needed; returns the sweep to hold the facts against from now on.
+def satisfy(workspace: Workspace, needs: Needs, attempt: Attempt, check: Check) -> Procedure[Check]:
+    """Do what is needed; returns the check to hold the evidence against from now on.
 
     After a read that is a new one: everything is looked at again (the second collect).
     """
     if needs.places:
         yield from read(workspace, needs.places, attempt)
-        return Sweep(workspace.files)
-    yield StatAndRead(sweep, needs.paths, needs.doubted)
-    return sweep
+        return workspace.source.check()
+    if needs.look is not None:
+        yield Compute(needs.look)
+    return check
 
 
-def closure(workspace: Workspace, name: str, sweep: Sweep, *, with_text: bool = False) -> Procedure[Closure]:
-    """Plan a name with its facts made true, without assembling it. Raises if there is no such name."""
+def closure(workspace: Workspace, name: str, check: Check, *, with_text: bool = False) -> Procedure[Closure]:
+    """Plan a name with its evidence made true, without assembling it. Raises if there is no such name."""
     attempt = Attempt(Request((name,)))
     while True:
         found = plan(workspace.library, (name,))
         members = found.members[:1] if with_text and found.ids else ()
-        needs = workspace.needs(workspace.facts(found), members, attempt, sweep)
+        needs = workspace.needs(workspace.evidence(found), members, attempt, check)
         if not needs:
             break
-        sweep = yield from satisfy(workspace, needs, attempt, sweep)
+        check = yield from satisfy(workspace, needs, attempt, check)
     if isinstance(found.refusal, UnknownComponent):
         raise (yield from _with_nearest(workspace, found.refusal))
     if not found.ids and found.refusal is not None:
@@ -100,7 +99,7 @@ def _with_nearest(workspace: Workspace, error: UnknownComponent) -> Procedure[Un
     name, so as not to lack a new one, would cost more than it helps.
     """
     name = str(error.details["name"])
-    if workspace.is_complete:
+    if workspace.scanned.is_complete:
         found = yield Compute(partial(nearest, name, tuple(workspace.library.ids())))
         near = yield from _existing(workspace, found)
     else:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from promptd.core.library.library import Delta
 from promptd.core.syntax.component import Place
-from promptd.sources.worktree.files import Sweep
 
 Outcome = TypeVar("Outcome")
 
@@ -26,15 +25,6 @@ class Read:
     filled: frozenset[Place] = frozenset()
     is_wanted: bool = False
     of: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StatAndRead:
-    """Stat these paths and read these places into a sweep; nothing comes back."""
-
-    sweep: Sweep
-    paths: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +56,7 @@ class Pause:
     """Let others have the loop before going on with what takes long; nothing comes back."""
 
 
-Effect = Read | StatAndRead | Scan | Exists | Reconcile | Compute | Pause
+Effect = Read | Scan | Exists | Reconcile | Compute | Pause
 Procedure = Generator[Effect, Any, Outcome]
 
 

@@ -16,7 +16,6 @@ from promptd.engine.procedures.effects import (
     Reconcile,
     Reconciled,
     Scan,
-    StatAndRead,
 )
 from promptd.engine.procedures.sync import count_bodies, reconcile
 from promptd.engine.workspace import Workspace
@@ -31,14 +30,10 @@ def perform(workspace: Workspace, command: Effect, progress: Progress | None = N
             if is_wanted:
                 _count_ahead(workspace, readings)
             return readings
-        case StatAndRead(sweep, paths, places):
-            sweep.stat(paths)
-            sweep.read(places)
-            return None
         case Scan():
-            return workspace.files.scan()
+            return workspace.source.scan()
         case Exists(places):
-            return workspace.files.exists(places)
+            return workspace.source.exists(places)
         case Reconcile():
             return run(workspace, reconcile(workspace), progress)
         case Compute(work):

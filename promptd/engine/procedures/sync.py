@@ -20,7 +20,7 @@ from promptd.engine.procedures.effects import (
 )
 from promptd.engine.workspace import Workspace
 from promptd.errors import PromptdError
-from promptd.sources.worktree.walk import Listing
+from promptd.sources.base import Listing
 
 READ_AT_ONCE = 100  # components that are applied in one go, which takes some 3 ms
 COUNT_AT_ONCE = 20  # texts counted in one go in the background: 10 ms, most without the interpreter lock
@@ -45,7 +45,12 @@ def read(
 
 
 def reconcile(workspace: Workspace) -> Procedure[Reconciled]:
-    """Scan all roots and read whatever differs from what is held; then what directives alone reach."""
+    """Scan all roots and read whatever differs from what is held; then what directives alone reach.
+
+    An immutable source is scanned once.
+    """
+    if workspace.source.is_immutable and workspace.scanned.is_complete:
+        return DeltaSum().total(workspace.library.revision)
     listing: Listing = yield Scan()
     differing = yield from differences(workspace, listing)
     found = DeltaSum()
@@ -93,9 +98,8 @@ def _recall(
         return differing
     found_now, links = listing.found, listing.links
     seen = ((place, found_now[place]) for place in differing if place in found_now and place not in links)
-    known: list[Reading] = yield Compute(
-        partial(index.proved, seen, workspace.files.max_bytes, listing.order)
-    )
+    max_bytes = workspace.config.library.max_component_bytes
+    known: list[Reading] = yield Compute(partial(index.proved, seen, max_bytes, listing.order))
     for at in range(0, len(known), READ_AT_ONCE):
         found.take(workspace.apply(known[at : at + READ_AT_ONCE]))
         yield Pause()
@@ -128,13 +132,11 @@ def _let_go(
         yield from _take_in(workspace, (), found, gone)
 
 
-def follow(workspace: Workspace, paths: Iterable[str]) -> Procedure[Reconciled]:
-    """Read what a watcher pointed at, as far as it can be a component."""
-    places = (place for path in sorted(paths) for place in workspace.files.places(path))
+def follow(workspace: Workspace, places: Iterable[Place]) -> Procedure[Reconciled]:
+    """Read the places that a watcher pointed at, as far as they can be components."""
     found = DeltaSum()
-    yield from _take_in(
-        workspace, [place for place in places if workspace.library.is_relevant(place.id)], found
-    )
+    relevant = [place for place in places if workspace.library.is_relevant(place.id)]
+    yield from _take_in(workspace, relevant, found)
     return found.total(workspace.library.revision)
 
 

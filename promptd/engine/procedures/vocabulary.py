@@ -20,7 +20,7 @@ def learn(workspace: Workspace) -> Procedure[None]:
     """Learn the words of every component, so that strategies know what each is worth."""
     lexicon = workspace.optimiser.lexicon
     if not lexicon.is_active:
-        if not workspace.is_complete:
+        if not workspace.scanned.is_complete:
             yield Reconcile()
         lexicon.begin(workspace.library.ids())
     while ids := lexicon.unknown()[:LEARN_AT_ONCE]:

@@ -28,7 +28,7 @@ from promptd.engine.attempt import Attempt
 from promptd.engine.prompts.budget_run import BudgetRun
 from promptd.engine.prompts.reply_template import ReplyTemplate, digest_of
 from promptd.engine.prompts.shared import (
-    MAX_STAMPS,
+    MAX_TEMPLATES,
     CompiledPrompt,
     OptimiserState,
     Words,
@@ -110,18 +110,18 @@ class _Builder:
         drawn = self.draw(self.base)
         prompt = self.prompt(drawn, drawn.tokens)
         if self.request.variables and self.request.arguments is None and self.request.options is None:
-            self.cut_stamp(prompt, drawn)
+            self.cut_template(prompt, drawn)
         return prompt
 
-    def cut_stamp(self, prompt: Prompt, drawn: _Rendered) -> None:
-        """Have a stamp for the same request with other values."""
-        stamps, names = self.outline.stamps, tuple(name for name, _ in self.request.variables)
-        if names in stamps or not ReplyTemplate.can_be(prompt):
+    def cut_template(self, prompt: Prompt, drawn: _Rendered) -> None:
+        """Have a template for the same request with other values."""
+        templates, names = self.outline.templates, tuple(name for name, _ in self.request.variables)
+        if names in templates or not ReplyTemplate.can_be(prompt):
             return
-        if len(stamps) >= MAX_STAMPS:
-            stamps.clear()
+        if len(templates) >= MAX_TEMPLATES:
+            templates.clear()
         tally = self.outline.tally(drawn.skeleton, self.optimiser.segments)
-        stamps[names] = ReplyTemplate(prompt, drawn.skeleton, drawn.filled, tally)
+        templates[names] = ReplyTemplate(prompt, drawn.skeleton, drawn.filled, tally)
 
     def fit(self) -> Prompt | Work | Words:
         """Something is to be saved: by the strategy alone if that will do, else by the budget."""
@@ -251,7 +251,7 @@ class _Builder:
             manifest=manifest,
             warnings=notes,
             metadata=self.outline.metadata,
-            facts=self.outline.facts,
+            evidence=self.outline.evidence,
             tokens_source=tokens_source,
             stable_end=end,
             stable_prefix_tokens=drawn.measured.count(0, end),

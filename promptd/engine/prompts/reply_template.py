@@ -30,7 +30,7 @@ def digest_of(text: str) -> str:
 
 
 class ReplyTemplate:
-    """Made from one prompt and what it was filled with; `strike` is asked for every other set of values."""
+    """Made from one prompt and what it was filled with; `render` is asked for every other set of values."""
 
     __slots__ = (
         "_after",
@@ -89,7 +89,7 @@ class ReplyTemplate:
         entry = msgspec.structs.replace(entry, tokens=tokens, span=(_NUMBER, _NUMBER))
         return _encode(entry).replace(b"%", b"%%").replace(_DIGITS, b"%d")
 
-    def strike(self, values: Mapping[str, str], max_chars: int, max_tokens: int) -> tuple[bytes, int] | None:
+    def render(self, values: Mapping[str, str], max_chars: int, max_tokens: int) -> tuple[bytes, int] | None:
         """The reply for these values but for its end, and its tokens; None if that may be too large."""
         layout = self._layout
         filled_in = tuple(text if name is None else values[name] for _, name, text in self._slots)

@@ -29,16 +29,16 @@ from promptd.engine.prompts.reply_template import ReplyTemplate
 from promptd.protocol.request import PLAIN, Request
 
 MAX_VARIANTS = 20_000
-MAX_STAMPS = 8  # of one outline: requests differ in values, hardly in names
+MAX_TEMPLATES = 8  # of one outline: requests differ in values, hardly in names
 MAX_TALLIES = 8  # of one outline: each strategy and order has a skeleton of its own
 
 
 @dataclass(slots=True)
 class CompiledPrompt:
-    """A skeleton with the facts it rests on, and what strategies and orders made of it so far."""
+    """A skeleton with the evidence it rests on, and what strategies and orders made of it so far."""
 
     skeleton: Skeleton
-    facts: Evidence
+    evidence: Evidence
     name: str
     metadata: Mapping[str, object]
     members: tuple[Component, ...]
@@ -46,7 +46,7 @@ class CompiledPrompt:
     ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
     fitted: dict[object, tuple[int, Fitted]] = field(default_factory=dict)
     tallies: dict[int, tuple[Skeleton, IncrementalCount]] = field(default_factory=dict)
-    stamps: dict[tuple[str, ...], ReplyTemplate] = field(default_factory=dict)
+    templates: dict[tuple[str, ...], ReplyTemplate] = field(default_factory=dict)
     may_move: bool = False
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class OptimiserState:
         self.lexicon = Lexicon()
         self.account = Account()
         self.popular = PopularPrompts()
-        self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_bytes)
+        self.variants: Cache[object, Variants] = Cache(MAX_VARIANTS, config.cache.prompt_size)
 
     def __repr__(self) -> str:
         return f"<OptimiserState {self.lexicon!r}, {len(self.variants)} variants>"
@@ -158,17 +158,17 @@ class OptimiserState:
         self.popular.use(
             Popular(
                 ", ".join(prompt.request.names),
-                tuple(component.id for component, _, _ in prompt.facts.files),
+                tuple(component.id for component in prompt.evidence.components),
                 prompt.uses,
                 prompt.tokens,
-                money_total=prompt.estimate.money if prompt.estimate else None,
+                cost_total=prompt.estimate.money if prompt.estimate else None,
                 strategy=prompt.fit.strategy if prompt.fit else "none",
             )
         )
 
-    def struck(self, request: Request, facts: Evidence, tokens: int) -> None:
+    def rendered(self, request: Request, evidence: Evidence, tokens: int) -> None:
         """Count a reply of which no prompt is kept."""
-        ids = tuple(component.id for component, _, _ in facts.files)
+        ids = tuple(component.id for component in evidence.components)
         self.popular.use(Popular(", ".join(request.names), ids, 1, tokens))
 
     def statistics(self) -> OptimiserStatistics:

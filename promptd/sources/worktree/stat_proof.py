@@ -12,12 +12,12 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from promptd.core.syntax.component import Signature
-from promptd.sources.worktree.walk import signature_of, way_of
+from promptd.core.syntax.component import FileSignature
+from promptd.sources.worktree.walk import ancestor_signature, signature_of
 
-_FIELDS = len(Signature._fields)
+_FIELDS = len(FileSignature._fields)
 _WORD = (1 << 64) - 1
-_NOTHING = Signature(0, 0, 0, 0, 0)  # no file has inode 0 on device 0
+_NOTHING = FileSignature(0, 0, 0, 0, 0)  # no file has inode 0 on device 0
 
 Same = Callable[[bytes], int]
 
@@ -37,24 +37,25 @@ _same = _helper()
 IS_COMPILED = _same is not None
 
 
-Seen = Sequence[tuple[str, Signature | None]]
+Seen = Sequence[tuple[str, FileSignature | None]]
 
 
 class StatProof:
-    """Paths and their signatures, as `signature_of` gives them; of `ways` as `way_of` does."""
+    """Paths with their `signature_of`, and ancestors with their `ancestor_signature`."""
 
-    __slots__ = ("_packed", "_paths", "_ways")
+    __slots__ = ("_ancestors", "_packed", "_paths")
 
-    def __init__(self, paths: Seen, ways: Seen = ()) -> None:
-        self._paths, self._ways = tuple(paths), tuple(ways)
-        # For the helper: how many there are and how many ways, all signatures, all paths, each with its 0.
-        seen = (*self._paths, *self._ways)
+    def __init__(self, paths: Seen, ancestors: Seen = ()) -> None:
+        self._paths, self._ancestors = tuple(paths), tuple(ancestors)
+        # For the helper: how many there are and how many ancestors, all signatures, all paths, each with
+        # its 0.
+        seen = (*self._paths, *self._ancestors)
         written = b"".join(os.fsencode(path) + b"\0" for path, _ in seen)
         signatures = b"".join(_packed(signature) for _, signature in seen)
-        self._packed = struct.pack("=QQ", len(seen), len(self._ways)) + signatures + written
+        self._packed = struct.pack("=QQ", len(seen), len(self._ancestors)) + signatures + written
 
     def __repr__(self) -> str:
-        return f"<StatProof of {len(self._paths)} paths and {len(self._ways)} ways>"
+        return f"<StatProof of {len(self._paths)} paths and {len(self._ancestors)} ancestors>"
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -68,10 +69,10 @@ class StatProof:
     def holds_by_loop(self) -> bool:
         """The same without the helper."""
         return all(signature_of(path) == signature for path, signature in self._paths) and all(
-            way_of(path) == signature for path, signature in self._ways
+            ancestor_signature(path) == signature for path, signature in self._ancestors
         )
 
 
-def _packed(signature: Signature | None) -> bytes:
+def _packed(signature: FileSignature | None) -> bytes:
     """A signature as the helper has it: five words of 64 bits."""
     return struct.pack(f"={_FIELDS}Q", *(value & _WORD for value in signature or _NOTHING))

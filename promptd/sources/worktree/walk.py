@@ -15,7 +15,8 @@ from errno import ENAMETOOLONG, EXDEV
 from operator import attrgetter
 
 from promptd.core.library.resolve import NamingRules
-from promptd.core.syntax.component import Place, Signature
+from promptd.core.syntax.component import FileSignature, Place, Signature
+from promptd.sources.base import Listing
 
 MAX_DIRECTORY_DEPTH = 64
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -28,33 +29,18 @@ _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 IsInside = Callable[[str], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One scan of all roots. `problems` are sentences about what could not be listed.
-
-    `links` are those of the found that are reached through a symlink of their own; `order` is that of a look
-    which began with the scan.
-    """
-
-    found: dict[Place, Signature]
-    directories: tuple[str, ...]
-    problems: tuple[str, ...] = ()
-    links: frozenset[Place] = frozenset()
-    order: int = 0
-
-
 def scan(roots: Sequence[str], names: NamingRules, is_inside: IsInside, max_files: int) -> Listing:
     """List every component file below the roots, in a fixed order."""
     walk = _Walk(names, is_inside, max_files)
     for root, top in enumerate(roots):
         walk.tree(root, _Step(top))
-    return Listing(walk.found, tuple(walk.directories), tuple(walk.problems), frozenset(walk.links))
+    return Listing(walk.found, tuple(walk.problems), frozenset(walk.links))
 
 
 def directories(
     roots: Sequence[str], names: NamingRules, is_inside: IsInside, max_files: int, below: str | None = None
 ) -> dict[str, str]:
-    """Where each directory really is, by its path; no file is looked at. See `Files.directories`."""
+    """Where each directory really is, by its path; no file is looked at. See `Worktree.directories`."""
     walk = _Walk(names, is_inside, max_files, wants_files=False)
     for root, top in enumerate(roots):
         if below is None or below == top:
@@ -137,11 +123,11 @@ class _Walk:
         try:
             self.found[place] = signature_from(entry.stat())
             if place in self.links and not self.is_inside(os.path.realpath(f"{directory}/{entry.name}")):
-                self.found[place] = Signature.unseen(EXDEV)  # whatever it is: what it was is no proof
+                self.found[place] = FileSignature.unseen(EXDEV)  # whatever it is: what it was is no proof
         except _NOTHING_THERE:
             return  # a dangling symlink, or gone meanwhile
         except OSError as problem:
-            self.found[place] = Signature.unseen(problem.errno or 0)
+            self.found[place] = FileSignature.unseen(problem.errno or 0)
             self.problems.append(f"{directory}/{entry.name}: cannot be looked at ({problem.strerror})")
 
     def entries(self, directory: str, descriptor: int) -> Iterator[os.DirEntry[str]]:
@@ -178,12 +164,12 @@ def real_path_of(descriptor: int, path: str) -> str:
     return os.readlink(f"/proc/self/fd/{descriptor}") if HAS_PROC else os.path.realpath(path)
 
 
-def signature_from(found: os.stat_result) -> Signature:
+def signature_from(found: os.stat_result) -> FileSignature:
     """The signature of what was stat-ed."""
-    return _new(Signature, fields_of(found))  # half the time of Signature(…): this is done for every fact
+    return _new(FileSignature, fields_of(found))  # half the time of Signature(…): this is done for every fact
 
 
-def signature_of(path: str) -> Signature | None:
+def signature_of(path: str) -> FileSignature | None:
     """The signature of what a path leads to; None if there is nothing or a directory."""
     try:
         found = os.stat(path)
@@ -194,19 +180,19 @@ def signature_of(path: str) -> Signature | None:
     return None if found.st_mode & _KIND == stat.S_IFDIR else signature_from(found)
 
 
-def way_of(path: str) -> Signature | None:
-    """The signature of what stands at a path itself, be it a directory or a link; None if nothing does."""
+def ancestor_signature(path: str) -> FileSignature | None:
+    """The signature of what is at a path itself, be it a directory or a link; None if nothing is."""
     try:
         return signature_from(os.lstat(path))
     except OSError as problem:
         return unseen(problem)
 
 
-def unseen(problem: OSError) -> Signature | None:
+def unseen(problem: OSError) -> FileSignature | None:
     """The signature of what cannot be looked at; None if the failure says that nothing can be there."""
     if isinstance(problem, _NOTHING_THERE) or problem.errno == ENAMETOOLONG:
         return None
-    return Signature.unseen(problem.errno or 0)
+    return FileSignature.unseen(problem.errno or 0)
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

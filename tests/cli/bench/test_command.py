@@ -56,7 +56,7 @@ def test_for_people_in_a_pipe(run: Run, library: Path, monkeypatch: pytest.Monke
     """Plain tables, one fact a line; exit 0 where targets that anything meets are met."""
     monkeypatch.setattr("promptd.cli.bench.judging.LOADING_SAVED", -99.0)
     monkeypatch.setattr("promptd.cli.bench.judging.CACHED_MS", 1e6)
-    monkeypatch.setenv("PROMPTD_TARGETS_RESPONSE_MS_MAX", "60000")
+    monkeypatch.setenv("PROMPTD_TARGETS_RESPONSE_TIME_MAX", "60000")
     outcome = run("validate", library)
     text = outcome.out.decode()
     assert (outcome.code, outcome.err) == (0, "")

@@ -122,7 +122,7 @@ def test_each_target_can_be_missed(part: dict[str, object], missed: str) -> None
 
 def test_the_configuration_has_the_last_word() -> None:
     """Its targets are the bounds, and a target of 0 is not judged."""
-    lax = TargetsConfig(response_ms_max=0.0, hit_ratio_min=0.95)
+    lax = TargetsConfig(response_time_max=0.0, hit_ratio_min=0.95)
     verdict = _judge(targets=lax, latency=_latency(mix=9_999.0))
     found = {check.name: check.met for check in verdict.checks}
     assert found["response time p95"] is None

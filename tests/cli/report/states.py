@@ -19,7 +19,7 @@ def full_health() -> dict[str, Any]:
         *(f"commands/deep/down/in/here/{n}.md" for n in range(8)),
     ]
     rows = [
-        prompt(name, 900 - 80 * at, 5_000 + at, components=[name, *PARTS[at : at + 4]], money_total=1.5 * at)
+        prompt(name, 900 - 80 * at, 5_000 + at, components=[name, *PARTS[at : at + 4]], cost_total=1.5 * at)
         for at, name in enumerate(names)
     ]
     sentence = "response time, p95: 130 ms is above the target of 100 ms; set cache.entries = 400 (now 200)"
@@ -34,7 +34,7 @@ def full_health() -> dict[str, Any]:
         "value": 130.0,
         "window": "10m",
         "samples": 99,
-        "attainment": 0.77,
+        "progress": 0.77,
         "state": "missed",
         "weight": 25,
     }
@@ -45,7 +45,7 @@ def full_health() -> dict[str, Any]:
         "minimum": 0.75,
         "maximum": None,
         "value": 0.98,
-        "attainment": 1.0,
+        "progress": 1.0,
         "state": "optimal",
     }
     return health(
@@ -90,7 +90,7 @@ def write_state(
 ) -> Path:
     """Write the files; returns the directory."""
     directory.mkdir(parents=True, exist_ok=True)
-    snapshot = {"schema_version": 1, "valid_until_unix_s": 0.0, "pid": 7} | (found or full_health())
+    snapshot = {"schema_version": 2, "valid_until_unix_s": 0.0, "pid": 7} | (found or full_health())
     (directory / "health.json").write_text(json.dumps(snapshot))
     lines = full_history() if history is None else history
     (directory / "history.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))

@@ -46,7 +46,7 @@ def test_a_daemon_that_has_just_started_can_be_reported_on(run: Run, tmp_path: P
     assert "No history yet" in out.decode()
 
 
-@pytest.mark.parametrize("content", [None, "{", json.dumps({"schema_version": 1})])
+@pytest.mark.parametrize("content", [None, "{", json.dumps({"schema_version": 2})])
 def test_no_snapshot_no_report(run: Run, tmp_path: Path, content: str | None) -> None:
     """Exit 69, nothing written, and the message says what was missing."""
     if content is not None:

@@ -7,7 +7,7 @@ import pytest
 from promptd.core.assembly.assemble import MAX_ENTRIES
 from promptd.core.assembly.skeleton import Rules
 from promptd.errors import EncodingError, MissingInclude, PromptTooLarge
-from tests.core.builders import Shelf, text_of
+from tests.core.builders import MemoryLibrary, text_of
 
 SPELLINGS = pytest.mark.parametrize(
     "written",
@@ -102,7 +102,7 @@ def test_front_matter_includes_stand_before_the_body_in_order() -> None:
     """Each ends its line, in the line ending of the including file; a required one puts in nothing."""
     front = "---\nincludes: [b.md, c.md]\ncomponents: [d.md, gone.md]\nrequires: [e.md]\n---\n"
     files = {"a.md": front + "A\n", "b.md": "B", "c.md": "C\n", "d.md": "", "e.md": "E\n"}
-    prompt = Shelf(files).assemble("a")
+    prompt = MemoryLibrary(files).assemble("a")
     assert prompt.text == "B\nC\nA\n"
     assert prompt.reasons[-1] == ("gone.md", "missing")
     assert text_of(files | {"a.md": front.replace("\n", "\r\n") + "A"}) == "B\r\nC\nA"
@@ -110,9 +110,9 @@ def test_front_matter_includes_stand_before_the_body_in_order() -> None:
 
 def test_several_requested_components_follow_one_another() -> None:
     """In the order asked for, an open last line ended in between."""
-    shelf = Shelf({"a.md": "A", "b.md": "B\n"})
-    assert shelf.assemble("a", "b", "a").text == "A\nB\nA"
-    assert shelf.assemble("a", "b").reasons == [("a.md", "included"), ("b.md", "included")]
+    library = MemoryLibrary({"a.md": "A", "b.md": "B\n"})
+    assert library.assemble("a", "b", "a").text == "A\nB\nA"
+    assert library.assemble("a", "b").reasons == [("a.md", "included"), ("b.md", "included")]
 
 
 # -- what is not there ------------------------------------------------------------------------
@@ -125,7 +125,7 @@ MISSING = {
 
 def test_missing_is_removed_and_said_with_file_line_and_chain() -> None:
     """The default: the whole line, or the directive in its line, goes; manifest and warnings say so."""
-    prompt = Shelf(MISSING).assemble("a")
+    prompt = MemoryLibrary(MISSING).assemble("a")
     assert prompt.text == "x\np\n\nq  r\ny\n"
     assert prompt.reasons[2:] == [("gone.md", "missing"), ("gone", "missing")]
     first = prompt.warnings[0]
@@ -138,14 +138,14 @@ def test_missing_is_removed_and_said_with_file_line_and_chain() -> None:
 def test_missing_can_be_an_error() -> None:
     """The first one, with file, line, target and chain."""
     with pytest.raises(MissingInclude, match=r"b\.md:3: 'gone\.md' does not exist") as raised:
-        Shelf(MISSING).assemble("a", rules=Rules(missing="error"))
+        MemoryLibrary(MISSING).assemble("a", rules=Rules(missing="error"))
     assert raised.value.details["chain"] == ["a.md:2", "b.md:3"]
     assert raised.value.details["line"] == 3
 
 
 def test_missing_can_be_kept() -> None:
     """The written text stands, and it is said all the same."""
-    prompt = Shelf(MISSING).assemble("a", rules=Rules(missing="keep"))
+    prompt = MemoryLibrary(MISSING).assemble("a", rules=Rules(missing="keep"))
     assert prompt.text == "x\n" + MISSING["b.md"] + "y\n"
     assert prompt.kinds == ["missing", "missing"]
     assert prompt.piece("gone.md") == "<include>gone.md</include>\n"
@@ -157,7 +157,7 @@ def test_missing_can_be_kept() -> None:
 )
 def test_optional_and_missing_is_no_warning(missing: str, written: str) -> None:
     """The line goes; only the manifest says so, whatever the rule for missing ones."""
-    prompt = Shelf({"a.md": f"x\n{written}\ny\n"}).assemble("a", rules=Rules(missing=missing))  # type: ignore[arg-type]
+    prompt = MemoryLibrary({"a.md": f"x\n{written}\ny\n"}).assemble("a", rules=Rules(missing=missing))  # type: ignore[arg-type]
     assert prompt.text == "x\ny\n"
     assert prompt.warnings == ()
     assert prompt.reasons == [("a.md", "included"), ("gone.md", "optional")]
@@ -170,8 +170,8 @@ def test_optional_and_there_is_included() -> None:
 
 def test_a_file_that_cannot_be_used_costs_only_itself() -> None:
     """Its place is empty, the rest stands, and the warning gives its error."""
-    shelf = Shelf({"a.md": "x\n@b.md\ny\n", "b.md": EncodingError("b.md is not UTF-8", id="b.md")})
-    prompt = shelf.assemble("a")
+    library = MemoryLibrary({"a.md": "x\n@b.md\ny\n", "b.md": EncodingError("b.md is not UTF-8", id="b.md")})
+    prompt = library.assemble("a")
     assert prompt.text == "x\ny\n"
     assert prompt.reasons[1:] == [("b.md", "error")]
     assert [(warning.kind, warning.line) for warning in prompt.warnings] == [("error", 2)]
@@ -180,15 +180,17 @@ def test_a_file_that_cannot_be_used_costs_only_itself() -> None:
 
 def test_what_is_wrong_in_a_file_reaches_the_prompt() -> None:
     """An unclosed fence hides the directives in it: said once, with the chain. Odd YAML costs nothing."""
-    shelf = Shelf({"a.md": "@b.md\n@b.md\n", "b.md": "---\nhint: [a] [b]\n---\n```\n@c.md\n", "c.md": "C"})
-    prompt = shelf.assemble("a")
+    library = MemoryLibrary(
+        {"a.md": "@b.md\n@b.md\n", "b.md": "---\nhint: [a] [b]\n---\n```\n@c.md\n", "c.md": "C"}
+    )
+    prompt = library.assemble("a")
     assert prompt.kinds == ["unclosed-fence"]
     assert (prompt.warnings[0].id, prompt.warnings[0].line, prompt.warnings[0].chain) == (
         "b.md",
         4,
         ("a.md:1",),
     )
-    assert Shelf({"a.md": "---\n- x\n---\n"}).assemble("a").kinds == ["front-matter-lost"]
+    assert MemoryLibrary({"a.md": "---\n- x\n---\n"}).assemble("a").kinds == ["front-matter-lost"]
 
 
 # -- sections ---------------------------------------------------------------------------------
@@ -209,15 +211,15 @@ def test_one_section_is_included(target: str, expected: str) -> None:
 
 def test_a_section_that_does_not_exist_is_missing() -> None:
     """As a missing file: removed and said, an error, kept, or silent where it is optional."""
-    shelf = Shelf({"a.md": "x\n@b.md#gone\ny\n", "b.md": SECTIONS})
-    prompt = shelf.assemble("a")
+    library = MemoryLibrary({"a.md": "x\n@b.md#gone\ny\n", "b.md": SECTIONS})
+    prompt = library.assemble("a")
     assert prompt.text == "x\ny\n"
     assert prompt.reasons[1:] == [("b.md", "no-section")]
     assert "b.md has no section 'gone'" in prompt.warnings[0].message
     with pytest.raises(MissingInclude, match="no section"):
-        shelf.assemble("a", rules=Rules(missing="error"))
-    assert shelf.assemble("a", rules=Rules(missing="keep")).text == "x\n@b.md#gone\ny\n"
-    optional = Shelf({"a.md": "x\n@?b.md#gone\ny\n", "b.md": SECTIONS}).assemble("a")
+        library.assemble("a", rules=Rules(missing="error"))
+    assert library.assemble("a", rules=Rules(missing="keep")).text == "x\n@b.md#gone\ny\n"
+    optional = MemoryLibrary({"a.md": "x\n@?b.md#gone\ny\n", "b.md": SECTIONS}).assemble("a")
     assert (optional.text, optional.warnings) == ("x\ny\n", ())
 
 
@@ -229,8 +231,10 @@ def test_a_section_that_does_not_exist_is_missing() -> None:
 )
 def test_a_reference_is_one_line_that_says_how_to_fetch(written: str) -> None:
     """Id, description, tokens of the body; nothing of what it includes, and no warning."""
-    shelf = Shelf({"a.md": f"x\n{written}\ny\n", "b.md": "---\ndescription: A\n  b\n---\nBody\n@gone.md\n"})
-    prompt = shelf.assemble("a")
+    library = MemoryLibrary(
+        {"a.md": f"x\n{written}\ny\n", "b.md": "---\ndescription: A\n  b\n---\nBody\n@gone.md\n"}
+    )
+    prompt = library.assemble("a")
     assert prompt.text == "x\n[b.md — A b (14 tokens); fetch with: promptd get b.md]\ny\n"
     assert prompt.reasons == [("a.md", "included"), ("b.md", "referenced")]
     assert prompt.warnings == ()
@@ -238,9 +242,9 @@ def test_a_reference_is_one_line_that_says_how_to_fetch(written: str) -> None:
 
 def test_a_component_may_ask_to_be_referred_to() -> None:
     """`mode: reference` in its front matter; requested by name it is itself."""
-    shelf = Shelf({"a.md": "x @b.md y\n", "b.md": "---\nmode: reference\n---\nB\n"})
-    assert shelf.assemble("a").text == "x [b.md (2 tokens); fetch with: promptd get b.md] y\n"
-    assert shelf.assemble("b").text == "B\n"
+    library = MemoryLibrary({"a.md": "x @b.md y\n", "b.md": "---\nmode: reference\n---\nB\n"})
+    assert library.assemble("a").text == "x [b.md (2 tokens); fetch with: promptd get b.md] y\n"
+    assert library.assemble("b").text == "B\n"
 
 
 # -- again and again --------------------------------------------------------------------------
@@ -250,7 +254,7 @@ DIAMOND = {"a.md": "@b.md\n@c.md\n", "b.md": "@d.md\n", "c.md": "@d.md\n", "d.md
 
 def test_a_diamond_is_included_each_time() -> None:
     """Both ways, with a manifest entry for each."""
-    prompt = Shelf(DIAMOND).assemble("a")
+    prompt = MemoryLibrary(DIAMOND).assemble("a")
     assert prompt.text == "D\nD\n"
     assert [entry.chain for entry in prompt.manifest if entry.id == "d.md"] == [
         ("a.md:1", "b.md:1"), ("a.md:2", "c.md:1"),
@@ -261,8 +265,8 @@ def test_a_diamond_is_included_each_time() -> None:
 def test_once_in_front_matter_or_for_the_whole_library(once: str) -> None:
     """The second time the line goes, and the manifest says so; that is no warning."""
     for prompt in (
-        Shelf(DIAMOND).assemble("a", rules=Rules(once=True)),
-        Shelf(DIAMOND | {"d.md": f"---\n{once}\n---\nD\n"}).assemble("a"),
+        MemoryLibrary(DIAMOND).assemble("a", rules=Rules(once=True)),
+        MemoryLibrary(DIAMOND | {"d.md": f"---\n{once}\n---\nD\n"}).assemble("a"),
     ):
         assert prompt.text == "D\n"
         assert prompt.reasons[-1] == ("d.md", "deduplicated")
@@ -279,10 +283,10 @@ def test_once_counts_sections_apart() -> None:
 # -- depth and size ---------------------------------------------------------------------------
 
 
-def chain_of(levels: int, written: str) -> Shelf:
+def chain_of(levels: int, written: str) -> MemoryLibrary:
     """f0.md includes f1.md and so on, `levels` includes deep."""
     files = {f"f{n}.md": f"{n}\n{written.format(n + 1)}\n" for n in range(levels)}
-    return Shelf(files | {f"f{levels}.md": "end\n"})
+    return MemoryLibrary(files | {f"f{levels}.md": "end\n"})
 
 
 @pytest.mark.parametrize(("depth", "last"), [(64, "end"), (65, "64")])
@@ -323,16 +327,16 @@ def test_a_tower_of_diamonds_is_bounded() -> None:
     tower = {f"f{n}.md": f"<include>f{n + 1}.md</include>\n" * 2 for n in range(60)}
     started = time.process_time()
     with pytest.raises(PromptTooLarge, match=f"more than {MAX_ENTRIES} pieces"):
-        Shelf(tower | {"f60.md": "x\n"}).assemble("f0")
+        MemoryLibrary(tower | {"f60.md": "x\n"}).assemble("f0")
     assert time.process_time() - started < 8.0
 
 
 def test_the_size_of_a_prompt_is_bounded() -> None:
     """In characters, as it is put together, so that nothing much larger is ever held."""
-    shelf = Shelf({"a.md": "@b.md\n" * 9, "b.md": "x" * 9 + "\n"})
-    assert len(shelf.assemble("a", rules=Rules(max_chars=90)).text) == 90
+    library = MemoryLibrary({"a.md": "@b.md\n" * 9, "b.md": "x" * 9 + "\n"})
+    assert len(library.assemble("a", rules=Rules(max_chars=90)).text) == 90
     with pytest.raises(PromptTooLarge, match="more than 89 characters"):
-        shelf.assemble("a", rules=Rules(max_chars=89))
+        library.assemble("a", rules=Rules(max_chars=89))
 
 
 @pytest.mark.slow
@@ -342,5 +346,5 @@ def test_the_size_of_a_prompt_is_bounded() -> None:
 def test_a_megabyte_is_assembled_in_linear_time(line: str) -> None:
     """Ten seconds of processor time at most, parsing and linking included."""
     started = time.process_time()
-    Shelf({"a.md": line * (1_000_000 // len(line)), "b.md": "B\n"}).assemble("a")
+    MemoryLibrary({"a.md": line * (1_000_000 // len(line)), "b.md": "B\n"}).assemble("a")
     assert time.process_time() - started < 10.0

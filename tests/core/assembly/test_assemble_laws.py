@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptd.core.assembly.skeleton import Rules
-from tests.core.builders import LAW, Shelf
+from tests.core.builders import LAW, MemoryLibrary
 
 IDS = ["a.md", "b.md", "c.md", "d/e.md"]
 PIECES = st.sampled_from(
@@ -33,7 +33,7 @@ FILES = st.lists(TEXTS, min_size=4, max_size=4).map(acyclic)
 @given(FILES, st.sampled_from(["warn", "keep"]), st.booleans())
 def test_the_manifest_slices_the_prompt(files: dict[str, str], missing: str, once: bool) -> None:
     """Spans lie inside the prompt, children inside parents, siblings in order; the root spans everything."""
-    prompt = Shelf(files).assemble("a", rules=Rules(missing=missing, once=once))  # type: ignore[arg-type]
+    prompt = MemoryLibrary(files).assemble("a", rules=Rules(missing=missing, once=once))  # type: ignore[arg-type]
     spans = {(): (0, len(prompt.text))}
     reached = {(): 0}
     assert prompt.manifest[0].span == (0, len(prompt.text))
@@ -50,8 +50,8 @@ def test_the_manifest_slices_the_prompt(files: dict[str, str], missing: str, onc
 @given(FILES)
 def test_same_inputs_same_bytes(files: dict[str, str]) -> None:
     """Whatever the order in which the files were met."""
-    one = Shelf(files).assemble("a")
-    other = Shelf(dict(reversed(files.items()))).assemble("a")
+    one = MemoryLibrary(files).assemble("a")
+    other = MemoryLibrary(dict(reversed(files.items()))).assemble("a")
     assert one == other
 
 
@@ -59,19 +59,19 @@ def test_same_inputs_same_bytes(files: dict[str, str]) -> None:
 @given(TEXTS)
 def test_text_outside_directives_is_untouched(text: str) -> None:
     """With every directive claimed by none, the prompt is the body, byte for byte."""
-    shelf = Shelf({"a.md": text}, dialects=())
-    start = shelf.plan("a.md").members[0].parsed.body_start
-    assert shelf.assemble("a").text == text[start:]
+    library = MemoryLibrary({"a.md": text}, dialects=())
+    start = library.plan("a.md").members[0].parsed.body_start
+    assert library.assemble("a").text == text[start:]
 
 
 @LAW
 @given(TEXTS)
 def test_text_between_directives_is_untouched(text: str) -> None:
     """With nothing to include, the prompt is what is written between the spans, and at tentative ones."""
-    shelf = Shelf({"a.md": text})
-    parsed = shelf.plan("a.md").members[0].parsed
+    library = MemoryLibrary({"a.md": text})
+    parsed = library.plan("a.md").members[0].parsed
     expected, position = "", parsed.body_start
     for directive in parsed.directives:
         expected += text[position : directive.end if directive.is_tentative else directive.start]
         position = directive.end
-    assert shelf.assemble("a").text == expected + text[position:]
+    assert library.assemble("a").text == expected + text[position:]

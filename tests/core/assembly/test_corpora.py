@@ -1,42 +1,43 @@
-"""Two real libraries, where they are at hand: the figures that were counted independently, and laws."""
+"""Two real libraries, if $PROMPTD_CORPORA has them: independently counted figures, and properties."""
 
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from promptd.core.assembly.skeleton import Rules
 from promptd.core.library.check import CheckReport, check
-from tests.core.builders import Assembled, Shelf
+from tests.core.builders import Assembled, MemoryLibrary
+from tests.corpora import MISSING, has_corpora, root_of
 
-CORPORA = Path(__file__).resolve().parents[4] / "shared" / "corpora"
 PROMPTS = ("commands/**", "agents/**")
 
-pytestmark = pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not beside this checkout")
+pytestmark = pytest.mark.skipif(not has_corpora(), reason=MISSING)
 
 
 @cache
-def library(name: str) -> Shelf:
+def corpus(name: str) -> MemoryLibrary:
     """All files of a corpus in memory."""
-    root = CORPORA / name / "library"
+    root = root_of(name)
     files = {
         path.relative_to(root).as_posix(): path.read_bytes().decode() for path in sorted(root.rglob("*.md"))
     }
-    return Shelf(files, aliases={"~/.claude/get-shit-done": "get-shit-done"} if name == "gsd" else None)
+    return MemoryLibrary(
+        files, aliases={"~/.claude/get-shit-done": "get-shit-done"} if name == "gsd" else None
+    )
 
 
 @cache
 def report(name: str) -> CheckReport:
     """The check of a corpus."""
-    return check(library(name).library, PROMPTS)
+    return check(corpus(name).library, PROMPTS)
 
 
 @cache
 def prompts(name: str) -> dict[str, Assembled]:
     """Every file of a corpus, assembled."""
-    shelf = library(name)
-    return {id: shelf.assemble(id) for id in shelf.texts}
+    library = corpus(name)
+    return {id: library.assemble(id) for id in library.texts}
 
 
 def test_the_figures_of_swm_factory() -> None:
@@ -46,15 +47,15 @@ def test_the_figures_of_swm_factory() -> None:
     assert len(found.dangling) == 115
     assert len({dangling.target for dangling in found.dangling}) == 90
     assert (found.cycles, found.errors) == ((), ())
-    graph = library("swm-factory").library.graph
-    assert max(len(graph.dependents(id)) for id in library("swm-factory").texts) == 99
+    graph = corpus("swm-factory").library.graph
+    assert max(len(graph.dependents(id)) for id in corpus("swm-factory").texts) == 99
 
 
 @pytest.mark.parametrize("name", ["swm-factory", "gsd"])
 def test_every_dangling_reference_stands_where_it_is_said_to(name: str) -> None:
     """File and line lead to the written target."""
     for dangling in report(name).dangling:
-        line = library(name).texts[dangling.id].splitlines()[dangling.line - 1]
+        line = corpus(name).texts[dangling.id].splitlines()[dangling.line - 1]
         assert dangling.target in line, dangling
 
 
@@ -72,10 +73,10 @@ def test_every_file_assembles_and_every_gap_is_said(name: str) -> None:
 
 def test_examples_of_swm_factory_stay_literal() -> None:
     """Two components show themselves in a fence: their text still holds the example, and no cycle is seen."""
-    shelf = library("swm-factory")
+    library = corpus("swm-factory")
     shown = [
         id
-        for id, text in shelf.texts.items()
+        for id, text in library.texts.items()
         if f"<include>{id}</include>" in text and id.startswith("components")
     ]
     assert shown
@@ -94,19 +95,19 @@ def test_gsd_resolves_its_home_through_the_alias() -> None:
 def test_placeholders_of_gsd_stay_literal() -> None:
     """`{phase_dir}` and its like come out as often as they go in, and `$ARGUMENTS` without arguments too."""
     placeholder = re.compile(r"\{phase_dir\}|\{phase_number\}|\$ARGUMENTS")
-    shelf = library("gsd")
+    library = corpus("gsd")
     counted = 0
     for id, prompt in prompts("gsd").items():
         pieces = [entry.id for entry in prompt.manifest if entry.reason == "included"]
-        bodies = [shelf.texts[piece][_body_start(shelf, piece) :] for piece in pieces]
+        bodies = [library.texts[piece][_body_start(library, piece) :] for piece in pieces]
         expected = sum(len(placeholder.findall(body)) for body in bodies)
         assert len(placeholder.findall(prompt.text)) == expected, id
         counted += expected
     assert counted > 100
 
 
-def _body_start(shelf: Shelf, id: str) -> int:
-    component = shelf.library.get(id)
+def _body_start(library: MemoryLibrary, id: str) -> int:
+    component = library.library.get(id)
     assert component is not None
     return component.parsed.body_start
 
@@ -114,23 +115,25 @@ def _body_start(shelf: Shelf, id: str) -> int:
 @pytest.mark.parametrize("name", ["swm-factory", "gsd"])
 def test_text_of_real_files_is_untouched(name: str) -> None:
     """With nothing put in and missing ones kept, all but the directives that resolve is there as written."""
-    shelf = library(name)
-    for id, text in shelf.texts.items():
-        component = shelf.library.get(id)
+    library = corpus(name)
+    for id, text in library.texts.items():
+        component = library.library.get(id)
         assert component is not None
         expected, position = "", component.parsed.body_start
         for link in component.links:
             if link.target is not None and not link.directive.is_prepended:
                 expected += text[position : link.directive.start]
                 position = link.directive.end
-        assert shelf.assemble(id, rules=Rules(missing="keep", max_depth=0)).text == expected + text[position:]
+        assert (
+            library.assemble(id, rules=Rules(missing="keep", max_depth=0)).text == expected + text[position:]
+        )
 
 
 def test_arguments_reach_the_commands_of_gsd() -> None:
     """`$ARGUMENTS` is replaced verbatim; a command without a place for them gets them appended."""
-    shelf = library("gsd")
-    for id in shelf.texts:
+    library = corpus("gsd")
+    for id in library.texts:
         if id.startswith("commands/"):
-            prompt = shelf.assemble(id, arguments="--wave 2 '{phase_dir}'")
+            prompt = library.assemble(id, arguments="--wave 2 '{phase_dir}'")
             assert "--wave 2 '{phase_dir}'" in prompt.text, id
             assert "$ARGUMENTS" not in prompt.text.replace("\\$ARGUMENTS", ""), id

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from promptd.core.assembly.skeleton import Rules
 from promptd.errors import MissingVariable
-from tests.core.builders import LAW, Assembled, Shelf
+from tests.core.builders import LAW, Assembled, MemoryLibrary
 
 DECLARED = "---\nvariables:\n  v: d\n  n:\n---\n"
 
@@ -20,7 +20,7 @@ def fill(
     configured: dict[str, str] | None = None,
 ) -> Assembled:
     """The prompt of one file with these values."""
-    return Shelf({"a.md": text}).assemble(
+    return MemoryLibrary({"a.md": text}).assemble(
         "a", rules=Rules(variables=configured or {}), variables=variables, arguments=arguments
     )
 
@@ -84,29 +84,29 @@ def test_declared_without_value_or_default_is_nothing_and_said() -> None:
 def test_required_and_absent_names_file_and_line() -> None:
     """Also in an included file, also where the text never uses it; any source of a value will do."""
     declaration = "---\nvariables:\n  v:\n    required: true\n    description: Who asks\n---\nx\n"
-    shelf = Shelf({"a.md": "@d/b.md\n", "d/b.md": declaration})
+    library = MemoryLibrary({"a.md": "@d/b.md\n", "d/b.md": declaration})
     with pytest.raises(MissingVariable, match=r"'v' \(Who asks\) is required by d/b\.md:3") as raised:
-        shelf.assemble("a")
+        library.assemble("a")
     assert raised.value.details == {"name": "v", "id": "d/b.md", "line": 3}
-    assert shelf.assemble("a", variables={"v": ""}).text == "x\n"
-    assert shelf.assemble("a", rules=Rules(variables={"v": "c"})).text == "x\n"
+    assert library.assemble("a", variables={"v": ""}).text == "x\n"
+    assert library.assemble("a", rules=Rules(variables={"v": "c"})).text == "x\n"
     assert fill("---\nvariables: {v: {required: true, default: d}}\n---\n{v}").text == "d"
 
 
 def test_what_is_only_referred_to_requires_nothing() -> None:
     """Its text is not part of the prompt."""
-    shelf = Shelf({"a.md": "@&b.md\n", "b.md": "---\nvariables: {v: {required: true}}\n---\n"})
-    assert shelf.assemble("a").warnings == ()
+    library = MemoryLibrary({"a.md": "@&b.md\n", "b.md": "---\nvariables: {v: {required: true}}\n---\n"})
+    assert library.assemble("a").warnings == ()
 
 
 def test_a_declaration_counts_for_the_whole_prompt() -> None:
     """The includer's before that of an included file; one in an included file reaches the includer's text."""
-    shelf = Shelf({"a.md": "{v} {w}\n@b.md\n", "b.md": "---\nvariables: {v: b, w: b}\n---\n{v}\n"})
-    assert shelf.assemble("a").text == "b b\nb\n"
-    shelf = Shelf(
+    library = MemoryLibrary({"a.md": "{v} {w}\n@b.md\n", "b.md": "---\nvariables: {v: b, w: b}\n---\n{v}\n"})
+    assert library.assemble("a").text == "b b\nb\n"
+    library = MemoryLibrary(
         {"a.md": "---\nvariables: {v: a}\n---\n@b.md\n", "b.md": "---\nvariables: {v: b}\n---\n{v}\n"}
     )
-    assert shelf.assemble("a").text == "a\n"
+    assert library.assemble("a").text == "a\n"
 
 
 def test_a_supplied_variable_that_is_used_nowhere_is_said() -> None:
@@ -151,20 +151,22 @@ def test_arguments_as_in_claude_code(text: str, arguments: str, expected: str) -
 
 def test_named_arguments() -> None:
     """By the names of the requested component, in included text too; an absent one becomes empty."""
-    shelf = Shelf(
+    library = MemoryLibrary(
         {
             "a.md": "---\narguments: [issue, branch]\n---\n$issue/$branch/$x\n@b.md\n",
             "b.md": "\\$issue $issue\n",
         }
     )
-    assert shelf.assemble("a", arguments="7").text == "7//$x\n$issue 7\n"
-    assert shelf.assemble("b", arguments="7").text == "\\$issue $issue\n\n\nARGUMENTS: 7"
+    assert library.assemble("a", arguments="7").text == "7//$x\n$issue 7\n"
+    assert library.assemble("b", arguments="7").text == "\\$issue $issue\n\n\nARGUMENTS: 7"
 
 
 def test_each_requested_component_has_its_own_names() -> None:
     """Two commands in one prompt name the same words differently."""
-    shelf = Shelf({"a.md": "---\narguments: x y\n---\n$x $y\n", "b.md": "---\narguments: y x\n---\n$x $y\n"})
-    assert shelf.assemble("a", "b", arguments="1 2").text == "1 2\n2 1\n"
+    library = MemoryLibrary(
+        {"a.md": "---\narguments: x y\n---\n$x $y\n", "b.md": "---\narguments: y x\n---\n$x $y\n"}
+    )
+    assert library.assemble("a", "b", arguments="1 2").text == "1 2\n2 1\n"
 
 
 @pytest.mark.parametrize("text", ["$ARGUMENTS $0 \\$1 $ARGUMENTS[0]", "---\narguments: [v]\n---\n$v \\$v"])
@@ -187,18 +189,18 @@ def test_arguments_that_have_no_place_are_appended() -> None:
 
 def test_codex_counts_from_one() -> None:
     """A per-root switch: `$1` is the first argument and `$0` stays."""
-    shelf = Shelf({"a.md": "$0 $1 $2 $ARGUMENTS"})
+    library = MemoryLibrary({"a.md": "$0 $1 $2 $ARGUMENTS"})
     rules = Rules(arguments_base=(1,))
-    assert shelf.assemble("a", rules=rules, arguments="a b").text == "$0 a b a b"
+    assert library.assemble("a", rules=rules, arguments="a b").text == "$0 a b a b"
 
 
 def test_shell_forms_are_never_run() -> None:
     """They stay as written, arguments in them too, or give way to the notice."""
     text = "!`git diff $0` {v}\n```!\nls {v}\n```\n$0\n"
-    shelf = Shelf({"a.md": text})
-    kept = shelf.assemble("a", arguments="A", variables={"v": "V"})
+    library = MemoryLibrary({"a.md": text})
+    kept = library.assemble("a", arguments="A", variables={"v": "V"})
     assert kept.text == "!`git diff $0` V\n```!\nls {v}\n```\nA\n"
-    replaced = shelf.assemble("a", rules=Rules(shell="replace"), arguments="A", variables={"v": "V"})
+    replaced = library.assemble("a", rules=Rules(shell="replace"), arguments="A", variables={"v": "V"})
     notice = "[shell command execution disabled by policy]"
     assert replaced.text == f"{notice} V\n{notice}\nA\n"
 
@@ -237,8 +239,8 @@ VALUE = st.one_of(
 @given(VALUE, VALUE, VALUE)
 def test_values_go_in_verbatim_and_are_never_read_again(v: str, w: str, arguments: str) -> None:
     """Whatever a value holds stands in the prompt as it is: nothing in it is replaced, included or cut."""
-    shelf = Shelf({"a.md": "1 {v} 2 {{w|x}} 3 $ARGUMENTS 4\n@b.md\n", "b.md": "B {v}"})
-    prompt = shelf.assemble("a", variables={"v": v, "w": w}, arguments=arguments)
+    library = MemoryLibrary({"a.md": "1 {v} 2 {{w|x}} 3 $ARGUMENTS 4\n@b.md\n", "b.md": "B {v}"})
+    prompt = library.assemble("a", variables={"v": v, "w": w}, arguments=arguments)
     assert prompt.text == f"1 {v} 2 {w} 3 {arguments} 4\nB {v}\n"
     assert prompt.piece("b.md") == f"B {v}"
 
@@ -248,9 +250,9 @@ def test_values_go_in_verbatim_and_are_never_read_again(v: str, w: str, argument
 def test_spans_move_with_the_values(values: list[tuple[str, str]]) -> None:
     """Each entry still slices its own text out of the prompt."""
     files = {f"{name}.md": f"[{name}:{{{name}}}]\n" for name in "abc"}
-    shelf = Shelf({"r.md": "{a}@b\n@a.md\nx @b.md y\n{b}\n@c.md\n", **files})
+    library = MemoryLibrary({"r.md": "{a}@b\n@a.md\nx @b.md y\n{b}\n@c.md\n", **files})
     given_values = dict(values)
-    prompt = shelf.assemble("r", variables=given_values)
+    prompt = library.assemble("r", variables=given_values)
     for name in "abc":
         expected = f"[{name}:{given_values.get(name, f'{{{name}}}')}]"
         assert prompt.piece(f"{name}.md").rstrip("\n") == expected

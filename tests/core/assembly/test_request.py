@@ -1,4 +1,4 @@
-"""Requests and what is answered: equal requests are equal keys, spans and facts say what they mean."""
+"""Requests and what is answered: equal requests are equal keys, spans and evidence say what they mean."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptd.core.assembly.assemble import Draft, Note, Skeleton
-from promptd.core.assembly.evidence import Evidence
+from promptd.core.assembly.evidence import Evidence, ids_of
 from promptd.core.assembly.fill import Filled
 from promptd.core.assembly.prompt import Prompt, entries, warnings
 from promptd.core.library.library import Component
-from promptd.core.syntax.component import Place, Reading, Signature
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.errors import InvalidParams
 from promptd.protocol.request import MAX_NAMES, Request, request_of
 
@@ -85,20 +85,20 @@ def test_a_warning_is_shown_once() -> None:
     assert (shown[0].id, shown[0].line, shown[0].target, shown[0].chain) == ("a.md", 3, "x", ("a.md:3",))
 
 
-def facts_of(*ids: str) -> Evidence:
-    """Return facts that rest on one file and on the absence of others."""
-    component = Component(Reading(Place(0, ids[0]), Signature(1, 2, 3, 4, 5), 6, "d"))
-    absent = tuple((f"/{id}", Place(0, id)) for id in ids[1:])
-    return Evidence(((component, "d", f"/{ids[0]}"),), absent, tuple(f"/{id}" for id in ids), frozenset(ids))
+def evidence_of(*ids: str) -> Evidence:
+    """Return evidence that rests on one file and on the absence of others."""
+    component = Component(Reading(Place(0, ids[0]), FileSignature(1, 2, 3, 4, 5), 6, "d"))
+    absent = [Place(0, id) for id in ids[1:]]
+    return Evidence((component,), ids_of([component], absent))
 
 
-def test_facts_are_touched_by_what_they_contain_and_by_what_they_miss() -> None:
+def test_evidence_is_touched_by_what_they_contain_and_by_what_they_miss() -> None:
     """A change elsewhere leaves them alone."""
-    facts = facts_of("a.md", "gone.md")
-    assert facts.is_touched_by(frozenset({"a.md"}))
-    assert facts.is_touched_by(frozenset({"x.md", "gone.md"}))
-    assert not facts.is_touched_by(frozenset({"x.md"}))
-    assert not facts.is_touched_by(frozenset())
+    evidence = evidence_of("a.md", "gone.md")
+    assert evidence.is_touched_by(frozenset({"a.md"}))
+    assert evidence.is_touched_by(frozenset({"x.md", "gone.md"}))
+    assert not evidence.is_touched_by(frozenset({"x.md"}))
+    assert not evidence.is_touched_by(frozenset())
 
 
 def test_a_prompt_is_charged_for_all_it_keeps() -> None:
@@ -114,7 +114,7 @@ def test_a_prompt_is_charged_for_all_it_keeps() -> None:
         manifest=(),
         warnings=(),
         metadata={},
-        facts=facts_of("a.md"),
+        evidence=evidence_of("a.md"),
         tokens_source=7,
         stable_end=0,
         stable_prefix_tokens=0,

@@ -13,7 +13,7 @@ from promptd.core.library.library import Link
 from promptd.core.syntax.component import Reading
 from promptd.core.syntax.parse import parse
 from promptd.errors import EncodingError
-from tests.core.builders import DIALECTS, Shelf
+from tests.core.builders import DIALECTS, MemoryLibrary
 
 FILES = {
     "commands/a.md": "---\nrequires: [parts/r.md, soft.md]\n---\n@../parts/b.md\n{{component: gone.md}}\n",
@@ -29,14 +29,14 @@ PROMPTS = ("commands/**",)
 
 def test_counts() -> None:
     """Components; directives written, soft and merely tentative ones left out; distinct hard edges."""
-    report = check(Shelf(FILES).library, PROMPTS)
+    report = check(MemoryLibrary(FILES).library, PROMPTS)
     assert (report.components, report.directives, report.edges) == (7, 8, 4)
     assert not report.ok
 
 
 def test_what_dangles_is_named_with_file_line_and_reason() -> None:
     """Optional, tentative and soft ones do not dangle."""
-    report = check(Shelf(FILES).library, PROMPTS)
+    report = check(MemoryLibrary(FILES).library, PROMPTS)
     assert report.dangling == (Dangling("commands/a.md", 5, "gone.md", "does not exist"),)
 
 
@@ -46,7 +46,7 @@ def test_a_section_that_is_not_there_dangles() -> None:
         "a.md": "{{component: b.md#Yes}}\n{{component: b.md#no}}\n{{component: c.md#no}}\n@?./b.md#no\n",
         "b.md": "# Yes\n",
     }
-    library = Shelf(files).library
+    library = MemoryLibrary(files).library
     wishes = section_wishes(library)
     parsed = parse(files["b.md"], DIALECTS)
     lost = lost_sections(wishes, [Reading(wishes[0].place, text=files["b.md"], parsed=parsed)])
@@ -58,18 +58,18 @@ def test_a_section_that_is_not_there_dangles() -> None:
 
 def test_cycles_are_named_once_with_their_lines() -> None:
     """One chain for each cycle, from its first id on."""
-    assert check(Shelf(FILES).library, PROMPTS).cycles == (("x.md:1", "y.md:2", "x.md"),)
+    assert check(MemoryLibrary(FILES).library, PROMPTS).cycles == (("x.md:1", "y.md:2", "x.md"),)
 
 
 def test_unused_is_what_no_prompt_reaches() -> None:
     """By any kind of edge; without prompts in the library, what nobody depends on counts as one."""
-    assert check(Shelf(FILES).library, PROMPTS).unused == ("parts/lone.md", "x.md", "y.md")
-    assert check(Shelf(FILES).library, ("nothing/**",)).unused == ("x.md", "y.md")
+    assert check(MemoryLibrary(FILES).library, PROMPTS).unused == ("parts/lone.md", "x.md", "y.md")
+    assert check(MemoryLibrary(FILES).library, ("nothing/**",)).unused == ("x.md", "y.md")
 
 
 def test_warnings_are_what_an_author_should_look_at() -> None:
     """Problems of the scan, diagnostics of files with their line, soft requirements that lead nowhere."""
-    report = check(Shelf(FILES).library, PROMPTS, ["/x: cannot be listed"])
+    report = check(MemoryLibrary(FILES).library, PROMPTS, ["/x: cannot be listed"])
     assert [(warning.kind, warning.id, warning.line) for warning in report.warnings] == [
         ("scan", "", 0),
         ("requires", "commands/a.md", 2),
@@ -81,7 +81,7 @@ def test_warnings_are_what_an_author_should_look_at() -> None:
 def test_a_file_that_cannot_be_used_is_an_error() -> None:
     """With the type its error has on the wire."""
     report = check(
-        Shelf({"a.md": "x", "b.md": EncodingError("b.md is not UTF-8", id="b.md")}).library, PROMPTS
+        MemoryLibrary({"a.md": "x", "b.md": EncodingError("b.md is not UTF-8", id="b.md")}).library, PROMPTS
     )
     assert report.errors == (Problem("promptd.EncodingError", "b.md", 0, "b.md is not UTF-8"),)
     assert not report.ok
@@ -89,14 +89,14 @@ def test_a_file_that_cannot_be_used_is_an_error() -> None:
 
 def test_a_library_in_order_is_ok() -> None:
     """Warnings alone leave nothing that must be mended."""
-    report = check(Shelf({"a.md": "@b.md\n", "b.md": "---\nhint: [a] [b]\n---\n"}).library, PROMPTS)
+    report = check(MemoryLibrary({"a.md": "@b.md\n", "b.md": "---\nhint: [a] [b]\n---\n"}).library, PROMPTS)
     assert report.ok
     assert report.warnings
 
 
 def test_the_tree_below_a_component() -> None:
     """Every edge with its line and kind, a component as often as it is used."""
-    below = tree(Shelf(FILES).library, "commands/a.md")
+    below = tree(MemoryLibrary(FILES).library, "commands/a.md")
     assert [(child["id"], child["line"], child["kind"]) for child in below["children"]] == [
         ("parts/r.md", 2, "requires"),
         ("parts/b.md", 4, "includes"),
@@ -110,7 +110,7 @@ def test_the_tree_below_a_component() -> None:
 
 def test_the_tree_above_a_component() -> None:
     """Who uses it, with the line in the user's file."""
-    above = tree(Shelf(FILES).library, "parts/c.md", reverse=True)
+    above = tree(MemoryLibrary(FILES).library, "parts/c.md", reverse=True)
     assert [(child["id"], child["line"]) for child in above["children"]] == [
         ("parts/b.md", 4),
         ("parts/b.md", 6),
@@ -122,13 +122,13 @@ def test_the_tree_above_a_component() -> None:
 
 def test_a_tree_is_bounded_and_survives_cycles() -> None:
     """A node that leads to itself is marked and not opened; depth and size cut the rest off, marked too."""
-    library = Shelf(FILES).library
+    library = MemoryLibrary(FILES).library
     assert tree(library, "x.md")["children"][0]["children"][0] == {
         "line": 2, "kind": "includes", "id": "x.md", "cycle": True, "children": [],
     }  # fmt: skip
     assert tree(library, "x.md", depth=1)["children"][0]["truncated"] is True
     tower = {f"f{n}.md": f"<include>f{n + 1}.md</include>\n" * 2 for n in range(60)}
-    library = Shelf(tower | {"f60.md": ""}).library
+    library = MemoryLibrary(tower | {"f60.md": ""}).library
     assert str(tree(library, "f0.md", limit=100)).count("'id'") == 99
 
 
@@ -139,6 +139,6 @@ def test_kinds_of_links() -> None:
 
 
 def _links(id: str) -> tuple[Link, ...]:
-    component = Shelf(FILES).library.get(id)
+    component = MemoryLibrary(FILES).library.get(id)
     assert component is not None
     return component.links

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from promptd.core.library.library import Delta, Library
 from promptd.core.library.resolve import NamingRules
-from promptd.core.syntax.component import Place, Reading, Signature
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.errors import EncodingError, UnreadableComponent
 
@@ -26,14 +26,14 @@ def reading(id: str, text: str | None, root: int = 0, *, age: int = 1) -> Readin
     if text is None:
         return Reading(place)
     data = text.encode()
-    signature = Signature(1, hash(place) & 0xFFFF, len(data), age, age)
+    signature = FileSignature(1, hash(place) & 0xFFFF, len(data), age, age)
     digest = hashlib.sha256(data).hexdigest()
     return Reading(place, signature, AN_HOUR_LATER, digest, text, parse(text, DIALECTS))
 
 
 def broken(id: str, message: str, root: int = 0) -> Reading:
     """Return a look at a file that cannot be read."""
-    return Reading(Place(root, id), Signature(1, 2, 3, 4, 5), 9, error=UnreadableComponent(message))
+    return Reading(Place(root, id), FileSignature(1, 2, 3, 4, 5), 9, error=UnreadableComponent(message))
 
 
 def text_of(written: list[str], soft: list[str], word: str, mode: str = "") -> str:
@@ -267,7 +267,7 @@ def test_an_error_of_another_kind_is_a_change() -> None:
 )
 def test_only_what_follows_from_the_bytes_is_proved_by_a_signature(error: Any, proves: bool) -> None:
     """A file that could not be opened may open the next time though nothing about it changed."""
-    look = Reading(Place(0, "a.md"), Signature(1, 2, 3, 4, 5), AN_HOUR_LATER, "d", error=error)
+    look = Reading(Place(0, "a.md"), FileSignature(1, 2, 3, 4, 5), AN_HOUR_LATER, "d", error=error)
     component = library_of([look]).get("a.md")
     assert component is not None
     assert component.is_racy is not proves
@@ -290,7 +290,7 @@ def test_only_what_follows_from_the_bytes_is_proved_by_a_signature(error: Any, p
 def test_racily_clean(mtime_s: int, ctime_s: int, racy: bool) -> None:
     """Read at 100 s: a write less than two seconds before may be followed by one that leaves no trace."""
     second = 1_000_000_000
-    assert Signature(1, 2, 3, mtime_s * second, ctime_s * second).is_racy_at(100 * second) is racy
+    assert FileSignature(1, 2, 3, mtime_s * second, ctime_s * second).is_racy_at(100 * second) is racy
 
 
 def test_statistics_and_repr() -> None:

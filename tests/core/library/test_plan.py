@@ -5,7 +5,7 @@ import pytest
 from promptd.core.library.library import Library
 from promptd.core.library.plan import plan
 from promptd.core.library.resolve import NamingRules
-from promptd.core.syntax.component import Place, Reading, Signature
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.errors import (
     AmbiguousName,
@@ -14,7 +14,7 @@ from promptd.errors import (
     OutsideRoot,
     UnknownComponent,
 )
-from tests.core.builders import DIALECTS, Shelf
+from tests.core.builders import DIALECTS, MemoryLibrary
 
 
 def include(*ids: str) -> str:
@@ -24,10 +24,10 @@ def include(*ids: str) -> str:
 
 def test_members_come_in_order_of_first_use() -> None:
     """Depth first, as their texts appear; each once, however often it is used."""
-    shelf = Shelf(
+    library = MemoryLibrary(
         {"a.md": include("c.md", "b.md"), "b.md": include("d.md"), "c.md": include("d.md"), "d.md": ""}
     )
-    found = shelf.plan("a")
+    found = library.plan("a")
     assert found.ids == ("a.md",)
     assert [member.id for member in found.members] == ["a.md", "c.md", "d.md", "b.md"]
     assert found.refusal is None
@@ -35,41 +35,43 @@ def test_members_come_in_order_of_first_use() -> None:
 
 def test_several_names_in_their_order() -> None:
     """Also the same one twice."""
-    shelf = Shelf({"a.md": include("b.md"), "b.md": ""})
-    assert shelf.plan("b", "a", "b").ids == ("b.md", "a.md", "b.md")
-    assert [member.id for member in shelf.plan("b", "a").members] == ["b.md", "a.md"]
+    library = MemoryLibrary({"a.md": include("b.md"), "b.md": ""})
+    assert library.plan("b", "a", "b").ids == ("b.md", "a.md", "b.md")
+    assert [member.id for member in library.plan("b", "a").members] == ["b.md", "a.md"]
 
 
 def test_what_is_only_referred_to_brings_nothing_along() -> None:
     """The target is needed for its description; what it includes is not, nor what is required softly."""
     text = "---\nrequires: [s.md]\n---\n<include mode='reference'>r.md</include>\n"
-    shelf = Shelf({"a.md": text, "r.md": include("x.md"), "x.md": "", "s.md": ""})
-    assert [member.id for member in shelf.plan("a").members] == ["a.md", "r.md"]
+    library = MemoryLibrary({"a.md": text, "r.md": include("x.md"), "x.md": "", "s.md": ""})
+    assert [member.id for member in library.plan("a").members] == ["a.md", "r.md"]
 
 
 def test_a_reference_that_is_also_included_is_expanded() -> None:
     """Whichever comes first."""
-    shelf = Shelf({"a.md": "@&r.md\n@r.md\n", "r.md": include("x.md"), "x.md": ""})
-    assert {member.id for member in shelf.plan("a").members} == {"a.md", "r.md", "x.md"}
+    library = MemoryLibrary({"a.md": "@&r.md\n@r.md\n", "r.md": include("x.md"), "x.md": ""})
+    assert {member.id for member in library.plan("a").members} == {"a.md", "r.md", "x.md"}
 
 
 def test_a_plan_rests_on_places_that_are_empty() -> None:
     """Missing targets, and names tried before the one that was found."""
-    shelf = Shelf({"a.md": include("gone.md"), "d/b.md": include("c.md"), "d/c.md": ""})
-    assert shelf.plan("a.md").absent == (Place(0, "gone.md"),)
-    assert shelf.plan("d/b.md").absent == (Place(0, "c.md"),)
+    library = MemoryLibrary({"a.md": include("gone.md"), "d/b.md": include("c.md"), "d/c.md": ""})
+    assert library.plan("a.md").absent == (Place(0, "gone.md"),)
+    assert library.plan("d/b.md").absent == (Place(0, "c.md"),)
 
 
 def test_a_name_without_suffix_rests_on_its_rivals_being_absent() -> None:
     """A file of another suffix would make the name ambiguous."""
-    absent = Shelf({"a.md": ""}).plan("a").absent
+    absent = MemoryLibrary({"a.md": ""}).plan("a").absent
     assert [place.id for place in absent] == ["a", "a.markdown", "a.mdc", "a.txt", "a.prompt"]
 
 
 def test_a_plan_rests_on_earlier_roots_too() -> None:
     """A file of the same id in an earlier root would take a member's place."""
     library = Library(NamingRules((".md",)), roots=2)
-    library.apply([Reading(Place(1, "a.md"), Signature(1, 1, 1, 1, 1), 0, "1", "x", parse("x", DIALECTS))])
+    library.apply(
+        [Reading(Place(1, "a.md"), FileSignature(1, 1, 1, 1, 1), 0, "1", "x", parse("x", DIALECTS))]
+    )
     assert plan(library, ["a.md"]).absent == (Place(0, "a.md"),)
 
 
@@ -84,7 +86,7 @@ def test_a_plan_rests_on_earlier_roots_too() -> None:
 )
 def test_names_that_cannot_be_planned(name: str, leaf: type[Exception], words: str) -> None:
     """The refusal is part of the plan, not raised, and says what is wrong with the name."""
-    found = Shelf({"a.md": "", "b.md": "", "b.txt": ""}).plan("a", name)
+    found = MemoryLibrary({"a.md": "", "b.md": "", "b.txt": ""}).plan("a", name)
     assert isinstance(found.refusal, leaf)
     assert words in str(found.refusal)
     assert found.ids == ()
@@ -92,7 +94,7 @@ def test_names_that_cannot_be_planned(name: str, leaf: type[Exception], words: s
 
 def test_an_unknown_name_rests_on_every_place_it_was_looked_for() -> None:
     """So that the refusal is as fresh as an answer."""
-    found = Shelf({"a.md": ""}).plan("gone")
+    found = MemoryLibrary({"a.md": ""}).plan("gone")
     assert [place.id for place in found.absent] == [
         "gone", "gone.md", "gone.markdown", "gone.mdc", "gone.txt", "gone.prompt",
     ]  # fmt: skip
@@ -100,7 +102,7 @@ def test_an_unknown_name_rests_on_every_place_it_was_looked_for() -> None:
 
 def test_an_unknown_name_rests_on_the_other_names_too() -> None:
     """Were one of them gone by now, it might be the one to name: the same files give the same refusal."""
-    found = Shelf({"a.md": "", "b.md": ""}).plan("a.md", "nowhere.md", "b.md")
+    found = MemoryLibrary({"a.md": "", "b.md": ""}).plan("a.md", "nowhere.md", "b.md")
     assert isinstance(found.refusal, UnknownComponent)
     assert [member.id for member in found.members] == ["a.md", "b.md"]
 
@@ -108,9 +110,9 @@ def test_an_unknown_name_rests_on_the_other_names_too() -> None:
 def test_a_requested_file_that_cannot_be_used_refuses_with_its_own_error() -> None:
     """As an included one it costs only itself."""
     broken = EncodingError("b.md is not UTF-8", id="b.md")
-    shelf = Shelf({"a.md": include("b.md"), "b.md": broken})
-    assert shelf.plan("b").refusal is broken
-    assert shelf.plan("a").refusal is None
+    library = MemoryLibrary({"a.md": include("b.md"), "b.md": broken})
+    assert library.plan("b").refusal is broken
+    assert library.plan("a").refusal is None
 
 
 # -- cycles -----------------------------------------------------------------------------------
@@ -118,7 +120,7 @@ def test_a_requested_file_that_cannot_be_used_refuses_with_its_own_error() -> No
 
 def test_a_cycle_is_refused_with_its_whole_chain() -> None:
     """Each component with the line of the directive that leads on, back to the first."""
-    shelf = Shelf(
+    library = MemoryLibrary(
         {
             "a.md": f"\n\n{include('b.md')}",
             "b.md": f"\n{include('c.md')}",
@@ -126,20 +128,20 @@ def test_a_cycle_is_refused_with_its_whole_chain() -> None:
             "x.md": "x",
         }
     )
-    refusal = shelf.plan("a").refusal
+    refusal = library.plan("a").refusal
     assert isinstance(refusal, CycleError)
     assert "a.md:3 → b.md:2 → c.md:1 → a.md" in str(refusal)
     assert refusal.details["chain"] == ["a.md:3", "b.md:2", "c.md:1", "a.md"]
-    assert shelf.plan("x").refusal is None
+    assert library.plan("x").refusal is None
 
 
 def test_a_cycle_further_down_refuses_what_contains_it_and_nothing_else() -> None:
     """The chain is that of the cycle."""
-    shelf = Shelf({"top.md": include("b.md"), "b.md": include("b.md"), "other.md": ""})
-    refusal = shelf.plan("top").refusal
+    library = MemoryLibrary({"top.md": include("b.md"), "b.md": include("b.md"), "other.md": ""})
+    refusal = library.plan("top").refusal
     assert isinstance(refusal, CycleError)
     assert refusal.details["chain"] == ["b.md:1", "b.md"]
-    assert shelf.plan("other").refusal is None
+    assert library.plan("other").refusal is None
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_a_cycle_further_down_refuses_what_contains_it_and_nothing_else() -> Non
 )
 def test_a_file_that_includes_itself(text: str) -> None:
     """In every dialect."""
-    assert isinstance(Shelf({"a.md": text}).plan("a").refusal, CycleError)
+    assert isinstance(MemoryLibrary({"a.md": text}).plan("a").refusal, CycleError)
 
 
 @pytest.mark.parametrize(
@@ -157,11 +159,11 @@ def test_a_file_that_includes_itself(text: str) -> None:
 )  # fmt: skip
 def test_what_looks_like_a_cycle_and_is_none(text: str) -> None:
     """Examples, references and soft edges pull no text in."""
-    assert Shelf({"a.md": text}).plan("a").refusal is None
+    assert MemoryLibrary({"a.md": text}).plan("a").refusal is None
 
 
 def test_optional_includes_make_cycles_too() -> None:
     """A cycle is refused statically, even under a condition."""
     assert isinstance(
-        Shelf({"a.md": '<include optional="true">a.md</include>'}).plan("a").refusal, CycleError
+        MemoryLibrary({"a.md": '<include optional="true">a.md</include>'}).plan("a").refusal, CycleError
     )

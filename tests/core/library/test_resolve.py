@@ -15,7 +15,7 @@ from promptd.core.library.resolve import (
     nearest,
 )
 from promptd.core.syntax.component import Base, Directive
-from tests.core.builders import LAW, Shelf
+from tests.core.builders import LAW, MemoryLibrary
 
 NAMES = NamingRules(
     (".md", ".txt"), {"~/.claude/gsd": "gsd", "~/.claude": "", "@lib": "lib/x"}, (".git", "*.tmp")
@@ -99,7 +99,7 @@ def test_odd_names_are_names(target: str) -> None:
 
 def test_a_refused_directive_dangles_with_its_reason() -> None:
     """Nothing vanishes silently: the place is named, the reason is a sentence."""
-    prompt = Shelf({"a.md": "x\n<include>../b.md</include>\n@/etc/passwd\ny\n"}).assemble("a.md")
+    prompt = MemoryLibrary({"a.md": "x\n<include>../b.md</include>\n@/etc/passwd\ny\n"}).assemble("a.md")
     assert prompt.text == "x\ny\n"
     assert [(warning.line, warning.target) for warning in prompt.warnings] == [
         (2, "../b.md"),
@@ -111,8 +111,8 @@ def test_a_refused_directive_dangles_with_its_reason() -> None:
 
 def test_two_files_of_one_name_are_an_ambiguity() -> None:
     """Without its suffix a name must fit one file; the directive dangles and says which it fits."""
-    shelf = Shelf({"a.md": "<include>b</include>\n", "b.md": "1", "b.txt": "2"})
-    prompt = shelf.assemble("a.md")
+    library = MemoryLibrary({"a.md": "<include>b</include>\n", "b.md": "1", "b.txt": "2"})
+    prompt = library.assemble("a.md")
     assert prompt.text == ""
     assert "ambiguous: b.md, b.txt" in prompt.warnings[0].message
 

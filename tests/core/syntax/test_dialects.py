@@ -9,7 +9,7 @@ from promptd.core.syntax.dialects import DIALECTS
 from promptd.core.syntax.dialects.base import WrittenTarget, split_target
 from promptd.core.syntax.parse import parse
 from tests.core.builders import DIALECTS as ALL
-from tests.core.builders import Shelf, directives, targets
+from tests.core.builders import MemoryLibrary, directives, targets
 
 # One directive of each body dialect, with the target a.md; the rules for every dialect are held on all.
 WRITTEN = {
@@ -293,22 +293,24 @@ def test_other_words_are_tentative(text: str) -> None:
     """An import only if the file exists: literal otherwise, and never dangling."""
     (one,) = directives(text, "at-import")
     assert one.is_tentative
-    shelf = Shelf({"a.md": f"x {text} y\n"})
-    prompt = shelf.assemble("a.md")
+    library = MemoryLibrary({"a.md": f"x {text} y\n"})
+    prompt = library.assemble("a.md")
     assert prompt.text == f"x {text} y\n"
     assert prompt.warnings == ()
 
 
 def test_a_tentative_word_is_an_import_where_the_file_exists() -> None:
     """`@README` finds README and README.md beside the including file, and nothing further up."""
-    assert Shelf({"d/a.md": "@README\n", "d/README.md": "read\n"}).assemble("d/a").text == "read\n"
-    assert Shelf({"d/a.md": "@README\n", "README.md": "read\n"}).assemble("d/a").text == "@README\n"
+    assert MemoryLibrary({"d/a.md": "@README\n", "d/README.md": "read\n"}).assemble("d/a").text == "read\n"
+    assert MemoryLibrary({"d/a.md": "@README\n", "README.md": "read\n"}).assemble("d/a").text == "@README\n"
 
 
 def test_arguments_in_a_word_that_is_no_import_are_filled() -> None:
     """`@$0` is how Claude Code commands name a file: the argument goes in, the `@` stays."""
-    shelf = Shelf({"a.md": "Review @$0 and @{{x}}/y.md\n@notes\n", "v.md": "---\nvariables: [x]\n---\n"})
-    filled = shelf.assemble("a.md", arguments="src/x.py", variables={"x": "@a.md"})
+    library = MemoryLibrary(
+        {"a.md": "Review @$0 and @{{x}}/y.md\n@notes\n", "v.md": "---\nvariables: [x]\n---\n"}
+    )
+    filled = library.assemble("a.md", arguments="src/x.py", variables={"x": "@a.md"})
     assert filled.text == "Review @src/x.py and @@a.md/y.md\n@notes\n"
 
 
@@ -322,11 +324,11 @@ def test_a_new_dialect_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatc
     module: dict[str, Any] = {}
     exec(PAGE.read_text().partition("```python\n")[2].partition("```\n")[0], module)
     monkeypatch.setitem(DIALECTS, "partial", module["DIALECT"])
-    shelf = Shelf(
+    library = MemoryLibrary(
         {"a.md": "---\nname: a\n---\n`{{> b}}`\n  {{> b}}\n{{> gone}}\n", "b.md": "B"},
         dialects=[*ALL, "partial"],
     )
-    prompt = shelf.assemble("a")
+    prompt = library.assemble("a")
     assert prompt.text == "`{{> b}}`\nB\n"
     assert prompt.reasons == [("a.md", "included"), ("b.md", "included"), ("gone", "missing")]
     assert [(warning.id, warning.line, warning.target) for warning in prompt.warnings] == [

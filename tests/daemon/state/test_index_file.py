@@ -26,7 +26,7 @@ from promptd.daemon.state.index_file import (
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
 from tests.conftest import Library
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 from tests.freshness import make_files_look_old
 
 FILES = {
@@ -51,16 +51,16 @@ def kept(workspace: Workspace, state: Path) -> IndexFile:
 
 def recalled(root: Path, file: IndexFile, **overrides: Any) -> tuple[Workspace, ParseCache, list[Place]]:
     """A workspace filled with the help of an index, that index, and the places that were looked at anyway."""
-    workspace = keeper_of(root, is_filled=False, **overrides)
+    workspace = workspace_of(root, is_filled=False, **overrides)
     index = workspace.loader.index = file.read(shelves_of(workspace))
     looked: list[Place] = []
-    look = workspace.loader._look
+    look = workspace.loader._text
 
     def noted(place: Place, was_filled: bool) -> Any:
         looked.append(place)
         return look(place, was_filled)
 
-    workspace.loader._look = noted  # type: ignore[method-assign]
+    workspace.loader._text = noted  # type: ignore[method-assign]
     procedures.run(workspace, procedures.reconcile(workspace))
     return workspace, index, looked
 
@@ -72,8 +72,8 @@ def held(workspace: Workspace) -> dict[Place, Reading]:
 
 def test_a_restart_reads_nothing_that_did_not_change(library: Library, tmp_path: Path) -> None:
     """Not one file is opened, and the library is the same to the last field; nothing is to be written."""
-    before = keeper_of(library(FILES))
-    after, index, looked = recalled(before.files.roots[0], kept(before, tmp_path))  # type: ignore[arg-type]
+    before = workspace_of(library(FILES))
+    after, index, looked = recalled(before.source.roots[0], kept(before, tmp_path))  # type: ignore[arg-type]
     assert (looked, index.recalled, len(index)) == ([], 3, 3)
     assert held(after) == held(before)
     assert after.library.statistics().edges == before.library.statistics().edges == 1
@@ -117,21 +117,21 @@ def test_only_what_changed_is_read_again(library: Library, tmp_path: Path) -> No
         (link, "tone"),
         (lambda _: None, "tone"),
     ):
-        file = kept(keeper_of(root), tmp_path)
+        file = kept(workspace_of(root), tmp_path)
         change(root)
         after, index, looked = recalled(root, file)
         assert [place.id for place in looked] == [f"components/{read}.md"], change
-        assert held(after).keys() == held(keeper_of(root)).keys()
+        assert held(after).keys() == held(workspace_of(root)).keys()
         assert not index.is_all_of(after.library)
         assert {r.place: r.digest for r in held(after).values()} == {
-            r.place: r.digest for r in held(keeper_of(root)).values()
+            r.place: r.digest for r in held(workspace_of(root)).values()
         }
 
 
 def test_what_goes_is_gone(library: Library, tmp_path: Path) -> None:
     """A file that was deleted meanwhile is not recalled."""
     root = library(FILES)
-    file = kept(keeper_of(root), tmp_path)
+    file = kept(workspace_of(root), tmp_path)
     (root / "components/tone.md").unlink()
     after, _, looked = recalled(root, file)
     assert "components/tone.md" not in after.library
@@ -144,7 +144,7 @@ def test_racily_clean_files_are_read_but_not_parsed(
     """What was read within two seconds of its last change proves nothing; the same bytes, the same parse."""
     monkeypatch.undo()
     root = library(FILES)
-    file = kept(keeper_of(root), tmp_path)
+    file = kept(workspace_of(root), tmp_path)
     monkeypatch.setattr("promptd.sources.loader.parse", lambda *_: pytest.fail("parsed again"))
     _, index, looked = recalled(root, file)
     assert (len(looked), index.recalled) == (3, 0)
@@ -155,7 +155,7 @@ def test_after_another_boot_files_are_read_but_not_parsed(
 ) -> None:
     """A machine that lost power may have kept a file's times and lost its bytes."""
     root = library(FILES)
-    file = kept(keeper_of(root), tmp_path)
+    file = kept(workspace_of(root), tmp_path)
     monkeypatch.setattr(module, "boot_identity", lambda: "another")
     monkeypatch.setattr("promptd.sources.loader.parse", lambda *_: pytest.fail("parsed again"))
     _, index, looked = recalled(root, file)
@@ -169,7 +169,7 @@ def test_an_unknown_boot_proves_nothing(
     monkeypatch.setattr(module, "BOOT", tmp_path / "missing")
     module.boot_identity.cache_clear()
     root = library(FILES)
-    assert recalled(root, kept(keeper_of(root), tmp_path))[1].recalled == 0
+    assert recalled(root, kept(workspace_of(root), tmp_path))[1].recalled == 0
     module.boot_identity.cache_clear()
 
 
@@ -188,17 +188,17 @@ def test_another_version_is_read_as_nothing(
 ) -> None:
     """Another format or another parser: everything is read and parsed."""
     root = library(FILES)
-    file = kept(keeper_of(root), tmp_path)
+    file = kept(workspace_of(root), tmp_path)
     change(monkeypatch)
-    index = file.read(shelves_of(keeper_of(root)))
+    index = file.read(shelves_of(workspace_of(root)))
     assert len(index) == 0
-    assert index.parsed(0, held(keeper_of(root))[Place(0, "components/tone.md")].digest) is None
+    assert index.parsed(0, held(workspace_of(root))[Place(0, "components/tone.md")].digest) is None
 
 
 def test_other_dialects_or_a_smaller_limit_are_respected(library: Library, tmp_path: Path) -> None:
     """What the configuration makes of a file is not recalled from under another configuration."""
     root = library(FILES)
-    file = kept(keeper_of(root), tmp_path)
+    file = kept(workspace_of(root), tmp_path)
     after, index, _ = recalled(root, file, roots=[{"path": str(root), "dialects": ["component"]}])
     assert (len(index), after.library.statistics().edges) == (0, 0)
     after, index, _ = recalled(root, file, library__max_component_bytes=50)
@@ -213,7 +213,7 @@ def test_a_library_that_moved_is_read_but_not_parsed(
 ) -> None:
     """Places are of a root; content is the same everywhere."""
     root = library(FILES)
-    file = kept(keeper_of(root), tmp_path)
+    file = kept(workspace_of(root), tmp_path)
     root.rename(root.with_name("moved"))
     monkeypatch.setattr("promptd.sources.loader.parse", lambda *_: pytest.fail("parsed again"))
     assert recalled(root.with_name("moved"), file)[1].recalled == 0
@@ -230,7 +230,7 @@ def test_what_cannot_be_kept_is_left_out(
         "bad.md": b"\xff\xfe",
     }
     root = library({**FILES, **odd})
-    before = keeper_of(root)
+    before = workspace_of(root)
     after, index, looked = recalled(root, kept(before, tmp_path))
     assert {place.id for place in looked} >= {"large.md", "bad.md"}
     assert index.recalled == 6 - len(looked)
@@ -242,14 +242,16 @@ def test_what_cannot_be_kept_is_left_out(
 def test_an_index_is_bounded(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound nothing more is kept, and what is too large is not even opened."""
     root = library(FILES)
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     monkeypatch.setattr(module, "MAX_ENTRIES", 2)
     writing = Writing(shelves_of(workspace))
     for reading in workspace.library.readings():
         writing.add([reading])
     assert writing.entries == 2
-    file = kept(keeper_of(library({"a.md": "one"})), tmp_path)
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 10)
+    monkeypatch.undo()
+    file = kept(workspace, tmp_path)
+    assert len(file.read(shelves_of(workspace))) == 3
+    file.max_bytes = 10
     assert len(file.read(shelves_of(workspace))) == 0
 
 
@@ -257,7 +259,7 @@ def test_a_link_is_followed_anew(library: Library, tmp_path: Path) -> None:
     """The very same file, signature and all, may lie outside of the library by now."""
     root = library({"inner/secret.raw": "Text.\n"})
     (root / "a.md").symlink_to(root / "inner/secret.raw")
-    file = kept(keeper_of(root), tmp_path)
+    file = kept(workspace_of(root), tmp_path)
     (root / "a.md").unlink()
     (root / "inner").rename(tmp_path / "outer")
     (root / "a.md").symlink_to(tmp_path / "outer/secret.raw")
@@ -274,7 +276,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, bytes,
     root = tmp_path_factory.mktemp("library")
     (root / "a.md").write_text("---\nk: v\n---\n<include>b.md</include>\n")
     (root / "b.md").write_text("B.\n")
-    workspace = keeper_of(root)
+    workspace = workspace_of(root)
     file = kept(workspace, tmp_path_factory.mktemp("state"))
     return workspace, file.path.read_bytes(), file
 
@@ -288,7 +290,7 @@ def read(written: tuple[Workspace, bytes, IndexFile], data: bytes) -> int:
 
 def test_there_may_be_nothing(tmp_path: Path, library: Library) -> None:
     """The first start has no index, and needs none."""
-    assert len(IndexFile(tmp_path).read(shelves_of(keeper_of(library(FILES))))) == 0
+    assert len(IndexFile(tmp_path).read(shelves_of(workspace_of(library(FILES))))) == 0
 
 
 def test_every_cut_is_found(written: tuple[Workspace, bytes, IndexFile]) -> None:
@@ -335,7 +337,7 @@ def test_a_failure_to_write_keeps_what_was_there(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk costs the next start some time; it is said, and forgotten once it works again."""
-    workspace = keeper_of(library(FILES))
+    workspace = workspace_of(library(FILES))
     file = kept(workspace, tmp_path)
     before = file.path.read_bytes()
 
@@ -343,7 +345,7 @@ def test_a_failure_to_write_keeps_what_was_there(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_atomic", full)
+        patch.setattr("promptd.support.state_file.write_atomic", full)
         assert not file.write(Writing(shelves_of(workspace)))
     assert file.last_error.endswith("No space left on device")
     assert file.path.read_bytes() == before
@@ -354,14 +356,14 @@ def test_a_failure_to_write_keeps_what_was_there(
 WRITER = """
 import sys
 from pathlib import Path
-from promptd.core.syntax.component import Parsed, Place, Reading, Signature
+from promptd.core.syntax.component import Parsed, Place, Reading, FileSignature
 from promptd.daemon.state.index_file import IndexFile, Shelf, Writing
 file = IndexFile(Path(sys.argv[1]))
 while True:
     writing = Writing([Shelf("/library", ("include",))])
     for at in range(20):
-        writing.add([Reading(Place(0, f"{at}-{n}.md"), Signature(1, n, 1, 1, 1), 10**18, "d", None, Parsed())
-                     for n in range(200)])
+        signed = [(Place(0, f"{at}-{n}.md"), FileSignature(1, n, 1, 1, 1)) for n in range(200)]
+        writing.add([Reading(place, signature, 10**18, "d", None, Parsed()) for place, signature in signed])
     file.write(writing)
     print(flush=True)
 """

@@ -33,7 +33,7 @@ def counted(*texts: str) -> Segments:
 
 def test_a_second_process_encodes_nothing(tmp_path: Path) -> None:
     """What was counted before is looked up by its content."""
-    TokenCountsFile(tmp_path).keep(counted(TEXT), ENCODING)
+    TokenCountsFile(tmp_path).save(counted(TEXT), ENCODING)
     later = Segments(refused)
     later.recall(TokenCountsFile(tmp_path).read(ENCODING))
     assert later.count(TEXT) == 8
@@ -56,14 +56,14 @@ def test_recalled_counts_are_the_counts(texts: list[str]) -> None:
 def test_there_may_be_nothing(tmp_path: Path) -> None:
     """No file, or that of another encoding, is no counts."""
     assert TokenCountsFile(tmp_path).read(ENCODING) == {}
-    TokenCountsFile(tmp_path).keep(counted(TEXT), ENCODING)
+    TokenCountsFile(tmp_path).save(counted(TEXT), ENCODING)
     assert TokenCountsFile(tmp_path).read("cl100k_base of tiktoken 0") == {}
 
 
 @pytest.mark.parametrize("offset", range(0, 120, 7))
 def test_a_damaged_file_means_counting_afresh(tmp_path: Path, offset: int) -> None:
     """One flipped byte anywhere, or an end cut off, and none of it is believed."""
-    TokenCountsFile(tmp_path).keep(counted(TEXT), ENCODING)
+    TokenCountsFile(tmp_path).save(counted(TEXT), ENCODING)
     file = tmp_path / FILE_NAME
     data = file.read_bytes()
     file.write_bytes(data[:offset] + bytes([data[offset] ^ 0x5A]) + data[offset + 1 :])
@@ -77,20 +77,20 @@ def test_a_damaged_file_means_counting_afresh(tmp_path: Path, offset: int) -> No
 def test_it_is_rewritten_when_there_is_more(tmp_path: Path) -> None:
     """A tenth more is worth a write; the same again is not."""
     counts, segments = TokenCountsFile(tmp_path), counted(TEXT)
-    counts.keep(segments, ENCODING)
-    before = (tmp_path / FILE_NAME).stat().st_mtime_ns, counts.kept
-    counts.keep(segments, ENCODING)
-    assert ((tmp_path / FILE_NAME).stat().st_mtime_ns, counts.kept) == before
+    counts.save(segments, ENCODING)
+    before = (tmp_path / FILE_NAME).stat().st_mtime_ns, counts.saved
+    counts.save(segments, ENCODING)
+    assert ((tmp_path / FILE_NAME).stat().st_mtime_ns, counts.saved) == before
     segments.count("something\nquite\nnew\n")
-    counts.keep(segments, ENCODING)
-    assert counts.kept > before[1]
+    counts.save(segments, ENCODING)
+    assert counts.saved > before[1]
 
 
 def test_a_directory_that_cannot_be_written_costs_only_the_next_start(tmp_path: Path) -> None:
     """It is tried again the next time."""
     counts = TokenCountsFile(tmp_path / "missing")
-    counts.keep(counted(TEXT), ENCODING)
+    counts.save(counted(TEXT), ENCODING)
     assert counts.last_error
     (tmp_path / "missing").mkdir()
-    counts.keep(counted(TEXT), ENCODING)
-    assert (counts.kept, counts.last_error) == (4, "")
+    counts.save(counted(TEXT), ENCODING)
+    assert (counts.saved, counts.last_error) == (4, "")

@@ -12,9 +12,9 @@ from promptd.daemon.state.use_counts import UseCountsFile
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     """Weights and the time they are of."""
     UseCountsFile(tmp_path).write({"a.md": 1.5}, 1000.0)
-    kept = UseCountsFile(tmp_path).read()
-    assert kept is not None
-    assert (kept.weights, kept.saved_unix_s) == ({"a.md": 1.5}, 1000.0)
+    saved = UseCountsFile(tmp_path).read()
+    assert saved is not None
+    assert (saved.weights, saved.saved_unix_s) == ({"a.md": 1.5}, 1000.0)
 
 
 def test_nothing_to_read_is_nothing_to_say(tmp_path: Path, said: io.StringIO) -> None:
@@ -64,4 +64,4 @@ def test_a_failure_to_write_is_said_when_it_begins_and_when_it_ends(
         uses.write({"a.md": 1.0}, 1.0)
     assert uses.last_error == ""
     events = [json.loads(line)["event"] for line in said.getvalue().splitlines()]
-    assert events == ["use counts not kept", "use counts kept again"]
+    assert events == ["use counts not saved", "use counts saved again"]

@@ -1,4 +1,4 @@
-"""A kitchen: prompts made of a library in memory, with the real tokenizer and without a disk or a daemon."""
+"""Prompts of a library in memory, with the real tokenizer and without a disk or a daemon."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -20,7 +20,7 @@ from promptd.engine.prompts.shared import (
 )
 from promptd.engine.tokenizer import Tokenizer
 from promptd.protocol.request import Options, request_of
-from tests.core.builders import Shelf
+from tests.core.builders import MemoryLibrary
 
 
 @cache
@@ -29,31 +29,31 @@ def tokenizer(encoding: str = "o200k_base") -> Tokenizer:
     return Tokenizer(encoding)
 
 
-class Kitchen:
-    """One library and one optimiser; keeps outlines as the workspace does."""
+class PromptMaker:
+    """One library and one optimiser; keeps compiled prompts as the workspace does."""
 
     def __init__(self, files: Mapping[str, str], encoding: str = "o200k_base", **tokens: Any) -> None:
         self.files = files
-        self.shelf = Shelf(files)
+        self.library = MemoryLibrary(files)
         self.rules = Rules()
         self.tokenizer = tokenizer(encoding)
         segments = Segments(self.tokenizer.count_many, is_additive=self.tokenizer.is_additive)
         config = load(None, {}, {f"tokens.{key}": value for key, value in tokens.items()})
         self.optimiser = OptimiserState(config, segments, encoding, self.rules)
-        self.outlines: dict[tuple[str, ...], CompiledPrompt] = {}
+        self.compiled_prompts: dict[tuple[str, ...], CompiledPrompt] = {}
         self.computed = 0
 
-    def outline(self, names: tuple[str, ...]) -> CompiledPrompt:
-        """The outline of a prompt, made once."""
-        if names not in self.outlines:
-            found = self.shelf.plan(*names)
+    def compiled(self, names: tuple[str, ...]) -> CompiledPrompt:
+        """A compiled prompt, made once."""
+        if names not in self.compiled_prompts:
+            found = self.library.plan(*names)
             assert found.refusal is None
-            skeleton = expand(found, self.shelf.texts, self.rules, self.optimiser.segments.count)
-            facts = Evidence((), (), (), frozenset())
-            self.outlines[names] = CompiledPrompt(skeleton, facts, names[0], {}, found.members)
-        return self.outlines[names]
+            skeleton = expand(found, self.library.texts, self.rules, self.optimiser.segments.count)
+            evidence = Evidence((), frozenset())
+            self.compiled_prompts[names] = CompiledPrompt(skeleton, evidence, names[0], {}, found.members)
+        return self.compiled_prompts[names]
 
-    def cook(
+    def make(
         self,
         *names: str,
         variables: Mapping[str, str] | None = None,
@@ -64,7 +64,7 @@ class Kitchen:
         asked = names or ("a.md",)
         attempt = Attempt(request_of(asked, variables, arguments, Options(**options)))
         while True:
-            step = make(self.optimiser, attempt, self.outline(asked))
+            step = make(self.optimiser, attempt, self.compiled(asked))
             match step:
                 case Prompt():
                     return step

@@ -14,7 +14,7 @@ from promptd.core.optimise.strategies import PASSES
 from promptd.errors import ConfigError, InvalidParams, OverBudget
 from promptd.protocol.records import Shares
 from tests.core.builders import LAW
-from tests.engine.prompts.builders import Kitchen
+from tests.engine.prompts.builders import PromptMaker
 
 LONG = "".join(
     f"- Step {number}: look at part {number} of the report and write down what is odd about it.\n"
@@ -82,24 +82,24 @@ def test_the_count_is_that_of_encoding_the_whole(
 ) -> None:
     """For any library, request, values, strategy and budget, in both encodings; and a budget is kept to."""
     files = {"a.md": f"{a}\n<include>b.md</include>\n{a}<include>b.md</include>", "b.md": b}
-    kitchen = Kitchen(files, "cl100k_base" if encoding else "o200k_base")
+    maker = PromptMaker(files, "cl100k_base" if encoding else "o200k_base")
     asked: dict[str, Any] = {"variables": {"name": value}, "arguments": arguments, "strategy": strategy}
     try:
-        prompt = kitchen.cook(**asked, budget=budget)
+        prompt = maker.make(**asked, budget=budget)
     except OverBudget as error:
         smallest = error.details["smallest"]
         assert budget is not None
         assert smallest > budget
-        prompt = kitchen.cook(**asked, budget=smallest)
+        prompt = maker.make(**asked, budget=smallest)
         assert prompt.tokens <= smallest
         if smallest - 1 > budget:
             with pytest.raises(OverBudget, match=f"would do is {smallest}, not {smallest - 1}"):
-                kitchen.cook(**asked, budget=smallest - 1)
+                maker.make(**asked, budget=smallest - 1)
     else:
         assert budget is None or prompt.tokens <= budget
-    assert prompt.tokens == kitchen.tokens(prompt.text)
-    source = kitchen.cook(variables={"name": value}, arguments=arguments)
-    assert prompt.tokens_source == source.tokens == kitchen.tokens(source.text)
+    assert prompt.tokens == maker.tokens(prompt.text)
+    source = maker.make(variables={"name": value}, arguments=arguments)
+    assert prompt.tokens_source == source.tokens == maker.tokens(source.text)
 
 
 # -- strategies -------------------------------------------------------------------------------
@@ -107,25 +107,25 @@ def test_the_count_is_that_of_encoding_the_whole(
 
 def test_none_is_the_default_and_says_nothing_of_savings() -> None:
     """A plain prompt is the assembled bytes; nothing was computed for it."""
-    kitchen = Kitchen(FILES)
-    prompt = kitchen.cook()
+    maker = PromptMaker(FILES)
+    prompt = maker.make()
     assert prompt.fit is None
     assert prompt.tokens == prompt.tokens_source
-    assert kitchen.computed == 0
-    assert not kitchen.optimiser.lexicon.is_active
+    assert maker.computed == 0
+    assert not maker.optimiser.lexicon.is_active
 
 
 def test_one_optimisation_serves_every_value() -> None:
     """Another value computes nothing anew, and the text around it is the same."""
-    kitchen = Kitchen(FILES)
-    texts = [kitchen.cook(variables={"name": name}, strategy="balanced").text for name in ("Ada", "Bo")]
-    assert kitchen.computed == 1
+    maker = PromptMaker(FILES)
+    texts = [maker.make(variables={"name": name}, strategy="balanced").text for name in ("Ada", "Bo")]
+    assert maker.computed == 1
     assert texts[0].replace("Ada", "Bo") == texts[1]
 
 
 def test_a_strategy_reports_four_figures_and_the_savings() -> None:
     """The baseline is the same request with none; what was said twice is one unit of the manifest."""
-    prompt = Kitchen(FILES).cook(strategy="balanced")
+    prompt = PromptMaker(FILES).make(strategy="balanced")
     assert prompt.fit is not None
     assert prompt.fit.quality == Shares(1.0, 1.0, 1.0, 1.0)
     assert prompt.fit.savings.tokens_saved == prompt.tokens_source - prompt.tokens > 500
@@ -137,21 +137,21 @@ def test_a_strategy_reports_four_figures_and_the_savings() -> None:
 
 def test_a_configured_strategy_is_one_of_the_choices() -> None:
     """Passes by name, in order; the default may be one of them."""
-    kitchen = Kitchen(FILES, strategy="tidy", strategies={"tidy": ["blank_lines"]})
-    assert "\n\n\n" not in kitchen.cook().text
-    assert "\n\n\n" in kitchen.cook(strategy="none").text
+    maker = PromptMaker(FILES, strategy="tidy", strategies={"tidy": ["blank_lines"]})
+    assert "\n\n\n" not in maker.make().text
+    assert "\n\n\n" in maker.make(strategy="none").text
 
 
 def test_another_worth_of_words_makes_the_prompt_anew() -> None:
     """Once the library's words are worth something else, what was made before is not current any more."""
-    kitchen = Kitchen(FILES)
-    prompt = kitchen.cook(strategy="aggressive")
-    assert kitchen.optimiser.is_current(prompt)
+    maker = PromptMaker(FILES)
+    prompt = maker.make(strategy="aggressive")
+    assert maker.optimiser.is_current(prompt)
     for number in range(8):
-        kitchen.optimiser.changed([f"new{number}.md"], ())
-        kitchen.optimiser.lexicon.learn(f"new{number}.md", LONG)
-    assert not kitchen.optimiser.is_current(prompt)
-    assert kitchen.optimiser.is_current(kitchen.cook())
+        maker.optimiser.changed([f"new{number}.md"], ())
+        maker.optimiser.lexicon.learn(f"new{number}.md", LONG)
+    assert not maker.optimiser.is_current(prompt)
+    assert maker.optimiser.is_current(maker.make())
 
 
 # -- budgets ----------------------------------------------------------------------------------
@@ -159,21 +159,21 @@ def test_another_worth_of_words_makes_the_prompt_anew() -> None:
 
 def test_a_budget_that_is_large_enough_costs_nothing() -> None:
     """It says so for every component, and computes nothing."""
-    kitchen = Kitchen(FILES)
-    prompt = kitchen.cook(budget=100_000)
-    assert prompt.text == kitchen.cook().text
+    maker = PromptMaker(FILES)
+    prompt = maker.make(budget=100_000)
+    assert prompt.text == maker.make().text
     assert prompt.fit is not None
     assert prompt.fit.allocation is not None
     assert [(row.id, row.variant) for row in prompt.fit.allocation] == [("a.md", "as is"), ("b.md", "as is")]
-    assert kitchen.computed == 0
+    assert maker.computed == 0
 
 
 def test_a_strategy_that_makes_it_fit_is_enough() -> None:
     """With both, the strategy is tried first; only what it leaves too large is allocated."""
-    kitchen = Kitchen(FILES)
-    balanced = kitchen.cook(strategy="balanced")
-    assert kitchen.cook(strategy="balanced", budget=balanced.tokens).text == balanced.text
-    smaller = kitchen.cook(strategy="balanced", budget=balanced.tokens - 1)
+    maker = PromptMaker(FILES)
+    balanced = maker.make(strategy="balanced")
+    assert maker.make(strategy="balanced", budget=balanced.tokens).text == balanced.text
+    smaller = maker.make(strategy="balanced", budget=balanced.tokens - 1)
     assert smaller.tokens < balanced.tokens
     assert smaller.fit is not None
     assert smaller.fit.allocation is not None
@@ -182,24 +182,24 @@ def test_a_strategy_that_makes_it_fit_is_enough() -> None:
 
 def test_the_smallest_budget_that_would_do_is_the_smallest() -> None:
     """What the strategy alone makes of the whole may be smaller than the least of all its parts."""
-    kitchen = Kitchen(dict.fromkeys(("a.md", "b.md"), f"---\noptimise: balanced\n---\n## Steps\n\n{LONG}"))
+    maker = PromptMaker(dict.fromkeys(("a.md", "b.md"), f"---\noptimise: balanced\n---\n## Steps\n\n{LONG}"))
     asked = ("a.md", "b.md")
-    whole = kitchen.cook(*asked, strategy="balanced").tokens
-    assert whole < kitchen.cook(*asked).tokens
+    whole = maker.make(*asked, strategy="balanced").tokens
+    assert whole < maker.make(*asked).tokens
     with pytest.raises(OverBudget, match=f"the smallest budget that would do is {whole}, not 2"):
-        kitchen.cook(*asked, strategy="balanced", budget=2)
-    assert kitchen.cook(*asked, strategy="balanced", budget=whole).tokens == whole
+        maker.make(*asked, strategy="balanced", budget=2)
+    assert maker.make(*asked, strategy="balanced", budget=whole).tokens == whole
     with pytest.raises(OverBudget):
-        kitchen.cook(*asked, strategy="balanced", budget=whole - 1)
+        maker.make(*asked, strategy="balanced", budget=whole - 1)
 
 
 def test_variants_are_kept_for_the_next_budget() -> None:
     """A second budget finds the variants of the first."""
-    kitchen = Kitchen(FILES)
-    kitchen.cook(budget=950)
-    kept = kitchen.optimiser.variants.statistics()
-    kitchen.cook(budget=900)
-    assert kept.entries == kitchen.optimiser.variants.statistics().entries == 2
+    maker = PromptMaker(FILES)
+    maker.make(budget=950)
+    kept = maker.optimiser.variants.statistics()
+    maker.make(budget=900)
+    assert kept.entries == maker.optimiser.variants.statistics().entries == 2
 
 
 def test_a_pass_that_raises_under_a_budget_is_a_warning_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,12 +209,12 @@ def test_a_pass_that_raises_under_a_budget_is_a_warning_and_counted(monkeypatch:
         raise ZeroDivisionError("a table with no columns")
 
     monkeypatch.setitem(PASSES, "repeats", replace(PASSES["repeats"], run=fail))  # type: ignore[arg-type]
-    kitchen = Kitchen(FILES)
+    maker = PromptMaker(FILES)
     for budget in (950, 900):
-        said = [note for note in kitchen.cook(budget=budget).warnings if note.kind == "skipped-pass"]
+        said = [note for note in maker.make(budget=budget).warnings if note.kind == "skipped-pass"]
         assert [note.id for note in said] == ["a.md", "b.md"]
         assert all("'repeats' was skipped: ZeroDivisionError" in note.message for note in said)
-    assert kitchen.optimiser.account.statistics().skipped_passes == {"repeats": 2}
+    assert maker.optimiser.account.statistics().skipped_passes == {"repeats": 2}
 
 
 # -- what cannot be ---------------------------------------------------------------------------
@@ -232,24 +232,24 @@ def test_a_pass_that_raises_under_a_budget_is_a_warning_and_counted(monkeypatch:
 def test_a_wrong_option_is_told_what_there_is(options: dict[str, Any], said: str) -> None:
     """Each is refused before anything is computed, with the valid choices."""
     with pytest.raises(InvalidParams) as caught:
-        Kitchen(FILES, models=MODELS).cook(**options)
+        PromptMaker(FILES, models=MODELS).make(**options)
     assert said in caught.value.message
 
 
 def test_a_wrong_strategy_in_the_configuration_is_refused_at_once() -> None:
     """An unknown pass is named with the nearest one; an unknown default strategy with what there is."""
     with pytest.raises(ConfigError, match="did you mean 'blank_lines'"):
-        Kitchen(FILES, strategies={"tidy": ["blank_line"]})
+        PromptMaker(FILES, strategies={"tidy": ["blank_line"]})
     with pytest.raises(ConfigError, match="no strategy 'best'"):
-        Kitchen(FILES, strategy="best")
+        PromptMaker(FILES, strategy="best")
 
 
 def test_impossible_budgets_are_counted() -> None:
     """The refusal says the smallest budget that would do."""
-    kitchen = Kitchen(FILES)
+    maker = PromptMaker(FILES)
     with pytest.raises(OverBudget, match="smallest budget that would do"):
-        kitchen.cook(budget=3)
-    assert kitchen.optimiser.account.statistics().over_budget == 1
+        maker.make(budget=3)
+    assert maker.optimiser.account.statistics().over_budget == 1
 
 
 # -- accounts ---------------------------------------------------------------------------------
@@ -257,60 +257,60 @@ def test_impossible_budgets_are_counted() -> None:
 
 def test_a_model_adds_an_estimate_and_money() -> None:
     """Raw count, factor and encoding stand side by side; money only where a model is named."""
-    kitchen = Kitchen(FILES, models=MODELS)
-    prompt = kitchen.cook(strategy="balanced", model="m")
+    maker = PromptMaker(FILES, models=MODELS)
+    prompt = maker.make(strategy="balanced", model="m")
     assert prompt.estimate is not None
     assert prompt.estimate.tokens == prompt.tokens
     assert prompt.estimate.tokens_estimated == round(1.2 * prompt.tokens)
     assert prompt.fit is not None
     saved = prompt.fit.savings
     assert saved.money_saved == pytest.approx(saved.tokens_saved * 1.2 * 3 / 1e6)
-    assert kitchen.cook(strategy="balanced").estimate is None
+    assert maker.make(strategy="balanced").estimate is None
 
 
 def test_a_default_model_is_configured() -> None:
     """Where a request names none."""
-    prompt = Kitchen(FILES, models=MODELS, model="m").cook()
+    prompt = PromptMaker(FILES, models=MODELS, model="m").make()
     assert prompt.estimate is not None
     assert prompt.estimate.model == "m"
 
 
 def test_uses_add_up_once() -> None:
     """A prompt's uses are counted into the sums when they are folded."""
-    kitchen = Kitchen(FILES)
-    prompt = kitchen.cook(strategy="balanced")
+    maker = PromptMaker(FILES)
+    prompt = maker.make(strategy="balanced")
     prompt.uses = 5
-    kitchen.optimiser.spend(prompt)
-    seen = kitchen.optimiser.statistics().savings
+    maker.optimiser.spend(prompt)
+    seen = maker.optimiser.statistics().savings
     assert (seen.replies, seen.tokens_saved) == (5, 5 * (prompt.tokens_source - prompt.tokens))
 
 
 def test_the_stable_prefix_and_its_changes() -> None:
     """It ends at the first value; other values leave it, another component changes it, which is counted."""
-    kitchen = Kitchen(FILES)
+    maker = PromptMaker(FILES)
     for name in ("Ada", "Bo"):
-        prompt = kitchen.cook(variables={"name": name})
+        prompt = maker.make(variables={"name": name})
         assert prompt.text[: prompt.stable_end] == "# Task for "
-        assert prompt.stable_prefix_tokens == kitchen.tokens("# Task for ")
-    assert kitchen.optimiser.account.statistics().prefix_changes == 0
-    kitchen.shelf.texts["a.md"] = kitchen.shelf.texts["a.md"].replace("# Task", "# Work")
-    kitchen.outlines.clear()
-    kitchen.cook(variables={"name": "Ada"})
-    assert kitchen.optimiser.account.statistics().prefix_changes == 1
+        assert prompt.stable_prefix_tokens == maker.tokens("# Task for ")
+    assert maker.optimiser.account.statistics().prefix_changes == 0
+    maker.library.texts["a.md"] = maker.library.texts["a.md"].replace("# Task", "# Work")
+    maker.compiled_prompts.clear()
+    maker.make(variables={"name": "Ada"})
+    assert maker.optimiser.account.statistics().prefix_changes == 1
 
 
 def test_stable_first_is_said_where_it_could_not_be() -> None:
     """Asked for where no author allows it, a warning says that nothing moved."""
-    prompt = Kitchen(FILES).cook(stable_first=True)
+    prompt = PromptMaker(FILES).make(stable_first=True)
     assert "stable-first" in {warning.kind for warning in prompt.warnings}
 
 
 def test_bad_front_matter_is_a_warning() -> None:
     """A priority that is no number is reported where it matters."""
     files = FILES | {"b.md": FILES["b.md"].replace("---\n## Steps", "priority: high\n---\n## Steps")}
-    kitchen = Kitchen(files)
-    before = kitchen.cook()
-    prompt = kitchen.cook(budget=900)
+    maker = PromptMaker(files)
+    before = maker.make()
+    prompt = maker.make(budget=900)
     assert any("`priority` is 'high'" in warning.message for warning in prompt.warnings)
-    again = kitchen.cook()  # where it does not matter nothing is said, whatever was asked before
+    again = maker.make()  # where it does not matter nothing is said, whatever was asked before
     assert (again.warnings, again.etag) == (before.warnings, before.etag) == ((), before.etag)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from promptd import Engine
 from promptd.errors import OverBudget
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Sweep
 from tests.freshness import make_files_look_old
 
 FILES = {
@@ -66,7 +65,7 @@ def test_struck_is_what_is_made(engine: Engine, variables: dict[str, str], data:
     for given_before in (first, other):
         engine.workspace.prompts.discard(request_of(("main",), given_before))
     ask(engine, first)
-    engine.workspace._struck.clear()
+    engine.workspace.usage._once.clear()
     struck = ask(engine, other)
     assert is_struck(engine, other)
     made = ask(engine, other)
@@ -122,10 +121,10 @@ def test_other_names_have_a_stamp_of_their_own(library: Path) -> None:
         for names in (["name"], ["name", "task"], ["unused"]):
             ask(engine, dict.fromkeys(names, "first"))
             ask(engine, dict.fromkeys(names, "second"))
-        outline = engine.workspace._outlines.peek(("main",))
+        outline = engine.workspace._compiled.peek(("main",))
         assert outline is not None
-        assert {("name",), ("name", "task"), ("unused",)} <= outline.stamps.keys()
-        assert engine.workspace.holds(outline.facts, Sweep(engine.workspace.files))
+        assert {("name",), ("name", "task"), ("unused",)} <= outline.templates.keys()
+        assert engine.workspace.holds(outline.evidence, engine.workspace.source.check())
 
 
 def test_struck_replies_are_replies(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from promptd.core.library.resolve import NamingRules
-from promptd.core.syntax.component import Place, Reading, Signature
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.errors import (
     ComponentTooLarge,
     EncodingError,
@@ -26,12 +26,8 @@ from promptd.errors import (
 )
 from promptd.sources.worktree import files as door
 from promptd.sources.worktree import walk as listing
-from promptd.sources.worktree.files import (
-    Files,
-    Look,
-    Sweep,
-    library_path,
-)
+from promptd.sources.worktree.files import Worktree, library_path
+from promptd.sources.worktree.sweep import Sweep
 
 SECRET = "SECRET that nobody may see"
 PR_SET_DUMPABLE = 4
@@ -53,14 +49,14 @@ def secret(root: Path) -> Path:
     return root.parent / "outside" / "secret.md"
 
 
-def files_of(*roots: Path, **bounds: int) -> Files:
+def files_of(*roots: Path, **bounds: int) -> Worktree:
     """Return the door to these roots."""
-    return Files([str(root) for root in roots], NamingRules((".md", ".txt"), {}, (".git", "*~")), **bounds)
+    return Worktree([str(root) for root in roots], NamingRules((".md", ".txt"), {}, (".git", "*~")), **bounds)
 
 
-def look(root: Path, id: str = "a.md", **bounds: int) -> Look:
+def look(root: Path, id: str = "a.md", **bounds: int) -> Reading:
     """Return one look at a place of one root."""
-    return files_of(root, **bounds).look(Place(0, id))
+    return files_of(root, **bounds).read(Place(0, id))
 
 
 @pytest.fixture(params=["O_PATH", "by steps"])
@@ -110,7 +106,7 @@ def test_a_look_brings_text_digest_and_signature(root: Path) -> None:
     found = (root / "a.md").stat()
     assert seen.text == data.decode()
     assert seen.digest == hashlib.sha256(data).hexdigest()
-    assert seen.signature == Signature(
+    assert seen.signature == FileSignature(
         found.st_dev, found.st_ino, len(data), found.st_mtime_ns, found.st_ctime_ns
     )
     assert (seen.error, seen.seconds > 0) == (None, True)
@@ -225,7 +221,7 @@ def test_no_descriptors_left_is_an_error_of_the_moment(root: Path, monkeypatch: 
     assert isinstance(seen.error, UnreadableComponent)
     assert seen.error.details["errno"] == errno.EMFILE
     reading = Reading(seen.place, seen.signature, seen.read_at_ns, error=seen.error)
-    assert not reading.is_proved_by_signature
+    assert not reading.is_settled
 
 
 class TornFile:
@@ -247,7 +243,7 @@ def test_a_torn_write_is_waited_out(root: Path, monkeypatch: pytest.MonkeyPatch)
     """A file that was filled and is empty is given a moment to be written."""
     torn = TornFile(root / "a.md", 3)
     monkeypatch.setattr(door.time, "sleep", torn.step)
-    assert files_of(root).look(Place(0, "a.md"), was_filled=True).text == "whole"
+    assert files_of(root).read(Place(0, "a.md"), was_filled=True).text == "whole"
 
 
 def test_an_emptied_file_is_believed_after_a_while(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +257,7 @@ def test_an_emptied_file_is_believed_after_a_while(root: Path, monkeypatch: pyte
         now[0] += seconds
 
     monkeypatch.setattr(door.time, "sleep", sleep)
-    assert files_of(root).look(Place(0, "a.md"), was_filled=True).text == ""
+    assert files_of(root).read(Place(0, "a.md"), was_filled=True).text == ""
     assert sum(waited) == pytest.approx(door.TORN_WAIT_S, abs=2 * door.TORN_STEP_S)
 
 
@@ -274,15 +270,15 @@ def test_only_what_was_filled_and_is_empty_is_waited_for(
     (root / "bad.md").write_bytes(b"\xff")
     monkeypatch.setattr(door.time, "sleep", None)
     files = files_of(root)
-    assert files.look(Place(0, "empty.md")).text == ""
-    assert files.look(Place(0, "bad.md"), was_filled=was_filled).error is not None
-    assert files.look(Place(0, "gone.md"), was_filled=was_filled).signature is None
+    assert files.read(Place(0, "empty.md")).text == ""
+    assert files.read(Place(0, "bad.md"), was_filled=was_filled).error is not None
+    assert files.read(Place(0, "gone.md"), was_filled=was_filled).signature is None
 
 
 # -- confinement ----------------------------------------------------------------------------------
 
 
-def refused(seen: Look, kind: type[Exception] = OutsideRoot) -> bool:
+def refused(seen: Reading, kind: type[Exception] = OutsideRoot) -> bool:
     """Return whether a look was refused with this error and brought nothing."""
     return isinstance(seen.error, kind) and seen.text is None and seen.digest == ""
 
@@ -330,7 +326,7 @@ def test_a_link_from_one_root_into_another_is_inside(root: Path, tmp_path: Path)
     (other / "x.md").write_text("second")
     (root / "a.md").symlink_to(other / "x.md")
     assert refused(look(root))
-    assert files_of(root, other).look(Place(0, "a.md")).text == "second"
+    assert files_of(root, other).read(Place(0, "a.md")).text == "second"
 
 
 @pytest.mark.usefixtures("way")
@@ -343,13 +339,13 @@ def test_a_root_that_is_a_symlink_may_be_pointed_elsewhere(root: Path, secret: P
     current = root / "current"
     current.symlink_to("v1")
     files = files_of(current)
-    assert files.look(Place(0, "a.md")).text == "v1"
+    assert files.read(Place(0, "a.md")).text == "v1"
     current.unlink()
     current.symlink_to("v2")
-    assert files.look(Place(0, "a.md")).text == "v2"
-    assert refused(files.look(Place(0, "back.md")))
+    assert files.read(Place(0, "a.md")).text == "v2"
+    assert refused(files.read(Place(0, "back.md")))
     current.unlink()
-    assert files.look(Place(0, "a.md")).signature is None
+    assert files.read(Place(0, "a.md")).signature is None
 
 
 @pytest.mark.usefixtures("way")
@@ -385,7 +381,9 @@ def test_loops_of_symlinks_are_errors_of_that_place(root: Path) -> None:
         seen = look(root, id)
         assert refused(seen, UnreadableComponent)
         assert (
-            seen.signature == Signature.unseen(errno.ELOOP) == Sweep(files_of(root)).signature(f"{root}/{id}")
+            seen.signature
+            == FileSignature.unseen(errno.ELOOP)
+            == Sweep(files_of(root)).signature(f"{root}/{id}")
         )
 
 
@@ -414,7 +412,7 @@ def test_a_swapped_symlink_never_lets_the_outside_in(root: Path, secret: Path) -
     try:
         files, seen, listed = files_of(root), [], set()
         while swaps[0] < 400 and len(seen) < 4_000:
-            seen += [files.look(Place(0, id)) for id in ("a.md", "d/secret.md") for _ in range(5)]
+            seen += [files.read(Place(0, id)) for id in ("a.md", "d/secret.md") for _ in range(5)]
             listed |= set(files.scan().found)
     finally:
         stop.set()
@@ -457,7 +455,7 @@ def test_an_unreadable_directory_is_an_error_of_what_is_below(public: Path) -> N
     with as_nobody():
         denied = look(public, "closed/x.md")
         assert refused(denied, UnreadableComponent)
-        assert denied.signature == Signature.unseen(errno.EACCES)
+        assert denied.signature == FileSignature.unseen(errno.EACCES)
         assert look(public).text == "a"
         listing = files_of(public).scan()
     assert [place.id for place in listing.found] == ["a.md"]
@@ -471,7 +469,7 @@ def test_a_directory_one_may_list_and_not_enter(public: Path) -> None:
     (public / "half").chmod(0o744)
     with as_nobody():
         listing = files_of(public).scan()
-    assert listing.found == {Place(0, "half/x.md"): Signature.unseen(errno.EACCES)}
+    assert listing.found == {Place(0, "half/x.md"): FileSignature.unseen(errno.EACCES)}
     assert listing.problems == (f"{public}/half/x.md: cannot be looked at (Permission denied)",)
 
 
@@ -492,9 +490,9 @@ def test_a_scan_finds_components_in_a_fixed_order(root: Path) -> None:
     files = files_of(root)
     scanned = files.scan()
     assert [place.id for place in scanned.found] == ["a.md", "b.md", "a/z.md", "a/b/c.txt"]
-    assert scanned.directories == (f"{root}", f"{root}/a", f"{root}/a/b")
+    assert tuple(files.directories()) == (f"{root}", f"{root}/a", f"{root}/a/b")
     assert scanned.problems == ()
-    assert all(files.look(place).signature == signature for place, signature in scanned.found.items())
+    assert all(files.read(place).signature == signature for place, signature in scanned.found.items())
 
 
 @pytest.mark.usefixtures("way")
@@ -503,9 +501,10 @@ def test_outward_directories_are_not_walked(root: Path, secret: Path) -> None:
     (root / "away").symlink_to("/usr")
     (root / "near").symlink_to(secret.parent)
     (root / "a.md").write_text("a")
-    scanned = files_of(root).scan()
+    files = files_of(root)
+    scanned = files.scan()
     assert [place.id for place in scanned.found] == ["a.md"]
-    assert scanned.directories == (f"{root}",)
+    assert tuple(files.directories()) == (f"{root}",)
     assert scanned.problems == tuple(
         f"{root}/{name}: a symlink out of the library; not followed" for name in ("away", "near")
     )
@@ -537,8 +536,9 @@ def test_directories_that_link_to_each_other_do_not_multiply_without_end(root: P
     for number in range(12):
         for other in range(12):
             (root / f"d{number}" / f"to{other}").symlink_to(f"../d{other}")
-    scanned = files_of(root, max_files=500).scan()
-    assert len(scanned.directories) == 500
+    files = files_of(root, max_files=500)
+    scanned = files.scan()
+    assert len(files.directories()) == 500
     assert scanned.problems == (f"{root}: more than 500 files or directories; raise library.max_files",)
 
 
@@ -592,7 +592,7 @@ def test_special_files_are_listed_and_dangling_links_are_not(root: Path) -> None
     (root / "loop.md").symlink_to("loop.md")
     scanned = files_of(root).scan()
     assert [place.id for place in scanned.found] == ["fifo.md", "loop.md"]
-    assert scanned.found[Place(0, "loop.md")] == Signature.unseen(errno.ELOOP)
+    assert scanned.found[Place(0, "loop.md")] == FileSignature.unseen(errno.ELOOP)
 
 
 # -- places, sweeps -------------------------------------------------------------------------------
@@ -605,7 +605,7 @@ def test_paths_and_places(root: Path, tmp_path: Path) -> None:
     assert files.place(f"{root}/a.md") == Place(0, "library/a.md")
     assert files.place("/elsewhere/a.md") is None
     assert files.path(Place(1, "a/x.md")) == f"{root}/a/x.md"
-    assert repr(files) == f"<Files {tmp_path}, {root}>"
+    assert repr(files) == f"<Worktree {tmp_path}, {root}>"
 
 
 def test_existence_is_asked_of_many_places(root: Path) -> None:
@@ -618,20 +618,17 @@ def test_existence_is_asked_of_many_places(root: Path) -> None:
 
 
 def test_a_sweep_looks_once(root: Path) -> None:
-    """Within one sweep a path has one signature and a place one look, whatever happens on disk."""
+    """Within one sweep a path has one signature and a place one reading, whatever happens on disk."""
     path = root / "a.md"
     path.write_text("a")
     sweep = Sweep(files_of(root))
     first = sweep.signature(str(path))
-    assert sweep.unswept([str(path), "/other"]) == ["/other"]
-    assert sweep.looked(Place(0, "a.md")) is None
-    sweep.read([Place(0, "a.md")])
+    sweep.compare([Place(0, "a.md")])
     path.unlink()
     sweep.stat([str(path)])
-    sweep.read([Place(0, "a.md")])
+    sweep.compare([Place(0, "a.md")])
     assert sweep.signature(str(path)) == first
-    assert sweep.looked(Place(0, "a.md")) is not None
-    assert repr(sweep) == "<Sweep of 1 paths, 1 looks>"
+    assert repr(sweep) == "<Sweep of 1 paths, 1 readings>"
 
 
 def test_slow_stats_are_measured(root: Path) -> None:

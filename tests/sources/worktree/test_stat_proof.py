@@ -8,7 +8,7 @@ import pytest
 
 from promptd.sources.worktree import stat_proof as proof
 from promptd.sources.worktree.stat_proof import StatProof
-from promptd.sources.worktree.walk import signature_of, way_of
+from promptd.sources.worktree.walk import ancestor_signature, signature_of
 
 WAYS = [
     pytest.param(
@@ -127,10 +127,10 @@ def test_a_way_is_what_stands_there_itself(tmp_path: Path, holds: Way) -> None:
     """A directory that was moved and linked to is another way to the same files."""
     way = str(tmp_path / "directory")
     (tmp_path / "directory").mkdir()
-    found = StatProof([], [(way, way_of(way))])
+    found = StatProof([], [(way, ancestor_signature(way))])
     assert holds(found)
     (tmp_path / "directory").rename(tmp_path / "moved")
     assert not holds(found)
     (tmp_path / "directory").symlink_to("moved")
     assert not holds(found)
-    assert holds(StatProof([], [(way, way_of(way))]))
+    assert holds(StatProof([], [(way, ancestor_signature(way))]))

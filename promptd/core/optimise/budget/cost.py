@@ -69,12 +69,12 @@ class SavingsStatistics:
     replies: int
     tokens_baseline: int
     tokens_saved: int
-    money_saved: float
+    cost_saved: float
     by_strategy: Mapping[str, int]
     over_budget: int
     prefixes: int
     prefix_changes: int
-    prefix_money: float
+    prefix_cost: float
     skipped_passes: Mapping[str, int]
 
 

@@ -10,7 +10,7 @@ from promptd.core.optimise.budget.author_hints import AuthorHints, author_hints_
 from promptd.core.optimise.optimise import Tools
 from promptd.core.optimise.strategies import STRATEGIES
 from promptd.core.optimise.words import idf_of
-from tests.core.builders import Shelf
+from tests.core.builders import MemoryLibrary
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -24,12 +24,12 @@ class Bench:
     """One prompt of a small library, ready to be fitted."""
 
     def __init__(self, files: Mapping[str, str], *names: str) -> None:
-        shelf = Shelf(files)
-        plan = shelf.plan(*(names or ("a.md",)))
+        library = MemoryLibrary(files)
+        plan = library.plan(*(names or ("a.md",)))
         assert plan.refusal is None
         self.files = files
         self.rules = Rules()
-        self.skeleton = expand(plan, {id: shelf.texts[id] for id in shelf.texts}, self.rules, count)
+        self.skeleton = expand(plan, {id: library.texts[id] for id in library.texts}, self.rules, count)
         self.cards: dict[str, AuthorHints] = {
             member.id: author_hints_of(
                 member.id, member.description, member.parsed.metadata, tuple(STRATEGIES)

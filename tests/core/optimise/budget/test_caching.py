@@ -134,7 +134,7 @@ def test_a_prefix_that_changes_costs_a_write() -> None:
     account.prefix("short", "b", 5, MODEL)
     seen = account.statistics()
     assert (seen.prefixes, seen.prefix_changes) == (2, 2)
-    assert seen.prefix_money == round(1_000 * 1.2 * 3.45 / 1e6, 6)
+    assert seen.prefix_cost == round(1_000 * 1.2 * 3.45 / 1e6, 6)
 
 
 def test_savings_add_up() -> None:

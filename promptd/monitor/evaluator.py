@@ -1,7 +1,7 @@
-"""The observatory: from each sample to windows, verdicts, trends, health, alerts and advice.
+"""The evaluator: from each sample to windows, verdicts, trends, health, alerts and recommendations.
 
-Composition only, and pure: it is fed with samples, whose time it takes for now, and returns what it finds.
-Who is told of an alert is decided by whoever feeds it.
+Composition only, and pure: samples go in, with the time they were taken, and an Evaluation comes out. Alert
+events go to the listeners that the caller added; this module delivers nothing itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,8 +27,8 @@ POINT_S = 60.0  # between two points of a trend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What a sample adds up to with those before it; the windows are read when the sections are asked for."""
+class Evaluation:
+    """What follows from a sample and those before it; the windows are computed when `sections` is called."""
 
     read_windows: Callable[[], dict[str, Window]]
     targets: list[TargetVerdict]
@@ -38,18 +38,18 @@ class Findings:
     recommendations: list[Recommendation]
 
     def sections(self) -> dict[str, Any]:
-        """In the order of the snapshot."""
+        """The sections of the health snapshot, in its order."""
         found = {name: getattr(self, name) for name in self.__slots__[1:]}
         return {"windows": self.read_windows(), **found}
 
 
-class Observatory:
-    """Everything that is concluded from samples; `configure` takes other targets over and keeps the past."""
+class HealthEvaluator:
+    """Evaluates samples against the targets; `configure` replaces the targets and keeps the past."""
 
     def __init__(self, config: Config) -> None:
         self.measures = Measures()
         self.alerts = Alerts(config.alerts)
-        self._tellers: list[Callable[[AlertEvent], object]] = []
+        self._listeners: list[Callable[[AlertEvent], object]] = []
         self._series = {
             "response_time": TrendSeries("response_time", "ms", "rising"),
             "hit_ratio": TrendSeries("hit_ratio", "share", "falling"),
@@ -64,32 +64,32 @@ class Observatory:
         self.configure(config)
 
     def __repr__(self) -> str:
-        return f"<Observatory {self.alerts!r}>"
+        return f"<HealthEvaluator {self.alerts!r}>"
 
     def configure(self, config: Config) -> None:
-        """Judge by this configuration from now on."""
+        """Evaluate against this configuration from now on."""
         self._config = config
         self._judge = Judge(config.targets, config.alerts.min_samples)
         self.alerts.configure(config.alerts)
 
-    def tell(self, *tellers: Callable[[AlertEvent], object]) -> None:
-        """Call these with every event of an alert from now on."""
-        self._tellers += tellers
+    def add_listeners(self, *listeners: Callable[[AlertEvent], object]) -> None:
+        """Call these with every alert event from now on."""
+        self._listeners += listeners
 
-    def look(self, sample: Sample) -> Findings:
-        """Take a sample in and say how things are now; tells of alerts that begin, change or end."""
+    def evaluate(self, sample: Sample) -> Evaluation:
+        """Add a sample and evaluate everything as of its time; listeners get the alert events of it."""
         now_s = sample.uptime_s
         self.measures.take(sample)
-        if self.measures.warm_s is None and now_s >= self._config.alerts.warmup_s:
+        if self.measures.warm_s is None and now_s >= self._config.alerts.warmup:
             self.measures.begin_to_judge(now_s)
         self._point(now_s)
         verdicts = self._judge.verdicts(self.measures, now_s)
         advice = recommendations(verdicts, self._trends, sample, self._config)
         events = self.alerts.see(self._conditions(verdicts, advice), now_s, sample.taken_unix_s)
         for event in events:
-            for teller in self._tellers:
-                teller(event)
-        return Findings(
+            for listener in self._listeners:
+                listener(event)
+        return Evaluation(
             read_windows=partial(self.measures.all_windows, now_s),
             targets=verdicts,
             health=health_of(verdicts),
@@ -101,7 +101,7 @@ class Observatory:
     # -- trends -------------------------------------------------------------------------------
 
     def _point(self, now_s: float) -> None:
-        """Once a minute a point for each series that has data."""
+        """Add a point to each series that has data, once a minute."""
         if self.measures.warm_s is None or now_s - max(self._pointed_s, self.measures.warm_s) < POINT_S:
             return
         self._pointed_s = now_s
@@ -129,14 +129,14 @@ class Observatory:
 def condition_of(
     target: Target, verdict: TargetVerdict, trend: Trend | None, advice: Recommendation | None
 ) -> Condition:
-    """What an alert's rule sees of a verdict."""
+    """The condition of an alert rule, from a verdict."""
     if verdict.value is None:
         return Condition(target.name, None)
     return Condition(
         target.name,
-        target.attained(verdict.value),
-        optimal=target.attained_optimum(verdict.value),
-        is_worsening=trend is not None and leads_out(target, verdict.value, trend),
+        target.progress(verdict.value),
+        optimal=target.progress_to_optimum(verdict.value),
+        is_worsening=trend is not None and will_miss(target, verdict.value, trend),
         value=verdict.value,
         threshold=target.bound(verdict.value),
         unit=target.unit,
@@ -144,8 +144,8 @@ def condition_of(
     )
 
 
-def leads_out(target: Target, value: float, trend: Trend) -> bool:
-    """True if a worsening trend that goes on for an hour leads out of the target."""
+def will_miss(target: Target, value: float, trend: Trend) -> bool:
+    """True if the target will be missed within an hour, should a worsening trend continue."""
     if not trend.is_worsening or trend.slope_per_h is None:
         return False
-    return target.attained(value + trend.slope_per_h) < 1
+    return target.progress(value + trend.slope_per_h) < 1

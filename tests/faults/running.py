@@ -1,7 +1,7 @@
-"""A workspace and its upkeep in this process, over a real library and a real watcher.
+"""A workspace and its maintenance in this process, over a real library and a real watcher.
 
 `ask` is a request, answered by the daemon's own decisions. `warm` waits until the prompt is held ready with a
-text in it although nobody asked: the only work is that of the watcher, the reconcile and the warming.
+text in it although nobody asked: the only work is that of the watcher, the rescan and the warming.
 """
 
 import asyncio
@@ -12,26 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from promptd.config.schema import WatchConfig
-from promptd.daemon.maintenance import Upkeep
+from promptd.daemon.maintenance import Maintenance
 from promptd.engine import procedures
+from promptd.engine.current import Current
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Sweep
+from promptd.support.locks import StateLock
 from promptd.watch.watcher import WatcherStatistics
-from tests.daemon.kept import keeper_of
+from tests.daemon.workspaces import workspace_of
 
 HELLO = request_of(("hello",))
-WARM_S = 10.0  # what is told by an event takes 50 ms, what a round finds 300; a busy machine takes its time
+WARM_S = 10.0  # what is told by an event takes 50 ms, what a rescan finds 300; a busy machine takes its time
 
 
-class House:
+class Service:
     """A library at `root` in which `hello.md` includes other files."""
 
     def __init__(self, root: Path, watch: WatchConfig) -> None:
         self.root = root
-        self.workspace = keeper_of(root)
+        self.workspace = workspace_of(root)
         self.watch_settings = watch
-        self.upkeep = Upkeep(self.workspace, None, self.spawn)
-        self.workspace.observers.append(self.upkeep.changed)
+        lock = StateLock(root.parent / "state")  # nothing is saved there
+        self.maintenance = Maintenance(Current(self.workspace), lock, self.spawn)
+        self.workspace.observers.append(self.maintenance.changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -42,16 +44,16 @@ class House:
         return task
 
     async def open(self) -> None:
-        """Watch, reconcile on a timer, and ask once, so that there is something to keep warm."""
-        await self.upkeep.watch(self.watch_settings)
-        self.upkeep.begin()
-        self.spawn(self.upkeep.reconcile_every(self.watch_settings.reconcile_s))
-        await self.until(lambda: self.upkeep.statistics().batches >= 1)
+        """Watch, rescan on a timer, and ask once, so that there is something to keep warm."""
+        await self.maintenance.follower.watch(self.watch_settings)
+        self.maintenance.begin()
+        self.spawn(self.maintenance.rescan_every(self.watch_settings.rescan_interval))
+        await self.until(lambda: self.maintenance.statistics().batches >= 1)
         await self.ask()
 
     async def close(self) -> None:
         """End everything."""
-        await self.upkeep.watch(WatchConfig(enabled=False))
+        await self.maintenance.follower.watch(WatchConfig(enabled=False))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -59,15 +61,15 @@ class House:
 
     async def ask(self) -> str:
         """The answer to a request of this moment."""
-        procedure = procedures.assemble(self.workspace, HELLO, Sweep(self.workspace.files))
+        procedure = procedures.assemble(self.workspace, HELLO, self.workspace.source.check())
         return (await procedures.drive(self.workspace, procedure)).text
 
     async def rest(self) -> None:
         """Wait until nothing is being warmed: what is warm later has not been read by then."""
-        await self.until(lambda: not self.upkeep._is_warming)
+        await self.until(lambda: not self.maintenance.warmer.is_running)
 
     async def warm(self, text: str, within_s: float = WARM_S) -> None:
-        """Wait until the prompt is held ready with `text` in it; nobody asks."""
+        """Wait until the cached prompt contains `text`; without a request."""
 
         def is_warm() -> bool:
             prompt = self.workspace.prompts.peek(HELLO)
@@ -82,14 +84,14 @@ class House:
     @property
     def watcher(self) -> WatcherStatistics:
         """What the watcher counts."""
-        statistics = self.upkeep.watcher_statistics()
+        statistics = self.maintenance.follower.statistics()
         assert isinstance(statistics, WatcherStatistics)
         return statistics
 
     @property
     def missed(self) -> int:
         """Changes that no event explained."""
-        return self.upkeep.statistics().missed_events_total
+        return self.maintenance.statistics().missed_events_total
 
 
 async def until(
@@ -102,27 +104,27 @@ async def until(
         await asyncio.sleep(0.002)
 
 
-QUICK = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=3_600, scan_s=0.3)
+QUICK = WatchConfig(poll_interval=5, debounce=10, rescan_interval=3_600, fallback_scan_interval=0.3)
 
 
 @asynccontextmanager
-async def a_house(root: Path, watch: WatchConfig = QUICK) -> AsyncIterator[House]:
-    """An open house; by default the reconcile timer is too slow to find anything by chance."""
-    house = await asyncio.to_thread(House, root, watch)
+async def running(root: Path, watch: WatchConfig = QUICK) -> AsyncIterator[Service]:
+    """A started service; by default the rescan interval is too long to find anything by chance."""
+    service = await asyncio.to_thread(Service, root, watch)
     try:
-        await house.open()
-        yield house
+        await service.open()
+        yield service
     finally:
-        await house.close()
+        await service.close()
 
 
-async def shows(house: House, act: Callable[[str], object], within_s: float = WARM_S) -> None:
+async def shows(service: Service, act: Callable[[str], object], within_s: float = WARM_S) -> None:
     """Whatever `act` does with a text: a request sees it at once, and the next time it is warm unasked."""
     await asyncio.to_thread(act, "first text\n")
-    assert "first text" in await house.ask()
-    await house.rest()
+    assert "first text" in await service.ask()
+    await service.rest()
     await asyncio.to_thread(act, "second text\n")
-    await house.warm("second text", within_s)
+    await service.warm("second text", within_s)
     await asyncio.to_thread(act, "third text\n")
-    await house.warm("third text", within_s)
-    assert "third text" in await house.ask()
+    await service.warm("third text", within_s)
+    assert "third text" in await service.ask()

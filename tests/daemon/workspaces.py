@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from promptd import config
 from promptd.engine import procedures
+from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.workspace import Workspace
 
@@ -25,11 +26,11 @@ class WordTokenizer:
         return [len(text.split()) for text in texts]
 
 
-def keeper_of(root: Path, *, is_filled: bool = True, **overrides: Any) -> Workspace:
+def workspace_of(root: Path, *, is_filled: bool = True, **overrides: Any) -> Workspace:
     """A workspace of the library at `root`; overrides are keys with `__` for the dot."""
     dotted = {key.replace("__", "."): value for key, value in overrides.items()}
     settings = config.load(None, {}, {"roots": [str(root)], **dotted})
-    workspace = Workspace(settings, cast(Tokenizer, WordTokenizer()), instance="test", now_s=time.time())
+    workspace = open_worktree(settings, cast(Tokenizer, WordTokenizer()), instance="test", now_s=time.time())
     if is_filled:
         procedures.run(workspace, procedures.reconcile(workspace))
     return workspace
