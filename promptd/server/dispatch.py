@@ -160,7 +160,8 @@ class Dispatcher:
 
     def _account_fast(self, calls: Sequence[Call], started_s: float) -> None:
         """Count what was answered in this turn, once for all of it: that is when it is written, too."""
-        elapsed_s = self._metrics.assembled(len(calls), started_s)
+        elapsed_s = time.perf_counter() - started_s
+        self._metrics.assembled(len(calls), elapsed_s)
         if log.is_enabled("debug"):
             for call in calls:
                 log_request(call, elapsed_s, None, self._tokens(call))
@@ -257,7 +258,8 @@ class Dispatcher:
         )
 
     def _account(self, call: Call, started_s: float, error: PromptdError | None = None) -> None:
-        elapsed_s = self._metrics.took(_kind_of(call.method), started_s)
+        elapsed_s = time.perf_counter() - started_s
+        self._metrics.took(_kind_of(call.method), elapsed_s)
         if log.is_enabled("debug"):
             log_request(call, elapsed_s, error, self._tokens(call) if error is None else None)
 

@@ -1,9 +1,8 @@
 """What is counted of requests: how many by method, errors by type, latencies by kind; and their log line.
 
-Counting only: which kind of latency a method belongs to is decided by the dispatcher.
+Counting only: which kind of latency a method belongs to, and what time it is, the dispatcher knows.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -64,18 +63,14 @@ class RequestMetrics:
         """A request is answered with an error."""
         self._errors.add(error.type)
 
-    def took(self, kind: LatencyKind, started_s: float) -> float:
-        """A request that arrived at `started_s` (perf_counter) is answered; returns how long ago that was."""
-        elapsed_s = time.perf_counter() - started_s
+    def took(self, kind: LatencyKind, elapsed_s: float) -> None:
+        """A request is answered, so long after it arrived."""
         self._latencies[kind].record(int(elapsed_s * 1e6))
-        return elapsed_s
 
-    def assembled(self, count: int, started_s: float) -> float:
+    def assembled(self, count: int, elapsed_s: float) -> None:
         """As `came` and `took` for that many calls of `assemble`, in one step: it runs for each turn."""
-        elapsed_s = time.perf_counter() - started_s
         self._requests.add("assemble", count)
         self._latency_us.record(int(elapsed_s * 1e6), count)
-        return elapsed_s
 
     def statistics(self, *, fast_path_requests: int, in_progress: int) -> DispatchStatistics:
         """A frozen record of the counts, with the two that the dispatcher holds."""

@@ -37,7 +37,7 @@ def frames_of(data: bytes) -> list[bytes]:
 
 
 class FramedCodec:
-    """A Codec (promptd.protocol.peers); after too long a frame nothing more is read, for its end is not known."""
+    """A Codec (promptd.protocol.peers); after too long a frame it reads nothing more."""
 
     def __init__(self) -> None:
         self.frames = 0

@@ -68,7 +68,7 @@ def test_chunks_make_no_difference(name: str, numbers: list[int], tail: bytes, d
 
 @pytest.mark.parametrize("name", CODECS)
 def test_progress_can_be_seen(name: str) -> None:
-    """After its first byte a peer is in the middle of a frame or has completed one; after the end it is not."""
+    """After its first byte a peer is in the middle of a frame or has completed one; at the end it is not."""
     new_codec, request_of = CODECS[name]
     codec: Codec = new_codec()
     assert (codec.frames, codec.is_mid_frame) == (0, False)
