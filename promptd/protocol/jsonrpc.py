@@ -69,7 +69,7 @@ class KnownGood:
             self.params[params] = params
 
     def keep_call(self, line: bytes, call: Call, identity: bytes) -> None:
-        """Remember a good line by what follows its id, if the id is a number and stands where it should."""
+        """Remember a good line by what follows its id, if the id is a number and is where it should be."""
         head = _START + identity + b","
         if line.startswith(head) and _is_number(identity):
             if len(self.calls) >= _KNOWN_ENTRIES:
@@ -244,7 +244,7 @@ def _is_number(identity: bytes) -> bool:
 
 
 def _encode_any(value: Any) -> bytes:
-    """JSON of whatever stands in an error's details; what JSON cannot hold is shown as text."""
+    """JSON of anything in an error's details; what JSON cannot hold is shown as text."""
     try:
         return msgspec.json.encode(value, enc_hook=str)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):

@@ -99,7 +99,7 @@ class Codec(Protocol):
         """The reply to a call or a refused frame, or, with None, to nothing in particular (a timeout)."""
 
     def notification(self, method: str, params: bytes) -> bytes | None:
-        """A message nobody asked for, its `params` JSON already; None where the framing has no such thing."""
+        """A message that answers no call, around JSON `params`; None where the framing has no such thing."""
 
 
 CodecFactory = Callable[

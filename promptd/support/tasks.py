@@ -1,6 +1,6 @@
 """Background tasks: the types by which they are started and reported, and how they let requests go first.
 
-No task is made here: the daemon owns its tasks and hands `Spawn` to whoever needs one, so that what uses it
+No task is made here: the daemon owns its tasks and hands a `Spawn` to the parts that need one, so that they
 can be tested with a list of tasks and need not know the event loop.
 """
 

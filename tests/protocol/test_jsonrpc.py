@@ -183,10 +183,10 @@ REFUSED = [
     (
         b'{"jsonrpc":"2.0","id":4,"method":"x","params":{"a":1,"a":2}}',
         errors.InvalidRequest,
-        '"a" stands twice',
+        '"a" appears twice',
         b"4",
     ),
-    (b'{"jsonrpc":"2.0","id":4,"id":5,"method":"x"}', errors.InvalidRequest, '"id" stands twice', b"null"),
+    (b'{"jsonrpc":"2.0","id":4,"id":5,"method":"x"}', errors.InvalidRequest, '"id" appears twice', b"null"),
     (b'{"jsonrpc":"2.0","id":4,"method":"x","params":{"a":"\\ud800"}}', errors.InvalidRequest, "lone", b"4"),
     (b'{"jsonrpc":"2.0","id":4,"method":"\\udc00"}', errors.InvalidRequest, "lone", b"4"),
     (b'{"jsonrpc":"2.0","id":"\\udfff","method":"x"}', errors.InvalidRequest, "lone", b"null"),
@@ -235,7 +235,7 @@ def test_wide_is_not_deep_and_takes_linear_time() -> None:
     doubled = b'{"jsonrpc":"2.0","id":1,"method":"x","params":{%b,"79999":0}}' % keys
     start = time.monotonic()
     assert isinstance(JsonRpcCodec().feed(wide + b"\n")[0], Call)
-    assert "stands twice" in refused(doubled, max_line_bytes=2_000_000).error.message
+    assert "appears twice" in refused(doubled, max_line_bytes=2_000_000).error.message
     assert refused(b'"' + b"\\" * 900_001).error.code == -32700
     assert time.monotonic() - start < 5.0  # quadratic ways of doing it take minutes
 
@@ -246,7 +246,7 @@ def test_duplicates_hide_in_no_spacing() -> None:
     codec.feed(PING)
     (event,) = codec.feed(b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping","params":{}}\n')
     assert isinstance(event, Refusal)
-    assert '"id" stands twice' in event.error.message
+    assert '"id" appears twice' in event.error.message
 
 
 def test_an_oversized_line_is_refused_once() -> None:
