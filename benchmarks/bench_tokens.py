@@ -93,7 +93,7 @@ def prompts(corpus: Corpus, engine: Engine) -> tuple[list[Prompt], Tools]:
     """The assembled prompts that include something, and the tools for them."""
     listed = json.loads(engine.call("list"))["components"]
     texts = {each["id"]: (corpus.root / each["id"]).read_text("utf-8") for each in listed}
-    names = [each["id"] for each in listed if each["requires"] and each["id"].startswith(corpus.prefix)]
+    names = [each["id"] for each in listed if each["dependencies"] and each["id"].startswith(corpus.prefix)]
     chosen = [name for name in names if re.search(corpus.pattern, texts[name])]
     found = [assembled(engine, name) for name in chosen]
     whole = [each for each in found if sum(entry.reason == "included" for entry in each.manifest) > 1]

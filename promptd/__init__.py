@@ -1,19 +1,24 @@
 """promptd keeps a library of prompt components hot and assembles prompts, fresh and counted exactly.
 
-`Engine` opens a library in this process, `Client` and `AsyncClient` ask a daemon. They are loaded when
-first named, so that a client does not pay for the engine.
+`Engine` opens a library in this process, `Client` and `AsyncClient` ask a daemon and answer with the types of
+promptd.protocol. They are loaded when first named, so that a client does not pay for the engine.
 """
 
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["AsyncClient", "Client", "Engine", "__version__"]
+__all__ = ["AssembleReply", "AsyncClient", "Client", "Engine", "__version__"]
 
 if TYPE_CHECKING:
-    from promptd.client import AsyncClient, Client
+    from promptd.client import AssembleReply, AsyncClient, Client
     from promptd.engine.embedded import Engine
 
-_HOMES = {"Engine": "promptd.engine.embedded", "Client": "promptd.client", "AsyncClient": "promptd.client"}
+_HOMES = {
+    "AssembleReply": "promptd.client",
+    "AsyncClient": "promptd.client",
+    "Client": "promptd.client",
+    "Engine": "promptd.engine.embedded",
+}
 
 
 def __getattr__(name: str) -> Any:

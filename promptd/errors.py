@@ -1,8 +1,8 @@
-"""Every error promptd can answer with: one tree, each leaf with one cause and one wire code.
+"""Every error promptd can answer with: one tree, each leaf with one cause and one error code of the protocol.
 
-The tree splits by whose fault it is: the author of a file (ComponentError), the client
-(RequestError), the operator (ConfigError), or load (Busy). Foreign exceptions (OSError, YAML, TOML)
-are mapped to these at the doors and never travel further. Nothing here knows how an error is shown.
+The tree splits by what to fix: a file of the library (ComponentError), the request (RequestError), the
+configuration (ConfigError), or load (Busy). Foreign exceptions (OSError, YAML, TOML) are mapped to these at
+their origin and never travel further. Nothing here knows how an error is shown.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 
 class PromptdError(Exception):
-    """Root of the tree: a sentence for people and a mapping of details for programs."""
+    """Root of the tree: `message` is a sentence for users, `details` a mapping for programs."""
 
     code: ClassVar[int] = -32603
 
@@ -21,25 +21,25 @@ class PromptdError(Exception):
 
     @property
     def type(self) -> str:
-        """Name of the leaf as it stands on the wire (`error.data.type`)."""
+        """Name of the leaf as the protocol has it (`error.data.type`)."""
         return f"promptd.{type(self).__name__}"
 
 
 class Internal(PromptdError):
-    """Something unforeseen; the traceback is in the log, the daemon lives on."""
+    """Unexpected error; the daemon logs a traceback and keeps running."""
 
     code = -32603
 
 
-# -- the author of a file ---------------------------------------------------------------------
+# -- a file of the library --------------------------------------------------------------------
 
 
 class ComponentError(PromptdError):
-    """A component cannot be used as it stands; every other component is unaffected."""
+    """A component is invalid; every other component is unaffected."""
 
 
 class CycleError(ComponentError):
-    """The prompt contains a component that includes itself, directly or through others."""
+    """A component of the prompt includes itself, directly or through others."""
 
     code = -32003
 
@@ -63,28 +63,28 @@ class UnreadableComponent(ComponentError):
 
 
 class OutsideRoot(ComponentError):
-    """The path leads out of the library: absolute, `..`, encoded dots, NUL, or a symlink outward."""
+    """The path leaves the library: absolute, `..`, encoded dots, NUL, or a symlink to the outside."""
 
     code = -32007
 
 
 class MissingInclude(ComponentError):
-    """A directive names a component that does not exist and `missing = "error"` is set."""
+    """A directive names a component that does not exist, and `library.missing` is "error"."""
 
     code = -32008
 
 
 class ParseError(ComponentError):
-    """The file's text could not be parsed at all."""
+    """The text of the file cannot be parsed."""
 
     code = -32009
 
 
-# -- the client -------------------------------------------------------------------------------
+# -- the request ------------------------------------------------------------------------------
 
 
 class RequestError(PromptdError):
-    """The request cannot be answered as it was put."""
+    """The request is invalid, or the library cannot answer it."""
 
     code = -32600
 
@@ -96,94 +96,94 @@ class MalformedFrame(RequestError):
 
 
 class InvalidRequest(RequestError):
-    """The line is JSON, but not one JSON-RPC 2.0 request object."""
+    """The line is JSON, but not a JSON-RPC 2.0 request object."""
 
     code = -32600
 
 
 class MethodNotFound(RequestError):
-    """No method of that name."""
+    """No method has that name."""
 
     code = -32601
 
 
 class InvalidParams(RequestError):
-    """A parameter is missing, of the wrong type, or out of bounds."""
+    """A parameter is missing, has the wrong type, or is out of range."""
 
     code = -32602
 
 
 class UnknownComponent(RequestError):
-    """No component of that name."""
+    """No component has that name."""
 
     code = -32001
 
 
 class AmbiguousName(RequestError):
-    """The name without suffix fits several components."""
+    """The name without suffix matches several components."""
 
     code = -32002
 
 
 class MissingVariable(RequestError):
-    """A variable declared as required has no value."""
+    """A required variable has no value."""
 
     code = -32010
 
 
 class OverBudget(RequestError):
-    """The prompt has more tokens than the limit allows."""
+    """The prompt has more tokens than the limit or the budget allows."""
 
     code = -32011
 
 
 class UnsupportedOption(RequestError):
-    """The request asks for something this version does not do."""
+    """The request uses an option that this daemon does not support."""
 
     code = -32012
 
 
 class PromptTooLarge(RequestError):
-    """The assembled prompt or its reply exceeds the size limit."""
+    """The prompt or its reply exceeds the size limit."""
 
     code = -32013
 
 
 class FrameTooLarge(RequestError):
-    """The request line exceeds the frame limit."""
+    """The request line exceeds the size limit."""
 
     code = -32014
 
 
 class UnknownSubscription(RequestError):
-    """No subscription with that id on this connection."""
+    """No subscription on this connection has that id."""
 
     code = -32015
 
 
 class Unavailable(RequestError):
-    """No daemon answers on the socket (raised by the client library, never sent)."""
+    """No daemon is running on the socket (raised by clients, never sent)."""
 
     code = -32018
 
 
-# -- the operator and load --------------------------------------------------------------------
+# -- configuration and load -------------------------------------------------------------------
 
 
 class ConfigError(PromptdError):
-    """The configuration is wrong; names the key's path and, where possible, the line."""
+    """The configuration is invalid; the message names the key and, if possible, the line."""
 
     code = -32016
 
 
 class AlreadyRunning(PromptdError):
-    """Another daemon holds this socket."""
+    """Another daemon uses this socket."""
 
     code = -32019
 
 
 class Busy(PromptdError):
-    """A limit on load was reached (connections, requests in flight, stopping); try again."""
+    """A load limit was reached (connections, requests in progress), or the daemon is stopping; try again."""
 
     code = -32017
 

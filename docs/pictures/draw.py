@@ -21,8 +21,8 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 
+from promptd.cli.bench.candidates import prepare
 from promptd.cli.bench.load import closed_loop
-from promptd.cli.bench.mix import prepare
 from promptd.cli.child import ChildDaemon, child_daemon, temporary_directory
 from promptd.cli.top.screen import frame
 from promptd.cli.top.state import TopState

@@ -1,7 +1,7 @@
-"""The `promptd` command: a table of commands loaded by name, and the border where errors become codes.
+"""The `promptd` command: a table of commands, and the one place where errors become exit codes.
 
-A command is found in `COMMANDS` and its module imported only then. `main` is the only place that
-turns an exception into a message and an exit code; commands raise.
+A command is found in `COMMANDS` and its module imported only then. `main` alone turns an exception into a
+message and an exit code; commands raise.
 """
 
 import errno
@@ -19,18 +19,19 @@ from promptd.errors import PromptdError
 # Section of the help page → command → "module:attribute".
 COMMANDS: dict[str, dict[str, str]] = {
     "Prompts": {
-        "assemble": "promptd.cli.prompts:assemble",
-        "get": "promptd.cli.prompts:get",
+        "assemble": "promptd.cli.assemble:assemble",
+        "get": "promptd.cli.get:get",
         "tokens": "promptd.cli.tokens:tokens",
-        "budget": "promptd.cli.tokens:budget",
+        "budget": "promptd.cli.budget:budget",
     },
     "Library": {
-        "list": "promptd.cli.catalogue:list_components",
-        "changes": "promptd.cli.catalogue:changes",
-        "deps": "promptd.cli.catalogue:deps",
+        "list": "promptd.cli.list:list_components",
+        "changes": "promptd.cli.changes:changes",
+        "dependencies": "promptd.cli.dependencies:dependencies",
+        "dependents": "promptd.cli.dependents:dependents",
         "graph": "promptd.cli.graph:graph",
         "check": "promptd.cli.check:check",
-        "validate": "promptd.cli.bench.command:validate",
+        "bench": "promptd.cli.bench.command:bench",
         "init": "promptd.cli.init:init",
     },
     "Daemon": {
@@ -39,9 +40,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "top": "promptd.cli.top.command:top",
         "health": "promptd.cli.health:health",
         "report": "promptd.cli.report.command:report",
-        "reload": "promptd.cli.control:reload",
-        "reconcile": "promptd.cli.control:reconcile",
-        "sockname": "promptd.cli.control:sockname",
+        "reload": "promptd.cli.reload:reload",
+        "rescan": "promptd.cli.rescan:rescan",
+        "socket": "promptd.cli.socket:socket",
     },
     "Set-up": {
         "config": "promptd.cli.config:config",
@@ -49,11 +50,13 @@ COMMANDS: dict[str, dict[str, str]] = {
         "demo": "promptd.cli.demo.command:demo",
     },
 }
+HIDDEN = {"deps": "promptd.cli.dependencies:deps"}
+RENAMED = {"validate": "bench", "reconcile": "rescan", "sockname": "socket"}
 _PLACES = {name: place for section in COMMANDS.values() for name, place in section.items()}
 
 
 class LazyGroup(click.Group):
-    """A click group whose commands are imported when they are asked for."""
+    """A click group that imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, in the order of the help page."""
@@ -61,7 +64,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, imported now, or None."""
-        place = _PLACES.get(cmd_name)
+        place = _PLACES.get(cmd_name) or HIDDEN.get(cmd_name)
         if place is None:
             return None
         module, _, attribute = place.partition(":")
@@ -80,10 +83,17 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that `args` names; a misspelt one is answered with the nearest."""
-        if not ctx.resilient_parsing and args and args[0] not in _PLACES and not args[0].startswith("-"):
-            raise click.UsageError(f"No command {args[0]!r}.{_nearest(args[0])}", ctx)
+        """Find the command that `args` names. Raises UsageError naming the new or the nearest name."""
+        if not ctx.resilient_parsing and args:
+            _refuse_unknown(args[0], ctx)
         return super().resolve_command(ctx, args)
+
+
+def _refuse_unknown(name: str, ctx: click.Context) -> None:
+    if name in RENAMED:
+        raise click.UsageError(f"promptd {name} was renamed: use promptd {RENAMED[name]}")
+    if name not in _PLACES and name not in HIDDEN and not name.startswith("-"):
+        raise click.UsageError(f"no command {name!r}.{_nearest(name)}", ctx)
 
 
 def _nearest(word: str) -> str:
@@ -108,12 +118,14 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="""\b
 Examples:
-  promptd demo                                  see it work on the library it ships with
-  promptd init prompts && promptd serve prompts
-  promptd assemble commands/hello --var name=Ada
-  promptd check prompts                         what is missing, cyclic or broken
+  promptd demo                  # show a daemon at work on a built-in library
+  promptd init prompts          # write a small library
+  promptd serve prompts
+  promptd assemble commands/hello --variable name=Ada
+  promptd check prompts         # find dangling includes, cycles and invalid components
 
-Results go to stdout, everything said about them to stderr. Exit codes follow sysexits.h.""",
+Results go to stdout, warnings and errors to stderr. Exit codes follow sysexits.h and tell you what to fix:
+the command, the library or the daemon.""",
 )
 @click.option(
     "--version",
@@ -121,11 +133,11 @@ Results go to stdout, everything said about them to stderr. Exit codes follow sy
     is_eager=True,
     expose_value=False,
     callback=_show_version,
-    help="Show the version.",
+    help="Print the version.",
 )
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Keep a library of prompt components hot, and assemble prompts from it."""
+    """Serve prompts assembled from a library of Markdown files, cached in memory and always up to date."""
     if ctx.invoked_subcommand is None:
         output.note(ctx.get_help())
         ctx.exit(Exit.USAGE)
@@ -152,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
             raise
         output.abandon_stdout()
-        output.fail(f"the output cannot be written: {error.strerror}")
+        output.fail(f"cannot write to stdout: {error.strerror}")
         return Exit.CANNOT_CREATE
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else Exit.SOFTWARE
@@ -175,7 +187,7 @@ def _fail_in_usage(error: click.ClickException) -> int:
 
 
 def _hints(error: PromptdError) -> list[str]:
-    """What a person can try next, where the message does not say it already."""
+    """The nearest names, if the message does not contain them already."""
     nearest = error.details.get("nearest", ())
     unsaid = [name for name in nearest if name not in error.message]
     return [f"nearest: {', '.join(unsaid)}"] if unsaid else []

@@ -1,23 +1,17 @@
-"""`check`: everything in a library that somebody should mend, with file and line first.
+"""`check`: report the problems of a library, each with file and line first.
 
-The daemon (or the engine in this process) finds; this module only shows. A line that begins with
-`path:line:` is what editors jump to, so paths are written as the user wrote the directory.
+The daemon (or the engine in this process) finds them; this module only prints. Editors jump to lines that
+begin with `path:line:`, so paths are written as the user wrote the directory.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from promptd.cli import output
-from promptd.cli.backend import (
-    Where,
-    ask,
-    decode,
-    source_options,
-)
+from promptd.cli.backend import Where, ask, decode, json_option, source_options
 from promptd.cli.exits import Exit
 from promptd.errors import Unavailable
 
@@ -26,24 +20,25 @@ from promptd.errors import Unavailable
     epilog="""\b
 Examples:
   promptd check prompts
-  promptd check prompts --config promptd.toml    with its aliases and policies
-  promptd check                                  what the running daemon holds
+  promptd check prompts --config prompts/promptd.toml    # with its aliases and policies
+  promptd check                                          # the library of the running daemon
   promptd check prompts --json | jq -r '.dangling[] | "\\(.id):\\(.line) \\(.target)"'
 
-Exits 1 when an include is dangling, a cycle was found, or a component cannot be used."""
+Exit code 1 means a dangling include, a cycle or an invalid component; warnings and unused components do not
+count."""
 )
 @click.argument("directory", required=False, metavar="[DIR]", type=click.Path(exists=True, file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @source_options
 @click.pass_context
 def check(ctx: click.Context, directory: str | None, as_json: bool, where: Where) -> None:
-    """Find dangling includes, cycles, and broken or unused components.
+    """Find dangling includes, cycles and invalid components.
 
-    DIR (or --library) is read in this process. Without one the daemon is asked, and where none is
-    running the roots of --config are read.
+    With DIR (or --library) the library is read in this process. Without it the daemon is asked; if none is
+    running, the [[roots]] of --config are read.
     """
     if directory:
-        where = replace(where, library=(directory, *where.library))
+        where = where._replace(library=(directory, *where.library))
     result = _ask_daemon_first(where)
     report = decode(result)
     if as_json:
@@ -58,12 +53,14 @@ def _ask_daemon_first(where: Where) -> bytes:
         return ask(where, "check")
     except Unavailable as error:
         if where.config_path and not where.socket and where.configuration().roots:
-            return ask(replace(where, no_daemon=True), "check")
-        raise Unavailable(f"{error.message}; to check a directory without one: promptd check DIR") from error
+            return ask(where._replace(no_daemon=True), "check")
+        raise Unavailable(
+            f"{error.message}; to check a directory without a daemon, use promptd check DIR"
+        ) from error
 
 
 def is_clean(report: dict[str, Any]) -> bool:
-    """True if there is nothing that must be mended; unused components are not a fault."""
+    """True if there are no problems; warnings and unused components are none."""
     return not (report["dangling"] or report["cycles"] or report["errors"])
 
 
@@ -71,7 +68,7 @@ def lines(report: dict[str, Any], written: tuple[str, ...] = ()) -> Iterator[str
     """The report for people: groups with a heading each, a summary last.
 
     Args:
-        report: the result of the wire's `check`.
+        report: the result of the method `check`.
         written: library directories as the user wrote them; the daemon's roots where empty.
     """
     places = _Places(tuple(written) or tuple(_root_path(root) for root in report.get("roots", ())))
@@ -115,7 +112,7 @@ class _Places:
 def _groups(report: dict[str, Any], places: _Places) -> Iterator[tuple[str, list[str]]]:
     yield "Dangling includes", [_dangling(each, places) for each in report["dangling"]]
     yield "Cycles", [_cycle(chain, places) for chain in report["cycles"]]
-    yield "Unusable components", [places.at(each) + each["message"] for each in report["errors"]]
+    yield "Invalid components", [places.at(each) + each["message"] for each in report["errors"]]
     yield "Warnings", [places.at(each) + each["message"] for each in report["warnings"]]
     yield "Unused", [places.path(each) for each in report["unused"]]
 
@@ -130,13 +127,14 @@ def _cycle(chain: list[str], places: _Places) -> str:
 
 
 def _summary(report: dict[str, Any]) -> str:
+    problems = sum(len(report[key]) for key in ("dangling", "cycles", "errors"))
+    found = f"Found {output.count(problems, 'problem')}" if problems else "No problems found"
     size = f"{output.count(report['components'], 'component')}, {output.count(report['edges'], 'edge')}"
     parts = [
         output.count(len(report["dangling"]), "dangling include"),
         output.count(len(report["cycles"]), "cycle"),
-        output.count(len(report["errors"]), "unusable component"),
+        output.count(len(report["errors"]), "invalid component"),
         output.count(len(report["warnings"]), "warning"),
         f"{len(report['unused']):,} unused",
     ]
-    verdict = "Nothing to mend" if is_clean(report) else "To mend"
-    return f"{verdict}. {size}: {', '.join(parts)}."
+    return f"{found} in {size}: {', '.join(parts)}."

@@ -1,7 +1,7 @@
-"""A daemon as a child process in a temporary directory of its own: for the demo and for `validate`.
+"""A daemon as a child process in a temporary directory of its own: for `demo` and `bench`.
 
-Whatever happens on the way, the child is stopped and the directory removed: that is what the context
-manager is for. Nothing of the user's own promptd (environment, socket, state) is touched. Blocking.
+The child is stopped and the directory removed whatever happens. The user's own promptd (environment, socket,
+state) is not touched. Blocking.
 """
 
 import os
@@ -136,7 +136,7 @@ def _wait_until_ready(daemon: ChildDaemon) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     while not _answers(daemon.socket):
         if daemon.process.poll() is not None or time.monotonic() > deadline:
-            raise Internal(f"The daemon did not come up. The end of its log:\n{daemon.log_tail()}")
+            raise Internal(f"the daemon did not start; the end of its log:\n{daemon.log_tail()}")
         time.sleep(POLL_S)
 
 

@@ -1,6 +1,6 @@
-"""`config`: is this configuration right, what is in effect from where, and what does a daemon run with.
+"""`config`: check a configuration file, show what is in effect and why, export what a daemon runs with.
 
-Everything is read as text and printed as text; nothing is written but the file that `export --out` names.
+Everything is read and printed as text; only `export --out` writes a file.
 """
 
 import os
@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from promptd.cli import output
-from promptd.cli.backend import (
-    Where,
-    config_option,
-    decode,
-    open_source,
-    socket_option,
-)
+from promptd.cli.backend import Where, config_option, daemon_options, decode, open_backend
 
 if TYPE_CHECKING:
     from promptd.config.layers import Layer
@@ -26,27 +20,32 @@ if TYPE_CHECKING:
 @click.group(
     epilog="""\b
 Examples:
-  promptd config check /etc/promptd/config.toml
-  promptd config show --config promptd.toml
+  promptd config check prompts/promptd.toml
+  promptd config show --config prompts/promptd.toml
   promptd config export --out promptd.toml"""
 )
 def config() -> None:
-    """Check a configuration file, show what is in effect, or export what a daemon runs with."""
+    """Check, show or export a configuration."""
 
 
-@config.command(epilog="\b\nExamples:\n  promptd config check promptd.toml && systemctl reload promptd")
+@config.command(
+    epilog="""\b
+Examples:
+  promptd config check prompts/promptd.toml
+  promptd config check prompts/promptd.toml && promptd reload"""
+)
 @click.argument("file", envvar="PROMPTD_CONFIG")
 def check(file: str) -> None:
-    """Check FILE (default: $PROMPTD_CONFIG); exit 78 naming the key where it is wrong.
+    """Check FILE (default: $PROMPTD_CONFIG); exit with 78 and name the key if it is invalid.
 
-    The file is checked together with the environment, as `serve` would read it.
+    The file is checked together with the environment, as `promptd serve` reads both.
     """
     from promptd.config import load
 
     settings = load(file, os.environ)
     for root in settings.roots:
         if not Path(root.path).is_dir():
-            output.warn(f"{file}: the root {root.path} is not a directory.")
+            output.warn(f"{file}: root {root.path} is not a directory")
     output.emit_line(f"{file}: ok")
 
 
@@ -54,13 +53,13 @@ def check(file: str) -> None:
     epilog="""\b
 Examples:
   promptd config show
-  PROMPTD_CACHE_ENTRIES=500 promptd config show --config promptd.toml"""
+  PROMPTD_CACHE_ENTRIES=500 promptd config show --config prompts/promptd.toml"""
 )
 @config_option
 def show(config_path: str | None) -> None:
-    """Print the configuration in effect as TOML that can be used as a file.
+    """Print the configuration in effect as a TOML file.
 
-    A comment beside a value says where it came from; values without one are defaults.
+    A comment after a value names its origin; a value without a comment is a default.
     """
     from promptd.config import load, render
 
@@ -72,20 +71,21 @@ def show(config_path: str | None) -> None:
     epilog="""\b
 Examples:
   promptd config export --out promptd.toml
-  promptd config export | ssh there 'cat > promptd.toml'
-  promptd serve prompts --config promptd.toml     on the other machine, with its own directory"""
+  promptd config export | ssh web1 'cat > promptd.toml'
+  promptd serve prompts --config promptd.toml    # on the other machine"""
 )
-@click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write there, not to stdout.")
-@socket_option
-@config_option
-def export(out: str | None, socket: str | None, config_path: str | None) -> None:
-    """Print what the running daemon is configured to, as a file another machine can load.
+@click.option(
+    "--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE instead of stdout."
+)
+@daemon_options
+def export(out: str | None, where: Where) -> None:
+    """Export the running daemon's configuration as a file for another machine.
 
-    Beside each target stands what this daemon measures. The socket and the state directory are left to
-    the other machine.
+    A comment after each target has the value that this daemon measured. The socket and the state directory
+    are left out.
     """
-    with open_source(Where(socket=socket, config_path=config_path)) as source:
-        answers = [decode(source.call(method, {})) for method in ("configuration", "health", "version")]
+    with open_backend(where) as backend:
+        answers = [decode(backend.call(method, {})) for method in ("configuration", "health", "version")]
     text = "".join(f"{line}\n" for line in _exported(*answers))
     if out is None:
         output.emit(text.encode())
@@ -112,10 +112,10 @@ OF_THE_MACHINE = {"[serve]": "socket", "[state]": "directory"}
 def _exported(
     configuration: dict[str, Any], health: dict[str, Any], version: dict[str, Any]
 ) -> Iterator[str]:
-    """The lines of the daemon's TOML, less what belongs to its machine, with what it measured."""
+    """The lines of the daemon's TOML without what belongs to its machine, with what it measured."""
     measured = {target["name"]: target for target in health.get("targets", ())}
-    yield f"# The configuration of a promptd {version['version']} at {health['time']}."
-    yield "# A library on the command line takes the place of [[roots]]: promptd serve DIR --config FILE"
+    yield f"# Configuration of promptd {version['version']}, exported at {health['time']}."
+    yield "# A library on the command line replaces [[roots]]: promptd serve DIR --config FILE"
     yield ""
     header = ""
     for line in configuration["toml"].splitlines():
@@ -129,9 +129,9 @@ def _exported(
 
 
 def _measured(target: dict[str, Any]) -> str:
-    """What stands beside a target: the value over its window, or why there is none."""
+    """The comment after a target: the value over its window, or why there is none."""
     if target["value"] is None:
-        return "not measured: " + {"off": "no target", "warming": "the daemon was warming up"}.get(
+        return "not measured: " + {"off": "no target is set", "warming": "the daemon was warming up"}.get(
             target["state"], "no data"
         )
     value = f"{target['value']:,.0f}" if target["unit"] == "bytes" else f"{target['value']:.4g}"
@@ -140,7 +140,7 @@ def _measured(target: dict[str, Any]) -> str:
 
 
 def _annotated(text: str, config_path: str | None) -> Iterator[str]:
-    """The lines of rendered TOML, each value that is no default with its origin."""
+    """The lines of rendered TOML, each value that is not a default with its origin."""
     from promptd.config.layers import from_environment, from_file
 
     layers = [from_environment(os.environ)]

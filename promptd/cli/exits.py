@@ -1,7 +1,7 @@
-"""Exit codes: sysexits.h where it has a word for it, the shell's own convention for signals.
+"""Exit codes: they follow sysexits.h and tell you what to fix: the command, the library or the daemon.
 
-What a script wants to tell apart is whose turn it is: 64 the caller's, 65 the library author's,
-69 and 75 try again or start the daemon, 78 the operator's. `docs/cli.md` holds the table for people.
+64 is the command line, 65 the library, 69 and 75 the daemon (start it, or try again), 78 the configuration;
+signals follow the shell's convention. `docs/cli.md` holds the table for users.
 """
 
 from enum import IntEnum
@@ -13,16 +13,16 @@ class Exit(IntEnum):
     """Every code the command line can end with."""
 
     OK = 0
-    FINDINGS = 1  # `check` found something to mend
-    USAGE = 64  # the command line or a parameter is wrong
-    DATA = 65  # the library has no answer: unknown component, cycle, over budget
+    FINDINGS = 1  # `check`, `tokens --check` or `bench` found problems
+    USAGE = 64  # the command line or a parameter is invalid
+    DATA = 65  # the library cannot answer: unknown component, cycle, over budget
     UNAVAILABLE = 69  # no daemon answers on the socket
-    SOFTWARE = 70  # a defect in promptd
+    SOFTWARE = 70  # a bug in promptd
     CANNOT_CREATE = 73  # a file or directory could not be written
-    TRY_LATER = 75  # another daemon holds the socket, or the daemon is at a limit
-    CONFIG = 78  # the configuration is wrong; the message names the key
+    TRY_LATER = 75  # another daemon uses the socket, or the daemon is at a limit
+    CONFIG = 78  # the configuration is invalid; the message names the key
     INTERRUPTED = 130  # Ctrl-C: 128 + SIGINT
-    PIPE_CLOSED = 141  # the reader of our output went away: 128 + SIGPIPE
+    PIPE_CLOSED = 141  # the reader of stdout closed the pipe: 128 + SIGPIPE
 
 
 # First match wins, so leaves stand before the branches they grow on.

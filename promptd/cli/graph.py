@@ -1,4 +1,4 @@
-"""`graph`: the dependency graph in a form that other programs draw."""
+"""`graph`: the dependency graph as DOT, Mermaid or JSON."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,16 +6,11 @@ from typing import Any
 import click
 
 from promptd.cli import output
-from promptd.cli.backend import (
-    Where,
-    ask,
-    decode,
-    source_options,
-)
-from promptd.cli.completion import complete_component
+from promptd.cli.backend import Where, ask, decode, source_options
+from promptd.cli.options import complete_component
 
-FORMATS = ("dot", "mermaid", "json")
-# Solid is text that ends up in the prompt, dashed a pointer to it, dotted a soft requirement.
+GRAPH_FORMATS = ("dot", "mermaid", "json")
+# Solid: text included in the prompt. Dashed: a reference. Dotted: a dependency named in front matter only.
 _DOT_STYLE = {"includes": "solid", "reference": "dashed", "requires": "dotted"}
 _MERMAID_ARROW = {"includes": "-->", "reference": "-.->", "requires": "-..->"}
 
@@ -28,16 +23,23 @@ Examples:
   promptd graph --format json | jq '.edges | length'"""
 )
 @click.argument("name", required=False, shell_complete=complete_component)
-@click.option("--format", "form", type=click.Choice(FORMATS), default="dot", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(GRAPH_FORMATS),
+    default="dot",
+    show_default=True,
+    help="Choose the output format.",
+)
 @source_options
 def graph(name: str | None, form: str, where: Where) -> None:
-    """Print the dependency graph, whole or from NAME on."""
+    """Print the dependency graph of the library, or of NAME."""
     result = ask(where, "graph", {"name": name} if name else {})
     if form == "json":
         output.emit_line(result)
         return
     reply = decode(result)
-    output.emit("".join(f"{line}\n" for line in _FORMS[form](reply["nodes"], reply["edges"])).encode())
+    output.emit("".join(f"{line}\n" for line in _RENDERERS[form](reply["nodes"], reply["edges"])).encode())
 
 
 def as_dot(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> list[str]:
@@ -79,7 +81,7 @@ def _entities(text: str) -> str:
     return text.replace("#", "#35;").replace('"', "#34;").replace("\n", " ")
 
 
-_FORMS: dict[str, Callable[[list[dict[str, Any]], list[dict[str, Any]]], list[str]]] = {
+_RENDERERS: dict[str, Callable[[list[dict[str, Any]], list[dict[str, Any]]], list[str]]] = {
     "dot": as_dot,
     "mermaid": as_mermaid,
 }

@@ -1,7 +1,7 @@
-"""`health`: how the daemon is, from its last snapshot alone; `--check` in the manner of Nagios.
+"""`health`: report health from the last snapshot file; works when the daemon is down.
 
-Nothing is asked of the daemon: a file past its `valid_until_unix_s` says that it is dead or stuck, which a
-question could only wait for. Exit codes of `--check`: 0 OK, 1 WARNING, 2 CRITICAL.
+The daemon is not asked: a file past its `valid_until_unix_s` shows that it is dead or stuck, while a request
+could only wait. `--check` is for Nagios and exits with 0 (OK), 1 (WARNING) or 2 (CRITICAL).
 """
 
 import json
@@ -20,12 +20,13 @@ FILE_NAME = "health.json"
 SYSTEM_DIRECTORY = Path("/var/lib/promptd")  # StateDirectory= of the unit
 KNOWN_SCHEMA = 2
 NEEDED = ("status", "time", "version", "problems", "alerts", "health", "targets", "recommendations")
+NOT_ENOUGH_DATA = "not enough data yet (needs 20 requests after 120 s)"  # the defaults of [alerts]
 OK, WARNING, CRITICAL = 0, 1, 2
 WORDS = ("OK", "WARNING", "CRITICAL")
 
 
 class HealthVerdict(NamedTuple):
-    """What a check says: its code and one sentence for each reason."""
+    """The result of a check: its code and one sentence for each reason."""
 
     code: int
     reasons: list[str]
@@ -35,19 +36,19 @@ class HealthVerdict(NamedTuple):
     epilog="""\b
 Examples:
   promptd health
-  promptd health --check                                     for Nagios, Icinga, Zabbix, monit
-  promptd health --check --file /var/lib/promptd/health.json
+  promptd health --check                       # for Nagios, Icinga, Zabbix, monit and cron
+  promptd health --check --file state/health.json
   promptd health --json | jq .recommendations"""
 )
-@click.option("--check", "is_check", is_flag=True, help="One line, and exit with 0 (OK), 1 (WARNING) or 2.")
-@click.option("--file", "file", metavar="FILE", help="The snapshot; by default in the state directory.")
-@click.option("--json", "as_json", is_flag=True, help="Print the snapshot, or with --check the verdict.")
+@click.option("--check", "is_check", is_flag=True, help="Print one line; exit with 0 (OK), 1 (WARNING) or 2.")
+@click.option("--file", "file", metavar="FILE", help="Read this snapshot (default: in the state directory).")
+@click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON; with --check, the result.")
 @config_option
 def health(is_check: bool, file: str | None, as_json: bool, config_path: str | None) -> int:
-    """Say how healthy the daemon is, from the file it keeps, without asking it.
+    """Report health from the last snapshot file; works when the daemon is down.
 
-    --check is OK while every target is met; WARNING for a high or medium alert, or what is degraded;
-    CRITICAL for a critical alert, and when there is no valid snapshot: then the daemon is dead or stuck.
+    --check is OK if every target is met, WARNING on a high or medium alert or a degraded watcher, CRITICAL on
+    a critical alert or without a valid snapshot: then the daemon is dead or stuck.
     """
     path = Path(file) if file else snapshot_path(config_path)
     try:
@@ -67,7 +68,7 @@ def health(is_check: bool, file: str | None, as_json: bool, config_path: str | N
 
 
 def snapshot_path(config_path: str | None) -> Path:
-    """Where the snapshot is: in the configured state directory, or in the system service's."""
+    """The snapshot in the configured state directory, else in that of the system service."""
     from promptd.config import load, state_directory
 
     own = Path(state_directory(load(config_path, os.environ), os.environ)) / FILE_NAME
@@ -76,10 +77,10 @@ def snapshot_path(config_path: str | None) -> Path:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The snapshot in a file. Raises OSError, and ValueError for what is none."""
+    """The snapshot in a file. Raises OSError, and ValueError if it is not a snapshot."""
     found = json.loads(path.read_bytes())
     if not isinstance(found, dict) or "valid_until_unix_s" not in found:
-        raise ValueError(f"{path} holds no health snapshot")
+        raise ValueError(f"{path} is not a health snapshot")
     if found.get("schema_version") != KNOWN_SCHEMA:
         raise ValueError(f"{path} has schema version {found.get('schema_version')}, not {KNOWN_SCHEMA}")
     if missing := [name for name in NEEDED if name not in found]:
@@ -91,7 +92,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def judge(snapshot: Mapping[str, Any], now_unix_s: float) -> HealthVerdict:
-    """What a snapshot says as of now; the reasons of the worst code first."""
+    """The result for a snapshot at a time; the reasons of the worst code first."""
     found = sorted(_reasons(snapshot, now_unix_s), key=lambda reason: -reason[0])
     code = max((code for code, _ in found), default=OK)
     return HealthVerdict(code, [sentence for _, sentence in found])
@@ -102,7 +103,7 @@ def _reasons(snapshot: Mapping[str, Any], now_unix_s: float) -> Iterator[tuple[i
     if status == "stopped":
         yield CRITICAL, f"the daemon was stopped at {snapshot['time']}"
     elif late_s > 0:
-        yield CRITICAL, f"the daemon is dead or stuck: its snapshot is {late_s:.0f} s past its time"
+        yield CRITICAL, f"the daemon is dead or stuck: its snapshot expired {late_s:.0f} s ago"
     for alert in snapshot["alerts"]["active"]:
         code = {"critical": CRITICAL, "low": OK}.get(alert["severity"], WARNING)
         yield code, f"{alert['severity']}: {alert['sentence']}"
@@ -118,7 +119,7 @@ def _say(verdict: HealthVerdict, snapshot: Mapping[str, Any], *, as_json: bool) 
 
 
 def line(verdict: HealthVerdict, snapshot: Mapping[str, Any]) -> str:
-    """One line with performance data behind the bar, as the plugin API of Nagios wants it."""
+    """One line with performance data after the bar, as Nagios plugins print it."""
     said = "; ".join(verdict.reasons) or _in_short(snapshot)
     said = " ".join(said.replace("|", "/").split())
     figures = " ".join(_performance(snapshot)) if snapshot else ""
@@ -128,9 +129,9 @@ def line(verdict: HealthVerdict, snapshot: Mapping[str, Any]) -> str:
 def _in_short(snapshot: Mapping[str, Any]) -> str:
     health = snapshot["health"]
     if health["score"] is None:
-        return "no target has data yet"
+        return NOT_ENOUGH_DATA
     met, judged = health["targets_met"], health["targets_judged"]
-    return f"score {health['score']:g} ({health['grade']}), {met} of {judged} targets with data are met"
+    return f"score {health['score']:g} ({health['grade']}), {met} of {judged} targets with data met"
 
 
 _UNITS = {"ms": "ms", "bytes": "B"}
@@ -152,7 +153,7 @@ def _performance(snapshot: Mapping[str, Any]) -> Iterator[str]:
 
 
 def page(snapshot: Mapping[str, Any], verdict: HealthVerdict) -> Iterator[str]:
-    """Score and arithmetic, targets, alerts, advice."""
+    """Score, alerts, targets, the arithmetic of the score, recommendations."""
     yield f"promptd {snapshot['version']}, {snapshot['time']}: {WORDS[verdict.code]}, {_in_short(snapshot)}"
     yield from (f"  {reason}" for reason in verdict.reasons)
     yield ""
@@ -189,6 +190,6 @@ def _advice(recommendations: list[dict[str, Any]]) -> Iterator[str]:
         yield ""
     for each in recommendations:
         change = (
-            f"try {each['setting']} = {json.dumps(each['suggested'])} (now {json.dumps(each['current'])}): "
+            f"set {each['setting']} = {json.dumps(each['suggested'])} (now {json.dumps(each['current'])}): "
         )
         yield f"{each['target']}: {change if each['setting'] else ''}{each['sentence']}"

@@ -1,4 +1,4 @@
-"""`init`: a small library that works at once, copied from the package; existing files are never touched."""
+"""`init`: write a small working library, copied from the package; existing files are never changed."""
 
 import shutil
 from importlib.resources import as_file, files
@@ -12,9 +12,9 @@ from promptd.cli import output
 @click.command(epilog="\b\nExamples:\n  promptd init prompts\n  promptd serve --config prompts/promptd.toml")
 @click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 def init(directory: Path) -> None:
-    """Make a small working library and its promptd.toml in DIR.
+    """Write a small working library and its promptd.toml to DIR.
 
-    Files that are there already are kept as they are.
+    Existing files are kept.
     """
     try:
         written, kept = copy_starter(directory)
@@ -24,11 +24,11 @@ def init(directory: Path) -> None:
         output.emit_line(f"wrote {path}")
     for path in kept:
         output.emit_line(f"kept  {path}")
-    output.note(f"\nTry it:  promptd assemble --library {directory} commands/hello --var name=Ada")
+    output.note(f"\nTry it: promptd assemble commands/hello --library {directory} --variable name=Ada")
 
 
 def copy_starter(directory: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the starter library to `directory`: the files written, and those kept because they existed."""
+    """Copy the starter library to `directory`; returns the files written, and those kept."""
     written: list[Path] = []
     kept: list[Path] = []
     with as_file(files("promptd.cli.demo") / "starter") as starter:
@@ -39,7 +39,7 @@ def copy_starter(directory: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _copy_new(source: Path, target: Path) -> bool:
-    """Copy unless something is at `target`; exclusive creation, so nothing is lost in a race either."""
+    """Copy unless `target` exists; exclusive creation, so that nothing is lost in a race either."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with source.open("rb") as data, target.open("xb") as copy:

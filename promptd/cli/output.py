@@ -1,6 +1,6 @@
-"""Where output goes: results to stdout as bytes, everything said about them to stderr.
+"""Where output goes: results to stdout as bytes, warnings, errors and progress to stderr.
 
-Colour is for terminals, and never where NO_COLOR is set. A reader that went away (`| head`) ends the
+Colour is for terminals, and never used if NO_COLOR is set. A reader that closes the pipe (`| head`) ends the
 process quietly. rich is imported by the functions that draw, not by this module.
 """
 
@@ -17,6 +17,7 @@ from promptd.cli.exits import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 PIPE_WIDTH = 10_000  # a pipe has no width: nothing is wrapped, one fact stays on one line
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) != "\t"}
@@ -38,9 +39,21 @@ def emit_line(text: str | bytes) -> None:
     emit(data + b"\n")
 
 
+def emit_json(value: Any) -> None:
+    """Write a value to stdout as one line of JSON."""
+    import json
+
+    emit_line(json.dumps(value, ensure_ascii=False))
+
+
 def plain(text: str) -> str:
     """Text with control characters escaped: the name of a file may hold them, and a terminal obeys them."""
     return text.translate(_CONTROLS)
+
+
+def revision(clock: str) -> str:
+    """`c:1f-2a-1:7` → `revision 7`: the last part of a clock counts the changes that were applied."""
+    return f"revision {clock.rpartition(':')[2]}"
 
 
 def count(number: int, noun: str) -> str:
@@ -54,19 +67,19 @@ def emit_lines(lines: Iterable[str]) -> None:
 
 
 def warn(message: str) -> None:
-    """Say something about the result on stderr."""
+    """Write a warning about the result to stderr."""
     note("promptd: " + _styled("warning", fg="yellow") + f": {message}")
 
 
 def fail(message: str, *hints: str) -> None:
-    """Say on stderr why there is no result; each hint is a line of its own."""
+    """Write to stderr why there is no result; each hint is a line of its own."""
     note("promptd: " + _styled("error", fg="red", bold=True) + f": {message}")
     for hint in hints:
         note(f"  {hint}")
 
 
 def note(message: str = "") -> None:
-    """One line on stderr; a closed stderr is nobody's problem."""
+    """Write one line to stderr; a closed stderr is not an error."""
     try:
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
@@ -95,6 +108,18 @@ def console() -> "Console":
     return Console(file=sys.stdout, highlight=False, no_color=not has_colour(sys.stdout), width=width)
 
 
+def table(*headings: str, **options: Any) -> "Table":
+    """A rich table without lines; a heading that begins with `>` is aligned to the right."""
+    from rich.table import Table
+
+    style: dict[str, Any] = {"box": None, "pad_edge": False, "header_style": "bold"}
+    grid = Table(**style | options)
+    for heading in headings:
+        justify: Any = "right" if heading.startswith(">") else "left"
+        grid.add_column(heading.removeprefix(">"), justify=justify, no_wrap=True)
+    return grid
+
+
 def draw(renderable: Any) -> None:
     """Print something rich can draw to stdout."""
     screen = console()
@@ -105,9 +130,9 @@ def draw(renderable: Any) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[ShowProgress | None]:
-    """A progress callback drawn on stderr, or None where nobody is looking.
+    """A progress callback drawn on stderr, or None if stderr is not a terminal.
 
-    The bar disappears when it is done: what remains on the screen is the result.
+    The bar disappears when it is done: only the result remains on the screen.
     """
     if not is_terminal(sys.stderr):
         yield None

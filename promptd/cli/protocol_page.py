@@ -16,24 +16,30 @@ _HEAD = """\
 # Protocol
 
 One Unix stream socket carries newline-delimited [JSON-RPC 2.0](https://www.jsonrpc.org/specification): one
-request on one line, one reply on one line, UTF-8, no batches. `promptd sockname` prints the path of the
+request on one line, one reply on one line, UTF-8, no batches. `promptd socket` prints the path of the
 socket. Replies carry the `id` of their request and may come in another order. Fields may be added to results
 in later versions, so ignore those you do not know.
 
 ```console
-$ echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | socat - "UNIX-CONNECT:$(promptd sockname)"
+$ echo '{"jsonrpc":"2.0","id":1,"method":"ping"}' | socat - "UNIX-CONNECT:$(promptd socket)"
 ```
 """
+
+_RECORDS = "What the results consist of.\n"
 
 
 def describe() -> dict[str, Any]:
     """What a daemon without configuration answers to `describe`."""
+    import msgspec
+
     from promptd.config import Config
     from promptd.daemon.control import LIMIT_KEYS
-    from promptd.protocol import methods
+    from promptd.protocol import describe
 
     serve = Config().serve
-    return methods.describe({key: getattr(serve, key) for key in LIMIT_KEYS})
+    described = describe.describe({key: getattr(serve, key) for key in LIMIT_KEYS})
+    builtins: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(described))
+    return builtins
 
 
 def examples() -> dict[str, tuple[Any, Any]]:
@@ -65,6 +71,8 @@ def page(description: dict[str, Any], shown: dict[str, tuple[Any, Any]]) -> str:
     sections = [_HEAD, "## Methods\n"]
     for method in description["methods"]:
         sections += [_method(method), *_example(*shown.get(method["name"], (None, None)))]
+    sections += ["## Notifications\n", *map(_notification, description["notifications"])]
+    sections += ["## Records\n", _RECORDS, *map(_record, _records(description))]
     sections += ["## Errors\n", *_errors(description["errors"])]
     sections += ["## Limits\n", *_limits(description["limits"])]
     return "\n".join(section.rstrip("\n") + "\n" for section in sections)
@@ -75,10 +83,36 @@ def _method(method: dict[str, Any]) -> str:
     rows = list(_fields(method.get("params") or {}))
     if rows:
         parts += ["| parameter | type | required | meaning |", "|---|---|---|---|", *rows, ""]
-    parts += _result(method.get("result"))
+    parts += ["Result:\n", *_members(method["result"])]
     if method.get("errors"):
         parts.append("Errors: " + ", ".join(f"`{each}`" for each in method["errors"]) + "\n")
     return "\n".join(parts)
+
+
+def _notification(told: dict[str, Any]) -> str:
+    return "\n".join(
+        [f"### Notification `{told['name']}`\n", f"{told['summary']}\n", *_members(told["params"])]
+    )
+
+
+def _records(description: dict[str, Any]) -> list[dict[str, Any]]:
+    """All records that results and notifications are made of, each once, by name."""
+    schemas = [method["result"] for method in description["methods"]]
+    schemas += [told["params"] for told in description["notifications"]]
+    found = {name: record for schema in schemas for name, record in schema.get("$defs", {}).items()}
+    return [found[name] for name in sorted(found)]
+
+
+def _record(record: dict[str, Any]) -> str:
+    return "\n".join([f"### {record['title']}\n", f"{record['description']}\n", *_members(record)])
+
+
+def _members(schema: dict[str, Any]) -> list[str]:
+    """What an object that is told consists of, as a table; of an open one what is said of it."""
+    rows = list(_fields(schema, with_default=False))
+    if not rows:
+        return [f"{_type(schema)}: {_meaning(schema)}\n"]
+    return ["| field | type | always | meaning |", "|---|---|---|---|", *rows, ""]
 
 
 def _example(params: Any, result: Any) -> list[str]:
@@ -89,18 +123,24 @@ def _example(params: Any, result: Any) -> list[str]:
     return [f"Example parameters and result:\n\n```json\n{texts[0]}\n```\n\n```json\n{texts[1]}\n```\n"]
 
 
-def _fields(schema: dict[str, Any]) -> Iterator[str]:
+def _fields(schema: dict[str, Any], *, with_default: bool = True) -> Iterator[str]:
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
-        yield f"| `{name}` | {_cell(_type(field))} | {_yes(name in required)} | {_cell(_meaning(field))} |"
+        meaning = _cell(_meaning(field, with_default=with_default))
+        yield f"| `{name}` | {_cell(_type(field))} | {_yes(name in required)} | {meaning} |"
 
 
 def _type(field: dict[str, Any]) -> str:
-    """A JSON-schema type in words: `string`, `string or null`, `list of string`."""
+    """A JSON-schema type in words: `string`, `string or null`, `list of string`; of a record its name."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
     if "anyOf" in field:
         return " or ".join(_type(each) for each in field["anyOf"])
     if "enum" in field:
         return " or ".join(f"`{json.dumps(each)}`" for each in field["enum"])
+    if "prefixItems" in field:
+        return f"[{', '.join(_type(each) for each in field['prefixItems'])}]"
     kind = field.get("type", "any")
     if isinstance(kind, list):
         return " or ".join(kind)
@@ -113,24 +153,19 @@ def _container(kind: str, inner: Any) -> str:
     return f"{plain} of {_type(inner)}" if isinstance(inner, dict) and inner else plain
 
 
-def _meaning(field: dict[str, Any]) -> str:
-    """The description, which msgspec puts beside the type inside `anyOf`, with bounds and default."""
+def _meaning(field: dict[str, Any], *, with_default: bool = True) -> str:
+    """The description, which may stand beside the type inside `anyOf`, with bounds and default."""
     alternatives = (field, *field.get("anyOf", ()))
     text = next((each["description"] for each in alternatives if "description" in each), "")
     marks = [_bounds(field)] if "minimum" in field else []
-    marks += [f"default `{json.dumps(field['default'])}`"] if field.get("default") is not None else []
+    if with_default and field.get("default") is not None:
+        marks.append(f"default `{json.dumps(field['default'])}`")
     return f"{text} ({', '.join(marks)})".strip() if marks else str(text)
 
 
 def _bounds(field: dict[str, Any]) -> str:
     low = f"from {field['minimum']:,}"
     return f"{low} to {field['maximum']:,}" if "maximum" in field else low
-
-
-def _result(result: Any) -> list[str]:
-    if isinstance(result, dict):
-        return ["Result:\n", "```json", json.dumps(result, indent=2, ensure_ascii=False), "```\n"]
-    return [f"Result: {result}\n"] if result else []
 
 
 def _errors(errors: list[dict[str, Any]]) -> list[str]:

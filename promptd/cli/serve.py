@@ -1,6 +1,6 @@
-"""`serve`: from a command line to a configuration to a running daemon.
+"""`serve`: run the daemon in the foreground.
 
-The daemon gets a function that loads the configuration, for now and for each reload, and owns the rest.
+The daemon gets a function that loads the configuration, for the start and for each reload.
 """
 
 import gc
@@ -12,31 +12,39 @@ import click
 from promptd.cli.backend import config_option
 from promptd.errors import ConfigError
 
-NO_ROOTS = "Nothing to serve: name a library DIR, or a --config FILE with [[roots]]."
+NO_ROOTS = "no library: use promptd serve DIR, or --config FILE with [[roots]]."
 
 
 @click.command(
     epilog="""\b
 Examples:
   promptd serve prompts
-  promptd serve prompts shared/prompts           the first root that has a component wins
-  promptd serve --config /etc/promptd/config.toml --log-format json
+  promptd serve prompts shared/prompts    # a component of the first root hides the same name in later ones
+  promptd serve --config prompts/promptd.toml --log-format json
 
-Exits 75 if another daemon holds the socket, 78 if the configuration is wrong. SIGTERM stops it
-after the requests in flight, SIGHUP reads the configuration again."""
+Exit code 75 means that another daemon uses the socket, 78 that the configuration is invalid. SIGTERM stops
+the daemon after the requests in progress; SIGHUP reloads the configuration."""
 )
 @click.argument("directories", nargs=-1, metavar="[DIR...]", type=click.Path(exists=True, file_okay=False))
 @config_option
-@click.option("--socket", metavar="PATH", help="Socket to listen on (default: see `promptd sockname`).")
-@click.option("--log-format", type=click.Choice(["console", "json"]), help="Default: console on a terminal.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Default: info.")
+@click.option("--socket", metavar="PATH", help="Listen on this socket (default: see `promptd socket`).")
+@click.option(
+    "--log-format",
+    type=click.Choice(["console", "json"]),
+    help="Choose the log format (default: console on a terminal, else json).",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Log this level and above (default: info).",
+)
 @click.pass_context
 def serve(
     ctx: click.Context, /, directories: tuple[str, ...], config_path: str | None, **options: str | None
 ) -> None:
-    """Watch the library in DIR and answer on a Unix socket.
+    """Watch the library in DIR and serve prompts on a Unix socket.
 
-    Directories on the command line take the place of the [[roots]] of the configuration.
+    Directories on the command line replace the [[roots]] of the configuration.
     """
     gc.disable()  # until the daemon is READY: a seventh of the time that imports take
     from promptd import config

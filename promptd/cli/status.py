@@ -1,6 +1,6 @@
-"""`status`: one short page about a running daemon, drawn from its health snapshot.
+"""`status`: one short page about a running daemon, from its health snapshot.
 
-The daemon decides what it measures; this page shows whatever it sends that is not zero, in its unit, so
+The daemon decides what it measures; this page shows everything it sends that is not zero, in its unit, so
 that a new counter needs no change here. Units are read from the names: `_ms`, `_s`, `_bytes`.
 """
 
@@ -10,15 +10,9 @@ from typing import Any
 import click
 
 from promptd.cli import output
-from promptd.cli.backend import (
-    Where,
-    config_option,
-    decode,
-    open_source,
-    socket_option,
-)
+from promptd.cli.backend import Where, daemon_options, decode, open_backend
 
-# What is concluded from the counts has pages of its own.
+# Sections that are computed from the counts; `promptd health` shows them.
 CONCLUSIONS = ("windows", "targets", "health", "trends", "alerts", "recommendations", "prompts", "components")
 
 
@@ -29,26 +23,23 @@ Examples:
   promptd status --json | jq .statistics.cache"""
 )
 @click.option("--json", "as_json", is_flag=True, help='Print {"version": …, "health": …, "statistics": …}.')
-@socket_option
-@config_option
-def status(as_json: bool, socket: str | None, config_path: str | None) -> None:
-    """Show how the daemon is doing: library, cache, requests, memory.
+@daemon_options
+def status(as_json: bool, where: Where) -> None:
+    """Show the daemon's library, cache, requests and memory.
 
-    What is zero or empty is left out; --json has everything.
+    Zero and empty values are left out; --json has everything.
     """
-    where = Where(socket=socket, config_path=config_path)
-    with open_source(where) as source:
-        answers = {method: source.call(method, {}) for method in ("version", "health", "statistics")}
+    with open_backend(where) as backend:
+        answers = {method: backend.call(method, {}) for method in ("version", "health", "statistics")}
     if as_json:
         members = (b'"%s":%s' % (method.encode(), answer) for method, answer in answers.items())
         output.emit_line(b"{" + b",".join(members) + b"}")
         return
-    lines = page(where.socket_path(), decode(answers["health"]))
-    output.emit_lines(lines)
+    output.emit_lines(page(where.socket_path(), decode(answers["health"])))
 
 
 def page(socket: str, health: dict[str, Any]) -> Iterator[str]:
-    """The lines of the page: a headline, what is wrong, then one line for each group of numbers."""
+    """The lines of the page: a headline, problems and alerts, then one line for each group of numbers."""
     up = fact("up_s", health["uptime_s"])
     yield f"promptd {health['version']}, pid {health['pid']}, {up}: {health['status']}"
     yield f"socket {socket}"
@@ -83,7 +74,7 @@ def _facts(group: dict[str, Any]) -> Iterator[str]:
 
 
 def _distribution(key: str, value: dict[str, Any]) -> Iterator[str]:
-    """Of a distribution its median and its tail."""
+    """The median and the tail of a distribution."""
     name, _, unit = key.rpartition("_")
     yield fact(f"{name} p50_{unit}", value["p50"])
     yield fact(f"p99_{unit}", value["p99"])

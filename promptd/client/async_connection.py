@@ -9,7 +9,6 @@ import socket
 from collections import deque
 from typing import cast
 
-from promptd.client.replies import Changed
 from promptd.client.wire import (
     Broken,
     ReplyLine,
@@ -19,8 +18,9 @@ from promptd.client.wire import (
     unreachable,
 )
 from promptd.errors import PromptdError, Unavailable
+from promptd.protocol.records import Changed
 
-Changes = asyncio.Queue[Changed | None]
+ChangeQueue = asyncio.Queue[Changed | None]
 _MAX_EARLY = 64  # notifications that came together with, and before we saw, the answer to their `subscribe`
 _RETRY_S = 0.01  # the kernel's queue of the daemon's socket is full: it says so at once instead of waiting
 
@@ -35,7 +35,7 @@ class AsyncClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._held = bytearray()
         self._waiting: dict[int, asyncio.Future[ReplyLine]] = {}
-        self._routes: dict[int, Changes] = {}
+        self._routes: dict[int, ChangeQueue] = {}
         self._early: deque[Changed] = deque(maxlen=_MAX_EARLY)
         self._ended = asyncio.get_running_loop().create_future()
 
@@ -59,9 +59,9 @@ class AsyncClientConnection(asyncio.Protocol):
         finally:
             self._waiting.pop(identity, None)
 
-    def route(self, subscription: int) -> Changes:
+    def route(self, subscription: int) -> ChangeQueue:
         """Where changes of a subscription arrive from now on, those that came early included."""
-        changes = self._routes[subscription] = Changes()
+        changes = self._routes[subscription] = ChangeQueue()
         for change in self._early:
             if change.subscription == subscription:
                 changes.put_nowait(change)
@@ -110,7 +110,9 @@ class AsyncClientConnection(asyncio.Protocol):
         if line.method == "changed":
             self._notify(decode_as(Changed, bytes(line.params)))
         elif line.id is None:  # refused as a whole: the daemon closes the connection after this
-            self._fail(revive(line.error) if line.error else Unavailable("a line came without an id"))
+            self._fail(
+                revive(line.error) if line.error else Unavailable("the daemon sent a reply without an id")
+            )
         elif isinstance(line.id, int) and line.id in self._waiting:
             answer = self._waiting.pop(line.id)
             if not answer.done():  # given up in this very turn of the loop

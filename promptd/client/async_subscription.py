@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mappi
 from types import TracebackType
 from typing import Any, Self
 
-from promptd.client.async_connection import AsyncClientConnection, Changes
-from promptd.client.replies import Changed, Subscribed
-from promptd.client.requests import Question
+from promptd.client.async_connection import AsyncClientConnection, ChangeQueue
+from promptd.client.requests import Question, changed_since
 from promptd.client.wire import decode_as
 from promptd.errors import PromptdError, Unavailable
+from promptd.protocol.records import Changed
+from promptd.protocol.replies import SubscribeReply
 
 Exchange = Callable[[str, Mapping[str, Any]], Awaitable[tuple[bytes, AsyncClientConnection]]]
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to reach a daemon that is being restarted
@@ -30,7 +31,7 @@ class AsyncSubscription(AsyncIterator[Changed]):
     changed meanwhile that is told as one change.
     """
 
-    def __init__(self, exchange: Exchange, question: Question[Subscribed], timeout_s: float) -> None:
+    def __init__(self, exchange: Exchange, question: Question[SubscribeReply], timeout_s: float) -> None:
         self.id = 0
         self.name = ""
         self.digest: str | None = None
@@ -38,7 +39,7 @@ class AsyncSubscription(AsyncIterator[Changed]):
         self._question = question
         self._timeout_s = timeout_s
         self._link: AsyncClientConnection | None = None
-        self._changes = Changes()
+        self._changes = ChangeQueue()
         self._is_ended = False
 
     def __repr__(self) -> str:
@@ -71,9 +72,9 @@ class AsyncSubscription(AsyncIterator[Changed]):
                 return change
         raise StopAsyncIteration
 
-    async def _begin(self) -> Subscribed:
+    async def _begin(self) -> SubscribeReply:
         body, link = await self._exchange(self._question.method, self._question.params)
-        made = decode_as(Subscribed, body)
+        made = decode_as(SubscribeReply, body)
         self._link, self._changes = link, link.route(made.subscription)
         self.id, self.name, self.digest = made.subscription, made.name, made.digest
         return made
@@ -96,9 +97,9 @@ class AsyncSubscription(AsyncIterator[Changed]):
         made = await self._begin_patiently()
         if made.digest == previous:
             return None
-        return Changed(made.subscription, made.digest, previous, made.clock, made.name)
+        return changed_since(previous, made)
 
-    async def _begin_patiently(self) -> Subscribed:
+    async def _begin_patiently(self) -> SubscribeReply:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._timeout_s
         pause_s = _FIRST_PAUSE_S

@@ -9,13 +9,12 @@ import itertools
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 from promptd.client import requests as questions
 from promptd.client.async_connection import AsyncClientConnection, connect
 from promptd.client.async_subscription import AsyncSubscription
 from promptd.client.discovery import discover
-from promptd.client.replies import Assembled
 from promptd.client.requests import (
     AssembleOptions,
     NameOrNames,
@@ -23,14 +22,31 @@ from promptd.client.requests import (
     Variables,
 )
 from promptd.client.wire import (
+    Answer,
     Broken,
     decode_as,
     encode_request,
     hung_up,
     too_slow,
 )
-
-T = TypeVar("T")
+from promptd.protocol.replies import (
+    AlertsReply,
+    AssembleReply,
+    ChangesReply,
+    CheckReply,
+    ConfigurationReply,
+    DependenciesReply,
+    DependentsReply,
+    DescribeReply,
+    GetReply,
+    GraphReply,
+    ListReply,
+    MetricsReply,
+    PingReply,
+    ReloadReply,
+    RescanReply,
+    VersionReply,
+)
 
 
 class AsyncClient:
@@ -77,75 +93,79 @@ class AsyncClient:
         variables: Variables | None = None,
         arguments: str | None = None,
         **options: Unpack[AssembleOptions],
-    ) -> Assembled:
+    ) -> AssembleReply:
         """Assemble one component, or several in order. With the `etag` of an answer you hold, an unchanged
         prompt is answered with `unchanged` and without its text; `Options` has the others.
         """
         return await self._ask(questions.assemble(name, variables, arguments, options))
 
-    async def get(self, name: str) -> dict[str, Any]:
-        """One component as it is on disk."""
-        return await self._ask(questions.plain("get", name=name))
+    async def get(self, name: str, span: tuple[int, int] | None = None) -> GetReply:
+        """One component as it is on disk, or the stretch [start, end) of its file, in code points."""
+        return await self._ask(questions.plain(GetReply, "get", name=name, span=span))
 
-    async def list(self, glob: str = "**") -> dict[str, Any]:
+    async def list(self, glob: str = "**") -> ListReply:
         """The components whose id fits a glob."""
-        return await self._ask(questions.plain("list", glob=glob))
+        return await self._ask(questions.plain(ListReply, "list", glob=glob))
 
-    async def changes(self, since: str | None = None) -> dict[str, Any]:
+    async def changes(self, since: str | None = None) -> ChangesReply:
         """What became different in the list since a `clock`; all of it if that cannot be told."""
-        return await self._ask(questions.plain("changes", since=since))
+        return await self._ask(questions.plain(ChangesReply, "changes", since=since))
 
-    async def dependencies(self, name: str, depth: int | None = None) -> dict[str, Any]:
+    async def dependencies(self, name: str, depth: int | None = None) -> DependenciesReply:
         """What a component needs, directly and indirectly."""
-        return await self._ask(questions.plain("dependencies", name=name, depth=depth))
+        return await self._ask(questions.plain(DependenciesReply, "dependencies", name=name, depth=depth))
 
-    async def dependents(self, name: str, depth: int | None = None) -> dict[str, Any]:
+    async def dependents(self, name: str, depth: int | None = None) -> DependentsReply:
         """What needs a component, directly and indirectly."""
-        return await self._ask(questions.plain("dependents", name=name, depth=depth))
+        return await self._ask(questions.plain(DependentsReply, "dependents", name=name, depth=depth))
 
-    async def graph(self, name: str | None = None) -> dict[str, Any]:
+    async def graph(self, name: str | None = None) -> GraphReply:
         """The dependency graph, whole or below one component."""
-        return await self._ask(questions.plain("graph", name=name))
+        return await self._ask(questions.plain(GraphReply, "graph", name=name))
 
-    async def check(self) -> dict[str, Any]:
+    async def check(self) -> CheckReply:
         """What is wrong with the library."""
-        return await self._ask(questions.plain("check"))
+        return await self._ask(questions.plain(CheckReply, "check"))
 
     async def statistics(self) -> dict[str, Any]:
         """Counts and times of everything in the daemon."""
-        return await self._ask(questions.plain("statistics"))
+        return await self._ask(questions.plain(dict, "statistics"))
 
     async def health(self) -> dict[str, Any]:
         """The health snapshot as of now."""
-        return await self._ask(questions.plain("health"))
+        return await self._ask(questions.plain(dict, "health"))
 
-    async def metrics(self) -> dict[str, Any]:
+    async def configuration(self) -> ConfigurationReply:
+        """The configuration in force, as TOML."""
+        return await self._ask(questions.plain(ConfigurationReply, "configuration"))
+
+    async def metrics(self) -> MetricsReply:
         """Everything that is measured: `text` in Prometheus' format, and its `content_type`."""
-        return await self._ask(questions.plain("metrics"))
+        return await self._ask(questions.plain(MetricsReply, "metrics"))
 
-    async def alerts(self) -> dict[str, Any]:
+    async def alerts(self) -> AlertsReply:
         """What is wrong now, `active`, and what was, `history`."""
-        return await self._ask(questions.plain("alerts"))
+        return await self._ask(questions.plain(AlertsReply, "alerts"))
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self) -> ReloadReply:
         """Have the configuration read again, and wait until it is in force."""
-        return await self._ask(questions.plain("reload"))
+        return await self._ask(questions.plain(ReloadReply, "reload"))
 
-    async def reconcile(self) -> dict[str, Any]:
+    async def rescan(self) -> RescanReply:
         """Have everything held compared with the disk now."""
-        return await self._ask(questions.plain("reconcile"))
+        return await self._ask(questions.plain(RescanReply, "rescan"))
 
-    async def ping(self) -> dict[str, Any]:
+    async def ping(self) -> PingReply:
         """Is anyone there: `pong`, `pid`, `uptime_s`."""
-        return await self._ask(questions.plain("ping"))
+        return await self._ask(questions.plain(PingReply, "ping"))
 
-    async def version(self) -> dict[str, Any]:
+    async def version(self) -> VersionReply:
         """Versions of the daemon and of its protocol."""
-        return await self._ask(questions.plain("version"))
+        return await self._ask(questions.plain(VersionReply, "version"))
 
-    async def describe(self) -> dict[str, Any]:
+    async def describe(self) -> DescribeReply:
         """Methods, errors and limits, for programs."""
-        return await self._ask(questions.plain("describe"))
+        return await self._ask(questions.plain(DescribeReply, "describe"))
 
     def subscribe(
         self, name: NameOrNames, variables: Variables | None = None, arguments: str | None = None
@@ -185,7 +205,7 @@ class AsyncClient:
         except TimeoutError:
             raise too_slow(self.path, self.timeout_s) from None
 
-    async def _ask(self, question: Question[T]) -> T:
+    async def _ask(self, question: Question[Answer]) -> Answer:
         return decode_as(question.kind, await self.call(question.method, question.params))
 
     async def _send(self, identity: int, line: bytes) -> tuple[bytes, AsyncClientConnection]:

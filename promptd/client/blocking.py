@@ -11,12 +11,11 @@ import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 from promptd.client import requests as questions
 from promptd.client.connection import ClientConnection
 from promptd.client.discovery import discover
-from promptd.client.replies import Assembled
 from promptd.client.requests import (
     AssembleOptions,
     NameOrNames,
@@ -25,13 +24,30 @@ from promptd.client.requests import (
 )
 from promptd.client.subscription import Subscription
 from promptd.client.wire import (
+    Answer,
     Broken,
     decode_as,
     encode_request,
     hung_up,
 )
-
-T = TypeVar("T")
+from promptd.protocol.replies import (
+    AlertsReply,
+    AssembleReply,
+    ChangesReply,
+    CheckReply,
+    ConfigurationReply,
+    DependenciesReply,
+    DependentsReply,
+    DescribeReply,
+    GetReply,
+    GraphReply,
+    ListReply,
+    MetricsReply,
+    PingReply,
+    ReloadReply,
+    RescanReply,
+    VersionReply,
+)
 
 
 class Client:
@@ -77,75 +93,79 @@ class Client:
         variables: Variables | None = None,
         arguments: str | None = None,
         **options: Unpack[AssembleOptions],
-    ) -> Assembled:
+    ) -> AssembleReply:
         """Assemble one component, or several in order. With the `etag` of an answer you hold, an unchanged
         prompt is answered with `unchanged` and without its text; `Options` has the others.
         """
         return self._ask(questions.assemble(name, variables, arguments, options))
 
-    def get(self, name: str) -> dict[str, Any]:
-        """One component as it is on disk."""
-        return self._ask(questions.plain("get", name=name))
+    def get(self, name: str, span: tuple[int, int] | None = None) -> GetReply:
+        """One component as it is on disk, or the stretch [start, end) of its file, in code points."""
+        return self._ask(questions.plain(GetReply, "get", name=name, span=span))
 
-    def list(self, glob: str = "**") -> dict[str, Any]:
+    def list(self, glob: str = "**") -> ListReply:
         """The components whose id fits a glob."""
-        return self._ask(questions.plain("list", glob=glob))
+        return self._ask(questions.plain(ListReply, "list", glob=glob))
 
-    def changes(self, since: str | None = None) -> dict[str, Any]:
+    def changes(self, since: str | None = None) -> ChangesReply:
         """What became different in the list since a `clock`; all of it if that cannot be told."""
-        return self._ask(questions.plain("changes", since=since))
+        return self._ask(questions.plain(ChangesReply, "changes", since=since))
 
-    def dependencies(self, name: str, depth: int | None = None) -> dict[str, Any]:
+    def dependencies(self, name: str, depth: int | None = None) -> DependenciesReply:
         """What a component needs, directly and indirectly."""
-        return self._ask(questions.plain("dependencies", name=name, depth=depth))
+        return self._ask(questions.plain(DependenciesReply, "dependencies", name=name, depth=depth))
 
-    def dependents(self, name: str, depth: int | None = None) -> dict[str, Any]:
+    def dependents(self, name: str, depth: int | None = None) -> DependentsReply:
         """What needs a component, directly and indirectly."""
-        return self._ask(questions.plain("dependents", name=name, depth=depth))
+        return self._ask(questions.plain(DependentsReply, "dependents", name=name, depth=depth))
 
-    def graph(self, name: str | None = None) -> dict[str, Any]:
+    def graph(self, name: str | None = None) -> GraphReply:
         """The dependency graph, whole or below one component."""
-        return self._ask(questions.plain("graph", name=name))
+        return self._ask(questions.plain(GraphReply, "graph", name=name))
 
-    def check(self) -> dict[str, Any]:
+    def check(self) -> CheckReply:
         """What is wrong with the library."""
-        return self._ask(questions.plain("check"))
+        return self._ask(questions.plain(CheckReply, "check"))
 
     def statistics(self) -> dict[str, Any]:
         """Counts and times of everything in the daemon."""
-        return self._ask(questions.plain("statistics"))
+        return self._ask(questions.plain(dict, "statistics"))
 
     def health(self) -> dict[str, Any]:
         """The health snapshot as of now."""
-        return self._ask(questions.plain("health"))
+        return self._ask(questions.plain(dict, "health"))
 
-    def metrics(self) -> dict[str, Any]:
+    def configuration(self) -> ConfigurationReply:
+        """The configuration in force, as TOML."""
+        return self._ask(questions.plain(ConfigurationReply, "configuration"))
+
+    def metrics(self) -> MetricsReply:
         """Everything that is measured: `text` in Prometheus' format, and its `content_type`."""
-        return self._ask(questions.plain("metrics"))
+        return self._ask(questions.plain(MetricsReply, "metrics"))
 
-    def alerts(self) -> dict[str, Any]:
+    def alerts(self) -> AlertsReply:
         """What is wrong now, `active`, and what was, `history`."""
-        return self._ask(questions.plain("alerts"))
+        return self._ask(questions.plain(AlertsReply, "alerts"))
 
-    def reload(self) -> dict[str, Any]:
+    def reload(self) -> ReloadReply:
         """Have the configuration read again, and wait until it is in force."""
-        return self._ask(questions.plain("reload"))
+        return self._ask(questions.plain(ReloadReply, "reload"))
 
-    def reconcile(self) -> dict[str, Any]:
+    def rescan(self) -> RescanReply:
         """Have everything held compared with the disk now."""
-        return self._ask(questions.plain("reconcile"))
+        return self._ask(questions.plain(RescanReply, "rescan"))
 
-    def ping(self) -> dict[str, Any]:
+    def ping(self) -> PingReply:
         """Is anyone there: `pong`, `pid`, `uptime_s`."""
-        return self._ask(questions.plain("ping"))
+        return self._ask(questions.plain(PingReply, "ping"))
 
-    def version(self) -> dict[str, Any]:
+    def version(self) -> VersionReply:
         """Versions of the daemon and of its protocol."""
-        return self._ask(questions.plain("version"))
+        return self._ask(questions.plain(VersionReply, "version"))
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> DescribeReply:
         """Methods, errors and limits, for programs."""
-        return self._ask(questions.plain("describe"))
+        return self._ask(questions.plain(DescribeReply, "describe"))
 
     def subscribe(
         self, name: NameOrNames, variables: Variables | None = None, arguments: str | None = None
@@ -175,7 +195,7 @@ class Client:
 
     # -- the connection -----------------------------------------------------------------------------
 
-    def _ask(self, question: Question[T]) -> T:
+    def _ask(self, question: Question[Answer]) -> Answer:
         return decode_as(question.kind, self.call(question.method, question.params))
 
     def _exchange(self, line: bytes, identity: int) -> bytes:

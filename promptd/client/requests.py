@@ -1,16 +1,17 @@
 """What can be asked of a daemon: one function a method, from arguments to a Question.
 
-A Question is a method, its parameters as they go on the wire, and what its answer is decoded as. Both
-clients ask the same questions; only how they wait differs.
+A Question is a method, its parameters as they go on the wire, and what its answer is decoded as: the type
+that protocol.methods names for it. Both clients ask the same questions; only how they wait differs.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict
 
-from promptd.client.replies import Assembled, Subscribed
+from promptd.client.wire import Answer
+from promptd.protocol.records import Changed
+from promptd.protocol.replies import AssembleReply, SubscribeReply
 
-T = TypeVar("T")
 NameOrNames = str | Sequence[str]
 Variables = Mapping[str, str | int | float | bool]
 
@@ -19,7 +20,7 @@ class AssembleOptions(TypedDict, total=False):
     """How a prompt is wanted; what is absent is as the daemon is configured.
 
     `strategy`: none, conservative, balanced, aggressive or a configured one. `budget` and `reserve`: most
-    tokens, and how many of them are kept for output. `model`: a configured one, for estimates and money.
+    tokens, and how many of them are kept for output. `model`: a configured one, for estimates and cost.
     `format`: "anthropic" or "openai". `stable_first`: whether pieces without values may come first. `etag`:
     of the answer you hold, so that an unchanged one is answered without its text.
     """
@@ -34,29 +35,42 @@ class AssembleOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[T]):
+class Question(Generic[Answer]):
     """A method, its parameters, and the type of its answer."""
 
     method: str
     params: dict[str, Any]
-    kind: type[T]
+    kind: type[Answer]
 
 
-def plain(method: str, **params: Any) -> Question[dict[str, Any]]:
-    """A question answered by a dictionary; parameters that are None are not sent."""
-    return Question(method, _given(params), dict)
+def plain(kind: type[Answer], method: str, **params: Any) -> Question[Answer]:
+    """A question that is answered by a `kind`; parameters that are None are not sent."""
+    return Question(method, _given(params), kind)
 
 
 def assemble(
     name: NameOrNames, variables: Variables | None, arguments: str | None, options: AssembleOptions
-) -> Question[Assembled]:
+) -> Question[AssembleReply]:
     """A prompt of one component, or of several in order."""
-    return Question("assemble", _prompt(name, variables, arguments) | _given(dict(options)), Assembled)
+    return Question("assemble", _prompt(name, variables, arguments) | _given(dict(options)), AssembleReply)
 
 
-def subscribe(name: NameOrNames, variables: Variables | None, arguments: str | None) -> Question[Subscribed]:
+def subscribe(
+    name: NameOrNames, variables: Variables | None, arguments: str | None
+) -> Question[SubscribeReply]:
     """To be told when that prompt changes."""
-    return Question("subscribe", _prompt(name, variables, arguments), Subscribed)
+    return Question("subscribe", _prompt(name, variables, arguments), SubscribeReply)
+
+
+def changed_since(previous: str | None, made: SubscribeReply) -> Changed:
+    """What a subscription tells that was made anew and finds another prompt than before."""
+    return Changed(
+        subscription=made.subscription,
+        name=made.name,
+        digest=made.digest,
+        previous=previous,
+        clock=made.clock,
+    )
 
 
 def _prompt(name: NameOrNames, variables: Variables | None, arguments: str | None) -> dict[str, Any]:

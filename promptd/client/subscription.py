@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from promptd.client.connection import ClientConnection
-from promptd.client.replies import Changed, Subscribed
-from promptd.client.requests import Question
+from promptd.client.requests import Question, changed_since
 from promptd.client.wire import (
     Broken,
     decode_as,
@@ -20,6 +19,8 @@ from promptd.client.wire import (
     hung_up,
 )
 from promptd.errors import Unavailable
+from promptd.protocol.records import Changed
+from promptd.protocol.replies import SubscribeReply
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to reach a daemon that is being restarted
 
@@ -32,7 +33,7 @@ class Subscription(Iterator[Changed]):
     changed meanwhile that is told as one change. `unsubscribe` may be called from another thread.
     """
 
-    def __init__(self, path: str, question: Question[Subscribed], timeout_s: float) -> None:
+    def __init__(self, path: str, question: Question[SubscribeReply], timeout_s: float) -> None:
         self._path = path
         self._question = question
         self._timeout_s = timeout_s
@@ -86,19 +87,19 @@ class Subscription(Iterator[Changed]):
             return None if self._is_ended else self._renew()
         return decode_as(Changed, bytes(line.params)) if line.method == "changed" else None
 
-    def _subscribe(self) -> tuple[ClientConnection, Subscribed]:
+    def _subscribe(self) -> tuple[ClientConnection, SubscribeReply]:
         link = ClientConnection(self._path, self._timeout_s)
         deadline_s = time.monotonic() + self._timeout_s
         try:
             link.send(encode_request(1, self._question.method, self._question.params), deadline_s)
-            return link, decode_as(Subscribed, link.reply(1, deadline_s).body())
+            return link, decode_as(SubscribeReply, link.reply(1, deadline_s).body())
         except BaseException as error:
             link.close()
             if isinstance(error, Broken):
                 raise hung_up(self._path) from None
             raise
 
-    def _take(self, made: Subscribed) -> None:
+    def _take(self, made: SubscribeReply) -> None:
         self.id = made.subscription
         self.name = made.name
         self.digest = made.digest
@@ -111,9 +112,9 @@ class Subscription(Iterator[Changed]):
         self._take(made)
         if made.digest == previous:
             return None
-        return Changed(made.subscription, made.digest, previous, made.clock, made.name)
+        return changed_since(previous, made)
 
-    def _subscribe_patiently(self) -> tuple[ClientConnection, Subscribed]:
+    def _subscribe_patiently(self) -> tuple[ClientConnection, SubscribeReply]:
         deadline_s = time.monotonic() + self._timeout_s
         pause_s = _FIRST_PAUSE_S
         while True:

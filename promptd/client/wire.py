@@ -16,7 +16,7 @@ from promptd.errors import (
     leaves,
 )
 
-T = TypeVar("T")
+Answer = TypeVar("Answer")
 _LEAVES = {f"promptd.{leaf.__name__}": leaf for leaf in leaves()}
 
 
@@ -24,7 +24,7 @@ class Broken(Exception):
     """The connection ended. `is_clean` if no byte of an answer had come, so that asking again is safe."""
 
     def __init__(self, is_clean: bool) -> None:
-        super().__init__("the daemon hung up")
+        super().__init__("the daemon closed the connection")
         self.is_clean = is_clean
 
 
@@ -61,7 +61,9 @@ def encode_request(identity: int, method: str, params: Mapping[str, Any] | None)
     try:
         return msgspec.json.encode(request) + b"\n"
     except UnicodeEncodeError:
-        raise InvalidParams(f"{method}: a parameter holds a lone surrogate, which is no text") from None
+        raise InvalidParams(
+            f"{method}: a parameter contains a lone surrogate, which is not valid text"
+        ) from None
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidParams(f"{method}: a parameter cannot be sent as JSON: {error}") from None
 
@@ -71,15 +73,15 @@ def decode_line(line: bytes) -> ReplyLine:
     try:
         return _read_line(line)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Unavailable(f"what answers on the socket is no promptd: {error}") from None
+        raise Unavailable(f"the server on the socket is not promptd: {error}") from None
 
 
-def decode_as(kind: type[T], body: bytes) -> T:
+def decode_as(kind: type[Answer], body: bytes) -> Answer:
     """A result as the given type. Raises Unavailable if the daemon speaks another protocol than this."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
-        raise Unavailable(f"the daemon answers in another version of the protocol: {error}") from None
+        raise Unavailable(f"the daemon uses another version of the protocol: {error}") from None
 
 
 def revive(body: ErrorBody) -> PromptdError:
@@ -96,13 +98,14 @@ def unreachable(path: str, cause: OSError) -> Unavailable:
     """What to tell somebody whose connect failed."""
     if cause.errno in (errno.EACCES, errno.EPERM):
         return Unavailable(
-            f"you may not use {path}: its owner can allow it with `serve.socket_mode` and `serve.allow_uids`",
+            f"permission denied on {path}: the daemon's owner can grant it with `serve.socket_mode` and"
+            " `serve.allow_uids`",
             socket=path,
         )
     if cause.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):
         return Unavailable(
-            f"no daemon answers on {path}: start one with `promptd serve DIR`,"
-            " or name its socket with --socket or $PROMPTD_SOCKET",
+            f"no daemon is running on {path}: start one with `promptd serve DIR`, or name another socket with"
+            " --socket or $PROMPTD_SOCKET",
             socket=path,
         )
     return Unavailable(f"cannot connect to {path}: {cause.strerror or cause}", socket=path)
@@ -110,9 +113,11 @@ def unreachable(path: str, cause: OSError) -> Unavailable:
 
 def hung_up(path: str) -> Unavailable:
     """The daemon went away twice, or in the middle of an answer."""
-    return Unavailable(f"the daemon on {path} hung up before it had answered; try again", socket=path)
+    return Unavailable(
+        f"the daemon on {path} closed the connection before it replied; try again", socket=path
+    )
 
 
 def too_slow(path: str, timeout_s: float) -> Unavailable:
     """No answer within the client's own limit."""
-    return Unavailable(f"no answer from {path} within {timeout_s:g} s", socket=path, timeout_s=timeout_s)
+    return Unavailable(f"no reply from {path} within {timeout_s:g} s", socket=path, timeout_s=timeout_s)

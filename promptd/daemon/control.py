@@ -21,9 +21,17 @@ from promptd.daemon.parts import DaemonParts
 from promptd.engine.workspace import Workspace
 from promptd.monitor import metrics
 from promptd.monitor.evaluator import Evaluation
-from promptd.protocol import methods
-from promptd.protocol.methods import AlertsParams
+from promptd.protocol.describe import describe
+from promptd.protocol.methods import PROTOCOL, AlertsParams
 from promptd.protocol.peers import Peer
+from promptd.protocol.replies import (
+    AlertsReply,
+    ConfigurationReply,
+    MetricsReply,
+    PingReply,
+    ReloadReply,
+    VersionReply,
+)
 from promptd.server.dispatch import Service
 from promptd.server.peer import Limits
 from promptd.support import log
@@ -52,38 +60,41 @@ def services_of(parts: DaemonParts) -> dict[str, Service]:
         "statistics": lambda _peer, _params: statistics_of(parts),
         "health": lambda _peer, _params: parts.monitoring.snapshots.take(),
         "metrics": lambda _peer, _params: _metrics(parts),
-        "configuration": lambda _peer, _params: {"toml": configuration.render(parts.run.config)},
+        "configuration": lambda _peer, _params: ConfigurationReply(configuration.render(parts.run.config)),
         "alerts": lambda peer, params: _alerts(parts, peer, params),
-        "reload": lambda _peer, _params: parts.reload(),
+        "reload": lambda _peer, _params: _reload(parts),
         "ping": lambda _peer, _params: (
             _pong(parts) if parts.run.is_ready.is_set() else _pong_when_ready(parts)
         ),
         "version": lambda _peer, _params: _version(),
-        "describe": lambda _peer, _params: methods.describe(_shown(limits_of(parts.run.config))),
+        "describe": lambda _peer, _params: describe(_shown(limits_of(parts.run.config))),
     }
 
 
-def _pong(parts: DaemonParts) -> dict[str, Any]:
-    return {"pong": True, "pid": os.getpid(), "uptime_s": parts.run.uptime_s}
+def _pong(parts: DaemonParts) -> PingReply:
+    return PingReply(True, os.getpid(), parts.run.uptime_s)
 
 
-async def _pong_when_ready(parts: DaemonParts) -> dict[str, Any]:
+async def _pong_when_ready(parts: DaemonParts) -> PingReply:
     """A ping that comes while the library is being read is answered when all of it has been read."""
     await parts.run.is_ready.wait()
     return _pong(parts)
 
 
-def _alerts(parts: DaemonParts, peer: Peer, params: AlertsParams) -> dict[str, Any]:
+def _alerts(parts: DaemonParts, peer: Peer, params: AlertsParams) -> AlertsReply:
     is_told = parts.monitoring.alert_feed.switch(peer, params.subscribe)
-    view: dict[str, Any] = msgspec.to_builtins(parts.monitoring.evaluator.alerts.view())
-    return view | {"subscribed": is_told}
+    return AlertsReply(subscribed=is_told, **msgspec.structs.asdict(parts.monitoring.evaluator.alerts.view()))
 
 
-async def _metrics(parts: DaemonParts) -> dict[str, Any]:
+async def _reload(parts: DaemonParts) -> ReloadReply:
+    return ReloadReply(**await parts.reload())
+
+
+async def _metrics(parts: DaemonParts) -> MetricsReply:
     snapshot = await parts.monitoring.snapshots.snapshot()
     assert isinstance(snapshot.evaluation, Evaluation)
     text = await asyncio.to_thread(metrics.exposition, snapshot.sample, snapshot.evaluation, __version__)
-    return {"content_type": metrics.content_type(), "text": text}
+    return MetricsReply(metrics.content_type(), text)
 
 
 def sources_of(parts: DaemonParts) -> dict[str, Callable[[], Any]]:
@@ -156,13 +167,8 @@ def problems_of(parts: DaemonParts) -> list[str]:
     return [*found[:MAX_PROBLEMS], f"and {more} more"] if more > 0 else found
 
 
-def _version() -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "protocol": methods.PROTOCOL,
-        "python": platform.python_version(),
-        "pid": os.getpid(),
-    }
+def _version() -> VersionReply:
+    return VersionReply(__version__, PROTOCOL, platform.python_version(), os.getpid())
 
 
 def limits_of(config: Config) -> Limits:

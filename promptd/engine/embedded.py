@@ -105,7 +105,8 @@ class Engine:
     ) -> Prompt:
         """Assemble one component, or several in order; `options` are the fields of `request.Options`.
 
-        Raises the PromptdError leaf that says why not.
+        Returns the engine's own Prompt, with all that is known of it; a client gets the AssembleReply that is
+        made from it, as `call` does. Raises the PromptdError leaf that says why not.
         """
         names = (name,) if isinstance(name, str) else tuple(name)
         request = request_of(names, variables, arguments, Options(**options))
@@ -113,7 +114,10 @@ class Engine:
         return procedures.run(self.workspace, procedure, self._progress)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> bytes:
-        """Answer a wire method: its result object as JSON. Raises PromptdError, also for bad parameters."""
+        """Answer a wire method: its result as JSON, to be decoded as its type in `protocol.replies`.
+
+        The same bytes as a daemon's answer (Client.call). Raises PromptdError, also for bad parameters.
+        """
         found = methods.METHODS.get(method)
         if found is None:
             raise MethodNotFound(

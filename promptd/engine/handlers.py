@@ -1,13 +1,15 @@
-"""What each method answers: procedures that make the evidence true, and the result objects made from them.
+"""The handlers of the methods about the library: procedures that make the evidence true, then the reply.
 
-A prompt's result is encoded once and kept with it; only what depends on the moment is put on its end.
+A handler is registered for its method by `answers` and returns a reply of protocol.replies. A prompt's reply
+is encoded once and kept with it; only the clock in it, which depends on the moment, is exchanged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.library import check as checking
@@ -18,9 +20,11 @@ from promptd.core.optimise.budget.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.core.syntax.component import Reading
 from promptd.engine import procedures
 from promptd.engine.procedures import Procedure
+from promptd.engine.prompts.reply import mark, reply_of, unchanged_of
 from promptd.engine.workspace import Workspace
 from promptd.errors import InvalidParams
-from promptd.protocol.params import (
+from promptd.protocol import replies
+from promptd.protocol.methods import (
     AssembleParams,
     ChangesParams,
     GetParams,
@@ -29,49 +33,64 @@ from promptd.protocol.params import (
     Params,
     TreeParams,
 )
+from promptd.protocol.records import FileDiagnostic, GraphEdge, ListedComponent
+from promptd.protocol.replies import (
+    ChangesReply,
+    CheckReply,
+    DependenciesReply,
+    DependentsReply,
+    GetReply,
+    GraphReply,
+    ListReply,
+    RescanReply,
+)
 from promptd.sources.base import Check
 
-Handler = Callable[[Workspace, Any, Check], Procedure[Any]]
-HANDLERS: dict[str, Handler] = {}  # by method; what is not here only a running daemon can answer
-_T = TypeVar("_T", bound=Handler)
+LibraryHandler = Callable[[Workspace, Any, Check], Procedure[Any]]
+HANDLERS: dict[str, LibraryHandler] = {}  # by method; what is not here only a running daemon can answer
+_H = TypeVar("_H", bound=LibraryHandler)
 
 
-def answers(method: str) -> Callable[[_T], _T]:
+def answers(method: str) -> Callable[[_H], _H]:
     """Make a function the handler of a method."""
 
-    def register(handler: _T) -> _T:
+    def register(handler: _H) -> _H:
         HANDLERS[method] = handler
         return handler
 
     return register
 
 
+# -- prompts --------------------------------------------------------------------------------------
+
+
 def encode_prompt(workspace: Workspace, prompt: Prompt) -> bytes:
-    """A prompt's result object, encoded; what depends on the moment is put on its end at each revision."""
-    if prompt.encoded is None:
-        head = _text(workspace, prompt) | {
-            "tokens": prompt.tokens,
-            "tokens_source": prompt.tokens_source,
-            "encoding": prompt.encoding,
-            "stable_prefix_tokens": prompt.stable_prefix_tokens,
-            **_fit(prompt),
-            "digest": prompt.digest,
-            "etag": prompt.etag,
-            "name": prompt.name,
-            "metadata": prompt.metadata,
-            "manifest": prompt.manifest,
-            "warnings": prompt.warnings,
-        }
-        head |= {key: piece for key, piece in (prompt.pieces or {}).items() if key in head}
-        prompt.pieces = None
-        prompt.encoded = msgspec.json.encode(head)[:-1]
-        prompt.encoded_bytes = len(prompt.encoded)
-    if prompt.encoded_at != workspace.library.revision:
-        prompt.encoded = prompt.encoded[: prompt.encoded_bytes] + _tail(
-            workspace, is_consistent=prompt.is_consistent
-        )
+    """A prompt's reply, encoded: once, and at each further revision with the clock of that."""
+    if prompt.encoded is None or prompt.encoded_at != workspace.library.revision:
+        clock = b'"%b"' % workspace.clock.encode()
+        before, after = _around_clock(workspace, prompt)
+        prompt.encoded = before + clock + after
         prompt.encoded_at = workspace.library.revision
     return prompt.encoded
+
+
+def _around_clock(workspace: Workspace, prompt: Prompt) -> tuple[bytes, bytes]:
+    """The encoded reply before and after its clock, which begins at `encoded_bytes`."""
+    held, start = prompt.encoded, prompt.encoded_bytes
+    if held is not None:
+        return held[:start], held[held.index(b'"', start + 1) + 1 :]
+    before, after = _encoded(workspace, prompt)
+    prompt.encoded_bytes = len(before)
+    return before, after
+
+
+def _encoded(workspace: Workspace, prompt: Prompt) -> tuple[bytes, bytes]:
+    reply = reply_of(prompt, mark(0), **_text(workspace, prompt))
+    ready = {key: piece for key, piece in (prompt.pieces or {}).items() if getattr(reply, key) is not UNSET}
+    prompt.pieces = None
+    encoded = msgspec.json.encode(msgspec.structs.replace(reply, **ready))
+    before, _, after = encoded.split(b"\0")
+    return before, after
 
 
 def _text(workspace: Workspace, prompt: Prompt) -> dict[str, Any]:
@@ -88,41 +107,24 @@ def _text(workspace: Workspace, prompt: Prompt) -> dict[str, Any]:
     return {"system": blocks}
 
 
-def _fit(prompt: Prompt) -> dict[str, Any]:
-    """What was done to save tokens and what came of it; nothing of a plain prompt."""
-    found: dict[str, Any] = {}
-    if (fit := prompt.fit) is not None:
-        found = {"strategy": fit.strategy, "quality": fit.quality, "savings": fit.savings}
-        if fit.budget is not None:
-            found |= {"budget": fit.budget, "reserve": fit.reserve}
-            found |= {"allocation": fit.allocation, "allocation_gap": fit.gap}
-    return found if prompt.estimate is None else found | {"estimate": prompt.estimate}
-
-
-def _tail(workspace: Workspace, *, is_consistent: bool) -> bytes:
-    consistent = b"true" if is_consistent else b"false"
-    return b',"clock":"%b","consistent":%b}' % (workspace.clock.encode(), consistent)
-
-
-def encode_unchanged(workspace: Workspace, prompt: Prompt) -> bytes:
-    """The short answer to one who already holds the prompt."""
-    head = {"unchanged": True, "tokens": prompt.tokens, "digest": prompt.digest, "etag": prompt.etag}
-    return msgspec.json.encode(head)[:-1] + _tail(workspace, is_consistent=prompt.is_consistent)
-
-
 @answers("assemble")
-def assemble(workspace: Workspace, params: AssembleParams, check: Check) -> Procedure[msgspec.Raw]:
+def assemble(
+    workspace: Workspace, params: AssembleParams, check: Check
+) -> Procedure[msgspec.Raw | replies.AssembleReply]:
     """The prompt, or in few bytes that it is the one whose etag was sent along."""
     if params.etag is None and (rendered := workspace.render(params.request(), check)) is not None:
-        return msgspec.Raw(rendered + _tail(workspace, is_consistent=True))
+        return msgspec.Raw(rendered)
     prompt = yield from procedures.assemble(workspace, params.request(), check)
     if params.etag is not None and params.etag == prompt.etag:
-        return msgspec.Raw(encode_unchanged(workspace, prompt))
+        return unchanged_of(prompt, workspace.clock)
     return msgspec.Raw(encode_prompt(workspace, prompt))
 
 
+# -- the library ----------------------------------------------------------------------------------
+
+
 @answers("get")
-def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[dict[str, Any]]:
+def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[GetReply]:
     """One component, text and all, as it is on disk now."""
     found = yield from procedures.closure(workspace, params.name, check, with_text=True)
     component = found.plan.members[0]
@@ -131,23 +133,22 @@ def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[dict
     if params.span is not None:
         return _stretch(workspace, component, found.text, params.span)
     body = found.text[component.parsed.body_start :]
-    return {
-        "id": component.id,
-        "digest": component.digest,
-        "text": found.text,
-        "body": body,
-        "metadata": component.parsed.metadata,
-        "tokens": workspace.segments.count(body),
-        "size_bytes": component.signature.size if component.signature else 0,
-        "requires": list(workspace.library.graph.requires(component.id, hard_only=False)),
-        "diagnostics": [
-            {"kind": d.kind, "message": d.message, "line": d.line} for d in component.parsed.diagnostics
-        ],
-        "clock": workspace.clock,
-    }
+    return replies.partial(
+        GetReply,
+        id=component.id,
+        digest=component.digest,
+        text=found.text,
+        body=body,
+        metadata=component.parsed.metadata,
+        tokens=workspace.segments.count(body),
+        size_bytes=component.signature.size if component.signature else 0,
+        dependencies=tuple(workspace.library.graph.requires(component.id, hard_only=False)),
+        diagnostics=tuple(FileDiagnostic(d.kind, d.message, d.line) for d in component.parsed.diagnostics),
+        clock=workspace.clock,
+    )
 
 
-def _stretch(workspace: Workspace, component: Component, text: str, span: tuple[int, int]) -> dict[str, Any]:
+def _stretch(workspace: Workspace, component: Component, text: str, span: tuple[int, int]) -> GetReply:
     """A stretch of a component's file: what a strategy or a budget took out of a prompt."""
     start, end = span
     if not start <= end <= len(text):
@@ -155,25 +156,29 @@ def _stretch(workspace: Workspace, component: Component, text: str, span: tuple[
             f"get: `span` must be [start, end) within the {len(text)} characters of {component.id}", span=span
         )
     stretch = text[start:end]
-    found = {"id": component.id, "digest": component.digest, "span": span, "text": stretch}
-    return found | {"tokens": workspace.segments.count(stretch), "diagnostics": [], "clock": workspace.clock}
+    return replies.partial(
+        GetReply,
+        id=component.id,
+        digest=component.digest,
+        span=span,
+        text=stretch,
+        tokens=workspace.segments.count(stretch),
+        diagnostics=(),
+        clock=workspace.clock,
+    )
 
 
 @answers("list")
-def components(workspace: Workspace, params: ListParams, _check: Check) -> Procedure[dict[str, Any]]:
+def components(workspace: Workspace, params: ListParams, _check: Check) -> Procedure[ListReply]:
     """`list`: what the whole library holds now."""
     yield procedures.Reconcile()
     ids = workspace.library.ids()
-    chosen = [workspace.library.get(id) for id in ids if matches(id, (params.glob,))]
-    return {
-        "components": [_listed(workspace, component) for component in chosen if component is not None],
-        "total": len(ids),
-        "clock": workspace.clock,
-    }
+    chosen = (id for id in ids if matches(id, (params.glob,)))
+    return ListReply(_listed(workspace, chosen), len(ids), workspace.clock)
 
 
 @answers("changes")
-def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Procedure[dict[str, Any]]:
+def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Procedure[ChangesReply]:
     """`changes`: what is different in the list since a clock, or the whole list if that cannot be told."""
     yield procedures.Reconcile()
     library = workspace.library
@@ -182,52 +187,56 @@ def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Proce
     known = None if revision is None or revision > library.revision else library.history.since(revision)
     touched = ids if known is None else sorted(known)
     listed = [id for id in touched if library.is_listed(id)]
-    chosen = [library.get(id) for id in listed]
-    return {
-        "fresh_instance": known is None,
-        "components": [_listed(workspace, component) for component in chosen if component is not None],
-        "removed": sorted(set(touched).difference(listed)),
-        "total": len(ids),
-        "clock": workspace.clock,
-    }
+    return ChangesReply(
+        full_resync=known is None,
+        components=_listed(workspace, listed),
+        removed=tuple(sorted(set(touched).difference(listed))),
+        total=len(ids),
+        clock=workspace.clock,
+    )
 
 
-def _listed(workspace: Workspace, component: Component) -> dict[str, Any]:
+def _listed(workspace: Workspace, ids: Iterable[str]) -> tuple[ListedComponent, ...]:
+    components = (workspace.library.get(id) for id in ids)
+    return tuple(_row(workspace, component) for component in components if component is not None)
+
+
+def _row(workspace: Workspace, component: Component) -> ListedComponent:
     graph = workspace.library.graph
-    row: dict[str, Any] = {
-        "id": component.id,
-        "description": component.description,
-        "size_bytes": component.signature.size if component.signature else 0,
-        "digest": component.digest,
-        "requires": sum(1 for _ in graph.requires(component.id, hard_only=False)),
-        "dependents": graph.count_dependents(component.id),
-    }
-    return row if component.error is None else row | {"error": component.error.message}
+    return ListedComponent(
+        id=component.id,
+        description=component.description,
+        size_bytes=component.signature.size if component.signature else 0,
+        digest=component.digest,
+        dependencies=sum(1 for _ in graph.requires(component.id, hard_only=False)),
+        dependents=graph.count_dependents(component.id),
+        error="" if component.error is None else component.error.message,
+    )
 
 
 @answers("dependencies")
-def dependencies(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[dict[str, Any]]:
+def dependencies(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[DependenciesReply]:
     """What a component needs; found without reading the rest of the library."""
     found = yield from procedures.closure(workspace, params.name, check)
     id = found.plan.ids[0]
-    ids = [member.id for member in found.plan.members]
+    ids = tuple(member.id for member in found.plan.members[1:])
     tree = checking.tree(workspace.library, id, depth=params.depth)
-    return {"name": id, "ids": ids[1:], "tree": tree, "clock": workspace.clock}
+    return DependenciesReply(id, ids, tree, workspace.clock)
 
 
 @answers("dependents")
-def dependents(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[dict[str, Any]]:
+def dependents(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[DependentsReply]:
     """What needs a component: any file may, so the whole library is looked at."""
     yield procedures.Reconcile()
     found = yield from procedures.closure(workspace, params.name, check)
     id = found.plan.ids[0]
-    ids = sorted(workspace.library.graph.affected((id,)) - {id})
+    ids = tuple(sorted(workspace.library.graph.affected((id,)) - {id}))
     tree = checking.tree(workspace.library, id, reverse=True, depth=params.depth)
-    return {"name": id, "ids": ids, "tree": tree, "clock": workspace.clock}
+    return DependentsReply(id, ids, tree, workspace.clock)
 
 
 @answers("graph")
-def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[dict[str, Any]]:
+def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[GraphReply]:
     """Nodes and edges, of the whole library or of what one component needs."""
     if params.name is None:
         yield procedures.Reconcile()
@@ -236,28 +245,19 @@ def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[
         found = yield from procedures.closure(workspace, params.name, check)
         ids = [member.id for member in found.plan.members]
     components = [component for id in ids if (component := workspace.library.get(id)) is not None]
-    return {
-        "nodes": [_listed(workspace, component) for component in components],
-        "edges": [edge for component in components for edge in _edges(component)],
-        "clock": workspace.clock,
-    }
+    nodes = tuple(_row(workspace, component) for component in components)
+    edges = tuple(edge for component in components for edge in _edges(component))
+    return GraphReply(nodes, edges, workspace.clock)
 
 
-def _edges(component: Component) -> list[dict[str, Any]]:
-    return [
-        {
-            "source": component.id,
-            "target": link.target,
-            "line": link.directive.line,
-            "kind": checking.kind_of(link),
-        }
-        for link in component.links
-        if link.target is not None
-    ]
+def _edges(component: Component) -> Iterator[GraphEdge]:
+    for link in component.links:
+        if link.target is not None:
+            yield GraphEdge(component.id, link.target, link.directive.line, checking.kind_of(link))
 
 
 @answers("check")
-def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[dict[str, Any]]:
+def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[CheckReply]:
     """The report on the whole library as it is now."""
     yield procedures.Reconcile()
     wishes = checking.section_wishes(workspace.library)
@@ -266,17 +266,12 @@ def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[dic
     report = checking.check(
         workspace.library, workspace.config.library.prompts, workspace.scanned.problems, lost
     )
-    shown: dict[str, Any] = {"roots": workspace.source.roots, **msgspec.structs.asdict(report)}
-    return shown | {"clock": workspace.clock}
+    roots = workspace.source.roots
+    return CheckReply(roots=roots, clock=workspace.clock, **msgspec.structs.asdict(report))
 
 
-@answers("reconcile")
-def reconcile(workspace: Workspace, _params: Params, _check: Check) -> Procedure[dict[str, Any]]:
+@answers("rescan")
+def rescan(workspace: Workspace, _params: Params, _check: Check) -> Procedure[RescanReply]:
     """What was found to differ from what was held."""
     found: procedures.Reconciled = yield procedures.Reconcile()
-    return {
-        "added": found.added,
-        "changed": found.changed,
-        "removed": found.removed,
-        "clock": workspace.clock,
-    }
+    return RescanReply(found.added, found.changed, found.removed, workspace.clock)

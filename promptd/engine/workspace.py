@@ -146,7 +146,7 @@ class Workspace:
         self.prompts.hit(1)
 
     def render(self, request: Request, check: Check) -> bytes | None:
-        """The reply to a request with values that come for the first time, but for its end; None: make it.
+        """The reply to a request with values that come for the first time; None: make it.
 
         The second time it is made in full and cached.
         """
@@ -160,7 +160,7 @@ class Workspace:
             return None
         self._compiled.get(request.names)
         limits = self.config.library.max_prompt_bytes // 4, self.config.tokens.max_context_tokens
-        found = template.render(dict(request.variables), *limits)
+        found = template.render(dict(request.variables), self.clock, *limits)
         if found is None:
             return None
         reply, tokens = found

@@ -10,17 +10,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
 
 import msgspec
 
 from promptd.config.schema import AlertsConfig
+from promptd.protocol.records import Alert, AlertEvent, EventName, SeverityName
 
 CRITICAL_BELOW = 0.5  # of the target
 HIGH_BELOW = 0.8
-
-SeverityName = Literal["critical", "high", "medium", "low"]
-EventName = Literal["raised", "escalated", "eased", "cleared"]
 
 
 class Severity(IntEnum):
@@ -34,34 +31,6 @@ class Severity(IntEnum):
 
 
 SEVERITIES: tuple[SeverityName, ...] = ("critical", "high", "medium", "low")
-
-
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """An active alert. `id` names this occurrence, `rule` the target; times are Unix seconds."""
-
-    id: str
-    rule: str
-    severity: SeverityName
-    first_seen_unix_s: float
-    last_seen_unix_s: float
-    value: float
-    threshold: float
-    unit: str
-    sentence: str
-
-
-class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert was raised, became worse, eased, or was cleared; value and sentence as of then."""
-
-    time_unix_s: float
-    event: EventName
-    id: str
-    rule: str
-    severity: SeverityName
-    value: float
-    threshold: float
-    unit: str
-    sentence: str
 
 
 class AlertsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,6 @@ from typing import Any
 from promptd.config import Config
 from promptd.monitor.advice import Recommendation, recommendations, sentence
 from promptd.monitor.alerts import (
-    AlertEvent,
     Alerts,
     AlertsView,
     Condition,
@@ -22,6 +21,7 @@ from promptd.monitor.measures import Measures, Window
 from promptd.monitor.sampler import Sample
 from promptd.monitor.targets import Judge, Target, TargetVerdict
 from promptd.monitor.trends import Trend, TrendSeries
+from promptd.protocol.records import AlertEvent
 
 POINT_S = 60.0  # between two points of a trend
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import msgspec
 
-from promptd.monitor.alerts import AlertEvent
+from promptd.protocol.records import AlertEvent
 from promptd.support import log
 from promptd.support.tasks import Spawn
 

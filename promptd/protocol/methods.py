@@ -1,55 +1,219 @@
 """The methods of the wire: what each takes, means and answers, in one table.
 
-The table serves the daemon, `--no-daemon` and the embedded engine, and `describe` (so the protocol page) is
-generated from it. Who answers a method is not said here: engine.handlers what concerns the library,
-daemon.control what only a running daemon can say.
+A method is its parameters and its row in METHODS here, its reply in replies.py, and whoever answers it:
+engine.handlers what concerns the library, daemon.control what only a running daemon can say. The table serves
+the daemon, `--no-daemon` and the embedded engine, and `describe` is generated from it (describe.py).
+
+Parameters are typed and bounded, and each has the sentence that documents it. A mistyped or unknown one is
+refused when they are decoded, before anything is looked up. Nothing is answered in this file.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from promptd import errors
 from promptd.errors import InvalidParams, PromptdError
-from promptd.protocol.params import (
-    AlertsParams,
-    AssembleParams,
-    ChangesParams,
-    GetParams,
-    GraphParams,
-    ListParams,
-    Params,
-    PromptParams,
-    TreeParams,
-    UnsubscribeParams,
-)
-
-__all__ = [
-    "METHODS",
-    "PROTOCOL",
-    "AlertsParams",
-    "AssembleParams",
-    "Method",
-    "Params",
-    "PromptParams",
-    "UnsubscribeParams",
-    "decode_params",
-    "describe",
-]
+from promptd.protocol import replies
+from promptd.protocol.request import PLAIN, Options, Request, request_of
 
 PROTOCOL = 1
+
+ComponentName = Annotated[
+    str, Meta(min_length=1, max_length=1024, description="an id, or one without its suffix")
+]
+Scalars = Annotated[
+    dict[str, str | int | float | bool],
+    Meta(max_length=1000, description="values of variables; numbers and booleans become text"),
+]
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class PromptParams(Params, frozen=True, dict=True):
+    """Which prompt: `name`, or `components` in order, with values."""
+
+    name: ComponentName | UnsetType = UNSET
+    components: (
+        Annotated[
+            list[ComponentName],
+            Meta(
+                min_length=1, max_length=1000, description="several components, in order, instead of `name`"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    variables: Scalars = {}
+    arguments: Annotated[str, Meta(description="a Claude Code argument string")] | None = None
+
+    def request(self) -> Request:
+        """The request meant. Raises InvalidParams unless exactly one of name and components is given."""
+        return self._request
+
+    @cached_property
+    def _request(self) -> Request:
+        if isinstance(self.components, UnsetType):
+            if isinstance(self.name, UnsetType):
+                raise InvalidParams("give `name` (one component) or `components` (a list, in order)")
+            return request_of((self.name,), self.variables, self.arguments, self.options())
+        if not isinstance(self.name, UnsetType):
+            raise InvalidParams("give either `name` or `components`, not both")
+        return request_of(tuple(self.components), self.variables, self.arguments, self.options())
+
+    def options(self) -> Options:
+        """How the prompt is wanted: as configured."""
+        return PLAIN
+
+
+MAX_TOKENS = 1_000_000_000  # more than any model takes: a larger number is a slip
+
+
+class AssembleParams(PromptParams, frozen=True):
+    """A prompt, and how it is wanted."""
+
+    strategy: (
+        Annotated[str, Meta(description="none, conservative, balanced, aggressive or a configured one")]
+        | None
+    ) = None
+    budget: (
+        Annotated[
+            int, Meta(ge=1, le=MAX_TOKENS, description="most tokens; pieces are shortened until it fits")
+        ]
+        | None
+    ) = None
+    reserve: (
+        Annotated[int, Meta(ge=0, le=MAX_TOKENS, description="tokens of the budget kept for output")] | None
+    ) = None
+    model: Annotated[str, Meta(description="a configured model, for estimates and cost")] | None = None
+    format: (
+        Annotated[
+            Literal["anthropic", "openai"],
+            Meta(description="`system` blocks with cache marks, or `messages`, in place of `text`"),
+        ]
+        | None
+    ) = None
+    stable_first: (
+        Annotated[
+            bool,
+            Meta(
+                description="true: the components asked for may change places so that those without values"
+                " come first; false: nothing moves, not even where authors allow it"
+            ),
+        ]
+        | None
+    ) = None
+    etag: (
+        Annotated[str, Meta(description="of the answer you hold: unchanged is said in few bytes")] | None
+    ) = None
+
+    def options(self) -> Options:
+        """How it is wanted."""
+        return Options(self.strategy, self.budget, self.reserve, self.model, self.format, self.stable_first)
+
+
+class GetParams(Params, frozen=True):
+    """One component, or a stretch of it: what a manifest says was removed."""
+
+    name: ComponentName
+    span: (
+        Annotated[
+            tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]],
+            Meta(description="[start, end) in code points of the file: `text` is that stretch only"),
+        ]
+        | None
+    ) = None
+
+
+class NameParams(Params, frozen=True):
+    """One component."""
+
+    name: ComponentName
+
+
+class TreeParams(NameParams, frozen=True):
+    """One component, and how deep to look."""
+
+    depth: Annotated[int, Meta(ge=1, le=64, description="most levels of the tree")] = 64
+
+
+class ListParams(Params, frozen=True):
+    """Which components."""
+
+    glob: Annotated[
+        str,
+        Meta(min_length=1, max_length=1024, description="which ids: `**` crosses directories, `*` does not"),
+    ] = "**"
+
+
+class ChangesParams(Params, frozen=True):
+    """Since when: a `clock` of an earlier answer."""
+
+    since: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^c:[^:]+:(0|[1-9][0-9]{0,17})$",
+                max_length=200,
+                description="the `clock` of the answer you hold; without one, all there is",
+            ),
+        ]
+        | None
+    ) = None
+
+    def since_revision(self, instance: str) -> int | None:
+        """The revision meant; None if the clock is that of another instance, or there is none."""
+        _, of, revision = (self.since or "c::").split(":")
+        return int(revision) if of == instance else None
+
+
+class GraphParams(Params, frozen=True):
+    """The whole graph, or that of one component and its dependencies."""
+
+    name: ComponentName | None = None
+
+
+class AlertsParams(Params, frozen=True):
+    """What is wrong, and whether to be told of changes."""
+
+    subscribe: (
+        Annotated[
+            bool,
+            Meta(
+                description="true: send this connection a notification `alert` for each event; false: no more"
+            ),
+        ]
+        | None
+    ) = None
+
+
+class UnsubscribeParams(Params, frozen=True):
+    """A subscription of this connection."""
+
+    subscription: Annotated[int, Meta(description="the subscription, as `subscribe` answered")]
+
+
+# -- the table ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method: what it takes, what it answers, and which errors it may answer with."""
+    """One method: what it takes, what it answers, and which errors it may answer with.
+
+    `reply` is a struct of replies.py, or a mapping where its shape is open; `is_scan` says that answering it
+    means looking at the whole library.
+    """
 
     name: str
     params: type[Params]
+    reply: Any
     summary: str
-    result: str
     errors: tuple[type[PromptdError], ...] = ()
+    is_scan: bool = False
 
 
 _NAME_ERRORS = (errors.UnknownComponent, errors.AmbiguousName, errors.OutsideRoot)
@@ -71,127 +235,124 @@ METHODS: dict[str, Method] = {
         Method(
             "assemble",
             AssembleParams,
+            replies.AssembleReply,
             "Assemble a prompt: includes expanded, variables filled in, tokens counted exactly; by a strategy"
             " or within a budget if asked.",
-            "text (or system, or messages, by `format`), tokens, tokens_source (of strategy none), encoding,"
-            " stable_prefix_tokens, digest, etag, name, metadata, manifest (with what was removed from each"
-            " entry), warnings, clock, consistent; with a strategy or a budget also strategy, quality (four"
-            " shares kept), savings, budget, reserve, allocation, allocation_gap; with a model estimate; with"
-            " a matching `etag` only unchanged, tokens, digest, etag, clock, consistent",
             _PROMPT_ERRORS,
         ),
         Method(
             "get",
             GetParams,
+            replies.GetReply,
             "One component as it is on disk, or a stretch of it.",
-            "id, digest, text, body, metadata, tokens (of body), size_bytes, requires, diagnostics, clock;"
-            " with `span` only id, digest, span, text, tokens (of text), diagnostics, clock",
             (*_NAME_ERRORS, *_FILE_ERRORS, errors.PromptTooLarge),
         ),
         Method(
             "list",
             ListParams,
-            "The components whose id fits a glob.",
-            "components (id, description, size_bytes, digest, requires, dependents, error), total, clock",
-            (),
+            replies.ListReply,
+            "The components whose id matches a glob.",
+            is_scan=True,
         ),
         Method(
             "changes",
             ChangesParams,
-            "What became different in the list since a clock. With `fresh_instance` true the clock is of"
+            replies.ChangesReply,
+            "What became different in the list since a clock. With `full_resync` true the clock is of"
             " another instance (a restart, a reload) or too old, and this is the whole list: forget yours.",
-            "fresh_instance, components (as in list: added or different), removed (ids that are no longer"
-            " listed), total, clock",
-            (),
+            is_scan=True,
         ),
         Method(
             "dependencies",
             TreeParams,
-            "What a component needs, directly and indirectly.",
-            "name, ids, tree (id, line, kind, children; cycle or truncated where it ends), clock",
+            replies.DependenciesReply,
+            "The dependencies of a component, direct and indirect.",
             _NAME_ERRORS,
         ),
         Method(
             "dependents",
             TreeParams,
-            "What needs a component, directly and indirectly.",
-            "name, ids, tree, clock",
+            replies.DependentsReply,
+            "The dependents of a component, direct and indirect.",
             _NAME_ERRORS,
+            is_scan=True,
         ),
         Method(
             "graph",
             GraphParams,
+            replies.GraphReply,
             "The dependency graph, whole or below one component.",
-            "nodes, edges (source, target, line, kind: includes, reference or requires), clock",
             _NAME_ERRORS,
+            is_scan=True,
         ),
         Method(
             "check",
             Params,
-            "What is wrong with the library: dangling references, cycles, unusable files, unused ones.",
-            "roots, components, edges, directives, dangling, cycles, unused, errors, warnings, ok, clock",
-            (),
+            replies.CheckReply,
+            "What is wrong with the library: dangling references, cycles, invalid files, unused ones.",
+            is_scan=True,
         ),
         Method(
             "subscribe",
             PromptParams,
-            "Be told on this connection when the digest of a prompt changes.",
-            "subscription, name, digest, clock; then notifications `changed`: subscription, name, digest,"
-            " previous, clock, or error in place of digest",
+            replies.SubscribeReply,
+            "Be told on this connection, by notifications `changed`, when the digest of a prompt changes.",
             _PROMPT_ERRORS,
         ),
         Method(
             "unsubscribe",
             UnsubscribeParams,
+            replies.UnsubscribeReply,
             "End a subscription of this connection.",
-            "subscription, active (false)",
             (errors.UnknownSubscription,),
         ),
-        Method("statistics", Params, "Counts and times of everything in the daemon.", "one object a room"),
-        Method("health", Params, "The health snapshot as of now.", "as health.json"),
+        Method(
+            "statistics",
+            Params,
+            replies.StatisticsReply,
+            "Counts and times of everything in the daemon.",
+        ),
+        Method("health", Params, replies.HealthReply, "The health snapshot as of now."),
         Method(
             "metrics",
             Params,
+            replies.MetricsReply,
             "Everything that is measured, in Prometheus' text format.",
-            "content_type, text",
         ),
         Method(
             "configuration",
             Params,
+            replies.ConfigurationReply,
             "The configuration in force, whole and as TOML.",
-            "toml",
         ),
         Method(
             "alerts",
             AlertsParams,
-            "What is wrong now and what was, and be told of it on this connection.",
-            "active (id, rule, severity, first_seen_unix_s, last_seen_unix_s, value, threshold, unit,"
-            " sentence), history, raised_total, cleared_total, subscribed; then notifications `alert`: event"
-            " (raised, escalated, eased, cleared), time_unix_s, id, rule, severity, value, threshold, unit,"
-            " sentence",
+            replies.AlertsReply,
+            "What is wrong now and what was, and be told of it on this connection, by notifications `alert`.",
         ),
         Method(
             "reload",
             Params,
+            replies.ReloadReply,
             "Read the configuration again and wait until it is in force.",
-            "reloaded, changed_keys, restart_keys, revision",
             (errors.ConfigError,),
         ),
         Method(
-            "reconcile",
+            "rescan",
             Params,
+            replies.RescanReply,
             "Compare everything held with the disk now.",
-            "added, changed, removed (counts of components), clock",
-            (),
+            is_scan=True,
         ),
-        Method("ping", Params, "Is anyone there.", "pong (true), pid, uptime_s"),
+        Method("ping", Params, replies.PingReply, "Check that the daemon answers; waits until it is ready."),
         Method(
             "version",
             Params,
+            replies.VersionReply,
             "Versions of the daemon and of this protocol.",
-            "version, protocol, python, pid",
         ),
-        Method("describe", Params, "This list, for programs.", "protocol, methods, errors, limits"),
+        Method("describe", Params, replies.DescribeReply, "This list, for programs."),
     )
 }
 
@@ -210,27 +371,3 @@ def decode_params(method: Method, raw: bytes) -> Params:
         raise InvalidParams(
             f"{method.name}: the parameters cannot be read: {problem}", method=method.name
         ) from None
-
-
-def describe(limits: dict[str, int | float]) -> dict[str, Any]:
-    """What `describe` answers: methods with JSON Schemas, all errors with their codes, limits."""
-    return {
-        "protocol": PROTOCOL,
-        "methods": [_described(method) for method in METHODS.values()],
-        "errors": [
-            {"type": f"promptd.{leaf.__name__}", "code": leaf.code, "summary": (leaf.__doc__ or "").strip()}
-            for leaf in errors.leaves()
-        ],
-        "limits": limits,
-    }
-
-
-def _described(method: Method) -> dict[str, Any]:
-    (schema,), components = msgspec.json.schema_components([method.params])
-    return {
-        "name": method.name,
-        "summary": method.summary,
-        "params": components.get(method.params.__name__, schema),
-        "result": method.result,
-        "errors": [f"promptd.{leaf.__name__}" for leaf in method.errors],
-    }

@@ -40,8 +40,7 @@ from promptd.support.tasks import BackgroundTask, ReportError, Spawn
 MAX_RECOGNISED = 4_096  # raw parameter objects whose meaning is remembered
 MAX_RECOGNISED_BYTES = 2_048  # longer ones carry values that will not come again
 UNKNOWN = "(unknown)"  # what calls of methods that do not exist are counted as
-# They look at the whole library.
-SCANS = frozenset({"list", "changes", "dependents", "graph", "check", "reconcile"})
+SCANS = frozenset(method.name for method in methods.METHODS.values() if method.is_scan)
 
 Service = Callable[[Peer, Any], Awaitable[Any] | Any]
 SharedRescan = Callable[[Workspace], Awaitable[procedures.Reconciled]]

@@ -22,6 +22,8 @@ from promptd.engine.current import Current
 from promptd.errors import InvalidParams, PromptdError, UnknownSubscription
 from promptd.protocol.methods import PromptParams, UnsubscribeParams
 from promptd.protocol.peers import Peer
+from promptd.protocol.records import Changed, PromptFailure
+from promptd.protocol.replies import SubscribeReply, UnsubscribeReply
 from promptd.protocol.request import Request
 from promptd.support.tasks import ReportError, Spawn, yield_to_requests
 
@@ -87,7 +89,7 @@ class Subscriptions:
 
     # -- peers --------------------------------------------------------------------------------
 
-    async def subscribe(self, peer: Peer, params: PromptParams) -> dict[str, Any]:
+    async def subscribe(self, peer: Peer, params: PromptParams) -> SubscribeReply:
         """Assemble the prompt now; from then on tell the peer when it becomes different."""
         self._check_limit(peer)
         request = params.request()
@@ -100,14 +102,11 @@ class Subscriptions:
             self._topics[request] = topic
             topic.held[made.id] = made
             self._by_peer.setdefault(peer, {})[made.id] = made
-        return {
-            "subscription": made.id,
-            "name": topic.name,
-            "digest": made.told,
-            "clock": self._current.workspace.clock,
-        }
+        return SubscribeReply(
+            subscription=made.id, name=topic.name, digest=made.told, clock=self._current.workspace.clock
+        )
 
-    def unsubscribe(self, peer: Peer, params: UnsubscribeParams) -> dict[str, Any]:
+    def unsubscribe(self, peer: Peer, params: UnsubscribeParams) -> UnsubscribeReply:
         """End one subscription. Raises UnknownSubscription."""
         ended = self._by_peer.get(peer, {}).pop(params.subscription, None)
         if ended is None:
@@ -115,7 +114,7 @@ class Subscriptions:
                 f"this connection has no subscription {params.subscription}", subscription=params.subscription
             )
         self._remove(ended)
-        return {"subscription": ended.id, "active": False}
+        return UnsubscribeReply(ended.id, active=False)
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
@@ -167,7 +166,7 @@ class Subscriptions:
             prompt = await self._assemble(topic.request)
         except PromptdError as error:
             topic.evidence = None
-            shown = {"type": error.type, "message": error.message}
+            shown = PromptFailure(error.type, error.message)
             self._tell_all(topic, error.type, {"digest": None, "error": shown})
         except Exception as problem:  # the other topics are assembled all the same
             topic.evidence = None
@@ -192,13 +191,13 @@ class Subscriptions:
 
     def _tell(self, subscription: HeldSubscription, state: str, outcome: dict[str, Any]) -> None:
         previous, subscription.told = subscription.told, state
-        told = {
-            "subscription": subscription.id,
-            "name": subscription.topic.name,
+        told = Changed(
+            subscription=subscription.id,
+            name=subscription.topic.name,
+            previous=None if previous.startswith("promptd.") else previous,
+            clock=self._current.workspace.clock,
             **outcome,
-            "previous": None if previous.startswith("promptd.") else previous,
-            "clock": self._current.workspace.clock,
-        }
+        )
         self._notified += 1
         subscription.peer.notify("changed", msgspec.json.encode(told))
 

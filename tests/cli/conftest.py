@@ -17,6 +17,16 @@ import pytest
 
 from promptd.cli.app import main
 from promptd.errors import PromptdError
+from tests.conftest import Library
+
+LONG = "".join(
+    f"Step {number} reads file {number} and tells apart what is in it.\n\n" for number in range(60)
+)
+FILES = {
+    "commands/a.md": "# A\n\n<include>parts/b.md</include>\n",
+    "commands/greet.md": "---\nvariables: {name: {required: true}}\n---\nHello {name}.\n",
+    "parts/b.md": f"---\ndescription: The steps\npriority: 0.2\n---\n{LONG}",
+}
 
 
 class Outcome(NamedTuple):
@@ -102,3 +112,9 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
             yield fake
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture
+def root(library: Library) -> Path:
+    """Write a library with one long component."""
+    return library(FILES)

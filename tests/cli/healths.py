@@ -3,9 +3,9 @@
 from typing import Any
 
 
-def prompt(name: str, uses: int, tokens: int, **given: Any) -> dict[str, Any]:
+def prompt(name: str, requests: int, tokens: int, **given: Any) -> dict[str, Any]:
     """One row of the busiest prompts."""
-    row = {"name": name, "requests": uses, "tokens": tokens, "tokens_total": uses * tokens}
+    row = {"name": name, "requests": requests, "tokens": tokens, "tokens_total": requests * tokens}
     return row | {"cost_total": None, "strategy": "none", "components": [name], **given}
 
 

@@ -12,7 +12,17 @@ from promptd.errors import CycleError, UnknownComponent
 from tests.cli.conftest import FakeDaemon, Run
 
 # What no prompt needs that a daemon assembles for us; each costs 10 to 200 ms to import.
-HEAVY = {"asyncio", "rich", "networkx", "tiktoken", "watchfiles", "structlog", "psutil", "markdown_it"}
+HEAVY = {
+    "asyncio",
+    "pathlib",
+    "rich",
+    "networkx",
+    "tiktoken",
+    "watchfiles",
+    "structlog",
+    "psutil",
+    "markdown_it",
+}
 
 
 def _all_commands() -> Iterator[tuple[str, click.Command]]:
@@ -39,7 +49,7 @@ def test_every_command_has_help_with_examples(path: str, command: click.Command,
 def test_help_lists_every_command_once(run: Run) -> None:
     """The help page names all commands in their sections."""
     text = run("--help").out.decode()
-    for name in ("assemble", "serve", "check", "sockname", "completion"):
+    for name in ("assemble", "serve", "check", "socket", "completion"):
         assert text.count(f"\n  {name} ") == 1
 
 
@@ -62,7 +72,7 @@ def test_version(run: Run) -> None:
     [
         ("assemble",),
         ("assemble", "a", "--no-such-option"),
-        ("assemble", "a", "--var", "novalue"),
+        ("assemble", "a", "--variable", "novalue"),
         ("assemble", "a", "--budget", "0"),
         ("graph", "--format", "png"),
         ("check", "/no/such/directory"),
@@ -82,6 +92,13 @@ def test_a_misspelt_command_is_answered_with_the_nearest(run: Run) -> None:
     code, _, err = run("asemble", "x")
     assert code == 64
     assert "Did you mean assemble?" in err
+
+
+@pytest.mark.parametrize(("old", "new"), app.RENAMED.items())
+def test_an_old_command_name_says_the_new_one(old: str, new: str, run: Run) -> None:
+    """One line on stderr, exit 64, whatever follows the name."""
+    expected = f"promptd: error: promptd {old} was renamed: use promptd {new}\n"
+    assert run(old, "prompts", "--json") == (64, b"", expected)
 
 
 def test_an_unknown_component_names_the_nearest(daemon: FakeDaemon, run: Run) -> None:
@@ -113,19 +130,33 @@ def test_ctrl_c_exits_130_without_a_traceback(run: Run, monkeypatch: pytest.Monk
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("promptd.cli.control.ask", interrupted)
+    monkeypatch.setattr("promptd.cli.reload.ask", interrupted)
     code, out, err = run("reload")
     assert (code, out) == (130, b"")
     assert "Traceback" not in err
 
 
-def test_assembling_imports_nothing_heavy(daemon: FakeDaemon) -> None:
-    """`promptd assemble` through a daemon starts with click, a client, and little else."""
+def test_assembling_imports_little(daemon: FakeDaemon) -> None:
+    """`promptd assemble` through a daemon loads click, msgspec, a socket and 13 modules of ours, no more.
+
+    Neither the configuration, nor the engine, nor rich is among them. Each module costs about half a
+    millisecond; what is counted here is what the command line may cost, whatever the machine.
+    """
     daemon.answers["assemble"] = {"text": "hello", "warnings": []}
     script = "import sys; from promptd.cli.app import main; main(['assemble', 'a']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stdout.removeprefix("hello").split()}
-    assert not loaded & HEAVY
+    loaded = set(done.stdout.removeprefix("hello").split())
+    assert not {name.partition(".")[0] for name in loaded} & HEAVY
+    ours = {name for name in loaded if name.partition(".")[0] == "promptd"}
+    assert not {name for name in ours if name.split(".")[1:2] not in ([], ["cli"], ["client"], ["errors"])}
+    assert len(ours) <= 13, sorted(ours)
+    assert len(loaded - _loaded_by("click, msgspec, socket")) <= len(ours) + 2
+
+
+def _loaded_by(modules: str) -> set[str]:
+    script = f"import sys, {modules}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(daemon: FakeDaemon) -> None:

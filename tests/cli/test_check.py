@@ -1,4 +1,4 @@
-"""`check` for people, for programs, and whom it asks."""
+"""`check`: its report, its exit code, and whether the daemon or this process answers."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_the_report_leads_with_places() -> None:
         "Cycles (1)",
         "/lib/b.md:3: b.md:3 → c.md:7 → b.md",
         "",
-        "Unusable components (1)",
+        "Invalid components (1)",
         "/lib/d.md: not UTF-8 at byte 7",
         "",
         "Warnings (2)",
@@ -52,15 +52,15 @@ def test_the_report_leads_with_places() -> None:
         "Unused (1)",
         "/lib/notes.md",
         "",
-        "To mend. 1,200 components, 1 edge: 1 dangling include, 1 cycle, 1 unusable component, "
+        "Found 3 problems in 1,200 components, 1 edge: 1 dangling include, 1 cycle, 1 invalid component, "
         "2 warnings, 1 unused.",
     ]
 
 
 def test_a_clean_report_is_short() -> None:
-    """Without findings there is only what is unused and the summary; unused is no fault."""
+    """Without problems there is only the summary; unused components are not a problem."""
     *_, last = lines(CLEAN | {"unused": []})
-    assert last.startswith("Nothing to mend. 1,200 components")
+    assert last.startswith("No problems found in 1,200 components")
     assert is_clean(CLEAN)
     assert not any(is_clean(CLEAN | {key: BROKEN[key]}) for key in ("dangling", "cycles", "errors"))
 
@@ -75,7 +75,7 @@ def test_paths_are_written_as_the_user_wrote_them(tmp_path: Path) -> None:
 
 
 def test_without_a_directory_the_daemon_is_asked(daemon: FakeDaemon, run: Run) -> None:
-    """Exit 0 when clean, 1 when there is something to mend; `--json` is one object either way."""
+    """Exit 0 when clean, 1 when there are problems; `--json` is one object either way."""
     daemon.answers["check"] = CLEAN
     assert run("check").code == 0
     daemon.answers["check"] = BROKEN

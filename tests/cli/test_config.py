@@ -105,7 +105,7 @@ def test_export_says_what_was_measured_beside_each_target(run: Run, daemon: Fake
     assert "hit_ratio_min = 0.75  # measured 0.5 over 1m: missed" in lines
     assert 'memory_bytes_max = "200MB"  # measured 12,345,678 bytes over 1m: met' in lines
     assert "error_ratio_max = 0.01  # not measured: the daemon was warming up" in lines
-    assert "reduction_min = 0.3  # not measured: no target" in lines
+    assert "reduction_min = 0.3  # not measured: no target is set" in lines
     assert 'load_time_max = "50ms"  # not measured: no data' in lines
     told = tomllib.loads(out.decode())
     assert "socket" not in told["serve"]

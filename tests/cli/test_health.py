@@ -53,7 +53,7 @@ def test_a_healthy_daemon_is_ok(run: Run, tmp_path: Path) -> None:
     code, out, err = run("health", "--check", "--file", written(tmp_path, snapshot()))
     said, _, figures = out.decode().strip().partition(" | ")
     assert (code, err) == (0, "")
-    assert said == "PROMPTD OK - score 100 (A), 4 of 4 targets with data are met"
+    assert said == "PROMPTD OK - score 100 (A), 4 of 4 targets with data met"
     assert all(PERFORMANCE.fullmatch(each) for each in figures.split())
     assert "hit_ratio=1;0.75:" in figures.split()
 
@@ -74,7 +74,7 @@ def test_a_dead_daemon_is_visible(run: Run, tmp_path: Path) -> None:
     """Past its time, stopped, or no file at all: critical, whatever the figures say."""
     late = run("health", "--check", "--file", written(tmp_path, snapshot(), late_s=40.0))
     assert late.code == 2
-    assert b"dead or stuck: its snapshot is 40 s past" in late.out
+    assert b"dead or stuck: its snapshot expired 40 s ago" in late.out
     assert run("health", "--check", "--file", written(tmp_path, snapshot(is_last=True))).code == 2
     nowhere = run("health", "--check", "--file", tmp_path / "nowhere")
     assert nowhere.code == 2

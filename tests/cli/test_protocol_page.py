@@ -8,6 +8,14 @@ from promptd.cli import protocol_page
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 
+UNIT = {
+    "title": "Unit",
+    "description": "Something removed.",
+    "type": "object",
+    "properties": {"tokens": {"type": "integer", "description": "How many."}},
+    "required": ["tokens"],
+}
+OPEN = {"type": "object", "description": "whatever there is"}
 DESCRIPTION = {
     "methods": [
         {
@@ -28,11 +36,28 @@ DESCRIPTION = {
                     "variables": {"type": "object", "additionalProperties": {"type": ["string", "integer"]}},
                 },
             },
-            "result": {"id": "string"},
+            "result": {
+                "type": "object",
+                "required": ["id"],
+                "properties": {
+                    "id": {"type": "string", "description": "What it is."},
+                    "span": {
+                        "anyOf": [
+                            {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "integer"}]},
+                            {"type": "null"},
+                        ],
+                        "description": "Where.",
+                        "default": None,
+                    },
+                    "removed": {"type": "array", "items": {"$ref": "#/$defs/Unit"}, "default": []},
+                },
+                "$defs": {"Unit": UNIT},
+            },
             "errors": ["promptd.UnknownComponent"],
         },
-        {"name": "ping", "summary": "Are you there?", "params": {}, "result": "{pong}", "errors": []},
+        {"name": "ping", "summary": "Are you there?", "params": {}, "result": OPEN, "errors": []},
     ],
+    "notifications": [{"name": "changed", "summary": "It did.", "params": UNIT}],
     "errors": [{"type": "promptd.UnknownComponent", "code": -32001, "summary": "No such component."}],
     "limits": {"max_request_bytes": 1_048_576},
 }
@@ -46,7 +71,7 @@ def test_the_page_in_docs_is_what_the_code_says() -> None:
 
 
 def test_every_part_of_a_description_is_on_the_page() -> None:
-    """Parameters with types, results, errors with codes, limits."""
+    """Parameters, results and records with types and sentences, notifications, errors with codes, limits."""
     lines = protocol_page.page(DESCRIPTION, {"ping": ({}, {"pong": True})}).splitlines()
     for line in (
         "### `get`",
@@ -56,9 +81,15 @@ def test_every_part_of_a_description_is_on_the_page() -> None:
         "| `depth` | integer | no | (from 1 to 64, default `64`) |",
         '| `kind` | `"a"` or `"b"` | no |  |',
         "| `variables` | object of string or integer | no |  |",
-        '  "id": "string"',
+        "| `id` | string | yes | What it is. |",
+        "| `span` | [integer, integer] or null | no | Where. |",
+        "| `removed` | list of [Unit](#unit) | no |  |",
+        "### Unit",
+        "Something removed.",
+        "| `tokens` | integer | yes | How many. |",
+        "### Notification `changed`",
         "Errors: `promptd.UnknownComponent`",
-        "Result: {pong}",
+        "object: whatever there is",
         '  "pong": true',
         "| -32001 | `promptd.UnknownComponent` | No such component. |",
         "| `max_request_bytes` | 1,048,576 |",

@@ -106,13 +106,13 @@ def test_questions_about_the_library_have_one_answer(command: tuple[str, ...], r
 
 
 def test_a_running_daemon_is_looked_after(serving: subprocess.Popen[str], run: Run) -> None:
-    """status, reload and reconcile answer; the page names the process."""
+    """status, reload and rescan answer; the page names the process."""
     page = run("status").out.decode()
     assert f"pid {serving.pid}," in page.splitlines()[0]
     assert "components 22" in page
     assert json.loads(run("status", "--json").out)["health"]["status"] == "ok"
     assert run("reload").out.startswith(b"reloaded: nothing changed (revision ")
-    assert run("reconcile").out.startswith(b"reconciled: 0 changed, 0 added, 0 removed (revision ")
+    assert run("rescan").out.startswith(b"rescanned: 0 changed, 0 added, 0 removed (revision ")
 
 
 def test_a_second_daemon_on_the_socket_exits_75(serving: subprocess.Popen[str], run: Run) -> None:
@@ -165,7 +165,7 @@ def test_nothing_to_serve_is_a_usage_error(run: Run) -> None:
     """Without DIR and without a configuration there is nothing to serve."""
     code, _, err = run("serve")
     assert code == 64
-    assert "name a library DIR" in err
+    assert "promptd serve DIR" in err
 
 
 @pytest.mark.parametrize("text", ["[cache]\nentries = 0\n", "[cache]\nentries = 5\n"])

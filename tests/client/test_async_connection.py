@@ -6,8 +6,8 @@ from typing import cast
 import pytest
 
 from promptd import errors
+from promptd.client import Changed
 from promptd.client.async_connection import AsyncClientConnection
-from promptd.client.replies import Changed
 from promptd.client.wire import Broken
 
 
@@ -67,5 +67,5 @@ async def test_early_changes_wait_for_their_subscription() -> None:
             b'{"subscription":%d,"digest":"b","previous":"a","clock":"c"}}\n' % number
         )
     changes = link.route(8)
-    assert changes.get_nowait() == Changed(8, "b", "a", "c")
+    assert changes.get_nowait() == Changed(subscription=8, digest="b", previous="a", clock="c")
     assert changes.empty()

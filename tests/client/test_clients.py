@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from promptd import errors
-from promptd.client import Assembled, ManifestEntry, PromptWarning
+from promptd.client import AssembleReply, ManifestEntry, PromptWarning
+from promptd.protocol.describe import schema_of
+from promptd.protocol.methods import METHODS
+from promptd.protocol.replies import GetReply
 from tests.client.conftest import Open, Play
 from tests.client.scripted import Talk, echo
 
@@ -46,7 +49,7 @@ def test_a_prompt_is_typed(play: Play, open_client: Open, path: str) -> None:
     """Manifest and warnings are records, spans tuples."""
     play(lambda talk: talk.answer(PROMPT))
     prompt = open_client(path).assemble("a")
-    assert isinstance(prompt, Assembled)
+    assert isinstance(prompt, AssembleReply)
     assert (prompt.text, prompt.tokens, prompt.consistent, prompt.unchanged) == ("Hello", 1, True, False)
     assert prompt.manifest == (ManifestEntry("a.md", "d", 1, (0, 5), "included"),)
     assert prompt.warnings == (PromptWarning("missing", "m", "a.md", 3, "b", ("a.md:3",)),)
@@ -80,6 +83,7 @@ def test_assemble_sends_what_was_given(play: Play, open_client: Open, path: str)
     ("method", "args", "params"),
     [
         ("get", ("a",), {"name": "a"}),
+        ("get", ("a", (2, 3)), {"name": "a", "span": [2, 3]}),
         ("list", (), {"glob": "**"}),
         ("list", ("x/*",), {"glob": "x/*"}),
         ("changes", (), {}),
@@ -89,16 +93,37 @@ def test_assemble_sends_what_was_given(play: Play, open_client: Open, path: str)
         ("dependents", ("a", 2), {"name": "a", "depth": 2}),
         ("graph", (), {}),
         ("graph", ("a",), {"name": "a"}),
-        *((name, (), {}) for name in ("check", "statistics", "health", "reload", "reconcile")),
-        *((name, (), {}) for name in ("ping", "version", "describe", "metrics", "alerts")),
+        *((name, (), {}) for name in ("check", "statistics", "health", "reload", "rescan")),
+        *((name, (), {}) for name in ("ping", "version", "describe", "metrics", "alerts", "configuration")),
     ],
 )
 def test_every_method_is_there(
     play: Play, open_client: Open, path: str, method: str, args: tuple[Any, ...], params: dict[str, Any]
 ) -> None:
-    """Each asks under its own name with its parameters by name, and gives back the object."""
-    play(echo)
-    assert getattr(open_client(path), method)(*args) == {"method": method, "params": params}
+    """Each asks under its own name with its parameters by name, and gives back the reply of the method."""
+    asked: list[dict[str, Any]] = []
+    reply = METHODS[method].reply
+
+    def script(talk: Talk) -> None:
+        asked.append(talk.request())
+        talk.send(id=asked[-1]["id"], result=least(schema_of(reply)))
+
+    play(script)
+    answer = getattr(open_client(path), method)(*args)
+    assert isinstance(answer, reply if isinstance(reply, type) else dict)
+    assert (asked[0]["method"], asked[0]["params"]) == (method, params)
+
+
+def least(schema: dict[str, Any], records: dict[str, Any] | None = None) -> Any:
+    """Return the smallest value that a schema allows: what is required, and of that as little as can be."""
+    records = schema.get("$defs", {}) if records is None else records
+    if "$ref" in schema:
+        return least(records[schema["$ref"].rpartition("/")[2]], records)
+    if "anyOf" in schema:
+        return least(schema["anyOf"][0], records)
+    members = {name: least(schema["properties"][name], records) for name in schema.get("required", ())}
+    kinds = {"object": members, "array": [], "string": "", "integer": 0, "number": 0.5, "boolean": False}
+    return schema["enum"][0] if "enum" in schema else kinds[schema["type"]]
 
 
 def test_call_gives_the_encoded_result(play: Play, open_client: Open, path: str) -> None:
@@ -125,14 +150,14 @@ def test_errors_are_raised_and_the_connection_lives(play: Play, open_client: Ope
     with pytest.raises(errors.UnknownComponent, match="no x") as caught:
         client.get("x")
     assert caught.value.details == {"name": "x"}
-    assert client.ping() == {"pong": True}
+    assert client.statistics() == {"pong": True}
     assert daemon.accepted == 1
 
 
 def test_large_answers_come_whole(play: Play, open_client: Open, path: str) -> None:
     """Megabytes, in as many chunks as the socket likes."""
-    play(lambda talk: talk.answer({"text": "x" * 3_000_000}))
-    assert len(open_client(path).get("a")["text"]) == 3_000_000
+    play(lambda talk: talk.answer(least(schema_of(GetReply)) | {"text": "x" * 3_000_000}))
+    assert len(open_client(path).get("a").text) == 3_000_000
 
 
 def test_what_is_no_answer_is_passed_over(play: Play, open_client: Open, path: str) -> None:
@@ -144,7 +169,7 @@ def test_what_is_no_answer_is_passed_over(play: Play, open_client: Open, path: s
         talk.answer({"right": True})
 
     play(script)
-    assert open_client(path).ping() == {"right": True}
+    assert open_client(path).statistics() == {"right": True}
 
 
 # -- the daemon goes away -------------------------------------------------------------------------
@@ -160,8 +185,8 @@ def test_a_restart_goes_unnoticed(play: Play, open_client: Open, path: str, good
 
     daemon = play(one_answer, echo)
     client = open_client(path)
-    assert client.ping() == {"first": True}
-    assert client.ping()["method"] == "ping"
+    assert client.statistics() == {"first": True}
+    assert client.statistics()["method"] == "statistics"
     assert daemon.accepted == 2
 
 
@@ -169,18 +194,18 @@ def test_another_daemon_at_the_same_path(play: Play, open_client: Open, path: st
     """The whole process was replaced; the next question reaches the new one."""
     first = play(echo)
     client = open_client(path)
-    client.ping()
+    client.statistics()
     first.close()
     second = play(echo)
-    client.ping()
+    client.statistics()
     assert (first.accepted, second.accepted) == (1, 1)
 
 
 def test_it_asks_twice_and_no_more(play: Play, open_client: Open, path: str) -> None:
     """A daemon that always hangs up is Unavailable, after two attempts."""
     daemon = play(hang_up_on_request)
-    with pytest.raises(errors.Unavailable, match="hung up"):
-        open_client(path).ping()
+    with pytest.raises(errors.Unavailable, match="closed the connection"):
+        open_client(path).statistics()
     assert daemon.accepted == 2
 
 
@@ -192,8 +217,8 @@ def test_an_answer_cut_short_is_not_asked_again(play: Play, open_client: Open, p
         talk.connection.sendall(b'{"jsonrpc":"2.0","id":1,"resu')
 
     daemon = play(cut)
-    with pytest.raises(errors.Unavailable, match="hung up"):
-        open_client(path).ping()
+    with pytest.raises(errors.Unavailable, match="closed the connection"):
+        open_client(path).statistics()
     assert daemon.accepted == 1
 
 
@@ -208,21 +233,21 @@ def test_a_refused_connection_says_why(play: Play, open_client: Open, path: str)
     play(refuse, echo)
     client = open_client(path)
     with pytest.raises(errors.Busy, match="full"):
-        client.ping()
-    assert client.ping()["method"] == "ping"
+        client.statistics()
+    assert client.statistics()["method"] == "statistics"
 
 
 def test_nobody_there(open_client: Open, path: str) -> None:
     """Unavailable, with the path and how to start a daemon."""
     with pytest.raises(errors.Unavailable, match="promptd serve") as caught:
-        open_client(path).ping()
+        open_client(path).statistics()
     assert caught.value.details == {"socket": path}
 
 
 def test_an_impossible_path(open_client: Open) -> None:
     """A path no socket can have is Unavailable too, not an OSError."""
     with pytest.raises(errors.Unavailable, match="too long"):
-        open_client("/tmp/" + "x" * 200).ping()
+        open_client("/tmp/" + "x" * 200).statistics()
 
 
 def test_a_daemon_that_does_not_answer(play: Play, open_client: Open, path: str) -> None:
@@ -238,10 +263,10 @@ def test_a_daemon_that_does_not_answer(play: Play, open_client: Open, path: str)
     play(slow, echo)
     client = open_client(path, timeout_s=0.05)
     with pytest.raises(errors.Unavailable, match="within"):
-        client.ping()
+        client.statistics()
     late.set()
     client.timeout_s = 10.0
-    assert client.ping()["method"] == "ping"
+    assert client.statistics()["method"] == "statistics"
 
 
 def test_a_daemon_that_does_not_read(play: Play, open_client: Open, path: str) -> None:
@@ -261,10 +286,10 @@ def test_a_daemon_that_does_not_accept(open_client: Open, path: str) -> None:
         queued = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         queued.connect(path)
         with pytest.raises(errors.Unavailable, match="within"):
-            open_client(path, timeout_s=0.05).ping()
+            open_client(path, timeout_s=0.05).statistics()
         room = threading.Timer(0.05, lambda: answer_pings(frozen))
         room.start()
-        assert open_client(path).ping() == {"pong": True}
+        assert open_client(path).statistics() == {"pong": True}
         room.join()
         queued.close()
 
@@ -283,8 +308,8 @@ def answer_pings(listening: socket.socket) -> None:
 def test_something_else_listens(play: Play, open_client: Open, path: str) -> None:
     """A server of another protocol is Unavailable, and says so."""
     play(lambda talk: talk.connection.sendall(b"220 mail.example.org ESMTP\r\n"))
-    with pytest.raises(errors.Unavailable, match="no promptd"):
-        open_client(path).ping()
+    with pytest.raises(errors.Unavailable, match="not promptd"):
+        open_client(path).statistics()
 
 
 def test_a_bad_parameter_is_not_sent(play: Play, open_client: Open, path: str) -> None:
@@ -300,11 +325,11 @@ def test_closing_is_not_the_end(play: Play, open_client: Open, path: str) -> Non
     daemon = play(echo)
     client = open_client(path)
     assert "not connected" in repr(client)
-    client.ping()
+    client.statistics()
     assert repr(client) == f"<Client of {path}, connected>"
     client.hang_up()
     client.hang_up()
-    client.ping()
+    client.statistics()
     assert daemon.accepted == 2
 
 

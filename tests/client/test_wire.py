@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from promptd import errors
-from promptd.client.replies import Assembled
 from promptd.client.wire import (
     ErrorBody,
     decode_as,
@@ -18,6 +17,7 @@ from promptd.client.wire import (
 )
 from promptd.protocol.calls import Call
 from promptd.protocol.jsonrpc import JsonRpcCodec
+from promptd.protocol.replies import AssembleReply
 
 
 def test_a_request_is_one_line_the_daemon_recognises() -> None:
@@ -61,17 +61,17 @@ def test_an_unknown_error_is_still_ours(data: dict[str, Any]) -> None:
 @pytest.mark.parametrize("line", [b"HTTP/1.1 400 Bad Request", b"[]", b'{"id":{}}', b'{"error":3}', b"\xff"])
 def test_something_else_is_talking(line: bytes) -> None:
     """Lines that are not promptd's are Unavailable."""
-    with pytest.raises(errors.Unavailable, match="no promptd"):
+    with pytest.raises(errors.Unavailable, match="not promptd"):
         decode_line(line)
 
 
 def test_an_answer_may_grow() -> None:
     """Members of the future are ignored, absent ones have defaults, and a missing one is said so."""
     known = {"tokens": 3, "digest": "d", "etag": "e", "clock": "c:1:2"}
-    unchanged = decode_as(Assembled, json.dumps(known | {"unchanged": True, "future": 1}).encode())
+    unchanged = decode_as(AssembleReply, json.dumps(known | {"unchanged": True, "future": 1}).encode())
     assert (unchanged.unchanged, unchanged.text, unchanged.manifest) == (True, "", ())
     with pytest.raises(errors.Unavailable, match="another version"):
-        decode_as(Assembled, b"{}")
+        decode_as(AssembleReply, b"{}")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """What only a running daemon can say: every method and every source of figures has somebody to answer."""
 
 import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, cast
 
+import jsonschema
 import msgspec
 import pytest
 
@@ -22,6 +24,7 @@ from promptd.engine.handlers import HANDLERS
 from promptd.errors import InvalidParams
 from promptd.monitor.snapshot import SnapshotStatistics
 from promptd.protocol import methods
+from promptd.protocol.describe import schema_of
 from tests.conftest import Library
 from tests.server.peers import NotedPeer
 
@@ -58,10 +61,26 @@ def test_simple_questions(daemon: Daemon) -> None:
     answers: dict[str, Any] = {
         name: services[name](peer, nothing) for name in ("ping", "version", "describe")
     }
-    assert answers["ping"]["pong"] is True
-    assert answers["version"]["version"] == __version__
-    assert answers["version"]["protocol"] == methods.PROTOCOL
-    assert answers["describe"]["limits"]["max_connections_per_uid"] == 64
+    assert answers["ping"].pong is True
+    assert answers["version"].version == __version__
+    assert answers["version"].protocol == methods.PROTOCOL
+    assert answers["describe"].limits["max_connections_per_uid"] == 64
+
+
+@pytest.mark.parametrize("name", sorted(methods.METHODS.keys() - HANDLERS.keys()))
+async def test_answers_are_as_described(daemon: Daemon, name: str) -> None:
+    """Each service answers with the type of its method, which is valid by its JSON Schema."""
+    daemon.run.is_ready.set()
+    services, peer, method = services_of(daemon), NotedPeer(), methods.METHODS[name]
+    if name == "unsubscribe":
+        await services["subscribe"](peer, methods.PromptParams(name="a"))
+    given = {"subscribe": b'{"name":"a"}', "unsubscribe": b'{"subscription":1}'}.get(name, b"{}")
+    outcome = services[name](peer, methods.decode_params(method, given))
+    answer = await outcome if isinstance(outcome, Awaitable) else outcome
+    assert not isinstance(method.reply, type) or type(answer) is method.reply
+    said = msgspec.json.decode(msgspec.json.encode(answer, enc_hook=dict))
+    jsonschema.Draft202012Validator(schema_of(method.reply)).validate(said)
+    assert not isinstance(method.reply, type) or said.keys() == set(method.reply.__struct_fields__)
 
 
 async def test_a_ping_waits_until_the_library_is_whole(daemon: Daemon) -> None:
@@ -71,7 +90,7 @@ async def test_a_ping_waits_until_the_library_is_whole(daemon: Daemon) -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     daemon.run.is_ready.set()
-    assert (await waiting)["pong"] is True
+    assert (await waiting).pong is True
 
 
 def test_figures_follow_an_exchanged_workspace(daemon: Daemon) -> None:

@@ -64,7 +64,7 @@ def test_nothing_grows(start: Start, directory: Path) -> None:
     assert after["open_descriptors"] <= before["open_descriptors"] + 2
     assert after["threads"] <= before["threads"] + 8  # asyncio's own pool grows up to its bound
     assert after["rss_bytes"] - before["rss_bytes"] < MAY_GROW_BYTES
-    daemon.ask("reconcile")
+    daemon.ask("rescan")
     assert daemon.statistics("library")["components"] == sum(1 for _ in root.rglob("*.md"))
     assert daemon.statistics("graph")["nodes"] == daemon.statistics("library")["components"]
     assert daemon.statistics("subscriptions")["active"] == 0

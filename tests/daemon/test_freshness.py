@@ -125,7 +125,7 @@ def test_lists_and_graphs_are_fresh_too(daemon: Daemon, root: Path) -> None:
         "tone/old.md",
     ]
     assert daemon.ask("dependents", name="tone/old")["ids"] == ["commands/hello.md", "tone/late.md"]
-    assert daemon.ask("get", name="tone/late")["requires"] == ["tone/old.md"]
+    assert daemon.ask("get", name="tone/late")["dependencies"] == ["tone/old.md"]
     assert len(daemon.ask("graph")["edges"]) == 3
     (root / "tone/old.md").unlink()
     assert [found["target"] for found in daemon.ask("check")["dangling"]] == ["tone/old.md"]

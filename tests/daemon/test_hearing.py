@@ -94,6 +94,6 @@ def test_a_write_that_raises_no_event_is_found_and_counted(daemon: Daemon, root:
     outside.hardlink_to(root / "commands/other.md")
     daemon.wait_for(lambda: daemon.statistics("maintenance")["batches"])
     outside.write_text("Written from outside.\n")
-    assert daemon.ask("reconcile")["changed"] == 1
+    assert daemon.ask("rescan")["changed"] == 1
     assert daemon.text("commands/other") == "Written from outside.\n"
     daemon.wait_for(lambda: daemon.statistics("maintenance")["missed_events_total"] == 1)

@@ -285,7 +285,7 @@ class Library(RuleBasedStateMachine):
     def follow_the_changes(self) -> None:
         """The list of some time ago, with the changes since then applied, is the list there is now."""
         said = msgspec.json.decode(self.warm.call("changes", {"since": self.since}))
-        assert said["fresh_instance"] == (self.since is None)
+        assert said["full_resync"] == (self.since is None)
         self.followed |= {row["id"]: row for row in said["components"]}
         for id in said["removed"]:
             self.followed.pop(id, None)

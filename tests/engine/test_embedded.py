@@ -240,7 +240,7 @@ def test_after_an_operation_warm_equals_cold(
     next(clock)
     with Engine.open(root) as warm:
         if has_scanned:
-            warm.call("reconcile")
+            warm.call("rescan")
         assert_fresh(warm, REQUESTS)
         next(clock)
         operation.do(root)
@@ -289,7 +289,7 @@ def test_shadowing_between_roots_is_fresh(operation: Operation, library: Library
     clock = ticks(root.parent / "marker")
     next(clock)
     with Engine.open([root, second]) as warm:
-        warm.call("reconcile")
+        warm.call("rescan")
         assert_fresh(warm, REQUESTS)
         next(clock)
         operation.do(root)

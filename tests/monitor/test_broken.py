@@ -24,8 +24,8 @@ from promptd.daemon.control import histograms_of, sources_of
 from promptd.daemon.lifecycle import Daemon
 from promptd.engine import tokenizer
 from promptd.errors import PromptdError
-from promptd.monitor.alerts import AlertEvent
 from promptd.monitor.sampler import Sampler, read_own_process
+from promptd.protocol.records import AlertEvent
 from promptd.server import dispatch as handler
 from promptd.sources.worktree.files import Worktree
 from promptd.support import log

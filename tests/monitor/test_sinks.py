@@ -10,8 +10,8 @@ import pytest
 from msgspec import structs
 
 from promptd.monitor import sinks
-from promptd.monitor.alerts import AlertEvent
 from promptd.monitor.sinks import CommandSink
+from promptd.protocol.records import AlertEvent
 from promptd.server.alert_feed import AlertFeed
 from promptd.support import log
 from tests.server.peers import NotedPeer, Tasks

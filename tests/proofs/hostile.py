@@ -88,7 +88,7 @@ _VALUES = st.recursive(
 )
 _METHODS = st.sampled_from(
     ["assemble", "get", "list", "dependencies", "dependents", "graph", "check", "subscribe", "unsubscribe",
-     "statistics", "health", "ping", "version", "describe", "reconcile", "no such method"]
+     "statistics", "health", "ping", "version", "describe", "rescan", "no such method"]
 )  # fmt: skip
 _PARAMS = st.dictionaries(
     st.sampled_from(

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from promptd import Engine, errors
 from promptd.core.library.resolve import matches
-from promptd.engine.handlers import HANDLERS
 from promptd.errors import InvalidParams
 from promptd.protocol import methods
-from promptd.protocol.methods import METHODS, decode_params, describe
+from promptd.protocol.describe import describe
+from promptd.protocol.methods import METHODS, decode_params
 from tests.conftest import Library
 
 FILES = {
@@ -29,7 +29,6 @@ FILES = {
     "bad.md": b"\xff",
     "ring.md": "<include>ring.md</include>\n",
 }
-ANSWERED = sorted(HANDLERS)
 
 
 @pytest.fixture
@@ -162,30 +161,18 @@ def test_options_that_mean_nothing_are_refused(engine: Engine, option: str, valu
 # -- results --------------------------------------------------------------------------------------
 
 
-def documented(method: str) -> set[str]:
-    """Return the fields that a method's description promises."""
-    text = re.sub(r"\([^)]*\)", "", METHODS[method].result).partition(";")[0]
-    return {part.split()[0] for part in text.split(",")}
-
-
-@pytest.mark.parametrize("method", ANSWERED)
-def test_a_result_has_the_documented_fields(engine: Engine, method: str) -> None:
-    """No more and no less than `describe` says."""
-    assert call(engine, method, **VALID.get(method, {})).keys() == documented(method)
-
-
 def test_changes_since_a_clock_are_what_is_different_in_the_list(engine: Engine) -> None:
     """Nothing; then what was added, what has other dependents now, what is gone; and nothing again."""
     root = Path(engine.workspace.source.roots[0])
     first = call(engine, "changes")
-    assert (first["fresh_instance"], first["components"]) == (True, call(engine, "list")["components"])
-    quiet = {"fresh_instance": False, "components": [], "removed": [], "total": first["total"]}
+    assert (first["full_resync"], first["components"]) == (True, call(engine, "list")["components"])
+    quiet = {"full_resync": False, "components": [], "removed": [], "total": first["total"]}
     assert call(engine, "changes", since=first["clock"]) == quiet | {"clock": first["clock"]}
     (root / "new.md").write_text("<include>part</include>")
     (root / "ring.md").unlink()
     second = call(engine, "changes", since=first["clock"])
     assert [row["id"] for row in second["components"]] == ["new.md", "part.md"]
-    assert (second["removed"], second["fresh_instance"]) == (["ring.md"], False)
+    assert (second["removed"], second["full_resync"]) == (["ring.md"], False)
     assert call(engine, "changes", since=second["clock"])["components"] == []
 
 
@@ -204,10 +191,10 @@ def test_changes_from_before_what_is_remembered_are_everything(engine: Engine) -
         (root / f"new{number}.md").write_text("new")
         if number < 2:
             latest = call(engine, "changes", since=clock)
-            assert not latest["fresh_instance"]
+            assert not latest["full_resync"]
             clock = latest["clock"] if number == 0 else clock
     assert [row["id"] for row in call(engine, "changes", since=latest["clock"])["components"]] == ["new2.md"]
-    assert call(engine, "changes", since=clock)["fresh_instance"] is False
+    assert call(engine, "changes", since=clock)["full_resync"] is False
     (root / "new3.md").write_text("new")
     assert call(engine, "changes", since=clock) == call(engine, "changes")
     assert len(engine.workspace.library.history) == 2
@@ -259,7 +246,7 @@ def test_get_gives_the_file_as_it_stands(engine: Engine) -> None:
     assert not said["body"].startswith("---")
     assert said["tokens"] == engine.workspace.tokenizer.count(said["body"])
     assert said["size_bytes"] == len(str(FILES["part.md"]).encode())
-    assert (said["metadata"], said["requires"]) == ({"description": "a part"}, ["lazy.md"])
+    assert (said["metadata"], said["dependencies"]) == ({"description": "a part"}, ["lazy.md"])
 
 
 def test_list_knows_everything_and_shows_what_fits(engine: Engine) -> None:
@@ -268,7 +255,7 @@ def test_list_knows_everything_and_shows_what_fits(engine: Engine) -> None:
     assert [one["id"] for one in said["components"]] == sorted(FILES)
     assert said["total"] == len(FILES)
     rows = {one["id"]: one for one in said["components"]}
-    assert (rows["part.md"]["requires"], rows["part.md"]["dependents"]) == (1, 1)
+    assert (rows["part.md"]["dependencies"], rows["part.md"]["dependents"]) == (1, 1)
     assert rows["commands/p.md"]["description"] == "the prompt"
     assert "not UTF-8" in rows["bad.md"]["error"]
     narrow = call(engine, "list", glob="commands/**")
@@ -320,15 +307,15 @@ def test_check_finds_what_is_to_be_mended(engine: Engine) -> None:
     assert (said["ok"], said["components"], said["edges"]) == (False, len(FILES), 2)
 
 
-def test_reconcile_counts_what_became_different(engine: Engine, library: Library) -> None:
+def test_a_rescan_counts_what_became_different(engine: Engine, library: Library) -> None:
     """Against what was held before."""
-    first = call(engine, "reconcile")
+    first = call(engine, "rescan")
     assert (first["added"], first["changed"], first["removed"]) == (len(FILES), 0, 0)
     root = library({"new.md": "new", "lazy.md": "changed"})
     (root / "bad.md").unlink()
-    second = call(engine, "reconcile")
+    second = call(engine, "rescan")
     assert (second["added"], second["changed"], second["removed"]) == (1, 1, 1)
-    assert call(engine, "reconcile") == second | {"added": 0, "changed": 0, "removed": 0}
+    assert call(engine, "rescan") == second | {"added": 0, "changed": 0, "removed": 0}
 
 
 @pytest.mark.parametrize("method", ["assemble", "get", "dependencies", "dependents", "graph"])
@@ -354,14 +341,21 @@ def test_names_that_mean_nothing_are_errors_of_their_own(
 # -- describe -------------------------------------------------------------------------------------
 
 
+def described(limits: dict[str, int | float] | None = None) -> Any:
+    """Return what `describe` answers, as a client gets it."""
+    return msgspec.json.decode(msgspec.json.encode(describe(limits or {})))
+
+
 def test_describe_is_complete_and_machine_readable() -> None:
     """Every method with a schema that is one, every leaf with its code, and the limits as given."""
-    said = msgspec.json.decode(msgspec.json.encode(describe({"max_frame_bytes": 7})))
+    said = described({"max_frame_bytes": 7})
     assert [one["name"] for one in said["methods"]] == list(METHODS)
     for one in said["methods"]:
         jsonschema.Draft202012Validator.check_schema(one["params"])
+        jsonschema.Draft202012Validator.check_schema(one["result"])
+        assert one["result"]["type"] == one["params"]["type"] == "object"
         assert one["summary"].endswith(".")
-        assert one["result"]
+    assert [one["name"] for one in said["notifications"]] == ["changed", "alert"]
     codes = {one["type"]: one["code"] for one in said["errors"]}
     assert codes["promptd.UnknownComponent"] == -32001
     assert codes.keys() == {f"promptd.{leaf.__name__}" for leaf in errors.leaves()}
@@ -372,7 +366,7 @@ def test_describe_is_complete_and_machine_readable() -> None:
 @pytest.mark.parametrize("method", VALID)
 def test_the_schema_agrees_with_the_decoder(method: str) -> None:
     """What the schema allows is taken and what it forbids is refused, for our list of right and wrong."""
-    (schema,) = (one["params"] for one in describe({})["methods"] if one["name"] == method)
+    (schema,) = (one["params"] for one in described()["methods"] if one["name"] == method)
     validator = jsonschema.Draft202012Validator(schema)
     assert validator.is_valid(VALID[method])
     assert not validator.is_valid(VALID[method] | {"unknown": 1})

@@ -185,7 +185,7 @@ async def test_whole_library_calls_use_the_shared_reconcile(
     """list, check, graph, dependents and reconcile look at the disk through what was handed in."""
     (root / "new.md").write_text("New.\n")
     assert (await table.ask(call_of("list")))["total"] == 4
-    for method, params in (("check", {}), ("graph", {}), ("dependents", {"name": "new"}), ("reconcile", {})):
+    for method, params in (("check", {}), ("graph", {}), ("dependents", {"name": "new"}), ("rescan", {})):
         await table.ask(call_of(method, **params))
     assert table.reconciled == [workspace] * 5
 

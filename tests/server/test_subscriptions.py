@@ -12,7 +12,8 @@ from promptd.engine import procedures
 from promptd.engine.current import Current
 from promptd.engine.workspace import Workspace
 from promptd.errors import InvalidParams, UnknownComponent, UnknownSubscription
-from promptd.protocol.params import PromptParams, UnsubscribeParams
+from promptd.protocol.methods import PromptParams, UnsubscribeParams
+from promptd.protocol.replies import SubscribeReply, UnsubscribeReply
 from promptd.server import subscriptions as module
 from promptd.server.subscriptions import MAX_SUBSCRIPTIONS_A_PEER, Subscriptions
 from tests.conftest import Library
@@ -41,7 +42,7 @@ class Table:
         )
         workspace.observers.append(self.subscriptions.changed)
 
-    async def subscribe(self, peer: NotedPeer, name: str, /, **variables: str) -> dict[str, Any]:
+    async def subscribe(self, peer: NotedPeer, name: str, /, **variables: str) -> SubscribeReply:
         """Subscribe a peer to one name."""
         return await self.subscriptions.subscribe(peer, PromptParams(name=name, variables=dict(variables)))
 
@@ -84,10 +85,10 @@ async def test_a_change_of_content_is_told(table: Table, peer: NotedPeer) -> Non
     made = await table.subscribe(peer, "commands/hello")
     await table.change(components__tone="Be brief and kind.\n")
     (note,) = peer.notes
-    assert note["subscription"] == made["subscription"]
+    assert note["subscription"] == made.subscription
     assert note["name"] == "commands/hello"
-    assert note["previous"] == made["digest"]
-    assert note["digest"] != made["digest"]
+    assert note["previous"] == made.digest
+    assert note["digest"] != made.digest
     assert note["clock"] == table.workspace.clock
     assert note["tokens"] == 6
     await table.found()
@@ -119,7 +120,7 @@ async def test_an_error_and_the_recovery_are_told(table: Table, peer: NotedPeer)
     made = await table.subscribe(peer, "commands/hello")
     await table.change(components__tone="<include>commands/hello.md</include>\n")
     assert peer.notes[0]["digest"] is None
-    assert peer.notes[0]["previous"] == made["digest"]
+    assert peer.notes[0]["previous"] == made.digest
     assert peer.notes[0]["error"]["type"] == "promptd.CycleError"
     await table.change(commands__hello=None)
     assert peer.notes[1]["error"]["type"] == "promptd.UnknownComponent"
@@ -127,7 +128,7 @@ async def test_an_error_and_the_recovery_are_told(table: Table, peer: NotedPeer)
     await table.change(components__unrelated="More.\n")
     assert len(peer.notes) == 2, "the same kind of error is not told twice"
     await table.change(commands__hello=FILES["commands/hello.md"], components__tone="Be kind.\n")
-    assert peer.notes[2]["digest"] == made["digest"]
+    assert peer.notes[2]["digest"] == made.digest
     assert "error" not in peer.notes[2]
 
 
@@ -143,9 +144,9 @@ async def test_values_make_their_own_prompt(table: Table, peer: NotedPeer) -> No
     """Subscriptions to one name with different values have different digests."""
     ada = await table.subscribe(peer, "commands/hello", name="Ada")
     bob = await table.subscribe(peer, "commands/hello", name="Bob")
-    assert ada["digest"] != bob["digest"]
+    assert ada.digest != bob.digest
     await table.change(components__tone="Be brief.\n")
-    assert sorted(note["subscription"] for note in peer.notes) == [ada["subscription"], bob["subscription"]]
+    assert sorted(note["subscription"] for note in peer.notes) == [ada.subscription, bob.subscription]
 
 
 async def test_many_peers_are_told_by_one_assembly(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,15 +175,15 @@ async def test_who_subscribes_to_the_new_state_is_not_told_of_it(table: Table, p
     late = NotedPeer()
     made = await table.subscribe(late, "commands/hello")
     await table.tasks.done()
-    assert [note["digest"] for note in peer.notes] == [made["digest"]]
+    assert [note["digest"] for note in peer.notes] == [made.digest]
     assert late.notes == []
 
 
 async def test_nobody_is_told_after_leaving(table: Table, peer: NotedPeer) -> None:
     """Unsubscribed, gone, or closed a moment ago: nothing is said, and nothing is kept."""
     made = await table.subscribe(peer, "commands/hello")
-    ended = table.subscriptions.unsubscribe(peer, UnsubscribeParams(made["subscription"]))
-    assert ended == {"subscription": made["subscription"], "active": False}
+    ended = table.subscriptions.unsubscribe(peer, UnsubscribeParams(made.subscription))
+    assert ended == UnsubscribeReply(made.subscription, active=False)
     gone, closing = NotedPeer(), NotedPeer()
     await table.subscribe(gone, "commands/hello")
     await table.subscribe(closing, "commands/hello")
@@ -208,8 +209,8 @@ async def test_what_cannot_be_subscribed_to_is_refused(table: Table, peer: Noted
     with pytest.raises(UnknownComponent):
         await table.subscribe(peer, "commands/nowhere")
     made = await table.subscribe(peer, "commands/hello")
-    with pytest.raises(UnknownSubscription, match=str(made["subscription"])):
-        table.subscriptions.unsubscribe(NotedPeer(), UnsubscribeParams(made["subscription"]))
+    with pytest.raises(UnknownSubscription, match=str(made.subscription)):
+        table.subscriptions.unsubscribe(NotedPeer(), UnsubscribeParams(made.subscription))
     for _ in range(MAX_SUBSCRIPTIONS_A_PEER - 1):
         await table.subscribe(peer, "commands/plain")
     with pytest.raises(InvalidParams, match=str(MAX_SUBSCRIPTIONS_A_PEER)):
@@ -260,8 +261,8 @@ async def test_a_reload_looks_at_everything(table: Table, peer: NotedPeer, libra
     table.current.workspace = table.workspace
     table.subscriptions.assemble_all()
     await table.tasks.done()
-    assert [note["subscription"] for note in peer.notes] == [other["subscription"]]
-    assert peer.notes[0]["previous"] != made["digest"]
+    assert [note["subscription"] for note in peer.notes] == [other.subscription]
+    assert peer.notes[0]["previous"] != made.digest
 
 
 async def test_being_watched_does_not_make_a_prompt_hot(table: Table, peer: NotedPeer) -> None:

@@ -1,7 +1,7 @@
-"""`validate`: run the suite on a library and print what it measured, with a grade.
+"""`bench`: run the suite on a library and print what it measured, with a grade.
 
-The suite measures and judges (promptd.validation); this module asks for one stage after the other, shows
-progress where somebody is looking, and draws the tables.
+The suite measures and judges; this module runs one stage after the other, shows progress on a terminal, and
+draws the tables.
 """
 
 import os
@@ -11,57 +11,59 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from promptd.cli import output
-from promptd.cli.backend import config_option
+from promptd.cli.backend import config_option, json_option
 from promptd.cli.exits import Exit
+from promptd.cli.figures import NOTHING, number, percent
 
 if TYPE_CHECKING:
-    from promptd.cli.bench import BenchCheck, BenchVerdict, Suite
-    from promptd.cli.bench.latency import Times
+    from promptd.cli.bench.results import BenchCheck, BenchVerdict, Loading, Times
+    from promptd.cli.bench.suite import Suite
 
-NO_LIBRARY = "Nothing to validate: name a library DIR, or a --config FILE with [[roots]]."
+NO_LIBRARY = "no library: use promptd bench DIR, or --config FILE with [[roots]]."
 
 
 @click.command(
     epilog="""\b
 Examples:
-  promptd validate prompts
-  promptd validate --config /etc/promptd/config.toml
-  promptd validate prompts --json | jq '.grade, .checks[]'
+  promptd bench prompts
+  promptd bench --config prompts/promptd.toml --sample 4
+  promptd bench prompts --json | jq '.grade, .checks[]'
 
-Needs no running daemon and touches none: it starts one of its own in a temporary directory. Exits 0 if
-every target is met, 1 if one is missed."""
+It starts a daemon of its own in a temporary directory and leaves a running one alone. Exit code 1 means a
+missed target."""
 )
 @click.argument("directory", required=False, metavar="[DIR]", type=click.Path(exists=True, file_okay=False))
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print every figure as one JSON object.")
+@json_option
 @click.option(
     "--sample",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Prompts that every strategy is tried on (default: 16; 0 is all).",
+    help="Optimise N prompts with every strategy (default: 16; 0 for all).",
 )
-@click.option("--seed", type=int, metavar="N", help="Seed of the request mix (default: 1).")
+@click.option("--seed", type=int, metavar="N", help="Seed the request mix (default: 1).")
 @click.pass_context
-def validate(
+def bench(
     ctx: click.Context,
     /,
     directory: str | None,
     config_path: str | None,
     as_json: bool,
-    **given: int | None,
+    **options: int | None,
 ) -> None:
-    """Measure promptd on the library in DIR, and grade it.
+    """Benchmark promptd on the library in DIR, and grade it.
 
-    Cache, loading, tokens and response times are held against the targets. Every figure is measured in
-    this run, which takes half a minute on a few hundred files.
+    Cache, loading, tokens and latency are measured in this run and compared with the targets. It takes half a
+    minute on a few hundred files.
     """
-    from promptd.cli.bench import open_suite
+    from promptd.cli.bench.suite import open_suite
     from promptd.config import load
 
     settings = load(config_path, os.environ, {"roots": [directory]} if directory else {})
     if not settings.roots:
         raise click.UsageError(NO_LIBRARY)
-    with open_suite(settings, **{name: value for name, value in given.items() if value is not None}) as suite:
+    given = {name: value for name, value in options.items() if value is not None}
+    with open_suite(settings, **given) as suite:
         for label, stage in suite.stages:
             with output.progress_bar(label) as progress:
                 stage(progress)
@@ -90,7 +92,7 @@ def _json(suite: "Suite", verdict: "BenchVerdict") -> bytes:
     return msgspec.json.encode(report)
 
 
-# -- for people ---------------------------------------------------------------------------------
+# -- the tables ---------------------------------------------------------------------------------
 
 
 def _draw(suite: "Suite", verdict: "BenchVerdict") -> None:
@@ -101,25 +103,20 @@ def _draw(suite: "Suite", verdict: "BenchVerdict") -> None:
     output.draw(_heading("Targets"))
     output.draw(_targets(verdict))
     missed = verdict.judged - verdict.met
-    summary = "every target met" if not missed else f"{missed} missed"
-    output.emit_line(f"\nGrade {verdict.grade}: {verdict.met} of {verdict.judged} targets, {summary}.")
+    summary = f"{missed} missed" if missed else "none missed"
+    output.emit_line(f"\nGrade {verdict.grade}: {verdict.met} of {verdict.judged} targets met, {summary}.")
 
 
 def _sections(suite: "Suite") -> Iterator[tuple[str, Any]]:
-    subject = suite.subject
+    subject, loading, tokens = suite.subject, suite.loading, suite.reduction
     yield _library(suite), _lines(_left_out(suite))
-    yield (
-        f"Cache: {suite.caching.requests:,} requests, popularity by Zipf, seed {subject.seed}",
-        _caching(suite),
-    )
-    yield (
-        f"Loading: {output.count(suite.loading.files, 'file')}, the fastest of {suite.loading.rounds}",
-        _loading(suite),
-    )
-    tokens = suite.reduction
-    title = f"Tokens: {tokens.sample} of {tokens.of_prompts} prompts, against strategy none"
+    title = f"Cache: {suite.caching.requests:,} requests, Zipf popularity, seed {subject.seed}"
+    yield title, _lines(_caching(suite))
+    files = output.count(loading.files, "file")
+    yield f"Loading: {files}, fastest of {output.count(loading.rounds, 'round')}", _lines(_loading(loading))
+    title = f"Tokens: {tokens.sample} of {tokens.of_prompts} prompts, baseline: strategy none"
     yield title, _tokens(suite)
-    yield "End to end: over a Unix socket, client and daemon on this machine", _latency(suite)
+    yield "Latency: over a Unix socket, client and daemon on this machine", _latency(suite)
 
 
 def _library(suite: "Suite") -> str:
@@ -131,60 +128,60 @@ def _library(suite: "Suite") -> str:
 
 def _left_out(suite: "Suite") -> Iterator[str]:
     subject = suite.subject
-    if subject.unusable_prompts:
-        shown = ", ".join(subject.unusable_prompts[:3])
-        more = ", …" if len(subject.unusable_prompts) > 3 else ""
-        yield f"left out, since they cannot be assembled: {len(subject.unusable_prompts)} ({shown}{more})"
+    if invalid := subject.invalid_prompts:
+        shown = ", ".join(invalid[:3]) + (", …" if len(invalid) > 3 else "")
+        yield f"skipped {output.count(len(invalid), 'prompt')} that cannot be assembled: {shown}"
     if subject.prompts_left_out:
-        yield f"left out, since there are enough: {subject.prompts_left_out:,} prompts"
-    yield "each figure below was measured in this run"
+        yield f"skipped {output.count(subject.prompts_left_out, 'prompt')} above the maximum"
+    yield "all figures are from this run"
 
 
-def _caching(suite: "Suite") -> Any:
+def _caching(suite: "Suite") -> Iterator[str]:
     found = suite.caching
-    lines = [
-        f"{_percent(found.hit_ratio)} of the prompts needed no file read; of {found.component_uses:,}"
-        f" components in all replies {_percent(found.component_hit_ratio)} were in the cache, which holds"
-        f" {found.cache_entries:,} of {found.components:,}"
-    ]
-    lines += [
-        f"look-ups, {kind}: {_percent(each.hit_ratio)} of {each.hits + each.misses:,}"
-        for kind, each in found.by_kind.items()
-        if kind != "served"
-    ]
-    return _lines(lines)
-
-
-def _loading(suite: "Suite") -> Any:
-    found, hot = suite.loading, suite.loading.hot_set
-    plain_ms, ours_ms = 1000 * found.plain_s, 1000 * found.promptd_s
-    return _lines(
-        [
-            f"one by one {plain_ms:.0f} ms, promptd {ours_ms:.0f} ms: {_percent(found.saved_share)} less",
-            "  saved, of the time one by one:",
-            f"    {_signed(found.by_distinct_segments)}  each distinct segment counted once",
-            f"    {_signed(found.by_concurrency)}  concurrency ({found.workers} at work, since a read takes"
-            f" {found.mean_read_ms:.3f} ms)",
-            f"    {_signed(found.by_kept_counts)}  token counts kept from the last run",
-            f"    {_signed(found.by_kept_index)}  index kept from the last run",
-            f"a restarted daemon can answer after {1000 * found.ready_s:.0f} ms and reads on demand",
-            f"hot set, in the first {hot.requests} requests: {hot.reads_with} files read instead of"
-            f" {hot.reads_without}, {hot.ms_with:.0f} ms instead of {hot.ms_without:.0f} ms",
-        ]
+    yield f"cache hit ratio: {percent(found.hit_ratio)} of prompts needed no file read"
+    yield (
+        f"components: {percent(found.component_hit_ratio)} of {found.component_requests:,} in all replies"
+        f" were cached; the cache holds {found.cache_entries:,} of {found.components:,}"
     )
+    for cache, each in found.by_kind.items():
+        if cache != "served":
+            lookups = output.count(each.hits + each.misses, "look-up")
+            yield f"{cache.replace('_', ' ')} cache: {percent(each.hit_ratio)} hits of {lookups}"
+
+
+def _loading(found: "Loading") -> Iterator[str]:
+    yield _compared(found)
+    yield "  saved by each part, as a share of the baseline:"
+    yield f"    {_signed(found.by_distinct_segments)}  each distinct segment counted once"
+    workers = output.count(found.workers, "worker")
+    yield f"    {_signed(found.by_concurrency)}  {workers} (a read takes {found.mean_read_ms:.3f} ms)"
+    yield f"    {_signed(found.by_kept_counts)}  token counts kept from the last run"
+    yield f"    {_signed(found.by_kept_index)}  index kept from the last run"
+    yield f"restart: ready after {1000 * found.ready_s:.0f} ms; files are read on demand"
+    hot = found.hot_set
+    yield (
+        f"hot set, first {output.count(hot.requests, 'request')}: {hot.reads_with} files read instead of"
+        f" {hot.reads_without}, {hot.ms_with:.0f} ms instead of {hot.ms_without:.0f} ms"
+    )
+
+
+def _compared(found: "Loading") -> str:
+    """`baseline 9 ms, promptd 13 ms (44 % slower)`."""
+    word = "less time" if found.saved_share >= 0 else "slower"
+    change = f"{abs(100 * found.saved_share):.0f} % {word}"
+    return f"baseline {1000 * found.plain_s:.0f} ms, promptd {1000 * found.promptd_s:.0f} ms ({change})"
 
 
 def _tokens(suite: "Suite") -> Any:
-    table = _table(
-        "strategy", "saved", "least … most", "anchors", "information", "instructions", "structure", "ms"
-    )
+    kept = (">literals", ">information", ">instructions", ">structure")
+    table = _table("strategy", ">reduction", ">least … most", *kept, ">ms")
     for row in suite.reduction.strategies:
         shares = zip(_shares(row.quality), _shares(row.quality_lowest), strict=True)
         mark = " (configured)" if row.name == suite.reduction.configured else ""
         table.add_row(
             row.name + mark,
-            _percent(row.reduction),
-            f"{_percent(row.reduction_least)} … {_percent(row.reduction_most)}",
+            percent(row.reduction),
+            f"{percent(row.reduction_least)} … {percent(row.reduction_most)}",
             *(f"{mean:.3f} ({lowest:.2f})" for mean, lowest in shares),
             f"{row.mean_ms:.0f}",
         )
@@ -196,8 +193,11 @@ def _shares(quality: Any) -> list[float]:
 
 
 def _latency(suite: "Suite") -> Any:
-    table = _table("requests", "connections", "p50", "p95", "p99", "requests/s", "errors")
-    for name, rows in (("mix", suite.latency.mix), ("component in cache", suite.latency.cached_components)):
+    table = _table("requests", ">connections", ">p50", ">p95", ">p99", ">requests/s", ">errors")
+    for name, rows in (
+        ("request mix", suite.latency.mix),
+        ("cached component", suite.latency.cached_components),
+    ):
         for row in rows:
             table.add_row(name, *_times(row))
     return table
@@ -209,7 +209,7 @@ def _times(row: "Times") -> tuple[str, ...]:
 
 
 def _targets(verdict: "BenchVerdict") -> Any:
-    table = _table("", "measured", "target", "")
+    table = _table("metric", "measured", "target", "result")
     for check in verdict.checks:
         table.add_row(check.name, _value(check.value, check.unit), _bounds(check), _met(check))
     return table
@@ -234,14 +234,10 @@ def _met(check: "BenchCheck") -> Any:
 
 def _value(value: float | None, unit: str) -> str:
     if value is None:
-        return "-"
+        return NOTHING
     if unit == "ratio":
-        return _percent(value)
-    return f"{value:.2f} ms" if unit == "ms" else f"{value:,.0f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+        return percent(value)
+    return f"{value:.2f} ms" if unit == "ms" else number(value)
 
 
 def _signed(value: float) -> str:
@@ -254,7 +250,7 @@ def _heading(text: str) -> Any:
     return Text(text, "bold")
 
 
-def _lines(lines: Any) -> Any:
+def _lines(lines: Iterator[str]) -> Any:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -262,9 +258,4 @@ def _lines(lines: Any) -> Any:
 
 
 def _table(*headings: str) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=True, header_style="dim")
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if 0 < number < 7 and headings[0] else "left", no_wrap=True)
-    return table
+    return output.table(*headings, pad_edge=True, header_style="dim")

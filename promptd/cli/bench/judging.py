@@ -1,51 +1,27 @@
 """Judging: each figure against its target, and a grade from how many of the targets are met.
 
-The bounds are those of the configuration's `[targets]` where it has them, so that `validate` and a daemon's
-health agree; times are held at p95, as there. A target without a figure (no strategy is configured, nothing
-was asked) or with a bound of 0 is not judged, and counts neither way. Grades: A from 90 % of those judged, B
-80, C 70, D 60.
+The targets are those of the configuration's `[targets]`, so that `promptd bench` and a daemon's health agree;
+times are judged at p95, as there. A target without a figure (no strategy configured, no requests) or a target
+of 0, which disables it, is not judged. Grades: A from 90 % of the judged targets met, B 80, C 70, D 60.
 """
 
 from collections.abc import Sequence
 
-import msgspec
-
-from promptd.cli.bench.caching import Caching
-from promptd.cli.bench.latency import Latency, Times
-from promptd.cli.bench.loading import Loading
-from promptd.cli.bench.reduction import Reduction
+from promptd.cli.bench.results import (
+    BenchCheck,
+    BenchVerdict,
+    Caching,
+    Latency,
+    Loading,
+    Reduction,
+    Times,
+)
 from promptd.config.schema import TargetsConfig
-from promptd.monitor.health import Grade, grade_of
+from promptd.monitor.health import grade_of
 
 LOADING_SAVED = 0.40  # of the time of a plain loader; not a target of a running daemon, which loads once
 SHORT_S = 0.05  # what a plain loader does in less is over before anything could be saved
 CACHED_MS = 5.0
-
-
-class BenchCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure and its bounds; `met` is None where it was not judged, and `note` says why."""
-
-    name: str
-    value: float | None
-    unit: str
-    at_least: float | None = None
-    at_most: float | None = None
-    met: bool | None = None
-    note: str = ""
-
-
-class BenchVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """All checks, how many of them were judged and met, and the grade."""
-
-    checks: tuple[BenchCheck, ...]
-    judged: int
-    met: int
-    grade: Grade
-
-    @property
-    def is_good(self) -> bool:
-        """True if every judged target is met."""
-        return self.met == self.judged
 
 
 def judge(
@@ -58,7 +34,7 @@ def judge(
         _reduction(reduction, targets),
         _latency("response time p95", latency.mix, targets.response_time_max),
         _latency("cached component p95", latency.cached_components, CACHED_MS),
-        _check("requests answered with an error", float(_errors(caching, latency)), "requests", at_most=0.0),
+        _check("failed requests", float(_errors(caching, latency)), "requests", at_most=0.0),
     )
     judged = [check for check in checks if check.met is not None]
     met = sum(check.met is True for check in judged)
@@ -84,7 +60,7 @@ def _check(
 
 def _loading(loading: Loading) -> BenchCheck:
     if loading.plain_s < SHORT_S:
-        note = f"not judged: one by one it takes {1000 * loading.plain_s:.0f} ms"
+        note = f"not judged: the baseline takes only {1000 * loading.plain_s:.0f} ms"
         return _check("loading time saved", None, "ratio", at_least=LOADING_SAVED, note=note)
     return _check("loading time saved", loading.saved_share, "ratio", at_least=LOADING_SAVED)
 
@@ -108,12 +84,12 @@ def _reduction(reduction: Reduction, targets: TargetsConfig) -> BenchCheck:
 def _latency(name: str, times: Sequence[Times], most_ms: float) -> BenchCheck:
     """The worst of the numbers of connections."""
     if not most_ms:
-        return _check(name, None, "ms", note="not judged: the target is 0")
+        return _check(name, None, "ms", note="disabled: the target is 0")
     worst = max(times, key=lambda each: each.p95_ms, default=None)
     if worst is None or not worst.requests:
-        return _check(name, None, "ms", at_most=most_ms, note="not judged: nothing was answered")
+        return _check(name, None, "ms", at_most=most_ms, note="not judged: no replies")
     return _check(
-        name, worst.p95_ms, "ms", at_most=most_ms, note=f"the worst, on {_connections(worst.connections)}"
+        name, worst.p95_ms, "ms", at_most=most_ms, note=f"slowest, on {_connections(worst.connections)}"
     )
 
 

@@ -1,41 +1,21 @@
-"""End to end: how long real requests take over a real socket, on one connection and on sixteen.
+"""End to end: the latency of requests over a real socket, on one connection and on sixteen.
 
-Two kinds of request: the mix (new values included, so that prompts are really assembled), and components
-that the daemon has just sent, which are in its cache. The daemon is as warm as the mix has made it; client
-and daemon share the machine, and with more connections a request also waits for those before it.
+Two kinds of request: the mix (with new values, so that prompts are really assembled), and components that the
+daemon has just sent, which are in its cache. The daemon is warmed by the mix; client and daemon share the
+machine, and with more connections a request also waits for those before it.
 """
 
 from itertools import cycle
 from pathlib import Path
 
-import msgspec
-
 from promptd.cli.bench.load import Timings, closed_loop
 from promptd.cli.bench.mix import Mix, line
+from promptd.cli.bench.results import Latency, Times
 from promptd.sources.loader import Progress
 
 CONNECTIONS = (1, 16)
 SECONDS = 2.0
 CACHED = 40  # components; fewer than any sensible cache holds
-
-
-class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """Replies on some connections: milliseconds, and requests a second."""
-
-    connections: int
-    requests: int
-    errors: int
-    rate: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-
-
-class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """The mix, and components in the cache, each on 1 and on 16 connections."""
-
-    mix: tuple[Times, ...]
-    cached_components: tuple[Times, ...]
 
 
 def measure(

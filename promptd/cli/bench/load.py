@@ -1,4 +1,4 @@
-"""The client: a closed loop on some connections, one request in flight on each, each reply timed.
+"""The load client: a closed loop on some connections, one request in progress on each, each reply timed.
 
 One thread and one selector, which is what a client in Python can do with least disturbance; the daemon is
 another process. A request's time runs from before it is sent until its last byte was received.
@@ -55,7 +55,7 @@ def closed_loop(
     """Ask until `seconds` are over or `count` replies have come, whichever is first.
 
     Raises:
-        Unavailable: the daemon hung up, or did not answer for REPLY_WITHIN_S.
+        Unavailable: the daemon closed the connection, or did not reply within REPLY_WITHIN_S.
     """
     took_ms: list[float] = []
     errors = 0
@@ -88,7 +88,7 @@ def _heard(selector: selectors.BaseSelector) -> "Iterator[_Turn]":
     """The connections whose reply is complete now."""
     ready = selector.select(REPLY_WITHIN_S)
     if not ready:
-        raise Unavailable(f"the daemon has not answered for {REPLY_WITHIN_S:g} s")
+        raise Unavailable(f"no reply from the daemon within {REPLY_WITHIN_S:g} s")
     for key, _ in ready:
         turn: _Turn = key.data
         if turn.hear():

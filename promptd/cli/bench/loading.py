@@ -1,13 +1,13 @@
-"""Loading: the whole library read, parsed and counted, against a plain loader that does it one by one.
+"""Loading: the whole library read, parsed and counted, compared with a plain loader as the baseline.
 
-The plain loader opens each file, parses it with the same parser and has the tokenizer count the whole body;
-it shares nothing and remembers nothing. Ours is the daemon's own path, made to read and count at once what a
-daemon leaves to the first request, so that both have done the same in the end. It is taken apart by switching
-on one thing after the other: counting each distinct segment once, threads, the counts that an earlier run
-kept, the index that it kept; reading those two files is part of the time. `ready_s` is what a restarted
-daemon needs until it can answer. What the hot set contributes shows after loading, in the reads that the
-first requests no longer need. All of it runs in this process, in turns, with the vocabulary loaded and the
-page cache warm; the fastest of each is compared, since whatever else the machine does only adds to it.
+The baseline opens each file, parses it with the same parser and counts the whole body, one file after the
+other; it shares nothing and keeps nothing. Ours is the daemon's own path, made to read and count at once what
+a daemon leaves to the first request, so that both do the same work. It is broken down by switching on one
+thing after the other: each distinct segment counted once, threads, the token counts kept by an earlier run,
+the index kept by it; reading those two files is part of the time. `ready_s` is the time until a restarted
+daemon can answer. The hot set shows after loading, in the reads that the first requests no longer need. All
+of it runs in this process, in turns, with the vocabulary loaded and the page cache warm; the fastest run of
+each is compared, since other load on the machine only adds time.
 """
 
 import tempfile
@@ -17,10 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import structs
 
 from promptd.cli.bench.mix import MixRequest
+from promptd.cli.bench.results import HotSetResult, Loading
 from promptd.config import Config
 from promptd.core.syntax.component import Place
 from promptd.core.syntax.parse import parse
@@ -41,34 +41,6 @@ FIRST_REQUESTS = 100
 EARLIER_REQUESTS = 1_000  # of the run before, from whose use counts the hot set is made
 
 
-class Loading(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds (the fastest of some rounds), and what each thing saved as a share of the plain loader's."""
-
-    files: int
-    rounds: int
-    plain_s: float
-    promptd_s: float
-    saved_share: float
-    by_distinct_segments: float
-    by_concurrency: float
-    by_kept_counts: float
-    by_kept_index: float
-    ready_s: float
-    workers: int
-    mean_read_ms: float
-    hot_set: "HotSetResult"
-
-
-class HotSetResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The first requests after loading, without and with the hot set: reads of files, and milliseconds."""
-
-    requests: int
-    reads_without: int
-    reads_with: int
-    ms_without: float
-    ms_with: float
-
-
 def measure(
     config: Config,
     asks: Sequence[MixRequest],
@@ -81,7 +53,7 @@ def measure(
     """
     tokenizer = shared(config.tokens.encoding)
     tokenizer.load()
-    with tempfile.TemporaryDirectory(prefix="promptd-validate-") as state:
+    with tempfile.TemporaryDirectory(prefix="promptd-bench-") as state:
         kept = _KeptFiles(Path(state))
         return _measure(config, tokenizer, kept, (asks, earlier), progress)
 
@@ -126,7 +98,7 @@ def _measure(
 
 
 class _KeptFiles:
-    """What a daemon keeps for the next one, in a state directory."""
+    """What a daemon keeps in its state directory for the next start."""
 
     def __init__(self, state: Path) -> None:
         self._counts = TokenCountsFile(state)
@@ -134,14 +106,14 @@ class _KeptFiles:
         self.uses: dict[str, float] = {}  # how often each was asked for, as hot.json has it
 
     def keep(self, workspace: Workspace) -> None:
-        """Write down what a workspace with everything loaded knows."""
+        """Write what a fully loaded workspace has computed."""
         self._counts.write(workspace.tokenizer.identity, workspace.segments.export())
         writing = Writing(shelves_of(workspace))
         writing.add(list(workspace.library.readings()))
         self._index.write(writing)
 
     def lend(self, workspace: Workspace, *, with_index: bool) -> None:
-        """Give it to a workspace that is to be filled."""
+        """Hand the kept data to a workspace before it is filled."""
         workspace.segments.recall(self._counts.read(workspace.tokenizer.identity))
         workspace.loader.index = self._index.read(shelves_of(workspace)) if with_index else None
 
@@ -163,7 +135,7 @@ def _in_turns(ways: dict[str, Callable[[], Any]], progress: Progress | None) -> 
 
 
 def _plain(config: Config, tokenizer: Tokenizer, places: Sequence[Place]) -> int:
-    """The plain loader; returns the sum of tokens. What cannot be read or parsed is passed over."""
+    """The baseline; returns the sum of tokens. A file that cannot be read or parsed is skipped."""
     total = 0
     for place in places:
         root = config.roots[place.root]
@@ -180,7 +152,7 @@ def _loaded(
     config: Config, tokenizer: Tokenizer, kept: _KeptFiles | None = None, *, with_index: bool = True
 ) -> Workspace:
     """A workspace that has read, parsed and counted every file of the library."""
-    workspace = _keeper(config, tokenizer)
+    workspace = _workspace(config, tokenizer)
     if kept is not None:
         kept.lend(workspace, with_index=with_index)
     index = workspace.loader.index
@@ -197,7 +169,7 @@ def _loaded(
 
 def _ready(config: Config, tokenizer: Tokenizer, kept: _KeptFiles) -> Workspace:
     """A workspace as a restarted daemon has it when it says READY."""
-    workspace = _keeper(config, tokenizer)
+    workspace = _workspace(config, tokenizer)
     kept.lend(workspace, with_index=True)
     procedures.run(workspace, procedures.reconcile(workspace))
     workspace.hot.restore(kept.uses, age_s=0.0)
@@ -244,7 +216,7 @@ def _hot_set(
 def _uses(
     config: Config, tokenizer: Tokenizer, kept: _KeptFiles, asks: Sequence[MixRequest]
 ) -> dict[str, float]:
-    """What a daemon that was asked this writes down of it."""
+    """The use counts that a daemon keeps after these requests."""
     workspace = _ready(config, tokenizer, kept)
     _ask_all(workspace, asks)
     now_s = time.time()
@@ -272,8 +244,8 @@ def _ask_all(workspace: Workspace, asks: Sequence[MixRequest]) -> None:
         procedures.run(workspace, procedures.assemble(workspace, request, workspace.source.check()))
 
 
-def _keeper(config: Config, tokenizer: Tokenizer) -> Workspace:
-    return open_worktree(config, tokenizer, instance="validate", now_s=time.time())
+def _workspace(config: Config, tokenizer: Tokenizer) -> Workspace:
+    return open_worktree(config, tokenizer, instance="bench", now_s=time.time())
 
 
 def _with(config: Config, section: str, **values: int) -> Config:

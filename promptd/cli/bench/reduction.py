@@ -1,15 +1,14 @@
-"""Tokens: what each strategy saves on a sample of the library's prompts, and what of them it keeps.
+"""Tokens: the reduction by each strategy on a sample of the library's prompts, and the quality that remains.
 
-Savings are against the same prompts with the strategy `none`, summed over the sample. Quality is the four
-figures of every reply, never blended: their mean, and the lowest of any prompt.
+The baseline is the same prompts with strategy `none`, summed over the sample. Quality is the four figures of
+every reply, never blended: their mean, and the lowest of any prompt.
 """
 
 import time
 from collections.abc import Sequence
 
-import msgspec
-
 from promptd.cli.bench.mix import MixRequest
+from promptd.cli.bench.results import Reduction, StrategyResult
 from promptd.config import Config
 from promptd.core.assembly.prompt import Prompt
 from promptd.engine.embedded import Engine
@@ -20,34 +19,6 @@ from promptd.sources.loader import Progress
 BUILT_IN = ("conservative", "balanced", "aggressive")
 ENOUGH_S = 15.0  # no further prompt is begun after this time; the report says how many there were
 FIGURES = Shares.__struct_fields__
-
-
-class StrategyResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One strategy: the share of tokens saved (over all, and by prompt), and the shares kept."""
-
-    name: str
-    prompts: int
-    tokens_source: int
-    tokens: int
-    reduction: float
-    reduction_least: float
-    reduction_most: float
-    quality: Shares
-    quality_lowest: Shares
-    mean_ms: float
-
-
-class Reduction(msgspec.Struct, frozen=True, kw_only=True):
-    """The strategies, the configured one last if it is one of its own; `configured` may be "none"."""
-
-    configured: str
-    sample: int
-    of_prompts: int
-    strategies: tuple[StrategyResult, ...]
-
-    def of_configured(self) -> StrategyResult | None:
-        """What the configured strategy does; None for "none"."""
-        return next((each for each in self.strategies if each.name == self.configured), None)
 
 
 def measure(

@@ -1,55 +1,40 @@
-"""The suite: the stages in their order, and what they share: the mix, an engine, a daemon of its own.
+"""The suite: the stages in order, and what they share: the request mix, an engine, a daemon of its own.
 
-Whoever runs it calls the stages one after the other, with a progress callback for each, and asks for the
-verdict at the end. The daemon gets the user's configuration with a socket and a state directory of its own.
+The caller runs one stage after the other, with a progress callback for each, then reads the verdict.
+The daemon gets the user's configuration with a socket and a state directory of its own.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import msgspec
 from msgspec import structs
 
-from promptd.cli.bench import (
-    caching,
-    latency,
-    loading,
-    mix,
-    reduction,
-)
-from promptd.cli.bench.judging import BenchVerdict, judge
+from promptd.cli.bench import caching, latency, loading, reduction
+from promptd.cli.bench.candidates import prepare
+from promptd.cli.bench.judging import judge
+from promptd.cli.bench.mix import Mix
+from promptd.cli.bench.results import BenchVerdict, Caching, Latency, Loading, Reduction, Subject
 from promptd.cli.child import ChildDaemon, child_daemon, temporary_directory
 from promptd.config import Config, render
 from promptd.engine.embedded import Engine
 from promptd.errors import UnknownComponent
 from promptd.sources.loader import Progress
 
-SAMPLE = 16  # prompts that are optimised by every strategy: some 7 s on prompts of 40 KB
+SAMPLE = 16  # prompts optimised by every strategy: some 7 s on prompts of 40 KB
 SEED = 1
 
 Stage = Callable[[Progress | None], None]
 
 
-class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured on: roots, components, prompts that were asked for, and what was left out."""
-
-    roots: tuple[str, ...]
-    components: int
-    prompts: int
-    unusable_prompts: tuple[str, ...]
-    prompts_left_out: int
-    seed: int
-
-
 class Suite:
-    """One run; `stages` are to be called in order, then the results are there."""
+    """One run; call `stages` in order, then read the results."""
 
     subject: Subject
-    loading: loading.Loading
-    reduction: reduction.Reduction
-    caching: caching.Caching
-    latency: latency.Latency
+    loading: Loading
+    reduction: Reduction
+    caching: Caching
+    latency: Latency
 
     def __init__(
         self, config: Config, directory: Path, stack: ExitStack, *, sample: int = SAMPLE, seed: int = SEED
@@ -60,14 +45,14 @@ class Suite:
         self._directory = directory
         self._stack = stack
         self._engine = stack.enter_context(Engine.open(config=config))
-        self._mix: mix.Mix
+        self._mix: Mix
         self._daemon: ChildDaemon
         self.stages: tuple[tuple[str, Stage], ...] = (
-            ("trying the prompts", self._prepare),
-            ("loading, both ways", self._load),
+            ("assembling the prompts", self._prepare),
+            ("loading", self._load),
             ("strategies", self._reduce),
-            ("requests of the mix", self._cache),
-            ("response times", self._time),
+            ("cache", self._cache),
+            ("latency", self._time),
         )
 
     def __repr__(self) -> str:
@@ -78,15 +63,15 @@ class Suite:
         return judge(self.config.targets, self.caching, self.loading, self.reduction, self.latency)
 
     def _prepare(self, progress: Progress | None) -> None:
-        found = mix.prepare(self._engine, self.config.library.prompts, self.seed, progress)
+        found = prepare(self._engine, self.config.library.prompts, self.seed, progress)
         if not found.asks or not found.components:
-            raise UnknownComponent("the library has no prompt that can be assembled: see `promptd check DIR`")
+            raise UnknownComponent("no prompt of the library can be assembled; see promptd check DIR")
         self._mix = found
         self.subject = Subject(
             roots=tuple(root.path for root in self.config.roots),
             components=len(found.components),
             prompts=len(found.asks),
-            unusable_prompts=found.unusable,
+            invalid_prompts=found.invalid,
             prompts_left_out=found.left_out,
             seed=self.seed,
         )
@@ -114,7 +99,7 @@ def open_suite(config: Config, *, sample: int = SAMPLE, seed: int = SEED) -> Ite
     Raises:
         ConfigError: there is no library.
     """
-    with temporary_directory("validate") as directory, ExitStack() as stack:
+    with temporary_directory("bench") as directory, ExitStack() as stack:
         yield Suite(config, directory, stack, sample=sample, seed=seed)
 
 

@@ -1,4 +1,4 @@
-"""`demo`: the command only; what it shows is in demo_story, loaded when it is run."""
+"""`demo`, the command; the story that it tells is imported when it is run."""
 
 import click
 
@@ -7,12 +7,12 @@ import click
     epilog="""\b
 Examples:
   promptd demo
-  promptd demo | cat        plain text, no colour"""
+  promptd demo | head -20    # plain text, no colour"""
 )
 def demo() -> None:
-    """Show a daemon at work on the library that comes with promptd.
+    """Show a daemon at work on a built-in library, in a few seconds.
 
-    Takes a few seconds. Starts a daemon of its own in a temporary directory and removes everything again.
+    It runs in a temporary directory, which is removed at the end.
     """
     from promptd.cli.demo.story import tell
 

@@ -1,7 +1,7 @@
-"""The demo: the main job from end to end in a few seconds, on the library that ships in the package.
+"""The demo: from a library to a fresh prompt in a few seconds, on the library that ships in the package.
 
-A story in six steps, each a small function that does one thing and prints what it saw. The daemon, the
-socket and the edit are real; every figure is measured in this run.
+Six steps, each a small function that does one thing and prints the result. The daemon, the socket and the
+edit are real; every figure is measured in this run.
 """
 
 import difflib
@@ -25,6 +25,9 @@ PROMPT: dict[str, Any] = {
     "variables": {"project_name": "Harbour"},
     "arguments": "HEAD~1 security",
 }
+COMMAND = (
+    'promptd assemble commands/review-change --variable project_name=Harbour --arguments "HEAD~1 security"'
+)
 EDITED = "components/review/severity.md"
 ADDED_LINE = "| **note** | worth knowing, nothing is wrong | nothing |\n"
 SNAPSHOT_WITHIN_S = 10.0
@@ -34,7 +37,7 @@ WIDTH = 110
 
 
 def tell() -> None:
-    """Run the demo, printing to stdout; raises Internal where the daemon does not do what it should."""
+    """Run the demo, printing to stdout. Raises Internal if the daemon does not do what it should."""
     with demo_daemon() as daemon, Client(str(daemon.socket)) as client:
         _introduce(daemon, client)
         before = _show_prompt(client)
@@ -46,24 +49,24 @@ def tell() -> None:
 
 def _introduce(daemon: DemoDaemon, client: Client) -> None:
     listing = _ask(client, "list")
-    _step(1, "A library and its daemon")
+    _step(1, "Start a daemon on a library")
     _say(f"{listing['total']} components, copied from the package to {daemon.library}")
-    _say(f"promptd serve, pid {daemon.process.pid}: ready {daemon.ready_after_s:.2f} s after it was started")
+    _say(f"promptd serve, pid {daemon.process.pid}: ready after {daemon.ready_after_s:.2f} s")
     report = _ask(client, "check")
     counts = {"edges": report["edges"]} | {key: len(report[key]) for key in ("dangling", "cycles")}
     _say("promptd check: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
 
 
 def _show_prompt(client: Client) -> dict[str, Any]:
-    _step(2, "A prompt, assembled over the socket")
-    _say('promptd assemble commands/review-change --var project_name=Harbour --args "HEAD~1 security"')
+    _step(2, "Assemble a prompt over the socket")
+    _say(COMMAND)
     reply = _ask(client, "assemble", **PROMPT)
     lines = reply["text"].splitlines()
     output.emit_line("")
     for line in lines[:HEAD_LINES]:
         _say(f"  {line}".rstrip())
     _say(f"  … {len(lines) - HEAD_LINES} more lines")
-    _step(3, "Where every piece came from (a piece counts what it pulls in)")
+    _step(3, "Show where every part comes from (tokens include dependencies)")
     output.draw(_manifest(reply))
     _say(f"{reply['tokens']:,} tokens in the whole prompt ({reply['encoding']}), counted exactly")
     return reply
@@ -75,11 +78,11 @@ def _manifest(reply: dict[str, Any]) -> Any:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("piece", overflow="fold")
+    table.add_column("component", overflow="fold")
     for heading in ("tokens", "from", "to"):
         table.add_column(heading, justify="right")
     table.add_column("reason")
-    table.add_column("pulled in at", overflow="fold")
+    table.add_column("included at", overflow="fold")
     for entry in reply["manifest"]:
         start, end = entry["span"]
         chain = entry["chain"][-1] if entry["chain"] else ""
@@ -89,7 +92,7 @@ def _manifest(reply: dict[str, Any]) -> Any:
 
 
 def _show_edit(daemon: DemoDaemon, client: Client, before: str) -> None:
-    _step(4, f"An edit of {EDITED} while the daemon runs")
+    _step(4, f"Edit {EDITED} while the daemon runs")
     path = daemon.library / EDITED
     edited = path.read_text(encoding="utf-8") + ADDED_LINE
     path.write_text(edited, encoding="utf-8")
@@ -97,10 +100,10 @@ def _show_edit(daemon: DemoDaemon, client: Client, before: str) -> None:
     reply = _ask(client, "assemble", **PROMPT)
     took_ms = (time.perf_counter() - written) * 1000
     if ADDED_LINE not in reply["text"]:
-        raise Internal("The prompt after the edit is not fresh.")
+        raise Internal("the prompt after the edit is not fresh")
     for line in _difference(before, reply["text"]):
         _say(f"  {line}".rstrip())
-    _say(f"fresh answer {took_ms:.1f} ms after the file was written; now {reply['tokens']:,} tokens")
+    _say(f"fresh prompt {took_ms:.1f} ms after the file was written; now {reply['tokens']:,} tokens")
 
 
 def _difference(before: str, after: str) -> Iterator[str]:
@@ -108,7 +111,7 @@ def _difference(before: str, after: str) -> Iterator[str]:
 
 
 def _show_snapshot(daemon: DemoDaemon) -> None:
-    _step(5, "How the daemon says it is doing")
+    _step(5, "Read the health snapshot")
     snapshot = _wait_for_snapshot(daemon.snapshot, newer_than_unix_s=time.time())
     _say(f"{daemon.snapshot}:")
     for line in _compact(snapshot):
@@ -142,7 +145,7 @@ def _wait_for_snapshot(path: Path, newer_than_unix_s: float) -> Any:
         if snapshot and snapshot["time_unix_s"] > newer_than_unix_s:
             return snapshot
         time.sleep(POLL_S)
-    raise Internal(f"No new health snapshot appeared at {path} within {SNAPSHOT_WITHIN_S:.0f} s.")
+    raise Internal(f"no new health snapshot at {path} within {SNAPSHOT_WITHIN_S:.0f} s")
 
 
 def _show_stop(daemon: DemoDaemon) -> None:
@@ -150,8 +153,8 @@ def _show_stop(daemon: DemoDaemon) -> None:
     began = time.monotonic()
     code = daemon.stop()
     if code != 0:
-        raise Internal(f"The demo's daemon ended with {code}. The end of its log:\n{daemon.log_tail()}")
-    _say(f"SIGTERM: exit {code} after {time.monotonic() - began:.2f} s. Everything temporary goes with it.")
+        raise Internal(f"the daemon of the demo exited with {code}; the end of its log:\n{daemon.log_tail()}")
+    _say(f"SIGTERM: exit {code} after {time.monotonic() - began:.2f} s. The temporary directory is removed.")
 
 
 def _ask(client: Client, method: str, **params: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`report`, the command: the snapshot and the history that a daemon keeps, as one HTML file."""
+"""`report`, the command: write the snapshot and the history of a daemon as one HTML file."""
 
 from pathlib import Path
 
@@ -14,23 +14,23 @@ from promptd.errors import Unavailable
     epilog="""\b
 Examples:
   promptd report --html report.html
-  promptd report --html - --state /var/lib/promptd | mail -s promptd ops@example.org"""
+  promptd report --html - --state state > report.html"""
 )
 @click.option(
-    "--html", "target", required=True, metavar="FILE", help='Where to write the page; "-" is stdout.'
+    "--html", "target", required=True, metavar="FILE", help='Write the page to FILE; "-" is stdout.'
 )
 @click.option(
     "--state",
     "state",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False),
-    help="State directory with health.json and history.jsonl (default: as configured).",
+    help="Read health.json and history.jsonl from this state directory (default: as configured).",
 )
 @config_option
 def report(target: str, state: str | None, config_path: str | None) -> None:
-    """Write one self-contained HTML page: charts, targets, advice.
+    """Write a self-contained HTML page: charts, targets, alerts.
 
-    It is made from the files that the daemon keeps, so a daemon that is gone can be reported on too.
+    It is made from the daemon's state files and works when the daemon is down.
     """
     from promptd.cli.report.page import page
     from promptd.monitor.history import read as read_history
@@ -40,7 +40,7 @@ def report(target: str, state: str | None, config_path: str | None) -> None:
         text = page(read(path), read_history(path.parent))
     except (OSError, ValueError) as problem:
         raise Unavailable(
-            f"no report without a snapshot: {problem}; a daemon writes it into --state DIR"
+            f"cannot read the health snapshot: {problem}; name the daemon's state directory with --state DIR"
         ) from None
     if target == "-":
         output.emit(text.encode())

@@ -1,6 +1,6 @@
-"""The dependency map: the busiest prompts on the left, the components they consist of on the right.
+"""The dependency map: the busiest prompts on the left, their dependencies on the right.
 
-What several of them share is drawn in another colour and comes first: a change there touches them all.
+Components that several prompts share are drawn in another colour and come first: a change there affects all.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ def draw(prompts: Sequence[Mapping[str, Any]]) -> str:
         for id, at in right.items()
     ]
     more = len(ranked) - len(parts)
-    note = f'<p class="soft small">and {more} more components</p>' if more > 0 else ""
+    note = f'<p class="soft small">{more} more components</p>' if more > 0 else ""
     svg = f'<svg class="map" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="dependency map">'
     return f"{svg}{''.join(edges)}{''.join(labels)}</svg>{note}"
 

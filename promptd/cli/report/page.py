@@ -6,13 +6,13 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from promptd.cli.figures import NOTHING, cost, dig, megabytes, number, percent
 from promptd.cli.report import charts, depmap
 from promptd.cli.report.charts import Chart, ChartLine
 
 STATES = {"optimal": "good", "met": "good", "missed": "bad", "no_data": "", "warming": "", "off": ""}
 SEVERITIES = {"critical": "bad", "high": "bad", "medium": "fair", "low": "info"}
 SHOWN_EVENTS = 12
-NOTHING = "-"  # where there is no figure
 
 
 def page(health: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
@@ -40,7 +40,7 @@ def _body(health: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> It
     yield f"<h2>Alerts</h2>{_alerts(health)}"
     prompts = health.get("prompts") or {}
     yield f"<h2>Prompts</h2><div class='cards'>{_prompts('Busiest', prompts.get('hottest', ()))}"
-    yield f"{_prompts('Most tokens in all', prompts.get('most_expensive', ()))}</div>"
+    yield f"{_prompts('Most tokens in total', prompts.get('most_expensive', ()))}</div>"
     components = _components(health) + _map(prompts.get("hottest", ()))
     yield f"<h2>Components</h2><div class='cards'>{components}</div>"
     yield (
@@ -53,31 +53,31 @@ def _body(health: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> It
 
 
 def _header(health: Mapping[str, Any]) -> str:
-    grade, score = _dig(health, "health", "grade"), _dig(health, "health", "score")
+    grade, score = dig(health, "health", "grade"), dig(health, "health", "score")
     status = str(health.get("status"))
     kind = "good" if status == "ok" else "bad" if status == "stopped" else "fair"
-    said = f"score {score:g} of 100" if score is not None else "no score yet: nothing has been judged"
+    said = f"score {score:g} of 100" if score is not None else "no score yet: not enough data"
     problems = "".join(f'<p class="small">{escape(str(each))}</p>' for each in health.get("problems", ()))
     return (
         f'<header><div class="grade {escape(grade or "")}">{escape(grade or NOTHING)}</div><div>'
         f'<h1>promptd <span class="pill {kind}">{escape(status)}</span></h1>'
         f'<p class="soft">{said} · up {_duration(health.get("uptime_s", 0))}'
-        f" · {_number(_dig(health, 'library', 'components'))} components,"
-        f" {_number(_dig(health, 'library', 'edges'))} edges"
-        f" · watcher {escape(str(_dig(health, 'watcher', 'mode')))}</p>{problems}</div></header>"
+        f" · {number(dig(health, 'library', 'components'))} components,"
+        f" {number(dig(health, 'library', 'edges'))} edges"
+        f" · watcher {escape(str(dig(health, 'watcher', 'mode')))}</p>{problems}</div></header>"
     )
 
 
 def _tiles(health: Mapping[str, Any]) -> str:
-    window = _dig(health, "windows", "1h") or {}
+    window = dig(health, "windows", "1h") or {}
     latency = window.get("latency_ms") or {}
     tiles = (
-        ("requests, last hour", _number(window.get("requests"))),
+        ("requests, last hour", number(window.get("requests"))),
         ("response time p95", _ms(latency["p95"]) if latency.get("count") else NOTHING),
-        ("served from memory", _percent(_dig(window, "hit_ratio", "served"))),
-        ("tokens saved", _percent(window.get("reduction"))),
-        ("memory", _mega(_dig(health, "process", "rss_bytes"))),
-        ("errors, last hour", _number(window.get("errors"))),
+        ("cache hit ratio", percent(dig(window, "hit_ratio", "served"))),
+        ("token reduction", percent(window.get("reduction"))),
+        ("memory", megabytes(dig(health, "process", "rss_bytes"))),
+        ("errors, last hour", number(window.get("errors"))),
     )
     cards = (f'<div class="card tile"><h3>{label}</h3><b>{value}</b></div>' for label, value in tiles)
     return f'<div class="tiles">{"".join(cards)}</div>'
@@ -96,22 +96,24 @@ def _charts(health: Mapping[str, Any]) -> Iterator[Chart]:
         ChartLine("p50_ms", "p50", "s1"),
     )
     yield Chart("response time", times[::-1], _ms, bound("response_time", "maximum"), is_log=True)
-    served = (ChartLine("hit_ratio", "of prompts", "s4"),)
-    yield Chart("served from memory", served, _share, bound("hit_ratio", "minimum"), top=1.0)
-    yield Chart("requests a second", (ChartLine("requests_per_s", "requests/s", "s1"),), _plain)
+    served = (ChartLine("hit_ratio", "prompts", "s4"),)
+    yield Chart("cache hit ratio", served, _share, bound("hit_ratio", "minimum"), top=1.0)
+    yield Chart("requests/s", (ChartLine("requests_per_s", "requests/s", "s1"),), _plain)
     memory = (ChartLine("memory_bytes", "resident", "s2"),)
-    yield Chart("memory", memory, _mega, bound("memory", "maximum"))
-    saved = (ChartLine("reduction", "of tokens", "s4"),)
-    yield Chart("tokens saved", saved, _share, bound("token_reduction", "minimum"))
-    yield Chart("CPU, of one core", (ChartLine("cpu_percent", "CPU", "s3"),), lambda value: f"{value:.0f} %")
+    yield Chart("memory", memory, megabytes, bound("memory", "maximum"))
+    saved = (ChartLine("reduction", "tokens", "s4"),)
+    yield Chart("token reduction", saved, _share, bound("token_reduction", "minimum"))
+    yield Chart(
+        "CPU (one core = 100 %)", (ChartLine("cpupercent", "CPU", "s3"),), lambda value: f"{value:.0f} %"
+    )
 
 
 def _span(history: Sequence[Mapping[str, Any]]) -> str:
     if not history:
-        return '<p class="soft small">No history yet: the daemon writes a line a minute.</p>'
+        return '<p class="soft small">No history yet: the daemon writes one line per minute.</p>'
     first, last = (datetime.fromtimestamp(history[at]["time_unix_s"], UTC) for at in (0, -1))
     shown = " to ".join(time.strftime("%Y-%m-%d %H:%M") for time in (first, last))
-    return f'<p class="soft small">{shown} UTC, {len(history):,} points; dashed: the target.</p>'
+    return f'<p class="soft small">{shown} UTC, {len(history):,} points. The dashed line is the target.</p>'
 
 
 # -- tables -----------------------------------------------------------------------------------------
@@ -133,8 +135,8 @@ def _targets(health: Mapping[str, Any]) -> str:
             f'<td class="n wide">{each.get("weight", "")}</td>'
             f'<td class="n">{_pill(STATES.get(state, ""), state.replace("_", " "))}</td></tr>'
         )
-    head = _head_row("target", "n:measured", "n:bound", "n wide:optimal", "n wide:weight", "n:")
-    arithmetic = escape(str(_dig(health, "health", "arithmetic") or ""))
+    head = _head_row("metric", "n:measured", "n:target", "n wide:optimal", "n wide:weight", "n:")
+    arithmetic = escape(str(dig(health, "health", "arithmetic") or ""))
     return (
         f'<div class="card"><table>{head}{"".join(rows)}</table><p class="soft small">{arithmetic}</p></div>'
     )
@@ -152,7 +154,7 @@ def _bounds(target: Mapping[str, Any]) -> str:
 def _recommendations(health: Mapping[str, Any]) -> str:
     found = health.get("recommendations") or ()
     if not found:
-        return '<div class="card"><p>Nothing to change: every target with data is met.</p></div>'
+        return '<div class="card"><p>No recommendations: every target with data is met.</p></div>'
     cards = (
         f'<div class="card"><p><code>{escape(each["setting"])}</code>: {_setting(each.get("current"))}'
         f" → <b>{_setting(each.get('suggested'))}</b></p><p>{escape(each['sentence'])}</p>"
@@ -167,10 +169,10 @@ def _setting(value: Any) -> str:
 
 
 def _alerts(health: Mapping[str, Any]) -> str:
-    active = _dig(health, "alerts", "active") or []
-    past = list(_dig(health, "alerts", "history") or [])[-SHOWN_EVENTS:][::-1]
+    active = dig(health, "alerts", "active") or []
+    past = list(dig(health, "alerts", "history") or [])[-SHOWN_EVENTS:][::-1]
     if not active and not past:
-        return '<div class="card"><p>None, and none before.</p></div>'
+        return '<div class="card"><p>No alerts, now or in the past.</p></div>'
     now = "".join(
         f"<tr><td>{_severity(each)}</td><td>{escape(each['sentence'])}</td></tr>" for each in active
     )
@@ -181,7 +183,7 @@ def _alerts(health: Mapping[str, Any]) -> str:
         for each in past
     )
     now = f'<div class="card"><h3>active</h3><table>{now}</table></div>' if active else ""
-    then = f'<div class="card"><h3>before</h3><table>{then}</table></div>' if past else ""
+    then = f'<div class="card"><h3>past</h3><table>{then}</table></div>' if past else ""
     return f'<div class="cards">{now}{then}</div>'
 
 
@@ -196,26 +198,26 @@ def _pill(kind: str, text: str) -> str:
 
 def _prompts(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
-        return f'<div class="card"><h3>{title}</h3><p class="soft">none asked for yet</p></div>'
+        return f'<div class="card"><h3>{title}</h3><p class="soft">no requests yet</p></div>'
     lines = "".join(
         f"<tr><td><code>{escape(str(row['name']))}</code></td>"
-        f'<td class="n">{_number(row.get("requests"))}</td>'
-        f'<td class="n">{_number(row.get("tokens"))}</td>'
-        f'<td class="n wide">{_number(row.get("tokens_total"))}</td>'
-        f'<td class="n wide">{_money(row.get("cost_total"))}</td></tr>'
+        f'<td class="n">{number(row.get("requests"))}</td>'
+        f'<td class="n">{number(row.get("tokens"))}</td>'
+        f'<td class="n wide">{number(row.get("tokens_total"))}</td>'
+        f'<td class="n wide">{cost(row.get("cost_total"))}</td></tr>'
         for row in rows
     )
-    head = _head_row("prompt", "n:uses", "n:tokens", "n wide:in all", "n wide:money")
+    head = _head_row("prompt", "n:requests", "n:tokens", "n wide:total", "n wide:cost")
     return f'<div class="card"><h3>{title}</h3><table>{head}{lines}</table></div>'
 
 
 def _components(health: Mapping[str, Any]) -> str:
-    rows = _dig(health, "components", "hottest") or []
+    rows = dig(health, "components", "hottest") or []
     most = max((row["weight"] for row in rows), default=0) or 1
     lines = "".join(
         f"<tr><td><code>{escape(row['id'])}</code>"
         f'<div class="bar"><i style="width:{100 * row["weight"] / most:.0f}%"></i></div></td>'
-        f'<td class="n">{row["weight"]:,.0f}</td><td class="n">{_number(row.get("dependents"))}</td></tr>'
+        f'<td class="n">{row["weight"]:,.0f}</td><td class="n">{number(row.get("dependents"))}</td></tr>'
         for row in rows
     )
     head = _head_row("hottest components", "n:weight", "n:dependents")
@@ -226,7 +228,7 @@ def _map(prompts: Sequence[Mapping[str, Any]]) -> str:
     drawn = depmap.draw(prompts)
     if not drawn:
         return ""
-    note = "the busiest prompts and what they consist of; what several share stands out"
+    note = "The busiest prompts and their components; components that several prompts share are highlighted."
     return f'<div class="card"><h3>dependency map</h3><p class="soft small">{note}</p>{drawn}</div>'
 
 
@@ -238,16 +240,10 @@ def _head_row(*cells: str) -> str:
 # -- figures ----------------------------------------------------------------------------------------
 
 
-def _dig(found: Any, *path: str) -> Any:
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
-
-
 def _value(value: float | None, unit: str) -> str:
     if value is None:
         return NOTHING
-    return {"ms": _ms, "bytes": _mega, "share": _percent}.get(unit, _plain)(value)
+    return {"ms": _ms, "bytes": megabytes, "share": percent}.get(unit, _plain)(value)
 
 
 def _ms(value: float) -> str:
@@ -260,22 +256,6 @@ def _plain(value: float) -> str:
 
 def _share(value: float) -> str:
     return f"{100 * value:.3g} %"
-
-
-def _percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:,.0f}"
-
-
-def _money(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:,.2f}"
-
-
-def _mega(value: float | None) -> str:
-    return NOTHING if value is None else f"{value / 1e6:,.0f} MB"
 
 
 def _time(unix_s: float) -> str:

@@ -1,4 +1,4 @@
-"""`top`, the command: ask the daemon, draw, wait for a key, again."""
+"""`top`, the command: ask the daemon, draw, wait for a key, repeat."""
 
 import sys
 import time
@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from promptd.cli import output
-from promptd.cli.backend import (
-    Where,
-    config_option,
-    decode,
-    socket_option,
-)
-from promptd.cli.tokens import MAX_UNFILLED
+from promptd.cli.backend import Where, daemon_options, decode
+from promptd.cli.token_tree import assemble_unfilled
 from promptd.cli.top.state import TopState
-from promptd.errors import MissingVariable, PromptdError, Unavailable
+from promptd.errors import PromptdError, Unavailable
 
 if TYPE_CHECKING:
     from promptd.client import Client
@@ -27,13 +22,13 @@ PIPE_WIDTH, PIPE_HEIGHT = 80, 24
     epilog="""\b
 Examples:
   promptd top
-  promptd top --interval 5         over a slow line
-  promptd top --once               one page, for a pipe or a log
+  promptd top --interval 5    # ask less often
+  promptd top --once          # print one page, for a pipe or a log
 
-Keys: arrows or j k select, Enter opens a prompt's token tree, s sorts by another column, / filters,
-Esc goes back, q quits. Colour is left out where NO_COLOR is set."""
+Keys: arrows or j k select, Enter opens the token tree of a prompt, s changes the sort column, / filters, Esc
+goes back, q quits. Set NO_COLOR to turn colour off."""
 )
-@click.option("--once", is_flag=True, help="Print one page and end; so it does where stdout is no terminal.")
+@click.option("--once", is_flag=True, help="Print one page and exit (default if stdout is not a terminal).")
 @click.option(
     "--interval",
     "interval_s",
@@ -41,15 +36,14 @@ Esc goes back, q quits. Colour is left out where NO_COLOR is set."""
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="How often the daemon is asked.",
+    help="Ask the daemon this often.",
 )
-@socket_option
-@config_option
-def top(once: bool, interval_s: float, socket: str | None, config_path: str | None) -> None:
-    """Watch a daemon live: response times, busiest prompts, alerts."""
+@daemon_options
+def top(once: bool, interval_s: float, where: Where) -> None:
+    """Watch latency, cache hit ratio, prompts and alerts live."""
     from promptd.client import Client
 
-    with Client(Where(socket=socket, config_path=config_path).socket_path()) as client:
+    with Client(where.socket_path()) as client:
         state = TopState()
         state.take(_health(client))
         if once or not (output.is_terminal(sys.stdout) and output.is_terminal(sys.stdin)):
@@ -78,7 +72,7 @@ def _print(state: TopState) -> None:
 
 
 def _live(client: "Client", state: TopState, interval_s: float) -> None:
-    """Until `q`, Ctrl-C or the end of the terminal; a daemon that went away is waited for."""
+    """Draw until `q`, Ctrl-C or the end of the terminal; if the daemon goes away, wait for it."""
     from rich.console import Group
 
     from promptd.cli.top.keyboard import raw_keys, wait_for_keys
@@ -94,10 +88,10 @@ def _live(client: "Client", state: TopState, interval_s: float) -> None:
             except (EOFError, OSError, KeyboardInterrupt):
                 return
             for key in keys:
-                wish = state.press(key)
-                if wish == "quit":
+                action = state.press(key)
+                if action == "quit":
                     return
-                if wish == "open":
+                if action == "open":
                     _open(client, state)
             if time.monotonic() >= due_s:
                 due_s = time.monotonic() + interval_s
@@ -108,24 +102,17 @@ def _refresh(client: "Client", state: TopState) -> None:
     try:
         state.take(_health(client))
     except Unavailable:
-        state.trouble = "no daemon answers; waiting for one"
+        state.trouble = "the daemon does not answer; waiting for it"
     except PromptdError as error:
         state.trouble = error.message
 
 
 def _open(client: "Client", state: TopState) -> None:
-    """Assemble the selected prompt and show its tree; variables it requires stay as written."""
+    """Assemble the selected prompt and show its tree; required variables stay as written."""
     row = state.selected()
-    variables: dict[str, str] = {}
-    for _ in range(MAX_UNFILLED if row else 0):
-        assert row is not None
-        try:
-            reply = decode(client.call("assemble", {"name": row["name"], "variables": variables}))
-        except MissingVariable as missing:
-            variables[str(missing.details["name"])] = f"{{{missing.details['name']}}}"
-        except PromptdError as error:
-            state.trouble = error.message
-            return
-        else:
-            state.open(reply)
-            return
+    if row is None:
+        return
+    try:
+        state.open(decode(assemble_unfilled(client.call, {"name": row["name"]})))
+    except PromptdError as error:
+        state.trouble = error.message

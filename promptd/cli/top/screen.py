@@ -1,7 +1,7 @@
 """The screen of `top`: lines of text for a state, as wide and as high as they are told.
 
-From the top: who the daemon is and how it is, three sparklines, one line of gauges, the prompts (or one
-prompt's token tree), alerts, keys. What does not fit is cut, never wrapped.
+From the top: version, status and grade, three sparklines, one line of gauges, the prompts (or one prompt's
+token tree), alerts, keys. What does not fit is cut, never wrapped.
 """
 
 import textwrap
@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.text import Text
 
-from promptd.cli.tokens import own_tokens
+from promptd.cli.figures import NOTHING, cost, dig, megabytes, number, percent
+from promptd.cli.token_tree import own_tokens
 from promptd.cli.top.state import TopState
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -19,7 +20,7 @@ MAX_ALERTS = 3
 ALERT_INDENT = 11
 SEVERITY_STYLES = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan"}
 GRADE_STYLES = {"A": "bold green", "B": "green", "C": "yellow", "D": "bold yellow", "F": "bold red"}
-COLUMNS = (("uses", 8), ("tokens", 8), ("total", 10), ("money", 9), ("strategy", 13))
+COLUMNS = (("requests", 9), ("tokens", 8), ("total", 10), ("cost", 8), ("strategy", 13))
 
 
 def frame(state: TopState, width: int, height: int) -> list[Text]:
@@ -44,16 +45,16 @@ def _cut(line: Text, width: int) -> Text:
 def _head(state: TopState, width: int) -> Iterator[Text]:
     health = state.health
     yield _title(state)
-    series, window = state.series, _dig(health, "windows", "1m") or {}
-    latency = _dig(window, "latency_ms") or {}
+    series, window = state.series, dig(health, "windows", "1m") or {}
+    latency = dig(window, "latency_ms") or {}
     p95 = latency.get("p95") if latency.get("count") else None
     yield _spark("latency p95", _ms(p95), series.latency_ms, width, "cyan")
     yield _spark(
-        "from memory", _percent(_dig(window, "hit_ratio", "served")), series.hit_ratio, width, "green", 1.0
+        "cache hit ratio", percent(dig(window, "hit_ratio", "served")), series.hit_ratio, width, "green", 1.0
     )
     rate = series.requests_per_s[-1] if series.requests_per_s else None
     yield _spark(
-        "requests/s", "-" if rate is None else f"{rate:,.1f}", series.requests_per_s, width, "magenta"
+        "requests/s", NOTHING if rate is None else f"{rate:,.1f}", series.requests_per_s, width, "magenta"
     )
     yield _gauges(health, window)
     yield Text()
@@ -67,13 +68,13 @@ def _title(state: TopState) -> Text:
     status = str(health.get("status", "?"))
     line.append(status, "bold green" if status == "ok" else "bold yellow")
     line.append(f"  up {_duration(health.get('uptime_s', 0))}")
-    grade, score = _dig(health, "health", "grade"), _dig(health, "health", "score")
+    grade, score = dig(health, "health", "grade"), dig(health, "health", "score")
     if grade:
         line.append("  grade ").append(grade, GRADE_STYLES.get(grade, "")).append(f" {score:.0f}")
     else:
         line.append("  warming up", "dim")
-    line.append(f"  {_number(_dig(health, 'library', 'components'))} components")
-    return line.append(f", {_number(_dig(health, 'library', 'edges'))} edges")
+    line.append(f"  {number(dig(health, 'library', 'components'))} components")
+    return line.append(f", {number(dig(health, 'library', 'edges'))} edges")
 
 
 def _spark(
@@ -98,13 +99,13 @@ def _bar(value: float, most: float) -> str:
 
 def _gauges(health: Mapping[str, Any], window: Mapping[str, Any]) -> Text:
     cpu = window.get("cpu_percent")
-    missed = _number(_dig(health, "maintenance", "missed_events_total"))
+    missed = number(dig(health, "maintenance", "missed_events_total"))
     parts = [
-        ("memory", _mega(_dig(health, "process", "rss_bytes"))),
-        ("cpu", "-" if cpu is None else f"{cpu:.0f} %"),
-        ("saved", _percent(window.get("reduction"))),
-        ("errors", _number(window.get("errors"))),
-        ("watcher", f"{_dig(health, 'watcher', 'mode') or '-'}, {missed} missed"),
+        ("memory", megabytes(dig(health, "process", "rss_bytes"))),
+        ("cpu", NOTHING if cpu is None else f"{cpu:.0f} %"),
+        ("reduction", percent(window.get("reduction"))),
+        ("errors", number(window.get("errors"))),
+        ("watcher", f"{dig(health, 'watcher', 'mode') or NOTHING}, {missed} missed"),
     ]
     line = Text()
     for label, value in parts:
@@ -117,7 +118,7 @@ def _gauges(health: Mapping[str, Any], window: Mapping[str, Any]) -> Text:
 
 def _prompts(state: TopState, width: int, room: int) -> list[Text]:
     rows = state.rows()
-    columns = [column for column in COLUMNS if width >= 78 or column[0] not in ("money", "strategy")]
+    columns = [column for column in COLUMNS if width >= 78 or column[0] not in ("cost", "strategy")]
     name_width = max(width - sum(size for _, size in columns) - 1, 12)
     title = Text("prompt".ljust(name_width), "bold reverse")
     for name, size in columns:
@@ -130,19 +131,18 @@ def _prompts(state: TopState, width: int, room: int) -> list[Text]:
     if lines and not state.is_typing:
         lines[state.cursor - first].stylize("bold on blue")
     if not rows:
-        known = "no prompt fits the filter" if state.filter else "no prompt has been asked for yet"
+        known = "no prompt matches the filter" if state.filter else "no prompts requested yet"
         lines = [Text(known, "dim")]
     return [title, *lines]
 
 
 def _row(row: Mapping[str, Any], columns: Sequence[tuple[str, int]], name_width: int) -> Text:
-    money = row.get("cost_total")
     cells = {
-        "uses": _number(row.get("requests")),
-        "tokens": _number(row.get("tokens")),
+        "requests": number(row.get("requests")),
+        "tokens": number(row.get("tokens")),
         "total": _short(row.get("tokens_total")),
-        "money": "-" if money is None else f"{money:,.2f}",
-        "strategy": str(row.get("strategy") or "-"),
+        "cost": cost(row.get("cost_total")),
+        "strategy": str(row.get("strategy") or NOTHING),
     }
     name = Text(str(row["name"]))
     name.truncate(name_width - 1, overflow="ellipsis")
@@ -154,10 +154,8 @@ def _tree(state: TopState, width: int, room: int) -> list[Text]:
     reply = state.opened or {}
     manifest = reply.get("manifest", [])
     whole = max(reply.get("tokens", 0), 1)
-    title = Text(f"{reply.get('name', '')}: {_number(reply.get('tokens'))} tokens", "bold reverse")
-    title.append(
-        "  own / with includes / share".rjust(max(width - title.cell_len - 1, 0)) + " ", "bold reverse"
-    )
+    title = Text(f"{reply.get('name', '')}: {number(reply.get('tokens'))} tokens", "bold reverse")
+    title.append("  own / total / share".rjust(max(width - title.cell_len - 1, 0)) + " ", "bold reverse")
     lines = []
     for entry, own in zip(manifest, own_tokens(manifest), strict=True):
         figures = f"{own:>8,}{entry['tokens']:>9,}{entry['tokens'] / whole:>8.1%} "
@@ -175,7 +173,7 @@ def _tree(state: TopState, width: int, room: int) -> list[Text]:
 
 def _alerts(state: TopState, width: int) -> Iterator[Text]:
     """The worst alerts, then problems, each on at most two lines, a single one on three; how many more."""
-    active = _dig(state.health, "alerts", "active") or []
+    active = dig(state.health, "alerts", "active") or []
     ranks = list(SEVERITY_STYLES)
     said = [
         (alert["severity"], str(alert["sentence"]))
@@ -188,7 +186,7 @@ def _alerts(state: TopState, width: int) -> Iterator[Text]:
     for label, sentence in said[:MAX_ALERTS]:
         yield from _said(label, sentence, width, 3 if len(said) == 1 else 2)
     if len(said) > MAX_ALERTS:
-        yield Text(f"and {len(said) - MAX_ALERTS} more: promptd status", "dim")
+        yield Text(f"{len(said) - MAX_ALERTS} more: promptd status", "dim")
 
 
 def _said(label: str, sentence: str, width: int, most: int) -> Iterator[Text]:
@@ -211,34 +209,16 @@ def _keys(state: TopState) -> Text:
 # -- figures ----------------------------------------------------------------------------------------
 
 
-def _dig(found: Any, *path: str) -> Any:
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
-
-
 def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
+    return NOTHING if value is None else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
 
 
 def _short(value: float | None) -> str:
     if value is None:
-        return "-"
+        return NOTHING
     if value >= 1e6:
         return f"{value / 1e6:,.2f} M"
     return f"{value / 1e3:,.1f} k" if value >= 1e5 else f"{value:,.0f}"
-
-
-def _mega(value: float | None) -> str:
-    return "-" if value is None else f"{value / 1e6:,.0f} MB"
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
-"""What `top` looks at: the last snapshots, the sort order, the filter, the row under the cursor.
+"""State of `top`: the last snapshots, the sort order, the filter, the row under the cursor.
 
-Pure: snapshots and keys go in, what is to be shown is read off. `press` says what is to be done outside.
+Pure: snapshots and keys go in, the screen reads the rest. `press` returns what the loop has to do.
 """
 
 from collections import deque
@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Order = Literal["uses", "tokens", "total", "money", "name"]
-ORDERS: tuple[Order, ...] = ("uses", "total", "tokens", "money", "name")
+from promptd.cli.figures import dig
+
+Order = Literal["requests", "tokens", "total", "cost", "name"]
+ORDERS: tuple[Order, ...] = ("requests", "total", "tokens", "cost", "name")
 TopAction = Literal["quit", "open"]
 KEPT = 300  # points of a sparkline: more than any terminal is wide
 PAGE = 10
 _FIELDS: Mapping[Order, str] = {
-    "uses": "requests",
+    "requests": "requests",
     "tokens": "tokens",
     "total": "tokens_total",
-    "money": "cost_total",
+    "cost": "cost_total",
 }
 
 
@@ -37,7 +39,7 @@ class TopState:
         self.health: dict[str, Any] = {}
         self.trouble = ""
         self.series = Sparkline()
-        self.order: Order = "uses"
+        self.order: Order = "requests"
         self.filter = ""
         self.is_typing = False
         self.cursor = 0
@@ -51,16 +53,16 @@ class TopState:
     def take(self, health: dict[str, Any]) -> None:
         """A new snapshot."""
         self.health, self.trouble = health, ""
-        window = _dig(health, "windows", "1m") or {}
+        window = dig(health, "windows", "1m") or {}
         latency = window.get("latency_ms") or {}
         self.series.latency_ms.append(latency.get("p95") if latency.get("count") else None)
-        self.series.hit_ratio.append(_dig(window, "hit_ratio", "served"))
+        self.series.hit_ratio.append(dig(window, "hit_ratio", "served"))
         self.series.requests_per_s.append(self._rate(health))
         self.cursor = min(self.cursor, max(len(self.rows()) - 1, 0))
 
     def _rate(self, health: Mapping[str, Any]) -> float | None:
         """Requests a second since the snapshot before; None for the first, or after a restart."""
-        now = (float(health.get("uptime_s", 0.0)), int(_dig(health, "requests", "requests") or 0))
+        now = (float(health.get("uptime_s", 0.0)), int(dig(health, "requests", "requests") or 0))
         before, self._before = self._before, now
         if before is None or now[0] <= before[0] or now[1] < before[1]:
             return None
@@ -134,12 +136,3 @@ def _moved(at: int, key: str, length: int) -> int:
     steps = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -PAGE, "pagedown": PAGE}
     ends = {"home": -length, "g": -length, "end": length, "G": length}
     return min(max(at + steps.get(key, ends.get(key, 0)), 0), max(length - 1, 0))
-
-
-def _dig(found: Any, *path: str) -> Any:
-    """A value deep in a snapshot, None where something on the way is missing."""
-    for name in path:
-        if not isinstance(found, Mapping):
-            return None
-        found = found.get(name)
-    return found

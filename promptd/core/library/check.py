@@ -7,7 +7,7 @@ exist).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,24 +16,7 @@ from promptd.core.library.plan import with_lines
 from promptd.core.library.resolve import matches
 from promptd.core.syntax.component import Place, Reading
 from promptd.core.syntax.sections import Headings
-
-
-class Dangling(msgspec.Struct, frozen=True):
-    """A directive whose target is missing: where it is written and why it leads nowhere."""
-
-    id: str
-    line: int
-    target: str
-    reason: str
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Something an author should look at."""
-
-    kind: str
-    id: str
-    line: int
-    message: str
+from promptd.protocol.records import Dangling, EdgeKind, Problem, TreeNode
 
 
 class CheckReport(msgspec.Struct, frozen=True):
@@ -169,29 +152,30 @@ def _unused(library: Library, components: Sequence[Component], prompts: Sequence
 
 def tree(
     library: Library, id: str, *, reverse: bool = False, depth: int = 64, limit: int = 5_000
-) -> dict[str, Any]:
-    """The include tree below (or above) a component: `{id, children: [{id, line, kind, children}]}`.
+) -> TreeNode:
+    """The include tree below (or above) a component.
 
     At most `limit` nodes; a node that is on the way to itself is marked `cycle` and not opened, one cut
     off by a bound is marked `truncated`.
     """
     left = [limit - 1]
 
-    def node(at: str, way: tuple[str, ...]) -> dict[str, Any]:
-        made: dict[str, Any] = {"id": at}
+    def node(
+        at: str, way: tuple[str, ...], line: int | None = None, kind: EdgeKind | None = None
+    ) -> TreeNode:
         if at in way:
-            return made | {"cycle": True, "children": []}
+            return TreeNode(line=line, kind=kind, id=at, cycle=True, children=())
         edges = list(_edges(library, at, reverse=reverse))
         if edges and (left[0] < len(edges) or len(way) >= depth):
-            return made | {"truncated": True, "children": []}
+            return TreeNode(line=line, kind=kind, id=at, truncated=True, children=())
         left[0] -= len(edges)
-        children = [{"line": line, "kind": kind} | node(other, (*way, at)) for other, line, kind in edges]
-        return made | {"children": children}
+        children = tuple(node(other, (*way, at), line, kind) for other, line, kind in edges)
+        return TreeNode(line=line, kind=kind, id=at, children=children)
 
     return node(id, ())
 
 
-def _edges(library: Library, id: str, *, reverse: bool) -> Iterable[tuple[str, int, str]]:
+def _edges(library: Library, id: str, *, reverse: bool) -> Iterable[tuple[str, int, EdgeKind]]:
     sources = library.graph.dependents(id) if reverse else [id]
     for source in sources:
         component = library.get(source)
@@ -200,7 +184,7 @@ def _edges(library: Library, id: str, *, reverse: bool) -> Iterable[tuple[str, i
                 yield source if reverse else link.target, link.directive.line, kind_of(link)
 
 
-def kind_of(link: Link) -> str:
+def kind_of(link: Link) -> EdgeKind:
     """`includes`, `reference` or `requires`."""
     if link.directive.is_soft:
         return "requires"

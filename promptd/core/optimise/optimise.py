@@ -50,8 +50,8 @@ class Removed:
     """One unit that went. `text[at]` of the prompt with strategy `none` gives it back.
 
     `span` is the same place inside the contribution of `id`, the smallest piece that holds all of it; `twin`
-    is where the prompt with `none` says the same, for repeats. `kind`: repeat, husk, drop, comment, phrase,
-    markup. `tokens` are those of the unit alone.
+    is where the prompt with `none` says the same, for repeats. `kind`: repeat, emptied, drop, comment,
+    phrase, markup. `tokens` are those of the unit alone.
     """
 
     id: str

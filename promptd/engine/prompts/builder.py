@@ -4,7 +4,6 @@ What takes long is handed back as `Work` and asked for again when it is done; ev
 anew then, from whatever is true by that time.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,8 @@ from promptd.core.syntax.component import Place
 from promptd.core.tokens.incremental import IncrementalCount, Measured
 from promptd.engine.attempt import Attempt
 from promptd.engine.prompts.budget_run import BudgetRun
-from promptd.engine.prompts.reply_template import ReplyTemplate, digest_of
+from promptd.engine.prompts.reply import digest_of, etag_of, seal_of
+from promptd.engine.prompts.reply_template import ReplyTemplate
 from promptd.engine.prompts.shared import (
     MAX_TEMPLATES,
     CompiledPrompt,
@@ -247,7 +247,7 @@ class _Builder:
             tokens=drawn.tokens,
             encoding=self.optimiser.encoding,
             digest=digest,
-            etag=_etag(digest, pieces["manifest"], notes, fit, self.request.options),
+            etag=etag_of(seal_of(digest, pieces["manifest"], notes, fit, self.request.options)),
             manifest=manifest,
             warnings=notes,
             metadata=self.outline.metadata,
@@ -309,12 +309,6 @@ def _own_tokens(entries: tuple[ManifestEntry, ...]) -> list[int]:
             own[above[-1]] -= entry.tokens
         above.append(index)
     return [max(tokens, 0) for tokens in own]
-
-
-def _etag(digest: str, *seen: object) -> str:
-    """One word for everything in the answer; a plain request's stays what it was without options."""
-    told = [each for each in (digest, *seen) if each is not None]
-    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:32]
 
 
 def _unsteady(place: Place) -> Note:

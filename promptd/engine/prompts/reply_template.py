@@ -1,13 +1,12 @@
-"""A stamp: replies to a plain request whose values never came before, without making a prompt of each.
+"""A template of replies: those to a plain request whose values never came before, without a prompt of each.
 
-When one prompt of an outline has been made, everything in its reply that no value can change is known: the
-text between values, the manifest but for some numbers, warnings, the stable prefix. A stamp holds that as
-JSON. For other values of the same variables it fills in what differs, and what it gives is byte for byte what
-would have been made and encoded otherwise. Nothing of it is kept, so values that come once push nothing out
-of the cache of prompts.
+When one prompt has been made, everything in its reply that no value can change is known: the text between
+values, the manifest but for some numbers, warnings, the stable prefix. A template is that reply, encoded with
+marks in place of what values change and cut at them (`reply`): it knows which fields change, and neither the
+others nor their order. What it gives for other values is byte for byte what would have been made and encoded
+otherwise. Nothing of it is kept, so values that come once push nothing out of the cache of prompts.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
@@ -17,31 +16,24 @@ from promptd.core.assembly.fill import Filled
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.assembly.skeleton import Skeleton
 from promptd.core.tokens.incremental import IncrementalCount
+from promptd.engine.prompts.reply import Cut, cut, digest_of, etag_of, mark, reply_of, seal_of
 from promptd.protocol.records import ManifestEntry
 
-_NUMBER = 1_234_567_890_123_456_789  # stands in a manifest where a form has a place for a number
-_DIGITS = b"%d" % _NUMBER
-_encode = msgspec.json.Encoder().encode
-
-
-def digest_of(text: str) -> str:
-    """SHA-256 of a text, as everywhere in a reply."""
-    return hashlib.sha256(text.encode()).hexdigest()
+_TEXT, _TOKENS, _DIGEST, _ETAG, _MANIFEST, _CLOCK = range(6)  # what values, or the moment, change in a reply
 
 
 class ReplyTemplate:
     """Made from one prompt and what it was filled with; `render` is asked for every other set of values."""
 
     __slots__ = (
-        "_after",
-        "_before",
         "_changing",
-        "_form",
         "_layout",
+        "_manifest",
         "_numbers",
+        "_reply",
+        "_seal",
         "_slots",
         "_tally",
-        "_warnings",
         "prefix",
         "stable_tokens",
     )
@@ -56,41 +48,51 @@ class ReplyTemplate:
         ]
         drafts = [(draft.first, draft.last) for draft in skeleton.drafts]
         self._changing = [each for each in drafts if not self._layout.is_constant(*each)]
-        self._numbers = [*self._placed(drafts)]
-        self._form = b"[%b]" % b",".join(map(self._form_of, prompt.manifest, drafts))
-        self._warnings = _encode(prompt.warnings)
+        numbers = [*self._placed(drafts)]
+        manifest = cut(self._marked(prompt.manifest, drafts), b"%d")
+        self._manifest = manifest.form
+        self._numbers = [numbers[number] for number in manifest.marks]
+        self._reply = _reply(prompt)
+        self._seal = cut(msgspec.Raw(seal_of(mark(_DIGEST), mark(_MANIFEST), prompt.warnings)))
         self.stable_tokens = prompt.stable_prefix_tokens
         self.prefix = digest_of(prompt.text[: prompt.stable_end])
-        encoding, name, metadata = map(_encode, (prompt.encoding, prompt.name, dict(prompt.metadata)))
-        self._before = b',"encoding":%b,"stable_prefix_tokens":%d' % (encoding, prompt.stable_prefix_tokens)
-        self._after = b'"name":%b,"metadata":%b,"manifest":' % (name, metadata)
 
     @staticmethod
     def can_be(prompt: Prompt) -> bool:
-        """False for a prompt whose reply differs by more than values, or that holds the number of forms."""
-        is_plain = prompt.fit is None and prompt.estimate is None and prompt.is_consistent
-        return is_plain and _DIGITS not in _encode(prompt.manifest)
+        """False for a prompt whose reply differs by more than values."""
+        return prompt.fit is None and prompt.estimate is None and prompt.is_consistent
 
     def __repr__(self) -> str:
         return f"<ReplyTemplate with {len(self._slots)} slots, {len(self._changing)} changing entries>"
 
     def _placed(self, drafts: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """Of each number of the form where it comes from: a start of a run and how far behind, or a count."""
+        """Of each number of a manifest where it comes from: a start of a run and how far behind, or a count.
+
+        Three for each entry: its tokens, its start and its end.
+        """
         layout, count = self._layout, len(self._layout.runs) + 1
         for draft in drafts:
-            if draft in self._changing:
-                yield count + self._changing.index(draft), 0
+            yield (count + self._changing.index(draft) if draft in self._changing else 0), 0
             for part in draft:
                 yield layout.run_of[part], layout.within[part]
 
-    def _form_of(self, entry: ManifestEntry, draft: tuple[int, int]) -> bytes:
-        """One entry of the manifest as JSON, with %d for what changes."""
-        tokens = _NUMBER if draft in self._changing else entry.tokens
-        entry = msgspec.structs.replace(entry, tokens=tokens, span=(_NUMBER, _NUMBER))
-        return _encode(entry).replace(b"%", b"%%").replace(_DIGITS, b"%d")
+    def _marked(
+        self, manifest: tuple[ManifestEntry, ...], drafts: list[tuple[int, int]]
+    ) -> list[ManifestEntry]:
+        """The manifest with marks for what changes, by their index among the `_placed`."""
+        return [
+            msgspec.structs.replace(
+                entry,
+                tokens=mark(3 * index) if draft in self._changing else entry.tokens,
+                span=(mark(3 * index + 1), mark(3 * index + 2)),
+            )
+            for index, (entry, draft) in enumerate(zip(manifest, drafts, strict=True))
+        ]
 
-    def render(self, values: Mapping[str, str], max_chars: int, max_tokens: int) -> tuple[bytes, int] | None:
-        """The reply for these values but for its end, and its tokens; None if that may be too large."""
+    def render(
+        self, values: Mapping[str, str], clock: str, max_chars: int, max_tokens: int
+    ) -> tuple[bytes, int] | None:
+        """The reply for these values, and its tokens; None if that may be too large."""
         layout = self._layout
         filled_in = tuple(text if name is None else values[name] for _, name, text in self._slots)
         texts: list[str] = layout.runs.copy()  # type: ignore[assignment] # slots are replaced in the next line
@@ -104,10 +106,16 @@ class ReplyTemplate:
             return None
         counts = [measured.count(filled.offset(first), filled.offset(last)) for first, last in self._changing]
         sources = (*filled.starts, *counts)
-        manifest = self._form % tuple([sources[at] + behind for at, behind in self._numbers])
-        digest = digest_of(whole).encode()
-        etag = hashlib.sha256(b'["%b",%b,%b]' % (digest, manifest, self._warnings)).hexdigest()[:32].encode()
-        head = b'{"text":%b,"tokens":%d,"tokens_source":%d' % (filled.encoded(), tokens, tokens)
-        seal = b',"digest":"%b","etag":"%b",' % (digest, etag)
-        pieces = (head, self._before, seal, self._after, manifest, b',"warnings":', self._warnings)
-        return b"".join(pieces), tokens
+        manifest = self._manifest % tuple([sources[at] + behind for at, behind in self._numbers])
+        digest = b'"%b"' % digest_of(whole).encode()
+        found = [filled.encoded(), b"%d" % tokens, digest, b"", manifest, b'"%b"' % clock.encode()]
+        found[_ETAG] = b'"%b"' % etag_of(self._seal.fill(found)).encode()
+        return self._reply.fill(found), tokens
+
+
+def _reply(prompt: Prompt) -> Cut:
+    """The whole reply, cut at everything that values or the moment change."""
+    reply = reply_of(prompt, mark(_CLOCK), text=mark(_TEXT))
+    changing = {"tokens": _TOKENS, "tokens_source": _TOKENS, "digest": _DIGEST, "etag": _ETAG}
+    changing["manifest"] = _MANIFEST
+    return cut(msgspec.structs.replace(reply, **{field: mark(at) for field, at in changing.items()}))

@@ -161,7 +161,7 @@ class OptimiserState:
                 tuple(component.id for component in prompt.evidence.components),
                 prompt.uses,
                 prompt.tokens,
-                cost_total=prompt.estimate.money if prompt.estimate else None,
+                cost_total=prompt.estimate.cost if prompt.estimate else None,
                 strategy=prompt.fit.strategy if prompt.fit else "none",
             )
         )

@@ -1,4 +1,4 @@
-"""`validate` as a command: what it prints, and what its exit code says."""
+"""`bench`: what it prints, and what its exit code means."""
 
 import json
 from pathlib import Path
@@ -30,9 +30,9 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_a_library_the_usage_is_wrong(run: Run) -> None:
     """Exit 64, and the message says what to name."""
-    outcome = run("validate")
+    outcome = run("bench")
     assert (outcome.code, outcome.out) == (64, b"")
-    assert "name a library DIR" in outcome.err
+    assert "promptd bench DIR" in outcome.err
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_every_figure_as_json(run: Run, library: Path, monkeypatch: pytest.Monke
     """Quiet on stderr; the configured strategy is judged, and one that saves too little is missed."""
     monkeypatch.setenv("PROMPTD_TOKENS_STRATEGY", "conservative")
     monkeypatch.setenv("PROMPTD_TARGETS_REDUCTION_MIN", "0.9")
-    outcome = run("validate", library, "--json")
+    outcome = run("bench", library, "--json")
     assert outcome.err == ""
     report = json.loads(outcome.out)
     checks = {check["name"]: check for check in report["checks"]}
@@ -52,14 +52,14 @@ def test_every_figure_as_json(run: Run, library: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-def test_for_people_in_a_pipe(run: Run, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_in_a_pipe(run: Run, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain tables, one fact a line; exit 0 where targets that anything meets are met."""
     monkeypatch.setattr("promptd.cli.bench.judging.LOADING_SAVED", -99.0)
     monkeypatch.setattr("promptd.cli.bench.judging.CACHED_MS", 1e6)
     monkeypatch.setenv("PROMPTD_TARGETS_RESPONSE_TIME_MAX", "60000")
-    outcome = run("validate", library)
+    outcome = run("bench", library)
     text = outcome.out.decode()
     assert (outcome.code, outcome.err) == (0, "")
     assert "\x1b" not in text
-    for sign in ("Cache: 100 requests", "one by one", "aggressive", "component in cache", "Grade A: 5 of 5"):
+    for sign in ("Cache: 100 requests", "baseline ", "aggressive", "cached component", "Grade A: 5 of 5"):
         assert sign in text

@@ -3,10 +3,16 @@
 import pytest
 
 from promptd.cli.bench import judging
-from promptd.cli.bench.caching import Caching
-from promptd.cli.bench.latency import Latency, Times
-from promptd.cli.bench.loading import HotSetResult, Loading
-from promptd.cli.bench.reduction import Reduction, StrategyResult
+from promptd.cli.bench.results import (
+    BenchVerdict,
+    Caching,
+    HotSetResult,
+    Latency,
+    Loading,
+    Reduction,
+    StrategyResult,
+    Times,
+)
 from promptd.config.schema import TargetsConfig
 from promptd.protocol.records import Shares
 
@@ -18,7 +24,7 @@ def _caching(hit_ratio: float | None = 0.9, errors: int = 0) -> Caching:
         zipf_exponent=1.0,
         hit_ratio=hit_ratio,
         component_hit_ratio=0.9,
-        component_uses=100,
+        component_requests=100,
         component_misses=10,
         cache_entries=5,
         components=9,
@@ -80,7 +86,7 @@ def _latency(mix: float = 10.0, cached: float = 1.0) -> Latency:
     )
 
 
-def _judge(**given: object) -> judging.Verdict:
+def _judge(**given: object) -> BenchVerdict:
     parts = {
         "targets": TargetsConfig(),
         "caching": _caching(),
@@ -109,7 +115,7 @@ def test_everything_met_is_an_a_and_no_strategy_is_not_judged() -> None:
         ({"reduction": _reduction("balanced", 0.61)}, "token reduction"),
         ({"latency": _latency(mix=100.1)}, "response time p95"),
         ({"latency": _latency(cached=5.1)}, "cached component p95"),
-        ({"caching": _caching(errors=1)}, "requests answered with an error"),
+        ({"caching": _caching(errors=1)}, "failed requests"),
     ],
 )
 def test_each_target_can_be_missed(part: dict[str, object], missed: str) -> None:

@@ -5,15 +5,10 @@ from pathlib import Path
 import pytest
 
 from promptd import config as configuration
-from promptd.cli.bench import (
-    caching,
-    latency,
-    loading,
-    mix,
-    open_suite,
-    reduction,
-)
+from promptd.cli.bench import caching, latency, loading, reduction
+from promptd.cli.bench.candidates import prepare
 from promptd.cli.bench.load import percentile
+from promptd.cli.bench.suite import open_suite
 from promptd.cli.child import child_daemon, temporary_directory
 from promptd.engine.embedded import Engine
 from promptd.errors import UnknownComponent
@@ -47,7 +42,7 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
 def test_loading_is_taken_apart_without_a_rest(config: configuration.Config) -> None:
     """The four contributions add up to what was saved, and both loaders saw every file."""
     with Engine.open(config=config) as engine:
-        found_mix = mix.prepare(engine, config.library.prompts, seed=1)
+        found_mix = prepare(engine, config.library.prompts, seed=1)
     found = loading.measure(config, found_mix.first(10), found_mix.first(20, label="earlier"))
     kept = found.by_kept_counts + found.by_kept_index
     parts = found.by_distinct_segments + found.by_concurrency + kept
@@ -60,7 +55,7 @@ def test_loading_is_taken_apart_without_a_rest(config: configuration.Config) -> 
 def test_strategies_are_held_against_none(config: configuration.Config) -> None:
     """Tokens before and after are those of the sample, and lossless keeps everything."""
     with Engine.open(config=config) as engine:
-        asks = mix.prepare(engine, config.library.prompts, seed=1).asks
+        asks = prepare(engine, config.library.prompts, seed=1).asks
         found = reduction.measure(config, engine, asks, 0)
         plain = sum(engine.assemble(ask.name, ask.variables).tokens for ask in asks)
     assert [row.name for row in found.strategies] == ["conservative", "balanced", "aggressive"]
@@ -73,9 +68,9 @@ def test_strategies_are_held_against_none(config: configuration.Config) -> None:
 
 @pytest.mark.slow
 def test_a_daemon_is_asked_for_real(config: configuration.Config) -> None:
-    """Every request is answered; uses, misses and times are of those requests."""
+    """Every request is answered; hits, misses and times are of those requests."""
     with Engine.open(config=config) as engine:
-        found = mix.prepare(engine, config.library.prompts, seed=1)
+        found = prepare(engine, config.library.prompts, seed=1)
     with (
         temporary_directory("test") as directory,
         child_daemon(
@@ -85,9 +80,9 @@ def test_a_daemon_is_asked_for_real(config: configuration.Config) -> None:
         cached = caching.measure(daemon.socket, found, requests=200)
         times = latency.measure(daemon.socket, found, seconds=0.1)
     assert (cached.requests, cached.errors, cached.cache_entries, cached.components) == (200, 0, 2, 4)
-    assert 200 < cached.component_uses < 600
+    assert 200 < cached.component_requests < 600
     assert cached.component_misses > 0
-    assert cached.component_hit_ratio == 1 - cached.component_misses / cached.component_uses
+    assert cached.component_hit_ratio == 1 - cached.component_misses / cached.component_requests
     assert cached.hit_ratio is not None
     assert 0 < cached.hit_ratio < 1
     assert [row.connections for row in times.mix] == [1, 16]

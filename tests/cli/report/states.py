@@ -40,7 +40,7 @@ def full_health() -> dict[str, Any]:
     }
     share = target | {
         "name": "hit_ratio",
-        "label": "prompts served from memory",
+        "label": "cache hit ratio",
         "unit": "share",
         "minimum": 0.75,
         "maximum": None,

@@ -54,7 +54,7 @@ def test_no_snapshot_no_report(run: Run, tmp_path: Path, content: str | None) ->
     target = tmp_path / "report.html"
     code, out, err = run("report", "--html", target, "--state", tmp_path)
     assert (code, out) == (69, b"")
-    assert "no report without a snapshot" in err
+    assert "cannot read the health snapshot" in err
     assert not target.exists()
 
 

@@ -71,4 +71,4 @@ def test_a_daemon_without_these_sections_is_shown_all_the_same() -> None:
     """Nothing in a snapshot is taken for granted."""
     state = TopState()
     state.take({"version": "0.0.1", "status": "ok", "uptime_s": 1})
-    assert "no prompt has been asked for yet" in _text(state)
+    assert "no prompts requested yet" in _text(state)

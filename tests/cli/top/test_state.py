@@ -20,13 +20,13 @@ def _names(state: TopState) -> list[str]:
 
 
 def test_rows_are_the_busiest_and_the_most_expensive_once_each(state: TopState) -> None:
-    """By uses first; `s` goes on to total tokens and so on, and round."""
+    """By requests first; `s` goes on to total tokens and so on, and round."""
     assert _names(state) == ["commands/often.md", "commands/rare.md", "agents/dear.md"]
     state.press("s")
     assert (state.order, _names(state)[0]) == ("total", "agents/dear.md")
     for _ in range(4):
         state.press("s")
-    assert state.order == "uses"
+    assert state.order == "requests"
 
 
 def test_a_filter_is_typed_and_cleared(state: TopState) -> None:

@@ -131,7 +131,7 @@ def test_a_strategy_reports_four_figures_and_the_savings() -> None:
     assert prompt.fit.savings.tokens_saved == prompt.tokens_source - prompt.tokens > 500
     assert prompt.fit.savings.baseline == "none"
     units = [unit for entry in prompt.manifest for unit in entry.removed]
-    assert any(unit.kind == "repeat" and unit.twin == "b.md" for unit in units)
+    assert any(unit.kind == "repeat" and unit.duplicate_of == "b.md" for unit in units)
     assert {entry.variant for entry in prompt.manifest} == {"balanced"}
 
 
@@ -264,7 +264,7 @@ def test_a_model_adds_an_estimate_and_money() -> None:
     assert prompt.estimate.tokens_estimated == round(1.2 * prompt.tokens)
     assert prompt.fit is not None
     saved = prompt.fit.savings
-    assert saved.money_saved == pytest.approx(saved.tokens_saved * 1.2 * 3 / 1e6)
+    assert saved.cost_saved == pytest.approx(saved.tokens_saved * 1.2 * 3 / 1e6)
     assert maker.make(strategy="balanced").estimate is None
 
 

@@ -1,17 +1,22 @@
-"""Stamps: what is struck for new values is byte for byte what is made and encoded for them otherwise."""
+"""Templates of replies: what is rendered for new values is, byte for byte, what is made otherwise."""
 
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from promptd import Engine
+from promptd.engine.prompts import reply
 from promptd.errors import OverBudget
+from promptd.protocol.replies import AssembleReply
 from promptd.protocol.request import request_of
+from promptd.sources.worktree.files import Worktree
 from tests.freshness import make_files_look_old
 
 FILES = {
@@ -27,8 +32,9 @@ asked = st.dictionaries(names, values, min_size=1)
 
 @pytest.fixture(autouse=True)
 def _old(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that a signature proves: young ones are read again, and their prompts made."""
+    """Files that a signature proves at once: young ones, or those of a slow disk, have their prompts made."""
     make_files_look_old(monkeypatch)
+    monkeypatch.setattr(Worktree, "is_slow", False)  # which a busy machine may be taken for
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +111,54 @@ def test_limits_hold_for_what_is_struck(library: Path) -> None:
             ask(engine, {"name": "many words " * 2_000})
 
 
-def test_the_number_of_forms_in_a_name_is_no_number(tmp_path: Path) -> None:
-    """A file whose name holds what stands for a number in a form: such a prompt is always made."""
-    (tmp_path / "main.md").write_text("{name}\n<include>1234567890123456789.md</include>\n")
-    (tmp_path / "1234567890123456789.md").write_text("x\n")
+def test_nothing_in_a_file_looks_like_a_mark(tmp_path: Path) -> None:
+    """Names, metadata and texts full of NUL bytes, digits and per cent signs: rendered as they are made."""
+    tricky = '\0001\0 "\\0001\\0" %d %b %%'
+    includes = "<include>%d 0001.md</include>\n<include>%b</include>\n"
+    (tmp_path / "main.md").write_text(f"---\nodd: '{tricky[4:]}'\n---\n{tricky} {{name}}\n{includes}")
+    (tmp_path / "%d 0001.md").write_text(f"{tricky}\n")
     with Engine.open([tmp_path]) as engine:
-        for name in ("a", "b", "c"):
-            ask(engine, {"name": name})
-            assert not is_struck(engine, {"name": name})
+        ask(engine, {"name": "first"})
+        struck = ask(engine, {"name": tricky})
+        assert is_struck(engine, {"name": tricky})
+        assert struck == ask(engine, {"name": tricky})
+        assert not is_struck(engine, {"name": tricky})
+
+
+# A reply with fields of the future, and all of them in the opposite order.
+Other = msgspec.defstruct(
+    "Other",
+    [(name, Any, UNSET) for name in ("weight", *reversed(AssembleReply.__struct_fields__), "author")],
+)
+
+
+def test_a_new_field_needs_no_change_of_a_template(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever knows a value puts it into the reply: its template has it too, in whatever order."""
+
+    def other(_kind: type[AssembleReply], **fields: Any) -> msgspec.Struct:
+        return Other(author="Ada, 100 %", weight=0.5, **fields)
+
+    monkeypatch.setattr(reply, "partial", other)
+    with Engine.open([library]) as engine:
+        ask(engine, {"name": "first"})
+        struck = ask(engine, {"name": "second"})
+        assert is_struck(engine, {"name": "second"})
+        assert struck == ask(engine, {"name": "second"})
+        assert struck.startswith(b'{"weight":0.5,"consistent":true,"clock":"c:')
+        assert struck.endswith(b',"author":"Ada, 100 %"}')
+
+
+def test_a_reply_has_the_clock_of_its_moment(library: Path) -> None:
+    """A held prompt and a template are both told with the clock of the revision that they are told at."""
+    with Engine.open([library]) as engine:
+        before = json.loads(ask(engine, {"name": "held"}))
+        (library / "unrelated.md").write_text("Something else.\n")
+        engine.call("rescan")
+        held = json.loads(ask(engine, {"name": "held"}))
+        rendered = json.loads(ask(engine, {"name": "rendered"}))
+        (library / "unrelated.md").unlink()
+        assert before["clock"] != held["clock"] == rendered["clock"] == engine.workspace.clock
+        assert before | {"clock": held["clock"]} == held
 
 
 def test_other_names_have_a_stamp_of_their_own(library: Path) -> None:

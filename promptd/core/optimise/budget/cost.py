@@ -99,7 +99,7 @@ class Account:
         self._by_strategy[strategy] = self._by_strategy.get(strategy, 0) + times
         self._tokens_baseline += saved.tokens_baseline * times
         self._tokens_saved += saved.tokens_saved * times
-        self._money_saved += (saved.money_saved or 0.0) * times
+        self._money_saved += (saved.cost_saved or 0.0) * times
 
     def skipped(self, name: str) -> None:
         """A pass raised for one prompt."""

@@ -120,7 +120,7 @@ def _report(fitted: Skeleton, skeleton: Skeleton, result: Optimised, variant: st
         if draft.reason == "included":
             draft.variant = variant
             if draft.removed and not text_of(fitted.parts[draft.first : draft.last])[0].strip():
-                is_repeat = all(unit.kind in ("repeat", "husk") for unit in draft.removed)
+                is_repeat = all(unit.kind in ("repeat", "emptied") for unit in draft.removed)
                 draft.reason = "deduplicated" if is_repeat else "dropped"
 
 
@@ -130,5 +130,8 @@ def units_of(removed: Removed, ledger: Ledger, text: str, tools: Tools) -> Itera
     written = list(ledger.spans(*removed.at))
     for node, _, span, at in written:
         tokens = removed.tokens if len(written) == 1 else tools.count(text[slice(*at)])
-        said = (twin.id, twin.span) if twin is not None else ("", None)
-        yield node, RemovedUnit(span, tokens, removed.kind, removed.reason, *said)
+        if twin is None:
+            yield node, RemovedUnit(span, tokens, removed.kind, removed.reason)
+        else:
+            reason = removed.reason.replace("duplicate", f"duplicate of {twin.id}", 1)
+            yield node, RemovedUnit(span, tokens, removed.kind, reason, twin.id, twin.span)

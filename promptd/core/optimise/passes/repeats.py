@@ -45,7 +45,7 @@ def _with_husks(page: Page, found: Iterator[tuple[Block, Block, str]]) -> Iterat
         removed.add(block)
         yield Edit(block.start, block.end, "", "repeat", reason, (twin.start, twin.end))
     for husk in husks(page, removed):
-        yield Edit(husk.start, husk.end, "", "husk", "nothing is left below it")
+        yield Edit(husk.start, husk.end, "", "emptied", "nothing is left below it")
 
 
 class _Exact:
@@ -67,7 +67,7 @@ class _Exact:
             block = stack.pop()
             twin = self.twin(block)
             if twin is not None:
-                yield block, twin, "said before"
+                yield block, twin, "duplicate"
             else:
                 stack.extend(reversed(block.children))
 
@@ -130,7 +130,7 @@ class _Near:
             group = groups.setdefault(kin, [])
             twin = self.twin(own, group)
             if twin is not None:
-                yield block, twin, f"nearly said before (similarity ≥ {self.aims.similarity:g})"
+                yield block, twin, f"near duplicate (similarity ≥ {self.aims.similarity:g})"
             else:
                 group.append((own, block))
 

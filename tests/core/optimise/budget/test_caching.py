@@ -114,7 +114,7 @@ def test_savings_are_capped_at_what_would_have_been_sent() -> None:
     assert savings(1_000, 600, 10_000, None).tokens_saved == 400
     capped = savings(1_000_000, 600, 10_000, MODEL)
     assert (capped.baseline, capped.tokens_baseline, capped.tokens_saved) == ("none", 10_000, 9_400)
-    assert capped.money_saved == round(9_400 * 1.2 * 3 / 1e6, 9)
+    assert capped.cost_saved == round(9_400 * 1.2 * 3 / 1e6, 9)
     assert savings(100, 120, 10_000, None).tokens_saved == -20
 
 

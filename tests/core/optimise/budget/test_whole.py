@@ -33,10 +33,10 @@ def test_what_went_is_in_the_manifest_and_can_be_had_back() -> None:
     bench = Bench(FILES)
     fitted = apply_strategy(bench.skeleton, STRATEGIES["balanced"], bench.tools, bench.cards)
     assert ("b.md", REPEATED) in bench.had_back(fitted.skeleton)
-    (unit,) = [unit for draft in fitted.skeleton.drafts for unit in draft.removed if unit.twin]
-    assert (unit.kind, unit.twin) == ("repeat", "a.md")
-    assert unit.twin_span is not None
-    assert FILES["a.md"][slice(*unit.twin_span)].strip() == REPEATED.strip()
+    (unit,) = [unit for draft in fitted.skeleton.drafts for unit in draft.removed if unit.duplicate_of]
+    assert (unit.kind, unit.duplicate_of) == ("repeat", "a.md")
+    assert unit.duplicate_span is not None
+    assert FILES["a.md"][slice(*unit.duplicate_span)].strip() == REPEATED.strip()
 
 
 def test_none_changes_nothing() -> None:

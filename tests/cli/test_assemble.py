@@ -1,11 +1,9 @@
-"""`assemble` and `get`: what goes to stdout, what goes to stderr, what is asked."""
+"""`assemble`: what goes to stdout, what goes to stderr, what is asked."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-import pytest
-
-from promptd.cli.prompts import warning_line
 from promptd.errors import UnsupportedOption
 from tests.cli.conftest import FakeDaemon, Run
 
@@ -38,7 +36,7 @@ def test_json_is_the_result_as_it_was_sent(daemon: FakeDaemon, run: Run) -> None
 def test_options_become_parameters(daemon: FakeDaemon, run: Run) -> None:
     """Variables, arguments, strategy and budget are passed on; what was not given is not sent."""
     daemon.answers["assemble"] = REPLY
-    run("assemble", "a", "--var", "x=1", "--var", "y=a=b", "--var", "empty=", "--args", "one two")
+    run("assemble", "a", "--variable", "x=1", "--var", "y=a=b", "-v", "empty=", "--arguments", "one two")
     run("assemble", "a", "b", "--strategy", "conservative", "--budget", "800")
     assert daemon.requests == [
         ("assemble", {"name": "a", "variables": {"x": "1", "y": "a=b", "empty": ""}, "arguments": "one two"}),
@@ -54,25 +52,21 @@ def test_what_the_daemon_cannot_do_is_an_error(daemon: FakeDaemon, run: Run) -> 
     assert "strategy is not supported yet" in err
 
 
-def test_get_prints_the_file(daemon: FakeDaemon, run: Run) -> None:
-    """`get` prints the text of the file, and its diagnostics on stderr."""
-    diagnostic = {"kind": "front-matter", "message": "not a mapping", "line": 2}
-    daemon.answers["get"] = {"id": "a.md", "text": "---\nx\n---\n", "diagnostics": [diagnostic]}
-    code, out, err = run("get", "a")
-    assert (code, out) == (0, b"---\nx\n---\n")
-    assert err == "promptd: warning: a.md:2: not a mapping\n"
-    assert json.loads(run("get", "a", "--json").out) == daemon.answers["get"]
+def test_formats_are_printed_as_json(root: Path, run: Run) -> None:
+    """The blocks put together are the prompt."""
+    text = run("assemble", "--library", root, "commands/a").out.decode()
+    blocks = json.loads(run("assemble", "--library", root, "commands/a", "--format", "anthropic").out)
+    assert "".join(block["text"] for block in blocks) == text
+    messages = json.loads(run("assemble", "--library", root, "commands/a", "--format", "openai").out)
+    assert messages == [{"role": "system", "content": text}]
 
 
-@pytest.mark.parametrize(
-    ("warning", "line"),
-    [
-        ({"message": "gone", "id": "a.md", "line": 3}, "a.md:3: gone"),
-        ({"message": "gone", "id": "a.md", "line": None}, "a.md: gone"),
-        ({"message": "changed while it was read", "id": ""}, "changed while it was read"),
-        ({"message": "a.md:3: gone", "id": "a.md", "line": 3}, "a.md:3: gone"),
-    ],
-)
-def test_a_warning_names_its_place_once(warning: dict[str, Any], line: str) -> None:
-    """The place stands before the message, unless the message names it itself."""
-    assert warning_line(warning) == line
+def test_what_was_not_given_is_not_sent(daemon: FakeDaemon, run: Run) -> None:
+    """Every option is a parameter of the same name."""
+    daemon.answers["assemble"] = {"text": "", "warnings": []}
+    run("assemble", "a", "--budget", "9", "--reserve", "2", "--model", "m", "--stable-first")
+    run("assemble", "a", "--no-stable-first", "--format", "openai")
+    assert [params for _, params in daemon.requests] == [
+        {"name": "a", "budget": 9, "reserve": 2, "model": "m", "stable_first": True},
+        {"name": "a", "stable_first": False, "format": "openai"},
+    ]

@@ -1,0 +1,26 @@
+"""`get`: a file as it is, and its diagnostics."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import LONG, FakeDaemon, Run
+
+
+def test_get_prints_the_file(daemon: FakeDaemon, run: Run) -> None:
+    """`get` prints the text of the file, and its diagnostics on stderr."""
+    diagnostic = {"kind": "front-matter", "message": "not a mapping", "line": 2}
+    daemon.answers["get"] = {"id": "a.md", "text": "---\nx\n---\n", "diagnostics": [diagnostic]}
+    code, out, err = run("get", "a")
+    assert (code, out) == (0, b"---\nx\n---\n")
+    assert err == "promptd: warning: a.md:2: not a mapping\n"
+    assert json.loads(run("get", "a", "--json").out) == daemon.answers["get"]
+
+
+def test_what_was_removed_can_be_had_back(root: Path, run: Run) -> None:
+    """`get --span` prints the stretch of the file that a manifest names."""
+    result = json.loads(run("assemble", "--library", root, "commands/a", "--budget", "100", "--json").out)
+    (entry,) = [entry for entry in result["manifest"] if entry["id"] == "parts/b.md"]
+    (unit,) = entry["removed"]
+    code, out, _ = run("get", "--library", root, entry["id"], "--span", *unit["span"])
+    assert (code, out.decode()) == (0, LONG)
+    assert run("get", "--library", root, "parts/b", "--span", "5", "999999").code == 64
