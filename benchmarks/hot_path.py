@@ -14,9 +14,10 @@ from benchmarks.libraries import Served
 from benchmarks.servers import request
 from promptd.config.schema import Config, RootConfig
 from promptd.engine import procedures
+from promptd.engine.current import Current
 from promptd.engine.opening import open_worktree
 from promptd.engine.tokenizer import Tokenizer
-from promptd.protocol.jsonrpc import Vetted
+from promptd.protocol.jsonrpc import codec_factory
 from promptd.server.batching import Batching
 from promptd.server.connection import Connection, ConnectionContext
 from promptd.server.dispatch import Dispatcher
@@ -26,7 +27,7 @@ AGED_S = 2.1  # then a signature proves something: nothing is read again for bei
 
 
 class _Loop:
-    """As much of an event loop as Turns asks for."""
+    """As much of an event loop as Batching asks for."""
 
     def __init__(self) -> None:
         self._soon: list[tuple[Callable[..., object], tuple[object, ...]]] = []
@@ -78,11 +79,11 @@ class HotPath:
         # Under valgrind a stat takes so long that sweeps would move to a thread; here there is none.
         self.workspace.source.observe_stats = lambda *_: None  # type: ignore[method-assign]
         self._loop = _Loop()
-        self.handler = Dispatcher(self.workspace, {}, _never, _report)
-        turns = Batching(self._loop, self.handler)  # type: ignore[arg-type]
-        house = ConnectionContext(turns, Limits(), ConnectionCounts(), Vetted(), lambda _: None)
+        self.handler = Dispatcher(Current(self.workspace), {}, _never, _report)
+        batching = Batching(self._loop, self.handler)  # type: ignore[arg-type]
+        context = ConnectionContext(batching, Limits(), ConnectionCounts(), codec_factory(), lambda _: None)
         self.transports = [_Transport() for _ in range(connections)]
-        self.connections = [Connection(house, 1, 0, 0.0) for _ in range(connections)]
+        self.connections = [Connection(context, 1, 0, 0.0) for _ in range(connections)]
         for connection, transport in zip(self.connections, self.transports, strict=True):
             connection.connection_made(transport)
         time.sleep(AGED_S)

@@ -23,6 +23,7 @@ from promptd.monitor import metrics
 from promptd.monitor.evaluator import Evaluation
 from promptd.protocol.describe import describe
 from promptd.protocol.methods import PROTOCOL, AlertsParams
+from promptd.protocol.peers import Peer
 from promptd.protocol.replies import (
     AlertsReply,
     ConfigurationReply,
@@ -32,7 +33,7 @@ from promptd.protocol.replies import (
     VersionReply,
 )
 from promptd.server.dispatch import Service
-from promptd.server.peer import Limits, Peer
+from promptd.server.peer import Limits
 from promptd.support import log
 from promptd.support.stats import Histogram
 

@@ -13,12 +13,12 @@ from promptd.config.schema import WatchConfig
 from promptd.core.library.library import Delta
 from promptd.daemon.missed_events import MissedEvents
 from promptd.daemon.rescan import Rescans
-from promptd.daemon.single_flight import Spawn
 from promptd.daemon.tasks import Failures
 from promptd.engine import procedures
 from promptd.engine.current import Current
 from promptd.sources.worktree.files import Worktree
 from promptd.support import log
+from promptd.support.tasks import Spawn
 from promptd.watch.debounce import Batch
 from promptd.watch.watcher import Timing, Watcher, WatcherStatistics
 

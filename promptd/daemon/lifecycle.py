@@ -33,9 +33,11 @@ from promptd.engine import procedures
 from promptd.engine.current import Current
 from promptd.engine.workspace import Workspace
 from promptd.errors import ConfigError
+from promptd.protocol.jsonrpc import codec_factory
 from promptd.server.binding import adopt, bind
 from promptd.server.dispatch import Dispatcher
 from promptd.server.listener import Listener
+from promptd.server.local_peer import LocalPeer
 from promptd.server.subscriptions import Subscriptions
 from promptd.support import log
 from promptd.support.locks import StateLock
@@ -60,11 +62,9 @@ class Daemon(DaemonParts):
         self.lock = StateLock(Path(configuration.state_directory(config, environment)))
         self.current = Current(build_workspace(config))
         self.maintenance = Maintenance(self.current, self.lock, spawn)
-        self.subscriptions = Subscriptions(self.current.workspace, spawn, report_unforeseen)
+        self.subscriptions = Subscriptions(self.current, spawn, report_unforeseen)
         rescan = self.maintenance.rescans.rescan
-        self.dispatcher = Dispatcher(
-            self.current.workspace, services_of(self), spawn, report_unforeseen, rescan
-        )
+        self.dispatcher = Dispatcher(self.current, services_of(self), spawn, report_unforeseen, rescan)
         self.monitoring = Monitoring(config, self.lock, spawn, sources_of(self), lambda: histograms_of(self))
         self.dispatcher.on_closed += [self.subscriptions.forget, self.monitoring.alert_feed.forget]
         self.status = StatusReporter(Notifier(environment), self.run, self.current)
@@ -87,7 +87,8 @@ class Daemon(DaemonParts):
         yield from self.monitoring.loops()
         interval_s = watchdog_interval_s(self.run.environment)
         if interval_s is not None:
-            yield watch_ourselves(self.run.addresses[0], interval_s, self.status.notifier.watchdog)
+            peer = LocalPeer(self.dispatcher)
+            yield watch_ourselves(peer, self.run.addresses[0], interval_s, self.status.notifier.watchdog)
 
     async def live(self) -> None:
         """From the bound socket to the last snapshot. Raises AlreadyRunning, ConfigError.
@@ -121,7 +122,9 @@ class Daemon(DaemonParts):
         path = configuration.socket_path(config, environment)
         bindings = [adopt(socket) for socket in handed] or [bind(path, config.serve.socket_mode)]
         self.run.addresses = tuple(binding.path for binding in bindings)
-        return Listener(bindings, self.dispatcher, limits_of(config), allow_uids=config.serve.allow_uids)
+        limits = limits_of(config)
+        new_codec = codec_factory(limits.max_request_bytes, limits.max_json_depth)
+        return Listener(bindings, self.dispatcher, new_codec, limits, allow_uids=config.serve.allow_uids)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that a signal to stop cuts short."""

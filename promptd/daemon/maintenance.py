@@ -13,7 +13,6 @@ from promptd.core.library.parse_cache import ParseCache
 from promptd.daemon.follow import Follower
 from promptd.daemon.missed_events import EXPLAINED_S, MissedEvents
 from promptd.daemon.rescan import Rescans
-from promptd.daemon.single_flight import Spawn
 from promptd.daemon.state.saved import SavedState
 from promptd.daemon.tasks import Failures
 from promptd.daemon.warm import Warmer
@@ -22,6 +21,7 @@ from promptd.engine.workspace import Workspace
 from promptd.protocol.request import Request
 from promptd.support.locks import StateLock
 from promptd.support.stats import Distribution, Histogram
+from promptd.support.tasks import Spawn
 
 
 @dataclass(frozen=True, slots=True)

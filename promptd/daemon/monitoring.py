@@ -10,7 +10,6 @@ from typing import Any
 
 from promptd import __version__
 from promptd.config import Config
-from promptd.daemon.single_flight import Spawn
 from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.exports import HistoryWriter, MetricsWriter
 from promptd.monitor.history import History
@@ -21,6 +20,7 @@ from promptd.monitor.snapshot import ProcessInfo, Snapshots
 from promptd.server.alert_feed import AlertFeed
 from promptd.support.locks import StateLock
 from promptd.support.stats import Histogram
+from promptd.support.tasks import Spawn
 
 
 class Monitoring:

@@ -19,12 +19,13 @@ from promptd.config import Config
 from promptd.daemon.build import build_workspace
 from promptd.daemon.control import MAX_PROBLEMS
 from promptd.daemon.parts import DaemonParts
-from promptd.daemon.single_flight import SingleFlight, Spawn
+from promptd.daemon.single_flight import SingleFlight
 from promptd.daemon.warm import warm_up
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
 from promptd.errors import ConfigError
 from promptd.support import log
+from promptd.support.tasks import Spawn
 
 RESTART_SECTIONS = ("serve", "state")
 OUTSIDE_WORKSPACE = ("alerts.", "log.", "monitor.", "targets.", "watch.")  # what a workspace is not made of
@@ -131,9 +132,8 @@ class Reloader:
         former = parts.current.workspace
         workspace.observers, former.observers = former.observers, []
         parts.current.workspace = workspace
-        parts.dispatcher.workspace = parts.subscriptions.workspace = workspace
         await parts.maintenance.take_over_from(former)
-        parts.subscriptions.look_at_all()
+        parts.subscriptions.assemble_all()
 
 
 def log_problems(workspace: Workspace) -> None:

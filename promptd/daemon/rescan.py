@@ -8,11 +8,12 @@ library it began with.
 import time
 from functools import partial
 
-from promptd.daemon.single_flight import SingleFlight, Spawn
+from promptd.daemon.single_flight import SingleFlight
 from promptd.engine import procedures
 from promptd.engine.current import Current
 from promptd.engine.workspace import Workspace
 from promptd.support import log
+from promptd.support.tasks import Spawn
 
 _log = log.get_logger("promptd.daemon")
 

@@ -6,11 +6,12 @@ under way and at most one is to come. Nothing here knows what the work is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from promptd.support.tasks import Spawn
 
 Shared = TypeVar("Shared")
-Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class SingleFlight(Generic[Shared]):

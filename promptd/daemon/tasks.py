@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
-from promptd.daemon.single_flight import Spawn
 from promptd.support import log
+from promptd.support.tasks import Spawn
 
 _log = log.get_logger("promptd.daemon")
 

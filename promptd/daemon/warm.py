@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable
 
 from promptd.core.library.graph import strongly_connected
-from promptd.daemon.single_flight import Spawn
 from promptd.daemon.tasks import Failures
 from promptd.engine import procedures
 from promptd.engine.current import Current
@@ -18,6 +17,7 @@ from promptd.errors import PromptdError
 from promptd.protocol.request import Request
 from promptd.support import log
 from promptd.support.stats import Histogram
+from promptd.support.tasks import Spawn
 
 MAX_REWARMED = 256  # prompts assembled again after one change; the rest wait for their next request
 

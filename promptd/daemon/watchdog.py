@@ -1,12 +1,17 @@
-"""The proof of life: systemd hears of us only while our own socket answers.
+"""The proof of life: systemd hears of us only while requests are answered and our own socket is served.
 
-A request of the daemon to itself takes the same path as anyone's, so a loop that is stuck, a listener that
-is deaf or a handler that is lost all end in a restart by the supervisor.
+Twice an interval the daemon asks itself, first without a socket, which shows that the handler answers, then
+over its own listening socket like any client, which shows that it can be reached. So an event loop that is
+stuck, a handler that hangs and a listener that no longer accepts, reads or writes all end in a restart by the
+supervisor, and the log says which of the two it was.
 """
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
+from promptd.errors import PromptdError
+from promptd.server.local_peer import LocalPeer
 from promptd.support import log
 
 PING = b'{"jsonrpc":"2.0","id":0,"method":"ping"}\n'
@@ -14,20 +19,37 @@ PING = b'{"jsonrpc":"2.0","id":0,"method":"ping"}\n'
 _log = log.get_logger("promptd.daemon")
 
 
-async def watch_ourselves(address: str, interval_s: float, alive: Callable[[], object]) -> None:
-    """Ask at `address` twice an interval and call `alive` after each answer, until cancelled."""
+async def watch_ourselves(
+    peer: LocalPeer, address: str, interval_s: float, alive: Callable[[], object]
+) -> None:
+    """Ask by `peer` and at `address` twice an interval; call `alive` if both answer. Until cancelled."""
     while True:
-        try:
-            async with asyncio.timeout(interval_s):
-                await ask(address)
-        except (OSError, TimeoutError) as problem:
-            _log.error("the daemon's own socket does not answer", error=repr(problem))
-        else:
+        if await is_answering(peer, address, interval_s):
             alive()
         await asyncio.sleep(interval_s / 2)
 
 
-async def ask(address: str) -> None:
+async def is_answering(peer: LocalPeer, address: str, within_s: float) -> bool:
+    """True if the handler and the socket both answer within the time; if not, the log says which does not."""
+    asked = "the daemon's request handler"
+    try:
+        async with asyncio.timeout(within_s):
+            await ask_handler(peer)
+            asked = "the daemon's own socket"
+            await ask_socket(address)
+    except (OSError, TimeoutError) as problem:
+        _log.error(f"{asked} does not answer", error=repr(problem))
+        return False
+    return True
+
+
+async def ask_handler(peer: LocalPeer) -> None:
+    """Wait for an answer to a ping; a refusal (the daemon is stopping, say) is an answer too."""
+    with suppress(PromptdError):
+        await peer.call("ping")
+
+
+async def ask_socket(address: str) -> None:
     """Wait for one line of answer; a refusal for load is an answer too. Raises OSError if none comes."""
     reader, writer = await asyncio.open_unix_connection(address)
     try:

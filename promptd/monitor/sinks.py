@@ -9,20 +9,19 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 
 from promptd.protocol.records import AlertEvent
 from promptd.support import log
+from promptd.support.tasks import Spawn
 
 MAX_WAITING = 100
 _LEVEL = {"critical": "error", "high": "error", "medium": "warning", "low": "info"}
 _log = log.get_logger("promptd.alerts")
 
-StartTask = Callable[[Coroutine[Any, Any, None]], object]
 Settings = Callable[[], tuple[Sequence[str], float]]
 
 
@@ -53,7 +52,7 @@ class CommandStatistics(msgspec.Struct, frozen=True, kw_only=True):
 class CommandSink:
     """Runs a command for each event; `settings` returns its arguments (empty: none) and the timeout in s."""
 
-    def __init__(self, settings: Settings, spawn: StartTask) -> None:
+    def __init__(self, settings: Settings, spawn: Spawn) -> None:
         self._settings = settings
         self._spawn = spawn
         self._waiting: deque[AlertEvent] = deque()

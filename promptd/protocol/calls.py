@@ -1,7 +1,7 @@
 """What crosses the wire, taken apart but not yet understood: Call, Refusal, and the id of any line.
 
-Here are the records that wire.py and strict.py share, and the one way to an id. Raw JSON stays raw: an id
-is echoed byte for byte, parameters are decoded by whoever knows the method.
+Here are the records that jsonrpc.py and strict.py share, and the one way to an id. Raw JSON stays raw: an id
+is echoed byte for byte, parameters are decoded where the method is known.
 """
 
 import re
@@ -23,7 +23,7 @@ _HEAD_ID = re.compile(
 class Call(msgspec.Struct, gc=False):
     """One request: `id` and `params` are raw JSON, `id` None for a notification, `params` b"" if absent.
 
-    `is_answered` belongs to whoever writes the reply (connection.py): one call, one answer.
+    `is_answered` belongs to the Peer that writes the reply: one call, one answer.
     """
 
     id: bytes | None

@@ -1,16 +1,18 @@
-"""The wire as a pure automaton: bytes in, events out; values in, bytes out.
+"""JSON-RPC 2.0, one request a line, as a pure automaton: bytes in, events out; values in, bytes out.
 
-Newline-delimited JSON-RPC 2.0. A Decoder is fed whatever the socket gave and answers with Calls and
-Refusals; the encode functions splice bodies that are JSON already. There is no socket, clock or loop here
-and nothing here ever raises for what a peer sent.
+A JsonRpcCodec (the Codec of protocol.peers) is fed whatever the socket gave and answers with Calls and
+Refusals; replies are spliced around bodies that are JSON already. There is no socket, clock or loop here and
+nothing here ever raises for what a peer sent.
 
-How it is fast: a request seen before is recognised by its raw bytes. A line that differs from a vetted one
-in nothing but the digits of its id is known by all that follows the id (`recall`). Else `_recognise`
-decodes only the outermost object, looks the parameters up among those vetted earlier, and proves by
+How it is fast: a request seen before is recognised by its raw bytes. A line that differs from a known good
+one in nothing but the digits of its id is known by all that follows the id (`recall`). Else `_recognise`
+decodes only the outermost object, looks the parameters up among those known to be good, and proves by
 arithmetic that the line holds nothing besides. Every other line goes to strict.py, which reads it whole and
 names what is wrong with it.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,33 +30,27 @@ from promptd.protocol.calls import (
     read_frame,
     salvage_id,
 )
+from promptd.protocol.peers import CodecFactory
 
-__all__ = [
-    "Call",
-    "Decoder",
-    "Event",
-    "Refusal",
-    "encode_error",
-    "encode_notification",
-    "encode_result",
-    "result_head",
-]
-
-RESULT_TAIL = b"}\n"
+MAX_LINE_BYTES = 1_048_576
+MAX_DEPTH = 64
 
 _START = b'{"jsonrpc":"2.0","id":'  # as our clients and most JSON writers put it
 _START_BYTES = len(_START)
 _MAX_DIGITS = 19
+_ZERO = ord("0")
 _BARE_BYTES = len(b'{"jsonrpc":"2.0","id":,"method":"","params":}')
 _SPACED_START = b'{"jsonrpc": "2.0", "id": '  # as Python's json.dumps writes it
 _SPACED_EXTRA_BYTES = 7  # its four colons and three commas
 # Bounds of the memory behind the fast path, shared by all connections: 1,024 of 4 KiB, twice, are 8 MiB.
-_VETTED_ENTRIES = 1024
-_VETTED_MAX_BYTES = 4096
+_KNOWN_ENTRIES = 1024
+_KNOWN_MAX_BYTES = 4096
+_TAIL = b"}\n"
+_COPIED_BYTES = 32_768  # a body larger than this is a piece of its own rather than copied into its line
 
 
-class Vetted:
-    """A memory of what was found good: parameters, and calls by all of their line that follows the id."""
+class KnownGood:
+    """A memory of what was found good: parameters, and calls by what follows the id in their line."""
 
     __slots__ = ("calls", "params")
 
@@ -63,48 +59,54 @@ class Vetted:
         self.calls: dict[bytes, Call] = {}
 
     def __repr__(self) -> str:
-        return f"<Vetted {len(self.params)} parameters, {len(self.calls)} lines>"
+        return f"<KnownGood {len(self.params)} parameters, {len(self.calls)} lines>"
 
     def keep_params(self, params: bytes) -> None:
         """Remember good parameters, unless they are long."""
-        if 0 < len(params) <= _VETTED_MAX_BYTES:
-            if len(self.params) >= _VETTED_ENTRIES:
+        if 0 < len(params) <= _KNOWN_MAX_BYTES:
+            if len(self.params) >= _KNOWN_ENTRIES:
                 self.params.clear()
             self.params[params] = params
 
     def keep_call(self, line: bytes, call: Call, identity: bytes) -> None:
-        """Remember a good line by what follows its id, if the id is a number and stands where it should."""
+        """Remember a good line by what follows its id, if the id is a number and is where it should be."""
         head = _START + identity + b","
         if line.startswith(head) and _is_number(identity):
-            if len(self.calls) >= _VETTED_ENTRIES:
+            if len(self.calls) >= _KNOWN_ENTRIES:
                 self.calls.clear()
             self.calls[line[len(head) - 1 :] + b"\n"] = call
 
 
-class Decoder:
-    """Turns the bytes of one connection into Calls and Refusals, whatever the chunks they come in.
+class JsonRpcCodec:
+    """One connection's lines: bytes become Calls and Refusals whatever the chunks, answers become lines.
 
-    `vetted` is to be shared by the connections of one listener (all of which must have the same `max_depth`).
+    `known` is to be shared by the connections of one listener (all of which must have the same `max_depth`);
+    `codec_factory` sees to that.
     """
 
-    __slots__ = ("_is_discarding", "_max_depth", "_max_line_bytes", "_partial", "_vetted", "lines")
+    __slots__ = ("_is_discarding", "_known", "_max_depth", "_max_line_bytes", "_partial", "frames")
 
     def __init__(
-        self, max_line_bytes: int = 1_048_576, max_depth: int = 64, vetted: Vetted | None = None
+        self,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        max_depth: int = MAX_DEPTH,
+        known: KnownGood | None = None,
     ) -> None:
         self._max_line_bytes = max_line_bytes
         self._max_depth = max_depth
-        self._vetted = vetted or Vetted()
+        self._known = known or KnownGood()
         self._partial = bytearray()
         self._is_discarding = False
-        self.lines = 0  # completed lines: tells a slow sender of one line from a busy one of many
+        self.frames = 0  # completed lines: tells a slow sender of one line from a busy one of many
 
     def __repr__(self) -> str:
         state = "discarding" if self._is_discarding else f"{len(self._partial)} bytes of a line"
-        return f"<Decoder {self.lines} lines, {state}>"
+        return f"<JsonRpcCodec {self.frames} lines, {state}>"
+
+    # -- reading --------------------------------------------------------------------------------
 
     @property
-    def is_mid_line(self) -> bool:
+    def is_mid_frame(self) -> bool:
         """True if a line was begun and its end has not come yet."""
         return self._is_discarding or bool(self._partial)
 
@@ -117,25 +119,25 @@ class Decoder:
         rest = lines.pop()
         if lines and (self._partial or self._is_discarding):
             lines[0] = self._complete(lines[0])
-        self.lines += len(lines)
+        self.frames += len(lines)
         events = [event for line in lines if (event := self._read(line)) is not None]
         if rest:
             events += self._keep(rest)
         return events
 
     def recall(self, data: bytes) -> Call | None:
-        """The Call, if `data` is one line that differs in nothing but the digits of its id from a vetted one.
+        """The Call, if `data` is one known good line but for the digits of its id.
 
         None says nothing: `feed` is to be asked then.
         """
         comma = data.find(b",", _START_BYTES, _START_BYTES + _MAX_DIGITS + 1)
-        call = self._vetted.calls.get(data[comma:]) if comma > 0 else None
+        call = self._known.calls.get(data[comma:]) if comma > 0 else None
         if call is None or self._partial or self._is_discarding or not data.startswith(_START):
             return None
         identity = data[_START_BYTES:comma]
-        if not identity.isdigit() or (identity.startswith(b"0") and identity != b"0"):
+        if not identity.isdigit() or (identity[0] == _ZERO and identity != b"0"):
             return None
-        self.lines += 1
+        self.frames += 1
         return Call(identity, call.method, call.params)
 
     def end(self) -> list[Event]:
@@ -180,7 +182,7 @@ class Decoder:
         return None if not line or line.isspace() else self._read_strictly(line)
 
     def _recognise(self, line: bytes) -> Call | None:
-        """The Call, if the line is plainly written and its parameters were vetted before.
+        """The Call, if the line is plainly written and its parameters are known to be good.
 
         Plainly written: each of the four members once and nothing else, which is so when their lengths
         and the least punctuation add up to the line's, or when json.dumps' spaces are the only difference
@@ -190,7 +192,7 @@ class Decoder:
             frame = read_frame(line)
         except UNREADABLE:
             return None
-        params = self._vetted.params.get(bytes(frame.params))
+        params = self._known.params.get(bytes(frame.params))
         if params is None:
             return None
         identity = bytes(frame.id)
@@ -200,14 +202,40 @@ class Decoder:
         if not (is_id(identity) and identity.isascii()):
             return None
         call = Call(identity, frame.method, params)
-        self._vetted.keep_call(line, call, identity)
+        self._known.keep_call(line, call, identity)
         return call
 
     def _read_strictly(self, line: bytes) -> Event:
         event = strict.read_plain(line, self._max_depth) or strict.read(line, self._max_depth)
         if isinstance(event, Call):
-            self._vetted.keep_params(event.params)
+            self._known.keep_params(event.params)
         return event
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def result(self, call: Call, body: bytes) -> Sequence[bytes]:
+        """One reply line around a body that is JSON already, in one piece or, if it is large, in three."""
+        head = b'{"jsonrpc":"2.0","id":' + (call.id or NULL) + b',"result":'
+        return (head + body + _TAIL,) if len(body) <= _COPIED_BYTES else (head, body, _TAIL)
+
+    def error(self, event: Event | None, error: PromptdError) -> bytes:
+        """One error line: code, message, and the error's details beside its type in `data`."""
+        identity = (event.id if event is not None else None) or NULL
+        shape = {
+            "code": error.code,
+            "message": error.message,
+            "data": {**error.details, "type": error.type},
+        }
+        return b'{"jsonrpc":"2.0","id":' + identity + b',"error":' + _encode_any(shape) + _TAIL
+
+    def notification(self, method: str, params: bytes) -> bytes:
+        """One notification line around parameters that are JSON already."""
+        return b'{"jsonrpc":"2.0","method":' + msgspec.json.encode(method) + b',"params":' + params + _TAIL
+
+
+def codec_factory(max_line_bytes: int = MAX_LINE_BYTES, max_depth: int = MAX_DEPTH) -> CodecFactory:
+    """What makes the codecs of one listener, which share one memory of known good lines."""
+    return partial(JsonRpcCodec, max_line_bytes, max_depth, KnownGood())
 
 
 def _is_number(identity: bytes) -> bool:
@@ -215,33 +243,8 @@ def _is_number(identity: bytes) -> bool:
     return identity.isdigit() and len(identity) <= _MAX_DIGITS and (identity[:1] != b"0" or identity == b"0")
 
 
-def result_head(identity: bytes) -> bytes:
-    """What stands before the body of a result; RESULT_TAIL stands after it."""
-    return b'{"jsonrpc":"2.0","id":' + identity + b',"result":'
-
-
-def encode_result(identity: bytes, body: bytes) -> bytes:
-    """One reply line around a body that is JSON already."""
-    return b'{"jsonrpc":"2.0","id":' + identity + b',"result":' + body + RESULT_TAIL
-
-
-def encode_notification(method: str, params: bytes) -> bytes:
-    """One notification line around parameters that are JSON already."""
-    return b'{"jsonrpc":"2.0","method":' + msgspec.json.encode(method) + b',"params":' + params + RESULT_TAIL
-
-
-def encode_error(identity: bytes, error: PromptdError) -> bytes:
-    """One error line: code, message, and the error's details beside its type in `data`. Never raises."""
-    shape = {
-        "code": error.code,
-        "message": error.message,
-        "data": {**error.details, "type": error.type},
-    }
-    return b'{"jsonrpc":"2.0","id":' + identity + b',"error":' + _encode_any(shape) + RESULT_TAIL
-
-
 def _encode_any(value: Any) -> bytes:
-    """JSON of whatever stands in an error's details; what JSON cannot hold is shown as text."""
+    """JSON of anything in an error's details; what JSON cannot hold is shown as text."""
     try:
         return msgspec.json.encode(value, enc_hook=str)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):

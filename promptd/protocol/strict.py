@@ -1,6 +1,6 @@
 """Reading a request line whole and naming what is wrong with it.
 
-The way of every line that wire.py does not recognise at a glance: the first of each kind, those written
+It reads every line that jsonrpc.py does not recognise at a glance: the first of each kind, those written
 unusually, and the bad ones. It is stricter than JSON asks: a key may stand once in an object and text must
 be Unicode (I-JSON, RFC 7493), for a request that two readers could understand differently is refused.
 
@@ -44,7 +44,7 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 def read_plain(line: bytes, max_depth: int) -> Call | None:
     """The one request that the line holds, if reading and writing it again gives the very same bytes.
 
-    Then nothing is hidden in it: a key that stands twice, white space, a number or an escape written in
+    Then nothing is hidden in it: a key that appears twice, white space, a number or an escape written in
     another way would not come back. None says nothing: `read` is to be asked then, which takes 8 µs, not 1.
     """
     if line.count(b"[") + line.count(b"{") > max_depth:
@@ -107,7 +107,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         twice = _first_repeated(name for name, _ in pairs)
-        raise InvalidRequest(f"the key {_shown(twice)} stands twice in one object", key=twice[:_SHOWN])
+        raise InvalidRequest(f"the key {_shown(twice)} appears twice in one object", key=twice[:_SHOWN])
     return members
 
 
@@ -132,7 +132,7 @@ _decoder = json.JSONDecoder(
 def _check_members(request: Any) -> None:
     """Raise unless the value is a request object; the checks a client gets wrong most often come first."""
     if isinstance(request, list):
-        raise InvalidRequest("batches are not taken: send one request object a line")
+        raise InvalidRequest("batches are not supported: send one request object per line")
     if not isinstance(request, dict):
         raise InvalidRequest(f"a request is an object, not {_kind(request)}")
     if request.get("jsonrpc") != "2.0":
@@ -159,7 +159,7 @@ def _call(line: bytes) -> Call:
     except UNREADABLE as error:
         # Everything else was ruled out above: json takes half of a surrogate pair, msgspec does not.
         raise InvalidRequest(
-            r"a string holds a lone surrogate (\ud800 to \udfff without its other half): that is no text"
+            r"a string contains a lone surrogate (\ud800 to \udfff without its other half): that is no text"
         ) from error
     identity = bytes(frame.id)
     return Call(identity if is_id(identity) else None, frame.method, bytes(frame.params))

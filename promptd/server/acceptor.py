@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 _BURST = 64  # accepted in one turn at most, so that a flood of connections leaves time for requests
-_PAUSE_S = 0.1  # without descriptors: no spinning, and hardly noticed by whoever waits
+_PAUSE_S = 0.1  # without descriptors: no spinning, and hardly noticed by a client that waits
 
 
 class Acceptor:

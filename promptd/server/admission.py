@@ -1,6 +1,6 @@
 """Who may connect, and how many at once: decided from credentials and counts, without a socket.
 
-The functions that ask the kernel are `credentials_of` and `places_for`.
+The functions that ask the kernel are `credentials_of` and `connection_limit`.
 """
 
 import resource
@@ -14,15 +14,15 @@ from promptd.errors import Busy, InvalidRequest, PromptdError
 from promptd.server.peer import Limits
 
 # Descriptors that connections may not use up, or the daemon could accept them all and read nothing: about 20
-# of a daemon at rest, one for each loading thread, those of turned_away.py, and a few.
+# of a daemon at rest, one for each loading thread, those of rejected.py, and a few.
 RESERVED_DESCRIPTORS = 40
-_FEWEST_PLACES = 4  # whatever the limit of descriptors, a daemon that runs is one that can be asked
+_MIN_CONNECTIONS = 4  # whatever the limit of descriptors, a daemon that runs can be asked
 
 _UCRED = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED in unix(7)
 
 
 def credentials_of(sock: socket.socket) -> tuple[int, int]:
-    """Process id and user id of whoever connected, as of that moment.
+    """Process id and user id of the client, as of the moment it connected.
 
     In a user namespace (PrivateUsers=yes) every foreign user appears as 65534.
     """
@@ -30,17 +30,17 @@ def credentials_of(sock: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
-def places_for(limits: Limits) -> int:
+def connection_limit(limits: Limits) -> int:
     """`max_connections`, or fewer where the process may not have that many descriptors (RLIMIT_NOFILE)."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return min(limits.max_connections, max(descriptors - RESERVED_DESCRIPTORS, _FEWEST_PLACES))
+    return min(limits.max_connections, max(descriptors - RESERVED_DESCRIPTORS, _MIN_CONNECTIONS))
 
 
 class Admission:
-    """Counts the connections of each user and refuses those beyond the limits; `places` are those for all."""
+    """Counts the connections of each user and refuses those above the limits; `capacity` is for all."""
 
     def __init__(self, limits: Limits, allowed_uids: Collection[int]) -> None:
-        self.places = limits.max_connections
+        self.capacity = limits.max_connections
         self._limits = limits
         self._allowed_uids = frozenset(allowed_uids)
         self._present: Counter[int] = Counter()
@@ -51,7 +51,7 @@ class Admission:
         return f"<Admission {self._present.total()} present, {self._refused.total()} refused>"
 
     def enter(self, uid: int) -> PromptdError | None:
-        """Count the user in, or say why not."""
+        """Count one more connection of the user, or return why it is refused."""
         refusal = self._refusal(uid)
         if refusal is None:
             self._present[uid] += 1
@@ -62,7 +62,7 @@ class Admission:
         return error
 
     def leave(self, uid: int) -> None:
-        """Count the user out."""
+        """Count one connection of the user less."""
         self._present[uid] -= 1
         if not self._present[uid]:
             del self._present[uid]
@@ -82,8 +82,8 @@ class Admission:
             return "connections_per_uid", Busy(
                 f"user {uid} has {count} connections already: close one", limit="max_connections_per_uid"
             )
-        if self._present.total() >= self.places:
+        if self._present.total() >= self.capacity:
             return "connections", Busy(
-                f"all {self.places} connections are taken: try again", limit="max_connections"
+                f"all {self.capacity} connections are taken: try again", limit="max_connections"
             )
         return None

@@ -1,13 +1,13 @@
 """The alert feed: the peers that asked to be told of alerts.
 
-What an alert is, others know: this room passes on what it is handed, and forgets peers that are gone.
+It sends the events it is handed and forgets peers that are gone; what an alert is, the monitor decides.
 """
 
 from typing import Any
 
 import msgspec
 
-from promptd.server.peer import Peer
+from promptd.protocol.peers import Peer
 
 
 class AlertFeed:
@@ -23,7 +23,7 @@ class AlertFeed:
         return len(self._peers)
 
     def switch(self, peer: Peer, wanted: bool | None) -> bool:
-        """Begin or stop telling a peer, None for as it is; returns whether it is told from now on."""
+        """Begin or stop telling a peer of alerts, None to leave it as it is; returns whether it is told."""
         if wanted and not peer.is_closed:
             self._peers[peer] = None
         elif wanted is False:
@@ -35,7 +35,7 @@ class AlertFeed:
         self._peers.pop(peer, None)
 
     def tell(self, event: Any) -> None:
-        """Send everyone a notification `alert`."""
+        """Send all of them a notification `alert`."""
         data = msgspec.json.encode(event) if self._peers else b""
         for peer in list(self._peers):
             if not peer.is_closed:

@@ -1,8 +1,8 @@
-"""Turns: everything that arrived in one turn of the event loop is answered together.
+"""Batching: everything that arrived in one turn of the event loop is answered together.
 
 Connections say `ready` when they hold calls and `dirty` when they hold unsent bytes; once a turn the calls
-of all of them become one batch for the handler (so that they share one validation sweep, DESIGN §4) and
-each dirty connection writes once. No task, no await: `call_soon` is all it needs of the loop.
+of all of them become one batch for the handler (so that they share one check of the source) and each dirty
+connection writes once. No task, no await: `call_soon` is all it needs of the loop.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from typing import Protocol
 
 from promptd.errors import Internal
 from promptd.protocol.calls import Call
-from promptd.server.peer import Handler, Peer
+from promptd.protocol.peers import Handler, Peer
 
 
 class BatchMember(Protocol):
-    """What a turn asks of a connection."""
+    """What a batch asks of a connection."""
 
     def take(self, batch: list[tuple[Peer, Call]]) -> None:
         """Move calls into the batch, as many as may be in flight."""
@@ -30,38 +30,38 @@ class Batching:
         self._loop = loop
         self._handler = handler
         self._batch: list[tuple[Peer, Call]] = []
-        self._ready: list[BatchMember] = []
+        self._ready: dict[BatchMember, None] = {}
         self._dirty: list[BatchMember] = []
-        self._alone: Peer | None = None  # whose call was the only one of the last turn
+        self._only_peer: Peer | None = None  # whose call was the only one of the last turn
         self._is_scheduled = False
 
     def __repr__(self) -> str:
         return f"<Batching {len(self._ready)} ready, {len(self._dirty)} dirty>"
 
     def call(self, peer: Peer, call: Call) -> None:
-        """A call that nothing stands before.
+        """Add a call of a peer that has no others waiting.
 
-        A peer that was alone in the last turn gets a turn of its own, now: most often nobody else asks. The
-        turn sweeps after this call has come, as any other does; it only is not shared.
+        A peer that was the only one in the last turn gets a batch of its own, now: most often no other asks.
+        Its batch checks the source after this call has come, as any other does; only it is not shared.
         """
         self._batch.append((peer, call))
         if self._is_scheduled:
             return
         self._is_scheduled = True
-        if peer is self._alone:
+        if peer is self._only_peer:
             self._run()
         else:
             self._loop.call_soon(self._run)
 
-    def ready(self, seat: BatchMember) -> None:
-        """The connection holds calls; to be said once until they are taken."""
-        self._ready.append(seat)
+    def ready(self, member: BatchMember) -> None:
+        """The connection holds calls; may be said again before they are taken."""
+        self._ready[member] = None
         if not self._is_scheduled:
             self._schedule()
 
-    def dirty(self, seat: BatchMember) -> None:
-        """The connection holds unsent bytes; to be said once until they are flushed."""
-        self._dirty.append(seat)
+    def dirty(self, member: BatchMember) -> None:
+        """The connection holds unsent bytes; each time it is said it is flushed once."""
+        self._dirty.append(member)
         if not self._is_scheduled:
             self._schedule()
 
@@ -76,20 +76,20 @@ class Batching:
             if self._ready:
                 self._take(batch)
             if batch:
-                self._alone = batch[0][0] if len(batch) == 1 else None
+                self._only_peer = batch[0][0] if len(batch) == 1 else None
                 self._hand_over(batch)
             dirty, self._dirty = self._dirty, []
-            for seat in dirty:
-                seat.flush()
+            for member in dirty:
+                member.flush()
         finally:
             self._is_scheduled = False
             if self._ready or self._dirty:
                 self._schedule()
 
     def _take(self, batch: list[tuple[Peer, Call]]) -> None:
-        ready, self._ready = self._ready, []
-        for seat in ready:
-            seat.take(batch)
+        ready, self._ready = self._ready, {}
+        for member in ready:
+            member.take(batch)
 
     def _hand_over(self, batch: list[tuple[Peer, Call]]) -> None:
         """Let the handler answer; a handler that raises costs this batch an error and nothing more."""

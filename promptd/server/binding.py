@@ -1,7 +1,7 @@
 """Getting the listening socket: bound by ourselves under a held lock, or taken over from systemd.
 
-`bind` never takes a socket from a daemon that lives: whoever holds the flock on `<socket>.lock` owns the
-path until the process ends, however it ends, and only the holder may remove what a dead one left behind.
+`bind` never takes a socket from a daemon that lives: the process that holds the flock on `<socket>.lock` owns
+the path until it ends, however it ends, and only the holder may remove what a dead one left behind.
 The lock file itself stays: removing it would let two daemons lock two different files. Everything here
 blocks, for microseconds.
 """
@@ -60,14 +60,14 @@ def bind(path: str, mode: int = 0o600) -> Binding:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _take_lock(path)
     except OSError as error:
-        raise _unusable(path, error) from error
+        raise _cannot_listen(path, error) from error
     try:
         _remove_stale(path)
         return _bind(path, mode, lock)
     except BaseException as error:
         os.close(lock)
         if isinstance(error, OSError):
-            raise _unusable(path, error) from error
+            raise _cannot_listen(path, error) from error
         raise
 
 
@@ -78,7 +78,7 @@ def adopt(listening: socket.socket) -> Binding:
     """
     is_ours = listening.family == socket.AF_UNIX and listening.type == socket.SOCK_STREAM
     if not is_ours or not listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        raise ConfigError("the socket handed over is no listening Unix stream socket: see promptd.socket")
+        raise ConfigError("the inherited socket is not a listening Unix stream socket; see promptd.socket")
     listening.setblocking(False)
     return Binding(listening, os.fsdecode(listening.getsockname()))
 
@@ -95,7 +95,7 @@ def _check(path: str) -> None:
         raise ConfigError("the socket path is empty or holds a NUL", key="serve.socket", path=path)
 
 
-def _unusable(path: str, error: OSError) -> ConfigError:
+def _cannot_listen(path: str, error: OSError) -> ConfigError:
     return ConfigError(f"cannot listen on {path}: {error.strerror}", key="serve.socket", path=path)
 
 
@@ -115,7 +115,7 @@ def _take_lock(path: str) -> int:
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             return lock
-        os.close(lock)  # somebody removed the file while we locked it: lock the one that is there now
+        os.close(lock)  # the file was removed while we locked it: lock the one that is there now
 
 
 def _running(path: str, holder: str) -> AlreadyRunning:
@@ -124,14 +124,14 @@ def _running(path: str, holder: str) -> AlreadyRunning:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket file of a daemon that died. Raises AlreadyRunning if somebody listens on it."""
+    """Remove the socket file of a daemon that died. Raises AlreadyRunning if a process listens on it."""
     try:
         mode = Path(path).lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
         raise ConfigError(
-            f"{path} exists and is no socket: it will not be removed", key="serve.socket", path=path
+            f"{path} exists and is not a socket; promptd does not remove it", key="serve.socket", path=path
         )
     if _is_listening(path):
         raise _running(path, "")
@@ -139,7 +139,7 @@ def _remove_stale(path: str) -> None:
 
 
 def _is_listening(path: str) -> bool:
-    """True if somebody without our lock (another program) listens there; its queue may even be full."""
+    """True if a process without our lock (another program) listens there; its queue may even be full."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         return probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)

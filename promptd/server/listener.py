@@ -1,8 +1,8 @@
-"""The listener: lets peers in, holds their connections, sweeps them, and sees them out.
+"""The listener: accepts connections, keeps them, checks their times, and ends them.
 
-Composition and life only: what is decided about a peer stands in admission.py, what is done with its bytes
-in connection.py, when calls are answered in turns.py. At a stop every request that was read is answered,
-every reply that was begun is sent whole, and only then does the lock on the socket go.
+Composition and lifetime only: who may connect is decided in admission.py, what is done with a peer's bytes in
+connection.py, when calls are answered in batching.py. At a stop every request that was read is answered,
+every reply that was begun is sent whole, and only then is the lock on the socket released.
 """
 
 import asyncio
@@ -12,55 +12,52 @@ import socket
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from promptd.protocol.calls import NULL
-from promptd.protocol.jsonrpc import Vetted, encode_error
+from promptd.protocol.peers import CodecFactory, Handler
 from promptd.server.acceptor import Acceptor
-from promptd.server.admission import Admission, credentials_of, places_for
+from promptd.server.admission import Admission, connection_limit, credentials_of
 from promptd.server.batching import Batching
 from promptd.server.binding import Binding
 from promptd.server.connection import Connection, ConnectionContext
-from promptd.server.peer import (
-    ConnectionCounts,
-    Handler,
-    Limits,
-    ListenerStatistics,
-)
+from promptd.server.peer import ConnectionCounts, Limits, ListenerStatistics
 from promptd.server.rejected import Rejected
 
-_LAST_WORD_S = 1.0  # of the grace: time for a peer that has just connected to send its request
+_LAST_REQUEST_S = 1.0  # of the grace: time for a peer that has just connected to send its request
 _LAST_FLUSH = 0.1  # of the grace: time for a peer that reads to receive what was written to it
 
 
 class Listener:
-    """Serves a handler on listening sockets, from `start` to `stop`, both in one event loop.
+    """Serves a handler on listening sockets, from `start` to `stop`, in the event loop it is made in.
 
-    `allow_uids` are users beside our own and root. `clock` gives seconds and never goes back.
+    `new_codec` makes the codec of each connection: it says what is spoken on these sockets. `allow_uids` are
+    users beside our own and root. `clock` gives seconds and never goes back.
     """
 
     def __init__(
         self,
         bindings: Sequence[Binding],
         handler: Handler,
+        new_codec: CodecFactory,
         limits: Limits | None = None,
         *,
         allow_uids: Collection[int] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        limits = limits or Limits()
         self._bindings = tuple(bindings)
         self._handler = handler
-        self._limits = limits or Limits()
         self._clock = clock
-        self._admission = Admission(self._limits, {0, os.geteuid(), *allow_uids})
-        self._tally = ConnectionCounts()
+        self._admission = Admission(limits, {0, os.geteuid(), *allow_uids})
         self._connections: set[Connection] = set()
-        self._turned_away = Rejected()
+        self._rejected = Rejected()
         self._openings: set[asyncio.Task[None]] = set()
         self._is_empty = asyncio.Event()
         self._is_empty.set()
-        self._sweeping: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop
-        self._house: ConnectionContext
-        self._acceptor: Acceptor | None = None
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        batching = Batching(self._loop, handler)
+        self._context = ConnectionContext(batching, limits, ConnectionCounts(), new_codec, self._lost)
+        sockets = [binding.socket for binding in bindings]
+        self._acceptor = Acceptor(sockets, self._loop, self._accepted)
 
     def __repr__(self) -> str:
         paths = ", ".join(binding.path for binding in self._bindings)
@@ -68,30 +65,25 @@ class Listener:
 
     async def start(self) -> None:
         """Accept connections from now on."""
-        self._loop = asyncio.get_running_loop()
-        turns = Batching(self._loop, self._handler)
-        self._house = ConnectionContext(turns, self._limits, self._tally, Vetted(), self._lost)
-        sockets = [binding.socket for binding in self._bindings]
-        self._admission.places = places_for(self._limits)
-        self._acceptor = Acceptor(sockets, self._loop, self._admit)
+        self._admission.capacity = connection_limit(self._context.limits)
         self._acceptor.start()
 
     async def stop(self, grace_s: float) -> None:
         """Accept no more, answer what was received, send it, close, release the socket, all within `grace_s`.
 
-        Who has just connected is heard first, so that behind a socket that outlives us (systemd's) nobody
-        notices a restart: a connection is either answered by us or left in the queue for the next daemon. A
-        peer that does not read its replies is cut off at the end. Cancelled, or called with 0, it ends
-        everything at once.
+        A peer that has just connected may send its request first, so that behind a socket that outlives us
+        (systemd's) no client notices a restart: a connection is either answered by us or left in the queue
+        for the next daemon. A peer that does not read its replies is cut off at the end. Cancelled, or called
+        with 0, it ends everything at once.
         """
         try:
-            self._stop_accepting()
+            self._acceptor.stop()
             await asyncio.to_thread(self._withdraw)
-            self._each(Connection.hear_out)
+            self._each(Connection.drain)
             answering_s = grace_s * (1 - _LAST_FLUSH)
-            await self._emptied(last_word_s := min(answering_s, _LAST_WORD_S))
+            await self._emptied(last_request_s := min(answering_s, _LAST_REQUEST_S))
             self._each(Connection.finish)
-            await self._emptied(answering_s - last_word_s)
+            await self._emptied(answering_s - last_request_s)
             self._each(Connection.close)
             await self._emptied(grace_s * _LAST_FLUSH)
             self._each(Connection.abort)
@@ -107,36 +99,36 @@ class Listener:
 
     def statistics(self) -> ListenerStatistics:
         """A frozen record; see ListenerStatistics for the meaning of each number."""
-        tally = self._tally
+        counts = self._context.counts
         return ListenerStatistics(
             connections=len(self._connections),
             in_flight=sum(connection.in_flight for connection in self._connections),
             accepted=self._admission.accepted,
-            accept_failures=self._acceptor.failures if self._acceptor else 0,
+            accept_failures=self._acceptor.failures,
             refused=self._admission.refused(),
-            requests=tally.requests,
-            errors=tally.errors,
-            bytes_in=tally.bytes_in,
-            bytes_out=tally.bytes_out,
-            paused=tally.paused,
-            stalled=tally.stalled,
-            timed_out=tally.timed_out,
+            requests=counts.requests,
+            errors=counts.errors,
+            bytes_in=counts.bytes_in,
+            bytes_out=counts.bytes_out,
+            paused=counts.paused,
+            stalled=counts.stalled,
+            timed_out=counts.timed_out,
         )
 
-    # -- coming -----------------------------------------------------------------------------------
+    # -- accepting ------------------------------------------------------------------------------
 
-    def _admit(self, accepted: socket.socket) -> None:
+    def _accepted(self, accepted: socket.socket) -> None:
         pid, uid = credentials_of(accepted)
         refusal = self._admission.enter(uid)
         if refusal is not None:
-            self._turned_away.tell(accepted, encode_error(NULL, refusal))
+            self._rejected.reject(accepted, self._context.new_codec().error(None, refusal))
         else:
-            self._welcome(accepted, pid, uid)
-        if self._sweeping is None:
+            self._connect(accepted, pid, uid)
+        if self._sweep_timer is None:
             self._sweep_later()
 
-    def _welcome(self, accepted: socket.socket, pid: int, uid: int) -> None:
-        connection = Connection(self._house, pid, uid, self._clock())
+    def _connect(self, accepted: socket.socket, pid: int, uid: int) -> None:
+        connection = Connection(self._context, pid, uid, self._clock())
         self._connections.add(connection)
         self._is_empty.clear()
         opening = self._loop.create_task(self._open(connection, accepted))
@@ -151,16 +143,16 @@ class Listener:
             self._lost(connection)
 
     def _sweep_later(self) -> None:
-        self._sweeping = self._loop.call_later(self._limits.sweep_s, self._sweep_now)
+        self._sweep_timer = self._loop.call_later(self._context.limits.sweep_s, self._sweep_now)
 
     def _sweep_now(self) -> None:
-        self._sweeping = None
+        self._sweep_timer = None
         self.sweep()
-        self._turned_away.sweep()
-        if self._connections or self._turned_away:
+        self._rejected.sweep()
+        if self._connections or self._rejected:
             self._sweep_later()
 
-    # -- going ------------------------------------------------------------------------------------
+    # -- ending ---------------------------------------------------------------------------------
 
     def _lost(self, connection: Connection) -> None:
         if connection in self._connections:
@@ -178,19 +170,15 @@ class Listener:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._is_empty.wait(), within_s)
 
-    def _stop_accepting(self) -> None:
-        if self._acceptor is not None:
-            self._acceptor.stop()
-
     def _withdraw(self) -> None:
         for binding in self._bindings:
             binding.withdraw()
 
     def _end(self) -> None:
         self._each(Connection.abort)
-        self._turned_away.clear()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        self._rejected.clear()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
         for binding in self._bindings:
             if binding.is_open:  # only if the stop was cancelled at its very beginning
                 binding.withdraw()

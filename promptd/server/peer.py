@@ -1,59 +1,10 @@
-"""The seam between the listener and whoever answers: what a Peer offers and what a Handler must do.
+"""What a listener allows one peer and all peers together, and what it counts of them: plain records.
 
-Protocols and plain records only, so that a handler can be tested with a fake peer and the listener with
-an echo. The contract: every Call that was handed over, notifications included, is answered or failed
-exactly once, now or later, from the event loop's thread; answering a peer that is gone does nothing.
+What a Peer and a Handler are is in protocol.peers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
-
-from promptd.errors import PromptdError
-from promptd.protocol.calls import Call
-
-
-class Peer(Protocol):
-    """One connected client, as a handler sees it; compared and hashed by identity."""
-
-    @property
-    def uid(self) -> int:
-        """User id of the process that connected (SO_PEERCRED)."""
-
-    @property
-    def pid(self) -> int:
-        """Process id of the process that connected; 0 if it lives outside our PID namespace."""
-
-    @property
-    def in_flight(self) -> int:
-        """Calls handed over and not answered yet."""
-
-    @property
-    def is_closed(self) -> bool:
-        """True once nothing that is sent can arrive any more."""
-
-    def answer(self, call: Call, body: bytes) -> None:
-        """Reply with a result: `body` is JSON already. Nothing is sent for a notification.
-
-        A reply over `max_reply_bytes` becomes the error PromptTooLarge.
-        Raises RuntimeError if the call was answered before.
-        """
-
-    def fail(self, call: Call, error: PromptdError) -> None:
-        """Reply with an error. Raises RuntimeError if the call was answered before."""
-
-    def notify(self, method: str, params: bytes) -> None:
-        """Send a notification: `params` is JSON already."""
-
-
-class Handler(Protocol):
-    """Whoever gives calls their meaning."""
-
-    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
-        """Answer, or begin to answer, every call that arrived in one turn of the event loop."""
-
-    def closed(self, peer: Peer) -> None:
-        """The peer is gone: forget it. Calls of its that are under way may be finished or dropped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Saying no so that it is heard.
+"""Refused connections: the client is told why before its socket is closed.
 
 A socket that is closed at once makes its client's first write fail, and many clients then never read why.
-So whoever is refused is told in one line, sees the end of the stream after it, and may go on writing into
-the void for a moment; the descriptor is kept until the next sweep but one, and only so many of them.
+So a refused client is sent one error and the end of the stream, and may go on writing for a moment, which is
+ignored; the descriptor is kept until the second sweep after that, and only so many of them.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ MAX_KEPT = 8  # descriptors a flood of refused connections can hold; the oldest 
 
 
 class Rejected:
-    """Refused sockets on their way out."""
+    """Refused sockets that are still open."""
 
     def __init__(self) -> None:
         self._fresh: list[socket.socket] = []
@@ -24,10 +24,10 @@ class Rejected:
     def __bool__(self) -> bool:
         return bool(self._fresh or self._stale)
 
-    def tell(self, refused: socket.socket, line: bytes) -> None:
-        """Send the line and the end of the stream, and keep the socket for a while."""
-        with contextlib.suppress(OSError):  # gone already: nobody to tell
-            refused.send(line)
+    def reject(self, refused: socket.socket, error: bytes) -> None:
+        """Send the encoded error and the end of the stream, and keep the socket for a while."""
+        with contextlib.suppress(OSError):  # the client is gone already
+            refused.send(error)
             refused.shutdown(socket.SHUT_WR)
         self._fresh.append(refused)
         while len(self._fresh) + len(self._stale) > MAX_KEPT:

@@ -3,12 +3,12 @@
 Subscriptions to the same prompt are one topic, assembled once for all of them. After a change the topics
 that contain something affected, those whose names might now mean something else, and those that are an
 error are assembled again; a subscriber whose digest (or kind of error) became different is told. Several
-changes during one round are answered by one more look: a subscriber sees the latest, not every step.
+changes while a prompt is assembled lead to one more assembly: a subscriber is told the latest digest, not
+each one in between.
 """
 
-import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,18 +18,16 @@ from promptd.core.assembly.evidence import Evidence
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.library.library import Delta
 from promptd.engine import procedures
-from promptd.engine.workspace import Workspace
+from promptd.engine.current import Current
 from promptd.errors import InvalidParams, PromptdError, UnknownSubscription
 from promptd.protocol.methods import PromptParams, UnsubscribeParams
+from promptd.protocol.peers import Peer
 from promptd.protocol.records import Changed, PromptFailure
 from promptd.protocol.replies import SubscribeReply, UnsubscribeReply
 from promptd.protocol.request import Request
-from promptd.server.peer import Peer
+from promptd.support.tasks import ReportError, Spawn, yield_to_requests
 
 MAX_SUBSCRIPTIONS_A_PEER = 256
-
-Spawn = Callable[[Coroutine[Any, Any, None]], object]
-ReportError = Callable[[BaseException, str], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +42,7 @@ class HeldSubscription:
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """One prompt that somebody subscribed to, and the evidence it rests on: none while it is an error."""
+    """One prompt with subscribers, and the evidence it rests on: None while it is an error."""
 
     request: Request
     evidence: Evidence | None = None
@@ -70,10 +68,13 @@ class SubscriptionStatistics:
 
 
 class Subscriptions:
-    """All subscriptions of all peers; called from the event loop only."""
+    """All subscriptions of all peers; called from the event loop only.
 
-    def __init__(self, workspace: Workspace, spawn: Spawn, report: ReportError) -> None:
-        self.workspace = workspace
+    `current` holds the workspace whose prompts are subscribed to; `report` is told of unforeseen errors.
+    """
+
+    def __init__(self, current: Current, spawn: Spawn, report: ReportError) -> None:
+        self._current = current
         self._spawn = spawn
         self._report = report
         self._topics: dict[Request, Topic] = {}
@@ -84,16 +85,16 @@ class Subscriptions:
         self._is_running = False
 
     def __repr__(self) -> str:
-        return f"<HeldSubscriptions to {len(self._topics)} prompts by {len(self._by_peer)} peers>"
+        return f"<Subscriptions to {len(self._topics)} prompts by {len(self._by_peer)} peers>"
 
     # -- peers --------------------------------------------------------------------------------
 
     async def subscribe(self, peer: Peer, params: PromptParams) -> SubscribeReply:
         """Assemble the prompt now; from then on tell the peer when it becomes different."""
-        self._check_room(peer)
+        self._check_limit(peer)
         request = params.request()
         prompt = await self._assemble(request)
-        self._check_room(peer)
+        self._check_limit(peer)
         topic = self._topics.get(request) or Topic(request)
         topic.evidence = prompt.evidence
         made = HeldSubscription(next(self._ids), peer, topic, prompt.digest)
@@ -102,7 +103,7 @@ class Subscriptions:
             topic.held[made.id] = made
             self._by_peer.setdefault(peer, {})[made.id] = made
         return SubscribeReply(
-            subscription=made.id, name=topic.name, digest=made.told, clock=self.workspace.clock
+            subscription=made.id, name=topic.name, digest=made.told, clock=self._current.workspace.clock
         )
 
     def unsubscribe(self, peer: Peer, params: UnsubscribeParams) -> UnsubscribeReply:
@@ -112,22 +113,22 @@ class Subscriptions:
             raise UnknownSubscription(
                 f"this connection has no subscription {params.subscription}", subscription=params.subscription
             )
-        self._leave(ended)
+        self._remove(ended)
         return UnsubscribeReply(ended.id, active=False)
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
         for ended in self._by_peer.pop(peer, {}).values():
-            self._leave(ended)
+            self._remove(ended)
 
-    def _leave(self, ended: HeldSubscription) -> None:
+    def _remove(self, ended: HeldSubscription) -> None:
         topic = ended.topic
         topic.held.pop(ended.id, None)
         if not topic.held:
             self._topics.pop(topic.request, None)
             self._due.pop(topic, None)
 
-    def _check_room(self, peer: Peer) -> None:
+    def _check_limit(self, peer: Peer) -> None:
         if len(self._by_peer.get(peer, ())) >= MAX_SUBSCRIPTIONS_A_PEER:
             raise InvalidParams(
                 f"at most {MAX_SUBSCRIPTIONS_A_PEER} subscriptions a connection",
@@ -137,14 +138,14 @@ class Subscriptions:
     # -- changes ------------------------------------------------------------------------------
 
     def changed(self, delta: Delta, _dropped: tuple[Request, ...]) -> None:
-        """Something changed: look again, in a task, at what may have become different."""
-        self._look_soon(topic for topic in self._topics.values() if topic.concerns(delta))
+        """Something changed: assemble again, in a task, the prompts that may have become different."""
+        self._assemble_soon(topic for topic in self._topics.values() if topic.concerns(delta))
 
-    def look_at_all(self) -> None:
-        """Everything may have changed: the configuration has."""
-        self._look_soon(self._topics.values())
+    def assemble_all(self) -> None:
+        """The configuration has changed: every prompt may have become different."""
+        self._assemble_soon(self._topics.values())
 
-    def _look_soon(self, topics: Iterable[Topic]) -> None:
+    def _assemble_soon(self, topics: Iterable[Topic]) -> None:
         self._due |= dict.fromkeys(topics)
         if self._due and not self._is_running:
             self._is_running = True
@@ -155,19 +156,19 @@ class Subscriptions:
             while self._due:
                 topic = next(iter(self._due))
                 del self._due[topic]
-                await self._look_again(topic)
-                await asyncio.sleep(0)  # requests go first
+                await self._assemble_again(topic)
+                await yield_to_requests()
         finally:
             self._is_running = False
 
-    async def _look_again(self, topic: Topic) -> None:
+    async def _assemble_again(self, topic: Topic) -> None:
         try:
             prompt = await self._assemble(topic.request)
         except PromptdError as error:
             topic.evidence = None
             shown = PromptFailure(error.type, error.message)
             self._tell_all(topic, error.type, {"digest": None, "error": shown})
-        except Exception as problem:  # the others are looked at all the same
+        except Exception as problem:  # the other topics are assembled all the same
             topic.evidence = None
             self._report(problem, "subscribe")
         else:
@@ -175,12 +176,12 @@ class Subscriptions:
             self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
 
     async def _assemble(self, request: Request) -> Prompt:
-        workspace = self.workspace
+        workspace = self._current.workspace
         check = workspace.source.check()
         prompt = workspace.current(request, check)
         if prompt is None:
             prompt = await procedures.drive(workspace, procedures.assemble(workspace, request, check))
-        prompt.uses -= 1  # nobody asked for it
+        prompt.uses -= 1  # no client asked for it
         return prompt
 
     def _tell_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
@@ -194,7 +195,7 @@ class Subscriptions:
             subscription=subscription.id,
             name=subscription.topic.name,
             previous=None if previous.startswith("promptd.") else previous,
-            clock=self.workspace.clock,
+            clock=self._current.workspace.clock,
             **outcome,
         )
         self._notified += 1

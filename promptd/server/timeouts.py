@@ -1,6 +1,6 @@
 """How long a peer may leave something unfinished.
 
-A pure comparison of states: each sweep says what the peer is waited for and a number that grows with its
+A pure comparison of states: each sweep says what is awaited from the peer and a number that grows with its
 progress. The same state for too long is overdue; any progress starts the time anew. No clock is read here
 and nothing is done a request, so a peer is found overdue up to one sweep late and never early.
 """
@@ -14,7 +14,7 @@ Awaited = Literal["first_byte", "frame", "stall"]
 
 
 class Pending(NamedTuple):
-    """What a peer is waited for, and how far it has come."""
+    """What is awaited from a peer, and how far it has come."""
 
     awaited: Awaited
     progress: int

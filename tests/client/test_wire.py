@@ -15,14 +15,15 @@ from promptd.client.wire import (
     revive,
     unreachable,
 )
-from promptd.protocol.jsonrpc import Call, Decoder, encode_error
+from promptd.protocol.calls import Call
+from promptd.protocol.jsonrpc import JsonRpcCodec
 from promptd.protocol.replies import AssembleReply
 
 
 def test_a_request_is_one_line_the_daemon_recognises() -> None:
     """Written as plainly as can be: the second one goes the daemon's fast way."""
-    decoder = Decoder()
-    first, second = decoder.feed(
+    codec = JsonRpcCodec()
+    first, second = codec.feed(
         encode_request(1, "get", {"name": "a"}) + encode_request(2, "get", {"name": "a"})
     )
     assert first == Call(b"1", "get", b'{"name":"a"}')
@@ -41,7 +42,7 @@ def test_what_json_cannot_hold_is_the_callers(value: Any) -> None:
 @pytest.mark.parametrize("leaf", errors.leaves())
 def test_errors_come_back_as_they_were_raised(leaf: type[errors.PromptdError]) -> None:
     """Every leaf survives the wire with its message and details."""
-    line = encode_error(b"1", leaf("what to do", name="x", nearest=["y"]))
+    line = JsonRpcCodec().error(Call(b"1", "get"), leaf("what to do", name="x", nearest=["y"]))
     with pytest.raises(leaf) as caught:
         decode_line(line).body()
     assert type(caught.value) is leaf

@@ -26,7 +26,7 @@ from promptd.monitor.snapshot import SnapshotStatistics
 from promptd.protocol import methods
 from promptd.protocol.describe import schema_of
 from tests.conftest import Library
-from tests.server.peers import FakePeer
+from tests.server.peers import NotedPeer
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_simple_questions(daemon: Daemon) -> None:
     """ping, version and describe need nothing but the process, once it is ready."""
     daemon.run.is_ready.set()
     services = services_of(daemon)
-    peer, nothing = FakePeer(), methods.METHODS["ping"].params()
+    peer, nothing = NotedPeer(), methods.METHODS["ping"].params()
     answers: dict[str, Any] = {
         name: services[name](peer, nothing) for name in ("ping", "version", "describe")
     }
@@ -71,7 +71,7 @@ def test_simple_questions(daemon: Daemon) -> None:
 async def test_answers_are_as_described(daemon: Daemon, name: str) -> None:
     """Each service answers with the type of its method, which is valid by its JSON Schema."""
     daemon.run.is_ready.set()
-    services, peer, method = services_of(daemon), FakePeer(), methods.METHODS[name]
+    services, peer, method = services_of(daemon), NotedPeer(), methods.METHODS[name]
     if name == "unsubscribe":
         await services["subscribe"](peer, methods.PromptParams(name="a"))
     given = {"subscribe": b'{"name":"a"}', "unsubscribe": b'{"subscription":1}'}.get(name, b"{}")
@@ -85,7 +85,7 @@ async def test_answers_are_as_described(daemon: Daemon, name: str) -> None:
 
 async def test_a_ping_waits_until_the_library_is_whole(daemon: Daemon) -> None:
     """A client that waits for the daemon by pinging it waits for all of it."""
-    outcome = services_of(daemon)["ping"](FakePeer(), methods.METHODS["ping"].params())
+    outcome = services_of(daemon)["ping"](NotedPeer(), methods.METHODS["ping"].params())
     waiting = asyncio.ensure_future(outcome)
     await asyncio.sleep(0)
     assert not waiting.done()

@@ -1,23 +1,56 @@
-"""The proof of life: given only after an answer on our own socket."""
+"""The proof of life: given only after an answer of the handler and another on our own socket."""
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 import pytest_asyncio
 
-from promptd.daemon.watchdog import PING, ask, watch_ourselves
+from promptd.daemon.watchdog import PING, ask_socket, is_answering, watch_ourselves
+from promptd.errors import Busy
+from promptd.protocol.calls import Call
+from promptd.protocol.jsonrpc import codec_factory
+from promptd.protocol.peers import Peer
+from promptd.server.binding import bind
+from promptd.server.listener import Listener
+from promptd.server.local_peer import LocalPeer
 from tests.conftest import Until
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Listen = Callable[[Answer], Awaitable[str]]
 
 
+class Pinged:
+    """A handler that answers every ping, refuses it, or never says anything."""
+
+    def __init__(self, manner: str = "answer") -> None:
+        self.manner = manner
+        self.pings = 0
+
+    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
+        """Do as it is told."""
+        for peer, call in batch:
+            assert call.method == "ping"
+            self.pings += 1
+            if self.manner == "answer":
+                peer.answer(call, b'{"pong":true}')
+            elif self.manner == "refuse":
+                peer.fail(call, Busy("stopping"))
+
+    def closed(self, peer: Peer) -> None:
+        """Nothing is kept."""
+
+
+@pytest.fixture
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the socket is."""
+    return str(tmp_path_factory.mktemp("s") / "d.sock")
+
+
 @pytest_asyncio.fixture
-async def listen(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Listen]:
+async def listen(path: str) -> AsyncIterator[Listen]:
     """Return an async function that serves each connection by `answer`, and gives the address."""
-    path = str(tmp_path_factory.mktemp("s") / "d.sock")
     servers: list[asyncio.Server] = []
 
     async def start(answer: Answer) -> str:
@@ -50,29 +83,59 @@ async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -
     await reader.readline()
 
 
-async def test_an_answer_is_a_sign_of_life_twice_an_interval(listen: Listen, until: Until) -> None:
-    """As long as it runs."""
+async def test_answers_are_a_sign_of_life_twice_an_interval(listen: Listen, until: Until) -> None:
+    """As long as it runs; the handler is asked each time, without a socket."""
     alive: list[bool] = []
-    address = await listen(pong)
-    watching = asyncio.create_task(watch_ourselves(address, 0.02, lambda: alive.append(True)))
+    address, handler = await listen(pong), Pinged()
+    peer = LocalPeer(handler)
+    watching = asyncio.create_task(watch_ourselves(peer, address, 0.02, lambda: alive.append(True)))
     await until(lambda: len(alive) >= 3)
     watching.cancel()
+    assert handler.pings >= 3
+
+
+async def test_a_refusal_is_an_answer(listen: Listen) -> None:
+    """A daemon that is stopping answers with an error, and lives."""
+    assert await is_answering(LocalPeer(Pinged("refuse")), await listen(pong), 5.0)
 
 
 @pytest.mark.parametrize("answer", [silence, hang_up])
-async def test_no_answer_is_no_sign_of_life(
+async def test_a_socket_that_does_not_answer_is_no_sign_of_life(
     listen: Listen, until: Until, said: io.StringIO, answer: Answer
 ) -> None:
-    """Nobody is told that we live; the log says why, and it is tried again."""
+    """The supervisor is not told that we live; the log says why, and it is tried again."""
     alive: list[bool] = []
     address = await listen(answer)
-    watching = asyncio.create_task(watch_ourselves(address, 0.02, lambda: alive.append(True)))
-    await until(lambda: said.getvalue().count("does not answer") >= 2)
+    peer = LocalPeer(Pinged())
+    watching = asyncio.create_task(watch_ourselves(peer, address, 0.02, lambda: alive.append(True)))
+    await until(lambda: said.getvalue().count("the daemon's own socket does not answer") >= 2)
     watching.cancel()
     assert not alive
 
 
-async def test_nobody_there_is_an_error(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Not even a socket."""
+async def test_a_handler_that_does_not_answer_is_no_sign_of_life(listen: Listen, said: io.StringIO) -> None:
+    """Even behind a socket that does, and nothing waits for the lost answer any longer."""
+    peer = LocalPeer(Pinged("hang"))
+    assert not await is_answering(peer, await listen(pong), 0.02)
+    assert "the daemon's request handler does not answer" in said.getvalue()
+    assert peer.in_flight == 0
+
+
+async def test_a_listener_that_stops_accepting_is_found(path: str, said: io.StringIO) -> None:
+    """The real one: it answers, then accepts no more while the kernel still queues connections."""
+    handler = Pinged()
+    binding = await asyncio.to_thread(bind, path)
+    listener = Listener([binding], handler, codec_factory())
+    await listener.start()
+    assert await is_answering(LocalPeer(handler), path, 5.0)
+    assert handler.pings == 2, "once without the socket and once over it"
+    listener._acceptor.stop()
+    assert not await is_answering(LocalPeer(handler), path, 0.05)
+    assert "the daemon's own socket does not answer" in said.getvalue()
+    await listener.stop(0)
+
+
+async def test_no_socket_is_an_error(path: str) -> None:
+    """Not even a file."""
     with pytest.raises(OSError, match="No such file"):
-        await ask(str(tmp_path_factory.mktemp("s") / "d.sock"))
+        await ask_socket(path)

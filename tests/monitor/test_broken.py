@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from promptd.daemon import build as building
 from promptd.daemon.control import histograms_of, sources_of
 from promptd.daemon.lifecycle import Daemon
 from promptd.engine import tokenizer
+from promptd.errors import PromptdError
 from promptd.monitor.sampler import Sampler, read_own_process
 from promptd.protocol.records import AlertEvent
 from promptd.server import dispatch as handler
@@ -29,7 +31,7 @@ from promptd.sources.worktree.files import Worktree
 from promptd.support import log
 from tests.conftest import Library
 from tests.freshness import make_files_look_old
-from tests.server.peers import FakePeer, Tasks, call_of
+from tests.server.peers import NotedPeer
 
 STEP_S = 30.0
 PARTS = 12
@@ -57,14 +59,12 @@ class Stage:
         self.now_s = 0.0
         self.settings: dict[str, Any] = {"roots": [str(root)], "state.directory": str(state), **settings}
         self.rooms = Daemon(self.load(), self.load, {})
-        self.tasks = Tasks()
-        self.rooms.dispatcher._spawn = self.tasks.spawn
         self.rooms.monitoring.snapshots._sampler = Sampler(
             sources_of(self.rooms), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.rooms)
         )
         self.events: list[AlertEvent] = []
         self.rooms.monitoring.evaluator.add_listeners(self.events.append)
-        self.peer = FakePeer()
+        self.peer = NotedPeer(self.rooms.dispatcher)
 
     def load(self) -> Config:
         """The configuration as it is now."""
@@ -79,8 +79,8 @@ class Stage:
     async def ask(self, names: Iterable[str] = ALL, **params: Any) -> None:
         """One request for each name."""
         for name in names:
-            self.rooms.dispatcher.turn([(self.peer, call_of("assemble", name=name, **params))])
-            await self.tasks.done()
+            with suppress(PromptdError):  # also an answer
+                await self.peer.call("assemble", {"name": name, **params})
 
     async def steps(self, count: int, ask: Callable[[], Awaitable[None]]) -> dict[str, Any]:
         """So many half minutes, with requests in each; the last snapshot."""

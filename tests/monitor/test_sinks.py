@@ -14,7 +14,7 @@ from promptd.monitor.sinks import CommandSink
 from promptd.protocol.records import AlertEvent
 from promptd.server.alert_feed import AlertFeed
 from promptd.support import log
-from tests.server.peers import FakePeer, Tasks
+from tests.server.peers import NotedPeer, Tasks
 
 
 def event(number: int = 1) -> AlertEvent:
@@ -97,7 +97,7 @@ async def test_no_command_no_process() -> None:
 
 def test_subscribers_are_told_until_they_say_no_or_go() -> None:
     """One notification each; None only asks."""
-    feed, first, second = AlertFeed(), FakePeer(), FakePeer()
+    feed, first, second = AlertFeed(), NotedPeer(), NotedPeer()
     assert feed.switch(first, wanted=None) is False
     assert feed.switch(first, wanted=True) is True
     assert feed.switch(second, wanted=True) is True

@@ -11,17 +11,8 @@ from hypothesis import strategies as st
 
 from promptd import errors
 from promptd.protocol import strict
-from promptd.protocol.calls import salvage_id
-from promptd.protocol.jsonrpc import (
-    Call,
-    Decoder,
-    Event,
-    Refusal,
-    Vetted,
-    encode_error,
-    encode_notification,
-    encode_result,
-)
+from promptd.protocol.calls import Call, Event, Refusal, salvage_id
+from promptd.protocol.jsonrpc import JsonRpcCodec, KnownGood, codec_factory
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}\n'
 
@@ -41,8 +32,8 @@ def request(**members: Any) -> bytes:
 
 def refused(line: bytes, max_line_bytes: int = 1_048_576) -> Refusal:
     """The one refusal of a line, after which a good request still works."""
-    decoder = Decoder(max_line_bytes)
-    events = decoder.feed(line + b"\n" + PING)
+    codec = JsonRpcCodec(max_line_bytes)
+    events = codec.feed(line + b"\n" + PING)
     assert len(events) == 2
     assert events[1] == Call(b"1", "ping", b"{}")
     assert isinstance(events[0], Refusal)
@@ -55,54 +46,54 @@ def refused(line: bytes, max_line_bytes: int = 1_048_576) -> Refusal:
 def test_a_line_is_a_call() -> None:
     """Id and params stay raw JSON, the method is text."""
     line = b'{"jsonrpc":"2.0","id":"a","method":"assemble","params":{"name":"x"}}\n'
-    assert Decoder().feed(line) == [Call(b'"a"', "assemble", b'{"name":"x"}')]
+    assert JsonRpcCodec().feed(line) == [Call(b'"a"', "assemble", b'{"name":"x"}')]
 
 
 def test_absent_params_are_empty() -> None:
     """A call without params has b"" for them."""
-    assert Decoder().feed(request()) == [Call(b"1", "ping", b"")]
+    assert JsonRpcCodec().feed(request()) == [Call(b"1", "ping", b"")]
 
 
 def test_a_notification_has_no_id() -> None:
     """No member `id` means no reply is wanted; `"id": null` is a request."""
-    decoder = Decoder()
-    assert decoder.feed(b'{"jsonrpc":"2.0","method":"ping"}\n') == [Call(None, "ping", b"")]
-    assert decoder.feed(request(id=None)) == [Call(b"null", "ping", b"")]
+    codec = JsonRpcCodec()
+    assert codec.feed(b'{"jsonrpc":"2.0","method":"ping"}\n') == [Call(None, "ping", b"")]
+    assert codec.feed(request(id=None)) == [Call(b"null", "ping", b"")]
 
 
 @pytest.mark.parametrize("identity", ['"a\\"b"', "-7", "1.5e3", "12345678901234567890123", '"é"', "null"])
 def test_ids_are_echoed_byte_for_byte(identity: str) -> None:
     """A string, a number or null comes back exactly as it was written, at first sight and when recognised."""
     line = f'{{"jsonrpc":"2.0","id":{identity},"method":"ping","params":{{}}}}\n'.encode()
-    assert Decoder().feed(line * 2) == [Call(identity.encode(), "ping", b"{}")] * 2
+    assert JsonRpcCodec().feed(line * 2) == [Call(identity.encode(), "ping", b"{}")] * 2
 
 
 def test_members_in_any_order_and_spacing() -> None:
     """What JSON leaves free is free, carriage returns at line ends included."""
     line = b' { "params" : { } , "method" : "p\\u0069ng" , "id" : 1 , "jsonrpc" : "2.0" } \r\n'
-    assert Decoder().feed(line * 2) == [Call(b"1", "ping", b"{ }")] * 2
+    assert JsonRpcCodec().feed(line * 2) == [Call(b"1", "ping", b"{ }")] * 2
 
 
 def test_empty_lines_are_ignored() -> None:
     """Blank lines between requests are no requests."""
-    assert Decoder().feed(b"\n\r\n \t\n" + PING + b"\n") == [Call(b"1", "ping", b"{}")]
+    assert JsonRpcCodec().feed(b"\n\r\n \t\n" + PING + b"\n") == [Call(b"1", "ping", b"{}")]
 
 
 def test_a_call_comes_in_pieces() -> None:
-    """Nothing until the newline, then the call; the decoder knows that it is inside a line."""
-    decoder = Decoder()
-    assert decoder.feed(PING[:20]) == []
-    assert decoder.feed(PING[20:-1]) == []
-    before = decoder.is_mid_line
-    assert decoder.feed(b"\n") == [Call(b"1", "ping", b"{}")]
-    assert (before, decoder.is_mid_line) == (True, False)
-    assert decoder.lines == 1
+    """Nothing until the newline, then the call; the codec knows that it is inside a line."""
+    codec = JsonRpcCodec()
+    assert codec.feed(PING[:20]) == []
+    assert codec.feed(PING[20:-1]) == []
+    before = codec.is_mid_frame
+    assert codec.feed(b"\n") == [Call(b"1", "ping", b"{}")]
+    assert (before, codec.is_mid_frame) == (True, False)
+    assert codec.frames == 1
 
 
 def test_recognised_parameters_are_one_object() -> None:
     """The same parameters again are the same bytes object, whose hash is known."""
-    decoder = Decoder()
-    first, second, spaced = decoder.feed(PING + PING.replace(b":1,", b":2,") + request(params={}))
+    codec = JsonRpcCodec()
+    first, second, spaced = codec.feed(PING + PING.replace(b":1,", b":2,") + request(params={}))
     assert isinstance(first, Call)
     assert isinstance(second, Call)
     assert isinstance(spaced, Call)
@@ -112,25 +103,25 @@ def test_recognised_parameters_are_one_object() -> None:
 
 def test_the_memory_of_parameters_is_bounded() -> None:
     """Parameters that never repeat, or are large, do not pile up."""
-    vetted = Vetted()
-    decoder = Decoder(vetted=vetted)
+    known = KnownGood()
+    codec = JsonRpcCodec(known=known)
     for number in range(2000):
         line = request(params={"name": str(number)}).replace(b": ", b":").replace(b", ", b",")
-        decoder.feed(line)
-        decoder.feed(line)
-    decoder.feed(request(params={"name": "x" * 5000}))
-    assert 0 < len(vetted.params) <= 1024
-    assert 0 < len(vetted.calls) <= 1024
-    assert max(map(len, [*vetted.params, *vetted.calls])) < 100
+        codec.feed(line)
+        codec.feed(line)
+    codec.feed(request(params={"name": "x" * 5000}))
+    assert 0 < len(known.params) <= 1024
+    assert 0 < len(known.calls) <= 1024
+    assert max(map(len, [*known.params, *known.calls])) < 100
 
 
 @pytest.mark.parametrize("identity", [b"7", b"0", b"1234567890123456789"])
 def test_a_line_known_by_what_follows_its_id(identity: bytes) -> None:
-    """A line that differs from a vetted one in the digits of its id is the same call under that id."""
-    decoder = Decoder()
-    decoder.feed(PING)
-    decoder.feed(PING)
-    (event,) = decoder.feed(PING.replace(b":1,", b":" + identity + b","))
+    """A line that differs from a known good one in the digits of its id is the same call under that id."""
+    codec = JsonRpcCodec()
+    codec.feed(PING)
+    codec.feed(PING)
+    (event,) = codec.feed(PING.replace(b":1,", b":" + identity + b","))
     assert isinstance(event, Call)
     assert (event.id, event.method, event.params) == (identity, "ping", b"{}")
     assert not event.is_answered
@@ -141,13 +132,13 @@ def test_a_line_known_by_what_follows_its_id(identity: bytes) -> None:
     [b"", b"007", b"-", b"1x", b"1 2", b"[1]", b"true", b'1,"id":2', b'"a', b"12345678901234567890"],
 )
 def test_what_is_no_plain_id_is_read_whole_even_before_a_known_rest(identity: bytes) -> None:
-    """A known rest vouches for nothing before it: the answer is that of a decoder that knows none."""
+    """A known rest vouches for nothing before it: the answer is that of a codec that knows none."""
     line = PING.replace(b":1,", b":" + identity + b",")
-    decoder = Decoder()
-    decoder.feed(PING)
-    decoder.feed(PING)
-    (event,) = decoder.feed(line)
-    (fresh,) = Decoder().feed(line)
+    codec = JsonRpcCodec()
+    codec.feed(PING)
+    codec.feed(PING)
+    (event,) = codec.feed(line)
+    (fresh,) = JsonRpcCodec().feed(line)
     assert type(event) is type(fresh)
     assert event.id == fresh.id
 
@@ -192,10 +183,10 @@ REFUSED = [
     (
         b'{"jsonrpc":"2.0","id":4,"method":"x","params":{"a":1,"a":2}}',
         errors.InvalidRequest,
-        '"a" stands twice',
+        '"a" appears twice',
         b"4",
     ),
-    (b'{"jsonrpc":"2.0","id":4,"id":5,"method":"x"}', errors.InvalidRequest, '"id" stands twice', b"null"),
+    (b'{"jsonrpc":"2.0","id":4,"id":5,"method":"x"}', errors.InvalidRequest, '"id" appears twice', b"null"),
     (b'{"jsonrpc":"2.0","id":4,"method":"x","params":{"a":"\\ud800"}}', errors.InvalidRequest, "lone", b"4"),
     (b'{"jsonrpc":"2.0","id":4,"method":"\\udc00"}', errors.InvalidRequest, "lone", b"4"),
     (b'{"jsonrpc":"2.0","id":"\\udfff","method":"x"}', errors.InvalidRequest, "lone", b"null"),
@@ -232,7 +223,7 @@ def test_depth_is_counted_outside_strings_only() -> None:
         return b'{"jsonrpc":"2.0","method":"x","params":{%b,"b":%b},"id":9}' % (text, arrays)
 
     assert strict.depth_of(nested(64)) == 64
-    (call,) = Decoder().feed(nested(64) + b"\n")
+    (call,) = JsonRpcCodec().feed(nested(64) + b"\n")
     assert isinstance(call, Call)
     assert refused(nested(65)).id == b"9"
 
@@ -243,60 +234,60 @@ def test_wide_is_not_deep_and_takes_linear_time() -> None:
     keys = b",".join(b'"%d":0' % number for number in range(80_000))
     doubled = b'{"jsonrpc":"2.0","id":1,"method":"x","params":{%b,"79999":0}}' % keys
     start = time.monotonic()
-    assert isinstance(Decoder().feed(wide + b"\n")[0], Call)
-    assert "stands twice" in refused(doubled, max_line_bytes=2_000_000).error.message
+    assert isinstance(JsonRpcCodec().feed(wide + b"\n")[0], Call)
+    assert "appears twice" in refused(doubled, max_line_bytes=2_000_000).error.message
     assert refused(b'"' + b"\\" * 900_001).error.code == -32700
     assert time.monotonic() - start < 5.0  # quadratic ways of doing it take minutes
 
 
 def test_duplicates_hide_in_no_spacing() -> None:
     """A second id of exactly the bytes that json.dumps' spaces would take is still found."""
-    decoder = Decoder()
-    decoder.feed(PING)
-    (event,) = decoder.feed(b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping","params":{}}\n')
+    codec = JsonRpcCodec()
+    codec.feed(PING)
+    (event,) = codec.feed(b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping","params":{}}\n')
     assert isinstance(event, Refusal)
-    assert '"id" stands twice' in event.error.message
+    assert '"id" appears twice' in event.error.message
 
 
 def test_an_oversized_line_is_refused_once() -> None:
     """One refusal as soon as the limit is passed, the rest is discarded, the next line is a call."""
-    decoder = Decoder(max_line_bytes=100)
+    codec = JsonRpcCodec(max_line_bytes=100)
     head = b'{"jsonrpc":"2.0","id":77,"method":"x","params":{"a":"'
-    (refusal,) = decoder.feed(head + b"x" * 100)
+    (refusal,) = codec.feed(head + b"x" * 100)
     assert isinstance(refusal, Refusal)
     assert type(refusal.error) is errors.FrameTooLarge
     assert refusal.error.details == {"max_request_bytes": 100}
     assert refusal.id == b"77"
-    assert decoder.feed(b"y" * 1000) == []
-    assert decoder.is_mid_line
-    assert decoder.feed(b'"}}\n' + PING) == [Call(b"1", "ping", b"{}")]
-    assert decoder.end() == []
+    assert codec.feed(b"y" * 1000) == []
+    assert codec.is_mid_frame
+    assert codec.feed(b'"}}\n' + PING) == [Call(b"1", "ping", b"{}")]
+    assert codec.end() == []
 
 
 def test_the_limit_is_the_line_without_its_newline() -> None:
     """A line of exactly the limit is taken, one byte more is not."""
     line = PING.strip()
-    assert isinstance(Decoder(max_line_bytes=len(line)).feed(PING)[0], Call)
-    assert isinstance(Decoder(max_line_bytes=len(line) - 1).feed(PING)[0], Refusal)
+    assert isinstance(JsonRpcCodec(max_line_bytes=len(line)).feed(PING)[0], Call)
+    assert isinstance(JsonRpcCodec(max_line_bytes=len(line) - 1).feed(PING)[0], Refusal)
 
 
 def test_a_line_cut_by_the_end_is_refused() -> None:
     """What was not ended with a newline may have been cut short: it is never executed."""
-    decoder = Decoder()
-    assert decoder.feed(PING.strip()) == []
-    (refusal,) = decoder.end()
+    codec = JsonRpcCodec()
+    assert codec.feed(PING.strip()) == []
+    (refusal,) = codec.end()
     assert isinstance(refusal, Refusal)
     assert "newline" in refusal.error.message
-    assert decoder.end() == []
+    assert codec.end() == []
 
 
-def test_a_decoder_can_be_looked_at() -> None:
+def test_a_codec_can_be_looked_at() -> None:
     """Its repr tells what it is waiting for."""
-    decoder = Decoder(max_line_bytes=10)
-    decoder.feed(b"\nabc")
-    assert repr(decoder) == "<Decoder 1 lines, 3 bytes of a line>"
-    decoder.feed(b"x" * 10)
-    assert "discarding" in repr(decoder)
+    codec = JsonRpcCodec(max_line_bytes=10)
+    codec.feed(b"\nabc")
+    assert repr(codec) == "<JsonRpcCodec 1 lines, 3 bytes of a line>"
+    codec.feed(b"x" * 10)
+    assert "discarding" in repr(codec)
 
 
 # -- laws ---------------------------------------------------------------------------------------
@@ -340,12 +331,12 @@ lines = st.one_of(
 def test_any_chunking_gives_the_same_events(parts: list[bytes], data: st.DataObject) -> None:
     """The same bytes are the same events, however they are cut, oversized lines included."""
     whole = b"\n".join(parts)
-    expected = told(Decoder(max_line_bytes=120).feed(whole))
+    expected = told(JsonRpcCodec(max_line_bytes=120).feed(whole))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
-    decoder = Decoder(max_line_bytes=120)
+    codec = JsonRpcCodec(max_line_bytes=120)
     events: list[Event] = []
     for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
-        events += decoder.feed(whole[start:end])
+        events += codec.feed(whole[start:end])
     assert told(events) == expected
 
 
@@ -355,8 +346,8 @@ def test_recognising_changes_nothing(line: bytes) -> None:
     """A line gives the same event at first sight, when its parameters are known, and read strictly."""
     if b"\n" in line or not line or line.isspace():
         return
-    decoder = Decoder()
-    first, second = told(decoder.feed(line + b"\n")), told(decoder.feed(line + b"\n"))
+    codec = JsonRpcCodec()
+    first, second = told(codec.feed(line + b"\n")), told(codec.feed(line + b"\n"))
     assert first == second == told([strict.read(line, 64)])
 
 
@@ -364,10 +355,10 @@ def test_recognising_changes_nothing(line: bytes) -> None:
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]":,\\u0d8e1n ').map(lambda t: t.encode()))
 def test_hostile_bytes_never_raise(data: bytes) -> None:
     """Whatever is sent, the answer is events whose ids and errors can be encoded."""
-    decoder = Decoder(max_line_bytes=150, max_depth=5)
-    for event in decoder.feed(data) + decoder.end() + decoder.feed(b"\n" + PING):
+    codec = JsonRpcCodec(max_line_bytes=150, max_depth=5)
+    for event in codec.feed(data) + codec.end() + codec.feed(b"\n" + PING):
         if isinstance(event, Refusal):
-            msgspec.json.decode(encode_error(event.id, event.error))
+            msgspec.json.decode(codec.error(event, event.error))
 
 
 @unhurried
@@ -375,7 +366,7 @@ def test_hostile_bytes_never_raise(data: bytes) -> None:
 def test_json_that_is_a_request_is_a_call(identity: Any, value: Any) -> None:
     """What the json module writes is taken, whatever Unicode and numbers are in it; only ids are choosy."""
     line = request(id=identity, params={"value": value})
-    (event,) = Decoder().feed(line)
+    (event,) = JsonRpcCodec().feed(line)
     if isinstance(identity, bool | list | dict):
         assert isinstance(event, Refusal)
         return
@@ -396,21 +387,36 @@ def test_an_id_is_salvaged_from_a_head(identity: str) -> None:
 # -- encoding -----------------------------------------------------------------------------------
 
 
+def error_line(identity: bytes, error: errors.PromptdError) -> bytes:
+    """The reply to a call of that id."""
+    return JsonRpcCodec().error(Call(identity, "x"), error)
+
+
 def test_a_result_is_spliced() -> None:
     """Id and body stand in the reply as they are."""
-    assert encode_result(b'"a"', b'{"x":1}') == b'{"jsonrpc":"2.0","id":"a","result":{"x":1}}\n'
+    pieces = JsonRpcCodec().result(Call(b'"a"', "x"), b'{"x":1}')
+    assert pieces == (b'{"jsonrpc":"2.0","id":"a","result":{"x":1}}\n',)
+
+
+@pytest.mark.parametrize("size", [0, 32_768, 32_769, 1_000_000])
+def test_a_large_body_is_not_copied(size: int) -> None:
+    """Whatever its size the pieces make the same line; a large body is one of them, the very object."""
+    body = b'"' + b"x" * size + b'"'
+    pieces = JsonRpcCodec().result(Call(b"1", "x"), body)
+    assert b"".join(pieces) == b'{"jsonrpc":"2.0","id":1,"result":' + body + b"}\n"
+    assert any(piece is body for piece in pieces) is (len(body) > 32_768)
 
 
 def test_a_notification_is_spliced() -> None:
     """Method and parameters, no id."""
-    assert encode_notification("changed", b'{"x":1}') == (
+    assert JsonRpcCodec().notification("changed", b'{"x":1}') == (
         b'{"jsonrpc":"2.0","method":"changed","params":{"x":1}}\n'
     )
 
 
 def test_an_error_names_its_leaf() -> None:
     """Code, sentence, and details beside the type, which no detail can hide."""
-    line = encode_error(b"7", errors.UnknownComponent("no x", name="x", nearest=("y",), type="mine"))
+    line = error_line(b"7", errors.UnknownComponent("no x", name="x", nearest=("y",), type="mine"))
     assert line.endswith(b"\n")
     assert json.loads(line) == {
         "jsonrpc": "2.0",
@@ -434,12 +440,28 @@ def test_an_error_names_its_leaf() -> None:
 )
 def test_any_detail_can_be_sent(details: dict[str, Any]) -> None:
     """Undecodable file names and foreign objects are shown as text; the reply is always UTF-8 JSON."""
-    line = encode_error(b"1", errors.Internal("bad \udcff" if "path" in details else "bad", **details))
+    line = error_line(b"1", errors.Internal("bad \udcff" if "path" in details else "bad", **details))
     assert json.loads(line.decode())["error"]["data"].keys() == details.keys() | {"type"}
+
+
+def test_an_error_answers_a_call_a_refused_line_or_nothing() -> None:
+    """Under the id of what it answers; what has none (a timeout) is null."""
+    busy = errors.Busy("later")
+    codec = JsonRpcCodec()
+    for event, identity in ((Call(b"7", "x"), 7), (Refusal(b'"a"', busy), "a"), (None, None)):
+        assert json.loads(codec.error(event, busy))["id"] == identity
+
+
+def test_codecs_of_one_listener_share_what_they_know() -> None:
+    """A line that one connection sent is known to the next, and to no other listener's."""
+    new_codec = codec_factory()
+    new_codec().feed(PING * 2)
+    assert new_codec().recall(PING) == Call(b"1", "ping", b"{}")
+    assert codec_factory()().recall(PING) is None
 
 
 def test_a_detail_without_an_end_is_sent_shortened() -> None:
     """A structure that contains itself does not take the reply down with it."""
     knot: list[Any] = []
     knot.append(knot)
-    assert b'"knot"' in encode_error(b"1", errors.Internal("bad", knot=knot))
+    assert b'"knot"' in error_line(b"1", errors.Internal("bad", knot=knot))

@@ -8,13 +8,15 @@ import pytest
 import pytest_asyncio
 import uvloop
 
+from promptd.protocol.jsonrpc import codec_factory
+from promptd.protocol.peers import CodecFactory, Handler
 from promptd.server.binding import bind
 from promptd.server.listener import Listener
-from promptd.server.peer import Handler, Limits
+from promptd.server.peer import Limits
 from tests.server.fakes import Dialogue
 
 # Real sockets behave a little differently on each loop; everything else is tested on the usual one.
-ON_BOTH_LOOPS = frozenset({"test_listener.py", "test_acceptor.py"})
+ON_BOTH_LOOPS = frozenset({"test_listener.py", "test_acceptor.py", "test_codec.py"})
 
 Serve = Callable[..., Awaitable[Listener]]
 Dial = Callable[..., Awaitable[Dialogue]]
@@ -50,9 +52,15 @@ async def serve(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve
     """Return an async function that starts a listener for a handler; every one is stopped at the end."""
     started: list[Listener] = []
 
-    async def start(handler: Handler, path: str, limits: Limits | None = None, **more: Any) -> Listener:
+    async def start(
+        handler: Handler,
+        path: str,
+        limits: Limits | None = None,
+        new_codec: CodecFactory | None = None,
+        **more: Any,
+    ) -> Listener:
         binding = await asyncio.to_thread(bind, path)
-        listener = Listener([binding], handler, limits, **more)
+        listener = Listener([binding], handler, new_codec or codec_factory(), limits, **more)
         await listener.start()
         started.append(listener)
         return listener

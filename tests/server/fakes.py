@@ -13,15 +13,11 @@ import msgspec
 
 from promptd.errors import Busy
 from promptd.protocol.calls import Call
-from promptd.protocol.jsonrpc import Vetted
+from promptd.protocol.jsonrpc import codec_factory
+from promptd.protocol.peers import CodecFactory, Handler, Peer
 from promptd.server.batching import Batching
 from promptd.server.connection import Connection, ConnectionContext
-from promptd.server.peer import (
-    ConnectionCounts,
-    Handler,
-    Limits,
-    Peer,
-)
+from promptd.server.peer import ConnectionCounts, Limits
 
 
 def line_of(method: str = "echo", identity: Any = 1, **params: Any) -> bytes:
@@ -72,7 +68,7 @@ class EchoHandler:
 
 
 class ManualLoop:
-    """As much of an event loop as Turns uses; `turn` runs what was scheduled until then."""
+    """As much of an event loop as Batching uses; `turn` runs what was scheduled until then."""
 
     def __init__(self) -> None:
         self.scheduled: list[Callable[[], None]] = []
@@ -144,17 +140,25 @@ class RecordingTransport:
 class Table:
     """A connection between a fake transport and a handler, on a loop turned by hand."""
 
-    def __init__(self, handler: Handler, limits: Limits | None = None, now_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits | None = None,
+        now_s: float = 0.0,
+        new_codec: CodecFactory | None = None,
+    ) -> None:
         self.loop = ManualLoop()
-        self.tally = ConnectionCounts()
+        self.counts = ConnectionCounts()
         self.lost: list[Connection] = []
-        turns = Batching(cast(asyncio.AbstractEventLoop, self.loop), handler)
-        self.house = ConnectionContext(turns, limits or Limits(), self.tally, Vetted(), self.lost.append)
-        self.connection, self.transport = self.seat(now_s)
+        self.batching = Batching(cast(asyncio.AbstractEventLoop, self.loop), handler)
+        self.context = ConnectionContext(
+            self.batching, limits or Limits(), self.counts, new_codec or codec_factory(), self.lost.append
+        )
+        self.connection, self.transport = self.connect(now_s)
 
-    def seat(self, now_s: float = 0.0) -> tuple[Connection, RecordingTransport]:
+    def connect(self, now_s: float = 0.0) -> tuple[Connection, RecordingTransport]:
         """One more connection."""
-        connection, transport = Connection(self.house, 1234, 1000, now_s), RecordingTransport()
+        connection, transport = Connection(self.context, 1234, 1000, now_s), RecordingTransport()
         connection.connection_made(cast(asyncio.BaseTransport, transport))
         return connection, transport
 

@@ -1,49 +1,41 @@
-"""A fake peer that keeps what it is told, and a fake of the daemon's spawn that keeps the tasks.
+"""A local peer that keeps what it is told, and a fake of the daemon's spawn that keeps the tasks.
 
-The real peer is connection.py's, seen together with a handler in tests/daemon.
+The peer is the real one of server.local_peer: only the socket is missing. The peer over a socket is
+connection.py's, seen together with a handler in tests/daemon.
 """
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from promptd.errors import PromptdError
 from promptd.protocol.calls import Call
+from promptd.protocol.peers import Handler, Peer
+from promptd.server.local_peer import LocalPeer
 
 
-class FakePeer:
-    """A Peer (promptd.serve.peer) without a socket."""
+class NoHandler:
+    """For a peer that asks nothing and is only told."""
 
-    def __init__(self) -> None:
-        self.uid = 1000
-        self.pid = 4242
-        self.in_flight = 0
-        self.is_closed = False
-        self.answers: dict[bytes | None, Any] = {}
-        self.errors: dict[bytes | None, PromptdError] = {}
+    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
+        """Nothing is asked here."""
+        raise NotImplementedError
+
+    def closed(self, peer: Peer) -> None:
+        """Nothing is kept for it."""
+
+
+class NotedPeer(LocalPeer):
+    """A local peer that keeps its notifications: `changed` in `notes`, `alert` in `alerts`."""
+
+    def __init__(self, handler: Handler | None = None) -> None:
+        super().__init__(handler or NoHandler(), self._note)
         self.notes: list[dict[str, Any]] = []
         self.alerts: list[dict[str, Any]] = []
 
-    def answer(self, call: Call, body: bytes) -> None:
-        """Keep a result under the call's id."""
-        self._settle(call)
-        self.answers[call.id] = json.loads(body)
-
-    def fail(self, call: Call, error: PromptdError) -> None:
-        """Keep an error under the call's id."""
-        self._settle(call)
-        self.errors[call.id] = error
-
-    def notify(self, method: str, params: bytes) -> None:
-        """Keep a notification."""
+    def _note(self, method: str, params: bytes) -> None:
         assert method in ("changed", "alert")
         (self.notes if method == "changed" else self.alerts).append(json.loads(params))
-
-    def _settle(self, call: Call) -> None:
-        if call.is_answered:
-            raise RuntimeError("answered twice")
-        call.is_answered = True
 
 
 class Tasks:

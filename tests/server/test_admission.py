@@ -7,12 +7,12 @@ import socket
 import pytest
 
 from promptd.errors import Busy, InvalidRequest
-from promptd.server.admission import Admission, credentials_of, places_for
+from promptd.server.admission import Admission, connection_limit, credentials_of
 from promptd.server.peer import Limits
 
 
-def test_each_user_has_so_many_places() -> None:
-    """A user at the limit is refused, others are not; leaving frees a place."""
+def test_each_user_has_so_many_connections() -> None:
+    """A user at the limit is refused, others are not; leaving makes room."""
     admission = Admission(Limits(max_connections_per_uid=1), {1, 2})
     assert admission.enter(1) is None
     assert isinstance(admission.enter(1), Busy)
@@ -22,7 +22,7 @@ def test_each_user_has_so_many_places() -> None:
     assert (admission.accepted, admission.refused()) == (3, {"connections_per_uid": 1})
 
 
-def test_there_are_so_many_places_in_all() -> None:
+def test_there_are_so_many_connections_in_all() -> None:
     """The whole is limited whoever comes."""
     admission = Admission(Limits(max_connections=2), {1, 2, 3})
     assert [admission.enter(uid) is None for uid in (1, 2, 3)] == [True, True, False]
@@ -46,10 +46,10 @@ def test_the_kernel_knows_who_connected() -> None:
         assert credentials_of(ours) == (os.getpid(), os.geteuid())
 
 
-@pytest.mark.parametrize(("descriptors", "places"), [(1024, 256), (64, 24), (8, 4)])
+@pytest.mark.parametrize(("descriptors", "connections"), [(1024, 256), (64, 24), (8, 4)])
 def test_connections_leave_descriptors_for_the_work(
-    monkeypatch: pytest.MonkeyPatch, descriptors: int, places: int
+    monkeypatch: pytest.MonkeyPatch, descriptors: int, connections: int
 ) -> None:
-    """Where few descriptors are allowed there are fewer places: components must still be readable."""
+    """Where few descriptors are allowed fewer connections are taken: components must still be readable."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
-    assert places_for(Limits()) == places
+    assert connection_limit(Limits()) == connections

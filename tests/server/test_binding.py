@@ -126,7 +126,7 @@ def test_a_foreign_listener_is_not_robbed(socket_path: str) -> None:
 def test_a_file_that_is_no_socket_is_kept(socket_path: str) -> None:
     """A regular file in the way is the operator's: ConfigError, and it is still there."""
     Path(socket_path).write_text("precious")
-    with pytest.raises(ConfigError, match="no socket"):
+    with pytest.raises(ConfigError, match="not a socket"):
         bind(socket_path)
     assert Path(socket_path).read_text() == "precious"
 

@@ -36,7 +36,7 @@ def test_calls_of_one_chunk_are_one_batch_and_one_write() -> None:
 def test_calls_of_several_peers_share_a_batch() -> None:
     """Whatever arrived in one turn of the loop is answered together, each peer by one write."""
     table = Table(handler := EchoHandler())
-    other, its_transport = table.seat()
+    other, its_transport = table.connect()
     table.connection.data_received(line_of(n=1))
     other.data_received(line_of(n=2) * 2)
     table.loop.turn()
@@ -51,7 +51,7 @@ def test_a_refused_line_is_answered_without_the_handler() -> None:
     table.loop.turn()
     assert [reply.get("error", {}).get("code") for reply in table.transport.replies] == [-32600, None]
     assert len(handler.batches[0]) == 1
-    assert (table.tally.requests, table.tally.errors) == (2, 1)
+    assert (table.counts.requests, table.counts.errors) == (2, 1)
 
 
 def test_a_notification_is_executed_and_not_answered() -> None:
@@ -133,8 +133,8 @@ def test_all_bytes_are_counted() -> None:
     table = Table(EchoHandler())
     table.connection.data_received(line_of())
     table.loop.turn()
-    assert table.tally.bytes_in == len(line_of())
-    assert table.tally.bytes_out == sum(map(len, table.transport.writes))
+    assert table.counts.bytes_in == len(line_of())
+    assert table.counts.bytes_out == sum(map(len, table.transport.writes))
 
 
 # -- back-pressure ------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_reading_stops_with_the_calls_in_flight() -> None:
     handler.release()
     table.loop.turn()
     assert (table.connection.in_flight, table.transport.is_reading) == (1, True)
-    assert table.tally.paused == 1
+    assert table.counts.paused == 1
 
 
 def test_one_peer_gets_so_many_calls_a_turn() -> None:
@@ -186,13 +186,13 @@ def test_notifications_do_not_pile_up_for_ever() -> None:
     table.transport.unsent_bytes = 1001
     table.connection.notify("changed", b"{}")
     assert table.transport.is_aborted
-    assert (table.connection.is_closed, table.tally.stalled) == (True, 1)
+    assert (table.connection.is_closed, table.counts.stalled) == (True, 1)
 
 
 # -- time ---------------------------------------------------------------------------------------
 
 
-def farewells(table: Table) -> list[Any]:
+def timeouts_told(table: Table) -> list[Any]:
     """Which limits the peer was told of."""
     table.loop.turn()
     return [reply["error"]["data"]["limit"] for reply in table.transport.replies if "error" in reply]
@@ -202,11 +202,11 @@ def test_the_first_byte_is_awaited_so_long() -> None:
     """A silent peer is told why, once, and closed."""
     table = Table(EchoHandler(), now_s=100.0)
     table.connection.sweep(104.9)
-    assert farewells(table) == []
+    assert timeouts_told(table) == []
     table.connection.sweep(105.0)
     table.connection.sweep(111.0)
-    assert farewells(table) == ["first_byte_timeout"]
-    assert (table.transport.is_closed, table.tally.timed_out) == (True, 1)
+    assert timeouts_told(table) == ["first_byte_timeout"]
+    assert (table.transport.is_closed, table.counts.timed_out) == (True, 1)
 
 
 def test_a_peer_may_be_idle_between_requests() -> None:
@@ -215,7 +215,7 @@ def test_a_peer_may_be_idle_between_requests() -> None:
     table.connection.data_received(line_of())
     for now_s in (1.0, 10.0, 1000.0, 100_000.0):
         table.connection.sweep(now_s)
-    assert farewells(table) == []
+    assert timeouts_told(table) == []
     assert not table.transport.is_closed
 
 
@@ -226,14 +226,14 @@ def test_half_a_line_is_awaited_so_long() -> None:
     table.connection.sweep(1.0)
     table.connection.data_received(line_of()[5:6])
     table.connection.sweep(10.9)
-    assert farewells(table) == []
+    assert timeouts_told(table) == []
     table.connection.data_received(line_of()[6:] + b"{")
     table.connection.sweep(11.0)
     table.connection.data_received(b" ")
     table.connection.sweep(20.9)
-    assert farewells(table) == []
+    assert timeouts_told(table) == []
     table.connection.sweep(21.0)
-    assert farewells(table) == ["request_timeout"]
+    assert timeouts_told(table) == ["request_timeout"]
 
 
 def test_a_slow_line_does_not_cost_the_calls_before_it() -> None:
@@ -242,7 +242,7 @@ def test_a_slow_line_does_not_cost_the_calls_before_it() -> None:
     table.connection.data_received(line_of("hold", n=1) + b"{")
     table.connection.sweep(0.0)
     table.connection.sweep(10.0)
-    assert farewells(table) == ["request_timeout"]
+    assert timeouts_told(table) == ["request_timeout"]
     assert not table.transport.is_closed
     handler.release()
     table.loop.turn()
@@ -264,7 +264,7 @@ def test_a_stalled_reader_is_cut_off() -> None:
     assert not table.transport.is_aborted
     table.connection.sweep(20.0)
     assert table.transport.is_aborted
-    assert (table.tally.stalled, table.tally.timed_out) == (1, 0)
+    assert (table.counts.stalled, table.counts.timed_out) == (1, 0)
 
 
 def test_a_peer_that_never_takes_its_last_bytes_is_cut_off() -> None:
@@ -307,12 +307,12 @@ def test_finishing_an_idle_connection_closes_it() -> None:
 
 
 @pytest.mark.parametrize("begun", [b"", line_of(n=1)[:9]])
-def test_hearing_out_waits_for_the_line_that_is_on_its_way(begun: bytes) -> None:
+def test_draining_waits_for_the_line_that_is_being_sent(begun: bytes) -> None:
     """Before the first byte or in the middle of a line, the peer may end it and is answered; then the end."""
     table = Table(EchoHandler())
     if begun:
         table.connection.data_received(begun)
-    table.connection.hear_out()
+    table.connection.drain()
     table.loop.turn()
     assert table.transport.is_reading
     table.connection.data_received(line_of(n=1)[len(begun) : -1])
@@ -323,12 +323,12 @@ def test_hearing_out_waits_for_the_line_that_is_on_its_way(begun: bytes) -> None
     assert table.transport.is_closed
 
 
-def test_hearing_out_who_has_spoken_is_finishing() -> None:
-    """A peer that is idle between requests has had its say."""
+def test_draining_an_idle_connection_closes_it() -> None:
+    """A peer that is idle between requests is not waited for."""
     table = Table(EchoHandler())
     table.connection.data_received(line_of(n=1))
     table.loop.turn()
-    table.connection.hear_out()
+    table.connection.drain()
     table.loop.turn()
     assert table.transport.is_closed
 
@@ -387,7 +387,7 @@ def test_aborted_before_the_socket_was_ready() -> None:
     """A connection that is given up while it is being opened does not come to life."""
     table = Table(EchoHandler())
     for give_up in (Connection.abort, Connection.finish):
-        connection = Connection(table.house, 1, 1, 0.0)
+        connection = Connection(table.context, 1, 1, 0.0)
         give_up(connection)
         transport = RecordingTransport()
         connection.connection_made(cast(asyncio.BaseTransport, transport))
@@ -395,10 +395,10 @@ def test_aborted_before_the_socket_was_ready() -> None:
 
 
 def test_a_connection_can_be_looked_at() -> None:
-    """Its repr tells who and how much; so does that of the turns."""
+    """Its repr tells who and how much; so does that of the batching."""
     table = Table(EchoHandler())
     table.connection.data_received(line_of())
     assert repr(table.connection) == "<Connection pid 1234, 0 in flight, 1 waiting>"
-    assert repr(table.house.turns) == "<Batching 1 ready, 0 dirty>"
+    assert repr(table.batching) == "<Batching 1 ready, 0 dirty>"
     assert (table.connection.pid, table.connection.uid) == (1234, 1000)
     assert Call(b"1", "x") == Call(b"1", "x")

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.syntax import component
 from promptd.engine import procedures
+from promptd.engine.current import Current
 from promptd.engine.workspace import Workspace
 from promptd.errors import (
     Busy,
+    Internal,
     InvalidParams,
     PromptdError,
     UnknownComponent,
@@ -27,7 +30,7 @@ from promptd.sources.worktree.sweep import Sweep
 from promptd.support import log
 from tests.conftest import Library, Until
 from tests.daemon.workspaces import workspace_of
-from tests.server.peers import FakePeer, Tasks, call_of
+from tests.server.peers import NotedPeer, Tasks, call_of
 
 FILES = {
     "commands/hello.md": "Hello, {name}.\n<include>components/tone.md</include>\n",
@@ -43,31 +46,30 @@ class Table:
         self.tasks = Tasks()
         self.reports: list[tuple[BaseException, str]] = []
         self.reconciled: list[Workspace] = []
-        self.peer = FakePeer()
+        self.current = Current(workspace)
         self.handler = Dispatcher(
-            workspace,
+            self.current,
             services,
             self.tasks.spawn,
             lambda *report: self.reports.append(report),
             self._reconcile,
         )
+        self.peer = NotedPeer(self.handler)
 
     async def _reconcile(self, workspace: Workspace) -> procedures.Reconciled:
         self.reconciled.append(workspace)
         return await procedures.drive(workspace, procedures.reconcile(workspace))
 
-    def turn(self, *calls: Call) -> None:
-        """One turn of the loop brings these calls."""
+    def turn(self, *calls: Call) -> list[asyncio.Future[bytes]]:
+        """One turn of the loop brings these calls; their answers, as far as they are there already."""
+        answers = [self.peer.expect(call) for call in calls]
         self.handler.turn([(self.peer, call) for call in calls])
+        return answers
 
     async def ask(self, call: Call) -> Any:
         """Hand over one call and wait for its answer."""
-        self.turn(call)
-        await self.tasks.done()
-        await asyncio.sleep(0)
-        if call.id in self.peer.errors:
-            raise self.peer.errors.pop(call.id)
-        return self.peer.answers.pop(call.id)
+        (answer,) = self.turn(call)
+        return json.loads(await answer)
 
 
 @pytest.fixture
@@ -109,8 +111,8 @@ async def test_what_was_asked_before_is_answered_in_the_same_turn(aged: Workspac
     first = await table.ask(call(1))
     assert first["text"] == "Hello, Ada.\nBe kind.\n"
     tasks = len(table.tasks.all)
-    table.turn(call(2), call(3))
-    assert table.peer.answers == {b"2": first, b"3": first}
+    answers = table.turn(call(2), call(3))
+    assert [json.loads(answer.result()) for answer in answers] == [first, first]
     assert len(table.tasks.all) == tasks
 
 
@@ -134,8 +136,8 @@ async def test_a_turn_shares_one_sweep(aged: Workspace, monkeypatch: pytest.Monk
         return sweeps[-1]
 
     monkeypatch.setattr(aged.source, "check", counted)
-    table.turn(*(call_of("assemble", identity, name="commands/hello") for identity in range(20)))
-    assert len(table.peer.answers) == 20
+    answers = table.turn(*(call_of("assemble", number, name="commands/hello") for number in range(20)))
+    assert all(answer.done() for answer in answers)
     assert len(sweeps) == 1
 
 
@@ -164,15 +166,15 @@ async def test_what_is_recognised_is_bounded(aged: Workspace, monkeypatch: pytes
 # -- everything else ----------------------------------------------------------------------------
 
 
-async def test_methods_without_a_flow_are_services(workspace: Workspace) -> None:
+async def test_methods_without_a_procedure_are_services(workspace: Workspace) -> None:
     """They get the peer and checked parameters, and may answer now or later."""
 
-    async def later(_peer: FakePeer, _params: object) -> dict[str, str]:
+    async def later(_peer: NotedPeer, _params: object) -> dict[str, str]:
         await asyncio.sleep(0)
         return {"status": "ok"}
 
     table = Table(workspace, ping=lambda peer, _params: {"pid": peer.pid}, health=later)
-    assert await table.ask(call_of("ping")) == {"pid": 4242}
+    assert await table.ask(call_of("ping")) == {"pid": os.getpid()}
     assert table.tasks.all == []
     assert await table.ask(call_of("health")) == {"status": "ok"}
 
@@ -191,7 +193,7 @@ async def test_whole_library_calls_use_the_shared_reconcile(
 async def test_notifications_are_settled_without_a_word(table: Table) -> None:
     """A call without an id is handed to the peer like any other, which sends nothing for it."""
     calls = [call_of("assemble", None, name="commands/hello"), call_of("nonsense", None)]
-    table.turn(*calls)
+    table.handler.turn([(table.peer, call) for call in calls])
     await table.tasks.done()
     assert all(call.is_answered for call in calls)
 
@@ -202,6 +204,18 @@ async def test_a_peer_that_is_gone_is_forgotten_by_everyone(table: Table) -> Non
     table.handler.on_closed.append(gone.append)
     table.handler.closed(table.peer)
     assert gone == [table.peer]
+
+
+async def test_after_a_reload_the_new_workspace_answers(table: Table, tmp_path: Path) -> None:
+    """One assignment to the holder does it; a call in progress is answered by the workspace it began with."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/only.md").write_text("One.\n")
+    other = await asyncio.to_thread(workspace_of, tmp_path / "other")
+    (slow,) = table.turn(call_of("list", 1))
+    table.current.workspace = other
+    assert json.loads(await slow)["total"] == 3
+    assert (await table.ask(call_of("list", 2)))["total"] == 1
+    other.close()
 
 
 # -- refusals -----------------------------------------------------------------------------------
@@ -247,11 +261,10 @@ async def broken_later(*_: object) -> None:
 async def test_the_unforeseen_costs_one_answer(workspace: Workspace, service: Callable[..., Any]) -> None:
     """It is reported once and answered as Internal; the other calls of the turn are answered."""
     table = Table(workspace, ping=service, version=lambda *_: {"version": "1"})
-    table.turn(call_of("version", 1), call_of("ping", 2), call_of("version", 3))
-    await table.tasks.done()
-    await asyncio.sleep(0)
-    assert set(table.peer.answers) == {b"1", b"3"}
-    assert table.peer.errors[b"2"].type == "promptd.Internal"
+    before, failed, after = table.turn(call_of("version", 1), call_of("ping", 2), call_of("version", 3))
+    assert [await before, await after] == [b'{"version":"1"}'] * 2
+    with pytest.raises(Internal, match="unforeseen"):
+        await failed
     assert [method for _, method in table.reports] == ["ping"]
 
 
@@ -265,10 +278,12 @@ async def test_a_bug_in_the_engine_costs_one_answer(aged: Workspace, monkeypatch
         return broken() if request.names == ("commands/hello",) else current(request, sweep)
 
     monkeypatch.setattr(aged, "current", broken_for_one)
-    table.turn(call_of("assemble", 5, name="commands/hello"), call_of("assemble", 6, name="commands/other"))
-    await table.tasks.done()
-    assert table.peer.errors[b"5"].type == "promptd.Internal"
-    assert table.peer.answers[b"6"]["text"] == "Something else.\n"
+    failed, answered = table.turn(
+        call_of("assemble", 5, name="commands/hello"), call_of("assemble", 6, name="commands/other")
+    )
+    with pytest.raises(Internal, match="LookupError"):
+        await failed
+    assert json.loads(await answered)["text"] == "Something else.\n"
 
 
 # -- stopping -----------------------------------------------------------------------------------
@@ -282,17 +297,15 @@ async def test_time_is_up_for_those_under_way_and_those_to_come(workspace: Works
         await never.wait()
 
     table = Table(workspace, health=waits)
-    table.turn(call_of("health", 1))
+    answers = table.turn(call_of("health", 1))
     await until(lambda: table.handler.statistics().in_progress == 1)
     await asyncio.sleep(0)
-    table.turn(call_of("health", 2), call_of("assemble", 3, name="commands/hello"))
+    answers += table.turn(call_of("health", 2), call_of("assemble", 3, name="commands/hello"))
     table.handler.stop()
-    table.turn(call_of("assemble", 4, name="commands/hello"), call_of("ping", 5))
+    answers += table.turn(call_of("assemble", 4, name="commands/hello"), call_of("ping", 5))
+    errors = await asyncio.gather(*answers, return_exceptions=True)
+    assert [type(error) for error in errors] == [Busy] * 5
     await table.tasks.done()
-    await asyncio.sleep(0)
-    assert table.peer.answers == {}
-    assert sorted(table.peer.errors) == [b"1", b"2", b"3", b"4", b"5"]
-    assert all(isinstance(error, Busy) for error in table.peer.errors.values())
     assert table.handler.statistics().in_progress == 0
 
 

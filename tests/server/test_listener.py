@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from promptd.protocol.jsonrpc import codec_factory
 from promptd.server.binding import adopt, bind
 from promptd.server.listener import Listener
 from promptd.server.peer import Limits
@@ -451,7 +452,7 @@ async def test_a_socket_from_systemd_is_served_and_left(
         systemds.bind(socket_path)
         systemds.listen()
         for number in range(2):
-            listener = Listener([adopt(systemds.dup())], handler)
+            listener = Listener([adopt(systemds.dup())], handler, codec_factory())
             await listener.start()
             peer = await dial(socket_path)
             assert (await peer.ask(line_of(n=number)))["result"] == {"n": number}
@@ -462,7 +463,7 @@ async def test_a_socket_from_systemd_is_served_and_left(
 async def test_a_listener_that_never_started_stops(socket_path: str, handler: EchoHandler) -> None:
     """Stopping undoes the binding even if nothing was ever accepted."""
     binding = await asyncio.to_thread(bind, socket_path)
-    await Listener([binding], handler).stop(1.0)
+    await Listener([binding], handler, codec_factory()).stop(1.0)
     assert not os.path.exists(socket_path)
 
 

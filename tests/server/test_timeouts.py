@@ -41,7 +41,7 @@ def test_nothing_awaited_is_never_overdue() -> None:
     assert repr(patience) == "<Patience Pending(awaited='frame', progress=1) since 30000000.0>"
 
 
-def test_the_farewell_names_the_limit() -> None:
+def test_the_error_names_the_limit() -> None:
     """What a peer is told holds the setting and its seconds."""
     assert timeout_error("first_byte", LIMITS).details == {"limit": "first_byte_timeout"}
     assert "2 s" in timeout_error("frame", LIMITS).message
