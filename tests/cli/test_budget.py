@@ -22,7 +22,7 @@ def test_an_impossible_budget_says_what_would_do(root: Path, run: Run) -> None:
     """The message has the smallest budget, the exit code says that the library has no answer."""
     code, out, err = run("budget", "--library", root, "commands/a", "--budget", "1")
     assert (code, out) == (65, b"")
-    smallest = int(err.split("the smallest budget that would do is ")[1].split(",")[0])
+    smallest = int(err.split("the smallest budget that fits is ")[1].split(",")[0])
     assert run("budget", "--library", root, "commands/a", "--budget", smallest).code == 0
 
 

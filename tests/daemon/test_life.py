@@ -101,7 +101,7 @@ def test_the_socket_is_private(start: Start, library: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "said"),
     [
-        ((), {}, 64, "name a library"),
+        ((), {}, 64, "no library: use promptd serve DIR"),
         (("--config", "wrong.toml"), {}, 78, "cache.entires"),
         (("--config", "missing.toml"), {}, 78, "missing.toml"),
         (("{library}",), {"PROMPTD_CACHE_ENTRIES": "many"}, 78, "cache.entries"),
