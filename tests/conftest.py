@@ -1,27 +1,29 @@
 """What every test stands on: an event loop that may not be blocked, a written library, a patient question.
 
-Nothing here knows a room of promptd. `asyncio_debug`, the time limit and "warnings are errors" are set
-in pyproject.toml. A test never sleeps: it waits for an event, moves a manual clock, or asks `until`.
+Nothing here knows a room of promptd. `asyncio_debug`, the time limit and "warnings are errors" are set in
+pyproject.toml; how a run as a whole behaves is in tests/suite, a plugin for each promise. A test never
+sleeps: it waits for an event, moves a manual clock, or asks `until`.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
-from hypothesis import settings
 
 from promptd.engine.graph import strongly_connected
 
-strongly_connected({})  # as a daemon that is READY has done: what it imports must not be imported on a loop
+pytest_plugins = [
+    "tests.suite.hermetic",
+    "tests.suite.alone",
+    "tests.suite.examples",
+    "tests.suite.quick",
+    "tests.suite.reruns",
+]
 
-# A deadline for one example measures how busy the machine is; the time limit of the test stands.
-settings.register_profile("promptd", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)  # the gate says the same of the same tree
-settings.load_profile("ci" if os.environ.get("CI") == "true" else "promptd")
+strongly_connected({})  # as a daemon that is READY has done: what it imports must not be imported on a loop
 
 POLL_S = 0.005
 PATIENCE_S = 10.0

@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from promptd import Engine, flows
 from promptd import files as door
 from tests.freshness import answer, cold_one, make_files_look_old, ticks, whole
+from tests.suite.examples import examples
 
 pytestmark = pytest.mark.timeout(300)  # a few seconds, on a machine that has nothing else to do
 
@@ -300,9 +301,7 @@ class OldLibrary(Library):
     looks_old = True
 
 
-run = settings(
-    max_examples=int(os.environ.get("PROMPTD_EXAMPLES", "20")), stateful_step_count=15, deadline=None
-)
+run = settings(max_examples=examples(20), stateful_step_count=15, deadline=None)
 TestYoungFiles = Library.TestCase
 TestYoungFiles.settings = run
 TestOldFiles = OldLibrary.TestCase

@@ -14,6 +14,7 @@ from promptd.engine.request import request_of
 from promptd.errors import OverBudget
 from promptd.files import Sweep
 from tests.freshness import make_files_look_old
+from tests.suite.examples import examples
 
 FILES = {
     "main.md": '# {name}\n\n<include>part.md</include>\nFor {{ task | nothing }}: 100 %d %% "quoted"\n'
@@ -57,7 +58,7 @@ def is_struck(engine: Engine, variables: dict[str, Any]) -> bool:
     return request_of(("main",), variables) not in engine.keeper.prompts
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(asked, st.data())
 def test_struck_is_what_is_made(engine: Engine, variables: dict[str, str], data: st.DataObject) -> None:
     """For any values: struck the first time, made in full the second, the same bytes both times."""

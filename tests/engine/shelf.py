@@ -16,10 +16,11 @@ from promptd.engine.request import Entry, Warning, entries, warnings
 from promptd.engine.resolve import Names
 from promptd.engine.skeleton import Rules
 from promptd.errors import ComponentError
+from tests.suite.examples import examples
 
 SUFFIXES = (".md", ".markdown", ".mdc", ".txt", ".prompt")
 DIALECTS = ("include", "component", "front-matter", "at-import")
-LAW = settings(deadline=None, max_examples=200)  # how fast is not what a law is about
+LAW = settings(deadline=None, max_examples=examples(200))  # how fast is not what a law is about
 
 
 def directives(text: str, *dialects: str) -> list[Directive]:

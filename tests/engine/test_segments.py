@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from promptd.engine.tokens.segments import Segments
 from promptd.tokenizer import Tokenizer
+from tests.suite.examples import examples
 
 ENCODINGS = ("o200k_base", "cl100k_base")
 # Pieces that pre-tokenizers treat specially: white space of every kind (also what Python counts as such and
@@ -64,7 +65,7 @@ def segments(encoding: str) -> Segments:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(text=hostile)
 @example(text="")
 @example(text="\n")
@@ -75,7 +76,7 @@ def test_a_sum_over_segments_is_the_count_of_the_whole(encoding: str, text: str)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(texts=st.lists(hostile, max_size=8))
 def test_what_is_remembered_does_not_change_a_count(encoding: str, texts: list[str]) -> None:
     """One counter for many texts, and for their joints, gives what fresh ones give."""

@@ -13,11 +13,16 @@ from tests.daemon.process import Daemon, Peer, write
 from tests.proofs import daemons
 from tests.proofs.hostile import COMPONENTS, FRAMES, components, frames
 from tests.proofs.usage import descriptors, resident_bytes
+from tests.suite.examples import examples
 
 GROWTH_BYTES = 24_000_000  # the bounded memories of parameters, prompts and texts fill up meanwhile
 HEARD_S = 20.0
 FUZZED = settings(
-    max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=examples(150),
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 
 

@@ -13,6 +13,7 @@ from tests.proofs.cold import Cold, Question, differences
 from tests.proofs.daemons import ask_all
 from tests.proofs.garden import IDS, LINKS, OPERATIONS, PLAIN, Garden, age
 from tests.proofs.machine import Proof
+from tests.suite.examples import examples
 
 
 @pytest.mark.slow
@@ -23,7 +24,7 @@ def test_after_any_operation_a_daemon_says_what_a_cold_start_says(place: Path, w
     daemon = daemons.start(way, place / "run", garden.root)
     try:
         proof = Proof(garden, daemon, pauses=1)
-        machine.run(proof, examples=6, steps=20, pause_every=40)
+        machine.run(proof, examples=examples(6), steps=20, pause_every=40)
         assert proof.mismatches == 0
         assert not daemon.log("unforeseen error")
     finally:

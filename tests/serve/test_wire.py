@@ -22,6 +22,7 @@ from promptd.serve.wire import (
     encode_notification,
     encode_result,
 )
+from tests.suite.examples import examples
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}\n'
 
@@ -360,7 +361,7 @@ def test_recognising_changes_nothing(line: bytes) -> None:
     assert first == second == told([strict.read(line, 64)])
 
 
-@settings(unhurried, max_examples=300)
+@settings(unhurried, max_examples=examples(300))
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]":,\\u0d8e1n ').map(lambda t: t.encode()))
 def test_hostile_bytes_never_raise(data: bytes) -> None:
     """Whatever is sent, the answer is events whose ids and errors can be encoded."""

@@ -7,9 +7,10 @@ from promptd.engine.tokens.anchors import anchors, is_instructing
 from promptd.engine.tokens.blocks import Block, read
 from promptd.engine.tokens.units import sentences
 from tests.engine.tokens.texts import anything
+from tests.suite.examples import examples
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(text=anything)
 def test_blocks_nest_and_follow_one_another(text: str) -> None:
     """Children lie inside their container, in order, without overlap; anchors are sorted and disjoint."""
