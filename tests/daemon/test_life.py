@@ -49,6 +49,7 @@ def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(start: Start, 
     assert first.snapshot()["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_two_daemons_share_no_state_directory(start: Start, library: Path, directory: Path) -> None:
     """The second serves, leaves the first one's snapshot alone and says why; then it takes over."""
     often = {"PROMPTD_MONITOR_SNAPSHOT_S": "0.1"}
@@ -78,6 +79,7 @@ def test_a_ping_is_answered_only_when_answers_are_true(start: Start, directory: 
     assert [line["components"] for line in ready] == [MANY]
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_during_the_start_is_answered_right(start: Start, directory: Path) -> None:
     """A prompt reads what it consists of, a list the whole library: neither is half an answer."""
     daemon = start(write(many(directory), HELLO))
@@ -219,6 +221,7 @@ def test_a_signal_during_the_start_ends_it(start: Start, directory: Path) -> Non
     assert daemon.snapshot()["status"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_reload_asked_for_during_the_start_waits_for_its_end(start: Start, directory: Path) -> None:
     """SIGHUP before READY is kept: it reloads what has just been read, once."""
     daemon = start(many(directory))
@@ -233,6 +236,7 @@ def test_a_reload_asked_for_during_the_start_waits_for_its_end(start: Start, dir
 # -- dying --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_daemon_is_no_obstacle_and_its_use_counts_live_on(start: Start, library: Path) -> None:
     """Kill -9: what it left is taken over by the next; damaged use counts mean starting afresh."""
     environment = {"PROMPTD_MONITOR_SNAPSHOT_S": "0.1"}

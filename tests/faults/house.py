@@ -16,6 +16,7 @@ from promptd.config.schema import WatchConfig
 from promptd.engine.request import request_of
 from promptd.files import Sweep
 from promptd.upkeep import Upkeep
+from promptd.upkeep.missed import EXPLAINED_S
 from promptd.watch.watcher import WatcherStatistics
 from tests.daemon.kept import keeper_of
 
@@ -26,11 +27,11 @@ WARM_S = 10.0  # what is told by an event takes 50 ms, what a round finds 300; a
 class House:
     """A library at `root` in which `hello.md` includes other files."""
 
-    def __init__(self, root: Path, watch: WatchConfig) -> None:
+    def __init__(self, root: Path, watch: WatchConfig, explained_s: float) -> None:
         self.root = root
         self.keeper = keeper_of(root)
         self.watch_settings = watch
-        self.upkeep = Upkeep(self.keeper, None, self.spawn)
+        self.upkeep = Upkeep(self.keeper, None, self.spawn, explained_s=explained_s)
         self.keeper.observers.append(self.upkeep.changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -103,12 +104,15 @@ async def until(
 
 
 QUICK = WatchConfig(step_ms=5, settle_ms=10, reconcile_s=3_600, scan_s=0.3)
+SOON_S = 0.3  # after which a change that no event explained is missed, where there surely is none
 
 
 @asynccontextmanager
-async def a_house(root: Path, watch: WatchConfig = QUICK) -> AsyncIterator[House]:
+async def a_house(
+    root: Path, watch: WatchConfig = QUICK, explained_s: float = EXPLAINED_S
+) -> AsyncIterator[House]:
     """An open house; by default the reconcile timer is too slow to find anything by chance."""
-    house = await asyncio.to_thread(House, root, watch)
+    house = await asyncio.to_thread(House, root, watch, explained_s)
     try:
         await house.open()
         yield house

@@ -35,6 +35,7 @@ def notifiers(monkeypatch: pytest.MonkeyPatch) -> list[Inotify]:
     return found
 
 
+@pytest.mark.slow
 async def test_a_notifier_that_does_not_hear_the_pulse_is_replaced(
     root: Path, deaf: list[Inotify], notifiers: list[Inotify], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +66,7 @@ async def test_those_who_hear_the_pulse_live_on(root: Path, monkeypatch: pytest.
         assert sorted(path.name for path in root.rglob("*")) == before
 
 
+@pytest.mark.slow
 async def test_a_notifier_that_hears_the_pulse_and_no_file_is_found_by_the_reconcile(
     root: Path, notifiers: list[Inotify], monkeypatch: pytest.MonkeyPatch
 ) -> None:

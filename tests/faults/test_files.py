@@ -12,7 +12,7 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from promptd.config.schema import WatchConfig
 from promptd.watch.mounts import Mounts, MountTable
-from tests.faults.house import QUICK, a_house, shows
+from tests.faults.house import QUICK, SOON_S, a_house, shows
 from tests.faults.plain import plain
 
 ODD = os.fsdecode(b"\xff.md")
@@ -85,7 +85,7 @@ def test_plain_such_a_write_is_not_told(root: Path, write: object) -> None:
 async def test_ours_such_a_write_is_found_by_the_reconcile(root: Path, write: object) -> None:
     """A request sees it at once; unasked it is warm an interval later, counted, and the watcher made anew."""
     assert callable(write)
-    async with a_house(root, RECONCILING) as house:
+    async with a_house(root, RECONCILING, SOON_S) as house:
         await shows(house, lambda text: write(root, text))
         await house.until(lambda: house.missed >= 1)
         await house.until(lambda: house.watcher.watcher_restarts_total >= 1)
@@ -96,7 +96,7 @@ async def test_ours_such_a_write_is_found_by_the_reconcile(root: Path, write: ob
 
 async def test_ours_a_request_that_finds_what_no_event_told_makes_the_watcher_anew(root: Path) -> None:
     """Nobody has to wait for the reconcile to learn of deafness."""
-    async with a_house(root) as house:
+    async with a_house(root, explained_s=SOON_S) as house:
         write_through_a_link(root, "found\n")
         assert "found" in await house.ask()
         await house.until(lambda: house.missed == 1)
@@ -161,6 +161,7 @@ def early_in_a_second() -> None:
         threading.Event().wait(0.01)
 
 
+@pytest.mark.slow
 def test_plain_polling_misses_the_second_edit_of_a_second(root: Path) -> None:
     """It compares whole seconds."""
     early_in_a_second()
@@ -170,6 +171,7 @@ def test_plain_polling_misses_the_second_edit_of_a_second(root: Path) -> None:
         assert str(root / "part.md") not in watch.told()
 
 
+@pytest.mark.slow
 async def test_ours_scanning_sees_every_edit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a file system that tells nothing: signatures have nanoseconds, inode and size."""
     monkeypatch.setattr(MountTable, "read", lambda _: Mounts({"/": "nfs4"}))

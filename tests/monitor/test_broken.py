@@ -115,6 +115,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         stage.rooms.keeper.close()
 
 
+@pytest.mark.slow
 async def test_a_cache_that_is_too_small_and_the_advice_that_mends_it(staged: Staged) -> None:
     """Room for one component: nothing comes from memory. Doing what the alert says clears it."""
     stage = await staged(cache__entries=1, cache__prompt_entries=1, cache__hot_set=0)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 USUAL = 100  # of a test that names no number, by Hypothesis itself
+QUICK = 25  # percent, in `make test`
 
 
 def examples(full: int) -> int:

@@ -25,6 +25,7 @@ FOREIGN = (
     "LISTEN_",
     "NOTIFY_SOCKET",
     "PROMPTD_",
+    "PYTHONDONTWRITEBYTECODE",  # each of hundreds of child processes would compile promptd again
     "RUNTIME_DIRECTORY",
     "STATE_DIRECTORY",
     "TIKTOKEN_CACHE_DIR",

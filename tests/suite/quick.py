@@ -1,7 +1,7 @@
 """A test that takes over a second is marked `slow`, or fails: so `make test` stays quick.
 
-A pytest plugin, loaded by tests/conftest.py. What counts is set-up and call together, and of two figures the
-greater:
+A pytest plugin, loaded by tests/conftest.py. What counts is set-up and call together, without fixtures that
+are shared by several tests, and of two figures the greater:
 
 - processor time of this process and of its children that have ended. A busy machine does not add to it.
 - time on the clock, less the time in which some process of this machine waited for a processor or a disk (the
@@ -15,21 +15,24 @@ slow (an old machine, a neighbour in the cache, a processor shared with others) 
 test that is traced for coverage is not judged: that costs a multiple, and not the same one for every line.
 """
 
-import os
 import resource
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import coverage
 import pytest
+
+from tests.suite.examples import QUICK
 
 LIMIT_S = 1.0
 PRESSURES = (Path("/proc/pressure/cpu"), Path("/proc/pressure/io"))
 # Processor time of `work` on the machine on which LIMIT_S was chosen: two cores of an AMD EPYC, CPython 3.11.
-WORK_S = 0.020
-WORK_STEPS = 300_000
+WORK_S = 0.018
+WORK_STEPS = 20_000
 _spent = pytest.StashKey["Spent"]()
 
 
@@ -48,20 +51,12 @@ class Spent:
         processor_s = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
         return cls(processor_s, time.monotonic(), stalled_s())
 
-    def __sub__(self, earlier: Self) -> "Spent":
-        """What was spent since."""
+    def with_more(self, now: "Spent", before: "Spent", sign: int) -> "Spent":
+        """This and what was spent between two moments; or without that, if the sign is -1."""
         return Spent(
-            self.processor_s - earlier.processor_s,
-            self.clock_s - earlier.clock_s,
-            self.stalled_s - earlier.stalled_s,
-        )
-
-    def __add__(self, more: "Spent") -> "Spent":
-        """Both together."""
-        return Spent(
-            self.processor_s + more.processor_s,
-            self.clock_s + more.clock_s,
-            self.stalled_s + more.stalled_s,
+            self.processor_s + sign * (now.processor_s - before.processor_s),
+            self.clock_s + sign * (now.clock_s - before.clock_s),
+            self.stalled_s + sign * (now.stalled_s - before.stalled_s),
         )
 
     @property
@@ -82,24 +77,31 @@ def stalled_s() -> float:
     return sum(int(text.partition("total=")[2].partition("\n")[0]) for text in texts) / 1e6
 
 
-def work() -> int:
-    """A piece of work of known length, in nothing but the interpreter."""
-    total = 0
-    for number in range(WORK_STEPS):
-        total += number & 7
-    return total
+def work() -> list[str]:
+    """A piece of work of known length: objects are made, hashed, sorted and let go."""
+    return sorted({str(number): [number] for number in range(WORK_STEPS)}, key=lambda text: text[::-1])
 
 
 def slowness() -> float:
     """How many times longer this machine takes now than the one on which the limit was chosen; at least 1."""
-    began_s = time.process_time()
-    work()
-    return max(1.0, (time.process_time() - began_s) / WORK_S)
+
+    def once_s() -> float:
+        began_s = time.process_time()
+        work()
+        return time.process_time() - began_s
+
+    return max(1.0, statistics.median(once_s() for _ in range(5)) / WORK_S)
 
 
-def complaint(spent: Spent, factor: float) -> str | None:
-    """What is said of an unmarked test that spent so much on a machine so slow; None if that is in order."""
-    limit_s = LIMIT_S * factor
+def share_of_examples(item: pytest.Function) -> float:
+    """How many times as many examples are tried as by `make test`, for which the limit is; 1 without any."""
+    if not getattr(item.obj, "is_hypothesis_test", False):
+        return 1.0
+    return max(1.0, float(item.config.getoption("examples")) / QUICK)
+
+
+def complaint(spent: Spent, limit_s: float) -> str | None:
+    """What is said of an unmarked test that spent so much; None if that is within the limit."""
     if spent.seconds <= limit_s:
         return None
     return (
@@ -110,16 +112,16 @@ def complaint(spent: Spent, factor: float) -> str | None:
 
 def is_judged(item: pytest.Item) -> bool:
     """False for tests that are marked, and where coverage is measured."""
-    return item.get_closest_marker("slow") is None and "COVERAGE_PROCESS_CONFIG" not in os.environ
+    return item.get_closest_marker("slow") is None and coverage.Coverage.current() is None
 
 
-def _measured(item: pytest.Item) -> Iterator[None]:
-    """Add what one phase spends to what the test has spent."""
+def _measured(item: pytest.Item, sign: int = 1) -> Iterator[None]:
+    """Add what is spent meanwhile to what the test has spent, or take it off."""
     before = Spent.now()
     try:
         return (yield)
     finally:
-        item.stash[_spent] = item.stash.get(_spent, Spent()) + (Spent.now() - before)
+        item.stash[_spent] = item.stash.get(_spent, Spent()).with_more(Spent.now(), before, sign)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -130,10 +132,20 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Take off what a fixture costs that is shared: it is not the doing of the test that comes first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    return (yield from _measured(request._pyfuncitem, -1))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Function) -> Iterator[None]:
     """Measure the test, and fail it if it took too long; a test that failed by itself has its own reason."""
     result = yield from _measured(item)
-    spent = item.stash[_spent]
-    if is_judged(item) and complaint(spent, 1.0) and (problem := complaint(spent, slowness())):
+    spent, limit_s = item.stash[_spent], LIMIT_S * share_of_examples(item)
+    if is_judged(item) and complaint(spent, limit_s) and (problem := complaint(spent, limit_s * slowness())):
         pytest.fail(problem, pytrace=False)
     return result

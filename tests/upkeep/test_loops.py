@@ -176,6 +176,7 @@ async def test_a_bug_while_warming_is_counted_and_survived(
 # -- watching -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_two_thousand_files_are_one_batch(post: Post, until: Until, said: io.StringIO) -> None:
     """A checkout is one line in the log, and a revision for each part of it that keeps the loop for 3 ms."""
     # Half a second of quiet, so that a busy machine cannot make two bursts of one.

@@ -57,6 +57,7 @@ def test_a_haul_does_not_wait(watching: Inotify) -> None:
     assert time.perf_counter() - started_s < 0.1
 
 
+@pytest.mark.slow
 async def test_no_event_is_lost_between_hauls(watching: Inotify, root: Path) -> None:
     """Whatever falls into a haul that ends empty is in the next one: 5,000 files, hauled all the while."""
     names = [f"{number}.md" for number in range(5_000)]

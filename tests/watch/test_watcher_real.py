@@ -366,6 +366,7 @@ async def test_a_link_to_a_directory_outside_is_never_watched(root: Path, tmp_pa
     assert {path for batch in batches for path in batch.paths} == {str(root / "last.md")}
 
 
+@pytest.mark.slow
 def test_too_few_inotify_watches(root: Path) -> None:
     """With fewer watches than directories the outer ones are watched, and the mode says it is degraded."""
     for number in range(60):
@@ -392,6 +393,7 @@ def test_too_few_inotify_watches(root: Path) -> None:
 # -- many and fast ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [1, 50])
 async def test_a_burst_of_files_is_a_few_batches(root: Path, spread: int) -> None:
     """Ten batches a second at the most, and a reader that obeys them ends up with every file."""
@@ -463,6 +465,7 @@ async def test_closing_is_quick_and_leaves_nothing(root: Path, until: Until) -> 
     await until(lambda: me.num_fds() <= before)
 
 
+@pytest.mark.slow
 async def test_rebuilding_a_hundred_times_leaks_nothing(root: Path, until: Until) -> None:
     """Notifiers that were replaced give back their descriptors and watches."""
     me = psutil.Process()

@@ -1,0 +1,32 @@
+"""Which tests stay together, and which come first, where several processes share the work (pytest-xdist).
+
+A pytest plugin, loaded by tests/conftest.py. Tests that share a fixture of their module, a daemon for example, are
+one group, which `--dist loadgroup` gives to one process: the daemon starts once. Slow tests come first, so that none
+of them is begun when all the others are done. Otherwise the order is that of the files, as without workers.
+"""
+
+import pytest
+
+
+def shares_a_fixture(item: pytest.Item) -> bool:
+    """True if the test uses a fixture that is made once for its module."""
+    if not isinstance(item, pytest.Function):
+        return False
+    found = item._fixtureinfo.name2fixturedefs.values()
+    return any(fixture.scope == "module" for fixtures in found for fixture in fixtures)
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """False for what is to come first."""
+    return item.get_closest_marker("slow") is None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Group and sort; without workers nothing is to be shared out."""
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        if shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=is_quick)
