@@ -23,6 +23,7 @@ def serving(environment: dict[str, str]) -> Iterator[tuple[Daemon, Path]]:
     with TemporaryDirectory(prefix="promptd-") as short:
         library = write(Path(short) / "library", FILES)
         daemon = Daemon(Path(short), library, environment=environment)
+        assert daemon.text("commands/hello") == KIND
         yield daemon, library
         daemon.close()
 

@@ -30,6 +30,7 @@ def daemon() -> Iterator[Daemon]:
         (library / "link.md").symlink_to(directory / "secret.md")
         environment = {"PROMPTD_TOKENS_MAX_CONTEXT_TOKENS": "100000000", "PROMPTD_SERVE_FRAME_S": "0.2"}
         made = Daemon(directory, library, environment=environment)
+        made.ask("ping")
         yield made
         assert not made.log("unforeseen error"), made.log_text()
         assert made.stop() == 0

@@ -35,6 +35,7 @@ def many(directory: Path) -> Path:
 # -- starting -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(start: Start, library: Path) -> None:
     """It says who is there; the first one's connections, socket and snapshot are as they were."""
     first = start(library)
@@ -69,6 +70,7 @@ def test_two_daemons_share_no_state_directory(start: Start, library: Path, direc
         second.wait_for(lambda: second.ask("health")["status"] == "ok")
 
 
+@pytest.mark.slow
 def test_a_ping_is_answered_only_when_answers_are_true(start: Start, directory: Path) -> None:
     """The socket is there before the library is read; whoever connects early waits for a whole library."""
     daemon = start(many(directory))
@@ -207,6 +209,7 @@ def test_a_second_signal_ends_it_at_once(start: Start, library: Path) -> None:
         assert time.monotonic() - began < 1.0
 
 
+@pytest.mark.slow
 def test_a_signal_during_the_start_ends_it(start: Start, directory: Path) -> None:
     """It stops reading the library, was never ready, and exits 0."""
     library = many(directory)

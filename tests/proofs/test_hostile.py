@@ -33,6 +33,7 @@ def daemon() -> Iterator[Daemon]:
         library = write(Path(short) / "library", {"x.md": "Good.\n", "hostile.md": "", "fine.md": "@x.md\n"})
         daemon = daemons.start("watched", Path(short) / "run", library)
         try:
+            daemon.text("fine")  # which waits for the vocabulary, once
             yield daemon
         finally:
             daemon.close()
@@ -41,7 +42,7 @@ def daemon() -> Iterator[Daemon]:
 @pytest.fixture
 def unharmed(daemon: Daemon) -> Iterator[None]:
     """After the test: nothing unforeseen was logged, descriptors are as before, memory has hardly grown."""
-    daemon.text("fine")  # which waits for the vocabulary, once
+    daemon.text("fine")
     before = descriptors(daemon.process.pid)
     memory = resident_bytes(daemon.process.pid)
     yield

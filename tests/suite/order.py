@@ -1,8 +1,9 @@
 """Which tests stay together, and which come first, where several processes share the work (pytest-xdist).
 
-A pytest plugin, loaded by tests/conftest.py. Tests that share a fixture of their module, a daemon for example, are
-one group, which `--dist loadgroup` gives to one process: the daemon starts once. Slow tests come first, so that none
-of them is begun when all the others are done. Otherwise the order is that of the files, as without workers.
+A pytest plugin, loaded by tests/conftest.py. Tests that share a fixture of their module, a daemon for
+example, are one group, which `--dist loadgroup` gives to one process: the daemon starts once. Slow tests come
+first, so that none of them is begun when all the others are done. Otherwise the order is that of the files,
+as without workers.
 """
 
 import pytest

@@ -11,8 +11,9 @@ are shared by several tests, and of two figures the greater:
 
 What is left of the machine is its speed. A short piece of work of known length is timed, in processor time,
 when a test is found to be over the limit: at that moment, in that process, so that whatever makes the test
-slow (an old machine, a neighbour in the cache, a processor shared with others) makes the yardstick as long. A
-test that is traced for coverage is not judged: that costs a multiple, and not the same one for every line.
+slow (an old machine, a neighbour in the cache, a processor shared with others) makes the yardstick as long.
+A quarter more is let pass. A test that is traced for coverage is not judged: that costs a multiple, and not the
+same one for every line.
 """
 
 import resource
@@ -29,9 +30,12 @@ import pytest
 from tests.suite.examples import QUICK
 
 LIMIT_S = 1.0
+TOLERANCE = (
+    1.25  # no yardstick is exact: what a neighbour does to the caches costs one test more than another
+)
 PRESSURES = (Path("/proc/pressure/cpu"), Path("/proc/pressure/io"))
 # Processor time of `work` on the machine on which LIMIT_S was chosen: two cores of an AMD EPYC, CPython 3.11.
-WORK_S = 0.018
+WORK_S = 0.017
 WORK_STEPS = 20_000
 _spent = pytest.StashKey["Spent"]()
 
@@ -145,7 +149,7 @@ def pytest_fixture_setup(
 def pytest_runtest_call(item: pytest.Function) -> Iterator[None]:
     """Measure the test, and fail it if it took too long; a test that failed by itself has its own reason."""
     result = yield from _measured(item)
-    spent, limit_s = item.stash[_spent], LIMIT_S * share_of_examples(item)
+    spent, limit_s = item.stash[_spent], LIMIT_S * TOLERANCE * share_of_examples(item)
     if is_judged(item) and complaint(spent, limit_s) and (problem := complaint(spent, limit_s * slowness())):
         pytest.fail(problem, pytrace=False)
     return result
