@@ -31,7 +31,7 @@ TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
-unexport PYTHONDONTWRITEBYTECODE # each of the hundreds of processes that tests start would compile promptd again
+unexport PYTHONDONTWRITEBYTECODE  # each of the hundreds of processes that tests start would compile promptd again
 
 .PHONY: help setup demo check format test cover prove test-all bench profile docs pictures units systemd-test soak chaos bench-tokens clean
 

@@ -14,6 +14,7 @@ import pytest
 from tests.daemon.conftest import Start
 from tests.daemon.process import Daemon, Peer, write
 
+STOP_S = 60.0  # far more than an end takes that waits for nothing
 MANY = 1_500  # files whose first scan takes long enough to be interrupted
 HELLO = {
     "commands/hello.md": "Hello, {name}.\n<include>components/tone.md</include>\n",
@@ -195,7 +196,8 @@ def test_what_takes_longer_than_stop_s_is_answered_busy(start: Start, library: P
 def test_a_second_signal_ends_it_at_once(start: Start, library: Path) -> None:
     """A stop that waits for a peer which does not read its replies is not waited for twice."""
     (library / "large.md").write_text("A line of a large prompt.\n" * 20_000)
-    daemon = start(library, environment={"PROMPTD_SERVE_STOP_S": "60", "PROMPTD_SERVE_STALL_S": "60"})
+    patient = {"PROMPTD_SERVE_STOP_S": str(STOP_S), "PROMPTD_SERVE_STALL_S": str(STOP_S)}
+    daemon = start(library, environment=patient)
     with daemon.connect() as idle:
         for _ in range(20):
             idle.say("get", name="large")
@@ -206,19 +208,20 @@ def test_a_second_signal_ends_it_at_once(start: Start, library: Path) -> None:
         began = time.monotonic()
         daemon.signal(signal.SIGTERM)
         assert daemon.end() == 128 + signal.SIGTERM
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < STOP_S / 10
 
 
 @pytest.mark.slow
 def test_a_signal_during_the_start_ends_it(start: Start, directory: Path) -> None:
-    """It stops reading the library, was never ready, and exits 0."""
+    """It stops reading the library, was never ready, and exits 0, not long after, as it starts here."""
     library = many(directory)
+    began = time.monotonic()
     daemon = start(library)
     daemon.wait_for(daemon.socket.exists)
-    began = time.monotonic()
+    asked = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.end() == 0
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - asked < 5 * (asked - began)
     assert not daemon.log("ready")
     assert not daemon.socket.exists()
     assert daemon.snapshot()["status"] == "stopped"

@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.proofs import vandals
 from tests.proofs.crowd import Crowd, board_check
-from tests.proofs.usage import descriptors, slope
+from tests.proofs.usage import open_for_long, slope
 from tests.proofs.vandals import FAULTS, Scene, Toggle
 from tests.proofs.writers import Board, Writers
 
@@ -101,13 +101,13 @@ def _play(scene: Scene, seconds: float, faults: Sequence[str]) -> Outcome:
         sampling.start()
         try:
             _wait(BEFORE * seconds)
-            before = descriptors(scene.daemon.process.pid)
+            before = open_for_long(scene.daemon.process.pid)
             crowd.phase = "during"
             _go_wrong(scene, DURING * seconds, faults)
             scene.daemon.ask("ping")
             crowd.phase = "after"
             _wait((1 - BEFORE - DURING) * seconds)
-            after = descriptors(scene.daemon.process.pid)
+            after = open_for_long(scene.daemon.process.pid)
         finally:
             scene.is_left.set()
             crowd.stop()

@@ -12,8 +12,8 @@ are shared by several tests, and of two figures the greater:
 What is left of the machine is its speed. A short piece of work of known length is timed, in processor time,
 when a test is found to be over the limit: at that moment, in that process, so that whatever makes the test
 slow (an old machine, a neighbour in the cache, a processor shared with others) makes the yardstick as long.
-A quarter more is let pass. A test that is traced for coverage is not judged: that costs a multiple, and not the
-same one for every line.
+A quarter more is let pass. A test that is traced for coverage is not judged: that costs a multiple, and not
+the same one for every line.
 """
 
 import resource

@@ -278,12 +278,13 @@ async def test_closing_does_not_wait_for_a_pause(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_closing_does_not_wait_for_a_slow_survey() -> None:
-    """A survey that hangs on a dead file system holds up neither the loop nor the end for 100 ms."""
-    hangs, go_on = threading.Event(), threading.Event()
+    """A survey that hangs on a dead file system holds up neither the loop nor the end: it hangs still."""
+    hangs, go_on, is_over = threading.Event(), threading.Event(), threading.Event()
 
     def list_directories(_: str | None) -> Mapping[str, str]:
         if hangs.is_set():
             go_on.wait(10)
+            is_over.set()
         return {LIB: LIB}
 
     notifiers = FakeNotifiers()
@@ -294,13 +295,12 @@ async def test_closing_does_not_wait_for_a_slow_survey() -> None:
         notifiers.last.say({LIB})
         waiting = asyncio.create_task(anext(watcher))
         await asyncio.sleep(0)
-        started_s = time.monotonic()
         await watcher.aclose()
-        took_s = time.monotonic() - started_s
+        was_over = is_over.is_set()
         go_on.set()
         await asyncio.gather(waiting, return_exceptions=True)
         await watcher._ended.wait()
-    assert took_s < 0.3
+    assert not was_over
 
 
 async def test_an_error_that_nobody_read_is_not_shouted_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
