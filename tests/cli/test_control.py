@@ -1,6 +1,7 @@
 """`reload`, `reconcile` and `sockname`."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_sockname_follows_the_order_of_discovery(
     """Option, then environment, then configuration, then the runtime directory, then /run."""
     config = tmp_path / "promptd.toml"
     config.write_text('[serve]\nsocket = "/from/config.sock"\n')
-    assert run("sockname").out.decode() == f"{tmp_path}/runtime/promptd/promptd.sock\n"
+    assert run("sockname").out.decode() == f"{os.environ['XDG_RUNTIME_DIR']}/promptd/promptd.sock\n"
     assert run("sockname", "--config", config).out == b"/from/config.sock\n"
     monkeypatch.setenv("PROMPTD_SOCKET", "/from/environment.sock")
     assert run("sockname", "--config", config).out == b"/from/environment.sock\n"

@@ -146,8 +146,7 @@ class SlowDisk:
 
         def slow(files: Files, place: Place, *, was_filled: bool = False) -> Look:
             self.now_s += self.seconds
-            found = look(files, place, was_filled=was_filled)
-            return dataclasses.replace(found, seconds=found.seconds + self.seconds)
+            return dataclasses.replace(look(files, place, was_filled=was_filled), seconds=self.seconds)
 
         monkeypatch.setattr(Files, "look", slow)
         monkeypatch.setattr(handler, "time", SimpleNamespace(perf_counter=lambda: self.now_s))

@@ -6,6 +6,8 @@ first, so that none of them is begun when all the others are done. Otherwise the
 as without workers.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
 
@@ -22,12 +24,11 @@ def is_quick(item: pytest.Item) -> bool:
     return item.get_closest_marker("slow") is None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Group and sort; without workers nothing is to be shared out."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if shares_a_fixture(item):
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Group before xdist looks, which does so first of all, and sort; without workers nothing is shared out."""
+    if hasattr(config, "workerinput"):
+        for item in filter(shares_a_fixture, items):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=is_quick)
+        items.sort(key=is_quick)
+    return (yield)

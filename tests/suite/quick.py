@@ -19,7 +19,7 @@ the same one for every line.
 import resource
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -69,13 +69,13 @@ class Spent:
         return max(self.processor_s, self.clock_s - self.stalled_s)
 
 
-def stalled_s() -> float:
+def stalled_s(pressures: Iterable[Path] = PRESSURES) -> float:
     """The time so far in which some process of this machine waited for a processor or a disk.
 
     Without pressure stall information it is the clock itself, so that only processor time counts.
     """
     try:
-        texts = [path.read_text(encoding="ascii") for path in PRESSURES]
+        texts = [path.read_text(encoding="ascii") for path in pressures]
     except OSError:
         return time.monotonic()
     return sum(int(text.partition("total=")[2].partition("\n")[0]) for text in texts) / 1e6
@@ -86,12 +86,12 @@ def work() -> list[str]:
     return sorted({str(number): [number] for number in range(WORK_STEPS)}, key=lambda text: text[::-1])
 
 
-def slowness() -> float:
+def slowness(task: Callable[[], object] = work) -> float:
     """How many times longer this machine takes now than the one on which the limit was chosen; at least 1."""
 
     def once_s() -> float:
         began_s = time.process_time()
-        work()
+        task()
         return time.process_time() - began_s
 
     return max(1.0, statistics.median(once_s() for _ in range(5)) / WORK_S)
