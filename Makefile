@@ -17,7 +17,7 @@ STAMP := $(VENV)/.set-up$(subst /,-,$(PYTHON))
 # As many workers as processors; WORKERS=0 runs the tests in one process, in order. More than eight are no use:
 # what is left by then is the longest test.
 WORKERS ?= logical
-PARALLEL := --numprocesses $(WORKERS) --maxprocesses 8 --dist loadgroup
+PARALLEL := --numprocesses $(WORKERS) --maxprocesses 8 --dist loadscope
 PYTEST_ARGS ?=
 PROVE_ARGS ?=
 PROVE_EXAMPLES ?= 1000

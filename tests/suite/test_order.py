@@ -31,7 +31,7 @@ def test_slow():
 @pytest.mark.slow
 def test_groups_and_order(tmp_path: Path) -> None:
     """All tests with the fixture of a module go to one process; the slow one is among the first two begun."""
-    said = session(tmp_path, MODULE, "-v", "-rP", "-n", "2", "--dist", "loadgroup", plugins=("order",))
+    said = session(tmp_path, MODULE, "-v", "-rP", "-n", "2", "--dist", "loadscope", plugins=("order",))
     assert "8 passed" in said, said
     assert len({line for line in said.splitlines() if line.startswith("shared by ")}) == 1
     done = re.findall(r"PASSED (\S+)", said.partition("= PASSES =")[0])
