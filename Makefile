@@ -64,7 +64,7 @@ test: $(STAMP) ## the tests that are not slow, in parallel: two minutes (PYTEST_
 cover: $(STAMP) ## all tests, with branch coverage (PYTEST_ARGS=… for a part)
 	@echo "== all tests, with coverage, on $$($(BIN)/python --version)"
 	@mkdir -p .cache/coverage
-	@$(BIN)/python -m pytest $(PARALLEL) --cov $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --timeout 180 $(PYTEST_ARGS)
 
 prove: $(STAMP) ## proofs, faults and state machines at length, soak and chaos (PROVE_EXAMPLES=1000 percent, PROVE_ARGS=…)
 	@echo "== faults and proofs, $(PROVE_EXAMPLES) % of the examples"

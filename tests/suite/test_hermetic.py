@@ -6,6 +6,7 @@ import pwd
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,18 +80,33 @@ def namespace() -> list[str]:
     pytest.skip(f"a mount namespace, in which the system socket is ours, cannot be made here: {refusals}")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_promptd_on_the_system_socket_is_not_noticed() -> None:
-    """Green beside it, in the environment of another user's session, without one connection or write."""
+def story(*options: str) -> dict[str, Any]:
+    """What happens to tests on a hostile machine."""
     done = subprocess.run(
-        [*namespace(), sys.executable, "-m", "tests.suite.hostile", "--examples", "10", *PART],
+        [*namespace(), sys.executable, "-m", "tests.suite.hostile", "--examples", "10", *options],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    story = json.loads(done.stdout.splitlines()[-1])
-    assert story["code"] == 0, story["said"]
-    assert (story["asked"], story["written"]) == (0, [])
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_promptd_on_the_system_socket_is_not_noticed() -> None:
+    """Green beside it, in the environment of another user's session, without one connection or write."""
+    told = story(*PART)
+    assert told["code"] == 0, told["said"]
+    assert (told["asked"], told["written"]) == (0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_without_protection_it_is() -> None:
+    """The machine is hostile indeed: the same tests fail there, and ask that daemon."""
+    told = story("-p", "no:tests.suite.hermetic", "tests/cli/test_app.py", "tests/cli/test_control.py")
+    assert told["code"] == 1, told["said"]
+    assert told["asked"] > 0

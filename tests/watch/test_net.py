@@ -159,10 +159,10 @@ def test_splinters_are_joined() -> None:
     """Many small changes do not add up to ever more notifiers."""
     notifiers = FakeNotifiers()
     net = net_of(notifiers)
-    for number in range(300):
+    for number in range(150):
         net.mend((), directories(PIECE, f"/lib/{number}"))
     assert len(net) <= MOST_PIECES + MOST_SPLINTERS + 1
-    assert len(net.watched) == 300 * PIECE
+    assert len(net.watched) == 150 * PIECE
 
 
 def test_every_piece_must_hear_the_pulse() -> None:
