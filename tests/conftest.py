@@ -26,6 +26,7 @@ pytest_plugins = [
 ]
 
 strongly_connected({})  # as a daemon that is READY has done: what it imports must not be imported on a loop
+THRESHOLDS = gc.get_threshold()
 
 
 def pytest_collection_finish() -> None:
@@ -34,6 +35,12 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_teardown() -> None:
+    """Collect garbage as before: `serve` turns that off in this process, and a daemon has its own thresholds."""
+    gc.enable()
+    gc.set_threshold(*THRESHOLDS)
 
 
 POLL_S = 0.005

@@ -1,14 +1,13 @@
 """Token sums: whatever the text, the count by segments equals encoding it whole."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from promptd.engine.tokens.segments import Segments
-from promptd.tokenizer import Tokenizer
+from promptd.tokenizer import Tokenizer, shared
 from tests.suite.examples import examples
 
 ENCODINGS = ("o200k_base", "cl100k_base")
@@ -53,10 +52,9 @@ hostile = st.lists(st.sampled_from(HOSTILE) | st.characters(exclude_categories=[
 )
 
 
-@cache
 def tokenizer(encoding: str) -> Tokenizer:
     """Return the tokenizer, loaded once."""
-    return Tokenizer(encoding)
+    return shared(encoding)
 
 
 def segments(encoding: str) -> Segments:

@@ -1,7 +1,6 @@
 """A kitchen: prompts made of a library in memory, with the real tokenizer and without a disk or a daemon."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from promptd.config import load
@@ -12,14 +11,13 @@ from promptd.engine.tokens.segments import Segments
 from promptd.freshness import Attempt
 from promptd.making.fitter import Fitter, Outline, Words, Work
 from promptd.making.maker import make
-from promptd.tokenizer import Tokenizer
+from promptd.tokenizer import Tokenizer, shared
 from tests.engine.shelf import Shelf
 
 
-@cache
 def tokenizer(encoding: str = "o200k_base") -> Tokenizer:
     """One for all tests: loading takes a third of a second."""
-    return Tokenizer(encoding)
+    return shared(encoding)
 
 
 class Kitchen:

@@ -212,6 +212,7 @@ async def test_a_strategy_that_saves_nothing(staged: Staged) -> None:
     assert 0.3 <= snapshot["windows"]["1m"]["reduction"] <= 0.6
 
 
+@pytest.mark.slow
 async def test_an_idle_daemon_is_a_healthy_one(staged: Staged) -> None:
     """No request in an hour: no data, no alert, memory alone is judged."""
     stage = await staged()
