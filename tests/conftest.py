@@ -38,7 +38,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_teardown() -> None:
-    """Collect garbage as before: `serve` turns that off in this process, and a daemon has its own thresholds."""
+    """Collect garbage as before: `serve` turns that off in this process, a daemon has its own thresholds."""
     gc.enable()
     gc.set_threshold(*THRESHOLDS)
 

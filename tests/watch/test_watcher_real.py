@@ -409,7 +409,7 @@ async def test_a_burst_of_files_is_a_few_batches(root: Path, spread: int) -> Non
     number_of_batches, started_s = 0, time.monotonic()
     async with watching(root, timing=Timing()) as watcher:
         writing = asyncio.create_task(asyncio.to_thread(checkout))
-        while not (writing.done() and read.issuperset(files)):
+        while not read.issuperset(files):
             batch = await take(watcher)
             number_of_batches += 1
             read.update(path for path in files if batch.covers(str(path)) and path.exists())
