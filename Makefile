@@ -14,7 +14,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up$(subst /,-,$(PYTHON))
+# As many workers as processors; WORKERS=0 runs the tests in one process, in order. More than eight are no use:
+# what is left by then is the longest test.
+WORKERS ?= logical
+PARALLEL := --numprocesses $(WORKERS) --maxprocesses 8 --dist loadscope
 PYTEST_ARGS ?=
+PROVE_ARGS ?=
+PROVE_EXAMPLES ?= 1000
 PARTS ?=
 BASE ?=
 SOAK_ARGS ?=
@@ -22,13 +28,13 @@ CHAOS_ARGS ?=
 CORPORA ?=
 TOKEN_PEERS := .cache/token-peers/bin/python
 TOKENS_ARGS ?= --passes --keep
-COVERAGE ?= --cov
 TEST_ALL_PYTHONS ?= python3.11 python3.12 python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+unexport PYTHONDONTWRITEBYTECODE  # each of the hundreds of processes that tests start would compile promptd again
 
-.PHONY: help setup demo check format test test-all bench profile docs pictures units systemd-test soak chaos bench-tokens clean
+.PHONY: help setup demo check format test cover prove test-all bench profile docs pictures units systemd-test soak chaos bench-tokens clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,12 +58,24 @@ format: $(STAMP) ## rewrite the sources as the gate wants them
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-test: $(STAMP) ## all tests, with branch coverage (PYTEST_ARGS=… for a part)
+test: $(STAMP) ## the tests that are not slow, in parallel: two minutes (PYTEST_ARGS=… for a part)
 	@echo "== tests on $$($(BIN)/python --version)"
-	@mkdir -p .cache/coverage
-	@$(BIN)/python -m pytest $(COVERAGE) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m 'not slow' --examples 25 $(PYTEST_ARGS)
 
-test-all: ## the tests under every supported interpreter found on this machine
+cover: $(STAMP) ## all tests, with branch coverage (PYTEST_ARGS=… for a part)
+	@echo "== all tests, with coverage, on $$($(BIN)/python --version)"
+	@mkdir -p .cache/coverage
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --timeout 180 $(PYTEST_ARGS)
+
+prove: $(STAMP) ## proofs, faults and state machines at length, soak and chaos (PROVE_EXAMPLES=1000 percent, PROVE_ARGS=…)
+	@echo "== faults and proofs, $(PROVE_EXAMPLES) % of the examples"
+	@$(BIN)/python -m pytest $(PARALLEL) --examples $(PROVE_EXAMPLES) --timeout 3600 tests/faults tests/proofs $(PROVE_ARGS)
+	@echo "== every other property and state machine, $(PROVE_EXAMPLES) % of the examples"
+	@$(BIN)/python -m pytest $(PARALLEL) --examples $(PROVE_EXAMPLES) --timeout 3600 -m hypothesis \
+		--ignore tests/faults --ignore tests/proofs $(PROVE_ARGS)
+	@$(MAKE) soak chaos
+
+test-all: ## the tests that are not slow under every supported interpreter found on this machine
 	@.ci/test-all $(TEST_ALL_PYTHONS)
 
 bench: $(STAMP) ## every figure of docs/performance.md, in under ten minutes (PARTS=… for some, BASE=<commit> to compare)

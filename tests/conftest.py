@@ -1,28 +1,47 @@
 """Fixtures of all tests: an event loop that may not be blocked, a library on disk, and `until`.
 
-Nothing here depends on a single package of promptd. `asyncio_debug`, the time limit and "warnings are
-errors" are set in pyproject.toml. A test never sleeps: it waits for an event, moves a manual clock, or asks
-`until`.
+Nothing here depends on a single package of promptd. `asyncio_debug`, the time limit and "warnings are errors"
+are set in pyproject.toml; how a run as a whole behaves is in tests/suite, a plugin for each promise. A test
+never sleeps: it waits for an event, moves a manual clock, or asks `until`.
 """
 
 import asyncio
-import os
+import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
-from hypothesis import settings
 
 from promptd.core.library.graph import strongly_connected
 
-strongly_connected({})  # as a daemon that is READY has done: what it imports must not be imported on a loop
+pytest_plugins = [
+    "tests.suite.hermetic",
+    "tests.suite.alone",
+    "tests.suite.examples",
+    "tests.suite.order",
+    "tests.suite.quick",
+    "tests.suite.reruns",
+]
 
-# A deadline for one example measures how busy the machine is; the time limit of the test stands.
-settings.register_profile("promptd", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)  # the gate says the same of the same tree
-settings.load_profile("ci" if os.environ.get("CI") == "true" else "promptd")
+strongly_connected({})  # as a daemon that is READY has done: what it imports must not be imported on a loop
+THRESHOLDS = gc.get_threshold()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of all later garbage collections: it never is garbage, and to
+    walk through it takes a tenth of a second each time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_runtest_teardown() -> None:
+    """Collect garbage as before: `serve` turns that off in this process, a daemon has its own thresholds."""
+    gc.enable()
+    gc.set_threshold(*THRESHOLDS)
+
 
 POLL_S = 0.005
 PATIENCE_S = 10.0

@@ -42,10 +42,9 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the environment of whoever runs the tests out of them."""
-    for name in ("PROMPTD_SOCKET", "PROMPTD_CONFIG", "NO_COLOR", "FORCE_COLOR"):
+    """Colours as by default, and a state for each test; all else is kept out by tests/suite/hermetic.py."""
+    for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
 
 

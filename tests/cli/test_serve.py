@@ -135,6 +135,7 @@ def test_a_daemon_that_is_told_to_stop_exits_0(directory: Path, number: signal.S
     assert not (directory / "s").exists()
 
 
+@pytest.mark.slow
 def test_hash_seeds_do_not_change_a_byte(directory: Path, run: Run) -> None:
     """Two daemons with different PYTHONHASHSEED answer everything with the same bytes."""
     answers = []

@@ -1,5 +1,6 @@
 """`socket`: the order in which the daemon's socket is looked for."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ def test_it_follows_the_order_of_discovery(run: Run, monkeypatch: pytest.MonkeyP
     """Option, then environment, then configuration, then the runtime directory, then /run."""
     config = tmp_path / "promptd.toml"
     config.write_text('[serve]\nsocket = "/from/config.sock"\n')
-    assert run("socket").out.decode() == f"{tmp_path}/runtime/promptd/promptd.sock\n"
+    assert run("socket").out.decode() == f"{os.environ['XDG_RUNTIME_DIR']}/promptd/promptd.sock\n"
     assert run("socket", "--config", config).out == b"/from/config.sock\n"
     monkeypatch.setenv("PROMPTD_SOCKET", "/from/environment.sock")
     assert run("socket", "--config", config).out == b"/from/environment.sock\n"

@@ -306,8 +306,13 @@ def answer_pings(listening: socket.socket) -> None:
 
 
 def test_something_else_listens(play: Play, open_client: Open, path: str) -> None:
-    """A server of another protocol is Unavailable, and says so."""
-    play(lambda talk: talk.connection.sendall(b"220 mail.example.org ESMTP\r\n"))
+    """A server of another protocol, which greets and waits, is Unavailable, and says so."""
+
+    def greet(talk: Talk) -> None:
+        talk.connection.sendall(b"220 mail.example.org ESMTP\r\n")
+        talk.connection.recv(65_536)
+
+    play(greet)
     with pytest.raises(errors.Unavailable, match="not promptd"):
         open_client(path).statistics()
 

@@ -30,6 +30,7 @@ def test_an_explicit_path_wins(tmp_path: Path) -> None:
     assert discover(tmp_path, environment) == str(tmp_path)
 
 
+@pytest.mark.usefixtures("system_socket")
 def test_then_the_environment() -> None:
     """$PROMPTD_SOCKET is taken as it is; empty is as good as unset."""
     assert discover(None, {"PROMPTD_SOCKET": "/here"}) == "/here"

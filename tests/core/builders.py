@@ -17,10 +17,11 @@ from promptd.core.syntax.component import Directive, FileSignature, Place, Readi
 from promptd.core.syntax.parse import parse
 from promptd.errors import ComponentError
 from promptd.protocol.records import ManifestEntry, PromptWarning
+from tests.suite.examples import examples
 
 SUFFIXES = (".md", ".markdown", ".mdc", ".txt", ".prompt")
 DIALECTS = ("include", "component", "front-matter", "at-import")
-LAW = settings(deadline=None, max_examples=200)  # how fast is not what a law is about
+LAW = settings(deadline=None, max_examples=examples(200))  # how fast is not what a law is about
 
 
 def directives(text: str, *dialects: str) -> list[Directive]:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.daemon.conftest import Start
 from tests.daemon.process import Daemon, write
 
@@ -51,6 +53,7 @@ def usage(daemon: Daemon) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_grows(start: Start, directory: Path) -> None:
     """After the caches are full, usage is flat, and the graph holds exactly what the tree holds."""
     root = write(directory / "library", FILES)

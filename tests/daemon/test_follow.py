@@ -23,6 +23,7 @@ def logged(said: io.StringIO, event: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == event]
 
 
+@pytest.mark.slow
 async def test_two_thousand_files_are_one_batch(
     maintained: Maintained, until: Until, said: io.StringIO
 ) -> None:

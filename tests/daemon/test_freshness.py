@@ -18,16 +18,34 @@ FILES = {
 KIND = "Hello.\nBe kind.\n"
 
 
-@pytest.fixture(scope="module", params=["watched", "not watched"])
-def shared(request: pytest.FixtureRequest) -> Iterator[tuple[Daemon, Path]]:
-    """A daemon that watches its library, and one that does not and never scans it by itself."""
-    unwatched = {"PROMPTD_WATCH_ENABLED": "false", "PROMPTD_WATCH_RESCAN_INTERVAL": "3600"}
+def serving(environment: dict[str, str]) -> Iterator[tuple[Daemon, Path]]:
+    """A daemon and its library, ended at the end."""
     with TemporaryDirectory(prefix="promptd-") as short:
         library = write(Path(short) / "library", FILES)
-        environment = unwatched if request.param == "not watched" else None
         daemon = Daemon(Path(short), library, environment=environment)
+        assert daemon.text("commands/hello") == KIND
         yield daemon, library
         daemon.close()
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[tuple[Daemon, Path]]:
+    """A daemon that watches its library."""
+    yield from serving({})
+
+
+@pytest.fixture(scope="module")
+def unwatched() -> Iterator[tuple[Daemon, Path]]:
+    """One that does not, and never scans it by itself."""
+    yield from serving({"PROMPTD_WATCH_ENABLED": "false", "PROMPTD_WATCH_RESCAN_INTERVAL": "3600"})
+
+
+@pytest.fixture(params=["watched", "unwatched"])
+def shared(
+    request: pytest.FixtureRequest, watched: tuple[Daemon, Path], unwatched: tuple[Daemon, Path]
+) -> tuple[Daemon, Path]:
+    """Each of the two in turn."""
+    return watched if request.param == "watched" else unwatched
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ def test_an_edit_is_warm_before_the_next_request(daemon: Daemon, root: Path) -> 
     assert daemon.text("commands/hello") == "Hello.\nBe brief.\n"
 
 
+@pytest.mark.slow
 def test_a_write_that_raises_no_event_is_found_and_counted(daemon: Daemon, root: Path) -> None:
     """Through a hard link from outside: the next answer has it anyway, a rescan counts it as missed."""
     outside = root.parent / "outside.md"

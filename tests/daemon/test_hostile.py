@@ -33,6 +33,7 @@ def daemon() -> Iterator[Daemon]:
             "PROMPTD_SERVE_REQUEST_TIMEOUT": "0.2",
         }
         made = Daemon(directory, library, environment=environment)
+        made.ask("ping")
         yield made
         assert not made.log("unforeseen error"), made.log_text()
         assert made.stop() == 0

@@ -14,6 +14,7 @@ import pytest
 from tests.daemon.conftest import Start
 from tests.daemon.process import Daemon, Peer, write
 
+STOP_S = 60.0  # far more than an end takes that waits for nothing
 MANY = 1_500  # files whose first scan takes long enough to be interrupted
 HELLO = {
     "commands/hello.md": "Hello, {name}.\n<include>components/tone.md</include>\n",
@@ -35,6 +36,7 @@ def many(directory: Path) -> Path:
 # -- starting -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(start: Start, library: Path) -> None:
     """It says who is there; the first one's connections, socket and snapshot are as they were."""
     first = start(library)
@@ -49,6 +51,7 @@ def test_a_second_instance_exits_75_at_once_and_the_first_goes_on(start: Start, 
     assert first.snapshot()["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_two_daemons_share_no_state_directory(start: Start, library: Path, directory: Path) -> None:
     """The second serves, leaves the first one's snapshot alone and says why; then it takes over."""
     often = {"PROMPTD_MONITOR_SNAPSHOT_INTERVAL": "0.1"}
@@ -70,6 +73,7 @@ def test_two_daemons_share_no_state_directory(start: Start, library: Path, direc
         second.wait_for(lambda: second.ask("health")["status"] == "ok")
 
 
+@pytest.mark.slow
 def test_a_ping_is_answered_only_when_answers_are_true(start: Start, directory: Path) -> None:
     """The socket is there before the library is read; whoever connects early waits for a whole library."""
     daemon = start(many(directory))
@@ -80,6 +84,7 @@ def test_a_ping_is_answered_only_when_answers_are_true(start: Start, directory: 
     assert [line["components"] for line in ready] == [MANY]
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_during_the_start_is_answered_right(start: Start, directory: Path) -> None:
     """A prompt reads what it consists of, a list the whole library: neither is half an answer."""
     daemon = start(write(many(directory), HELLO))
@@ -195,9 +200,8 @@ def test_what_takes_longer_than_stop_s_is_answered_busy(start: Start, library: P
 def test_a_second_signal_ends_it_at_once(start: Start, library: Path) -> None:
     """A stop that waits for a peer which does not read its replies is not waited for twice."""
     (library / "large.md").write_text("A line of a large prompt.\n" * 20_000)
-    daemon = start(
-        library, environment={"PROMPTD_SERVE_STOP_TIMEOUT": "60", "PROMPTD_SERVE_WRITE_TIMEOUT": "60"}
-    )
+    patient = {"PROMPTD_SERVE_STOP_TIMEOUT": str(STOP_S), "PROMPTD_SERVE_WRITE_TIMEOUT": str(STOP_S)}
+    daemon = start(library, environment=patient)
     with daemon.connect() as idle:
         for _ in range(20):
             idle.say("get", name="large")
@@ -208,23 +212,26 @@ def test_a_second_signal_ends_it_at_once(start: Start, library: Path) -> None:
         began = time.monotonic()
         daemon.signal(signal.SIGTERM)
         assert daemon.end() == 128 + signal.SIGTERM
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < STOP_S / 10
 
 
+@pytest.mark.slow
 def test_a_signal_during_the_start_ends_it(start: Start, directory: Path) -> None:
-    """It stops reading the library, was never ready, and exits 0."""
+    """It stops reading the library, was never ready, and exits 0, not long after, as it starts here."""
     library = many(directory)
+    began = time.monotonic()
     daemon = start(library)
     daemon.wait_for(daemon.socket.exists)
-    began = time.monotonic()
+    asked = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.end() == 0
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - asked < 5 * (asked - began)
     assert not daemon.log("ready")
     assert not daemon.socket.exists()
     assert daemon.snapshot()["status"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_reload_asked_for_during_the_start_waits_for_its_end(start: Start, directory: Path) -> None:
     """SIGHUP before READY is kept: it reloads what has just been read, once."""
     daemon = start(many(directory))
@@ -239,6 +246,7 @@ def test_a_reload_asked_for_during_the_start_waits_for_its_end(start: Start, dir
 # -- dying --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_daemon_is_no_obstacle_and_its_use_counts_live_on(start: Start, library: Path) -> None:
     """Kill -9: what it left is taken over by the next; damaged use counts mean starting afresh."""
     environment = {"PROMPTD_MONITOR_SNAPSHOT_INTERVAL": "0.1"}

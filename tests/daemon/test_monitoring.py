@@ -77,6 +77,7 @@ def hear_alert(peer: Peer, event: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_an_alert_reaches_everyone_it_should(daemon: Daemon, directory: Path) -> None:
     """A file that is no text: the subscriber, the log, the command, the snapshot and the check are told."""
     with daemon.connect() as peer:

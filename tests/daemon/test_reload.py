@@ -47,6 +47,7 @@ def shared() -> Iterator[Reloadable]:
         write(directory / "library", FILES)
         write(directory / "other", {"tone/kind.md": "Hidden.\n", "tone/other.md": "Another root.\n"})
         made = Reloadable(directory)
+        made.daemon.ask("ping")
         yield made
         made.daemon.close()
 

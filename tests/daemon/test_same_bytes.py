@@ -81,6 +81,7 @@ def root(request: pytest.FixtureRequest) -> Iterator[Path]:
         yield library(Path(short), request.param)
 
 
+@pytest.mark.slow
 def test_every_prompt_is_the_same_everywhere(root: Path) -> None:
     """Text, tokens, manifest, warnings and errors of every component, whoever assembles it in what order."""
     settings = {"roots": [str(root)], "library.aliases": ALIASES}

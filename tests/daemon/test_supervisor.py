@@ -96,6 +96,7 @@ def test_the_protocol_is_spoken_in_order(start: Start, library: Path, supervisor
         supervisor.hear()
 
 
+@pytest.mark.slow
 def test_a_daemon_that_never_was_ready_does_not_say_so(
     start: Start, directory: Path, supervisor: Supervisor
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_daemon_that_never_was_ready_does_not_say_so(
     assert not any("READY" in message or "RELOADING" in message for message in supervisor.heard)
 
 
+@pytest.mark.slow
 def test_the_watchdog_is_fed_by_requests_to_our_own_socket(
     start: Start, library: Path, supervisor: Supervisor
 ) -> None:
@@ -157,6 +159,7 @@ def handed_over(start: Start, listening: socket.socket, *arguments: object) -> D
     return start(*arguments, wrapper=wrapper, pass_fds=(listening.fileno(),))
 
 
+@pytest.mark.slow
 def test_a_socket_handed_over_is_served_and_left_alone(start: Start, directory: Path, library: Path) -> None:
     """LISTEN_FDS: clients that came before the daemon are answered, and wait for its successor after it."""
     path = directory / "activated"

@@ -31,6 +31,7 @@ from tests.freshness import (
     ticks,
     whole,
 )
+from tests.suite.examples import examples
 
 pytestmark = pytest.mark.timeout(300)  # a few seconds, on a machine that has nothing else to do
 
@@ -309,9 +310,7 @@ class OldLibrary(Library):
     looks_old = True
 
 
-run = settings(
-    max_examples=int(os.environ.get("PROMPTD_EXAMPLES", "20")), stateful_step_count=15, deadline=None
-)
+run = settings(max_examples=examples(20), stateful_step_count=15, deadline=None)
 TestYoungFiles = Library.TestCase
 TestYoungFiles.settings = run
 TestOldFiles = OldLibrary.TestCase

@@ -13,6 +13,7 @@ from typing import Any
 
 from promptd.config.schema import WatchConfig
 from promptd.daemon.maintenance import Maintenance
+from promptd.daemon.missed_events import EXPLAINED_S
 from promptd.engine import procedures
 from promptd.engine.current import Current
 from promptd.protocol.request import request_of
@@ -27,12 +28,12 @@ WARM_S = 10.0  # what is told by an event takes 50 ms, what a rescan finds 300; 
 class Service:
     """A library at `root` in which `hello.md` includes other files."""
 
-    def __init__(self, root: Path, watch: WatchConfig) -> None:
+    def __init__(self, root: Path, watch: WatchConfig, explained_s: float) -> None:
         self.root = root
         self.workspace = workspace_of(root)
         self.watch_settings = watch
         lock = StateLock(root.parent / "state")  # nothing is saved there
-        self.maintenance = Maintenance(Current(self.workspace), lock, self.spawn)
+        self.maintenance = Maintenance(Current(self.workspace), lock, self.spawn, explained_s=explained_s)
         self.workspace.observers.append(self.maintenance.changed)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -105,12 +106,15 @@ async def until(
 
 
 QUICK = WatchConfig(poll_interval=5, debounce=10, rescan_interval=3_600, fallback_scan_interval=0.3)
+SOON_S = 0.3  # after which a change that no event explained is missed, where there surely is none
 
 
 @asynccontextmanager
-async def running(root: Path, watch: WatchConfig = QUICK) -> AsyncIterator[Service]:
+async def running(
+    root: Path, watch: WatchConfig = QUICK, explained_s: float = EXPLAINED_S
+) -> AsyncIterator[Service]:
     """A started service; by default the rescan interval is too long to find anything by chance."""
-    service = await asyncio.to_thread(Service, root, watch)
+    service = await asyncio.to_thread(Service, root, watch, explained_s)
     try:
         await service.open()
         yield service

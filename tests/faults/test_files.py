@@ -13,7 +13,7 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 from promptd.config.schema import WatchConfig
 from promptd.watch.mounts import Mounts, MountTable
 from tests.faults.plain import plain
-from tests.faults.running import QUICK, running, shows
+from tests.faults.running import QUICK, SOON_S, running, shows
 
 ODD = os.fsdecode(b"\xff.md")
 RECONCILING = WatchConfig(poll_interval=5, debounce=10, rescan_interval=0.3)
@@ -85,7 +85,7 @@ def test_plain_such_a_write_is_not_told(root: Path, write: object) -> None:
 async def test_ours_such_a_write_is_found_by_the_reconcile(root: Path, write: object) -> None:
     """A request sees it at once; unasked it is warm an interval later, counted, and the watcher made anew."""
     assert callable(write)
-    async with running(root, RECONCILING) as service:
+    async with running(root, RECONCILING, SOON_S) as service:
         await shows(service, lambda text: write(root, text))
         await service.until(lambda: service.missed >= 1)
         await service.until(lambda: service.watcher.watcher_restarts_total >= 1)
@@ -96,7 +96,7 @@ async def test_ours_such_a_write_is_found_by_the_reconcile(root: Path, write: ob
 
 async def test_ours_a_request_that_finds_a_missed_event_restarts_the_watcher(root: Path) -> None:
     """The watcher need not wait for the next rescan."""
-    async with running(root) as service:
+    async with running(root, explained_s=SOON_S) as service:
         write_through_a_link(root, "found\n")
         assert "found" in await service.ask()
         await service.until(lambda: service.missed == 1)
@@ -161,6 +161,7 @@ def early_in_a_second() -> None:
         threading.Event().wait(0.01)
 
 
+@pytest.mark.slow
 def test_plain_polling_misses_the_second_edit_of_a_second(root: Path) -> None:
     """It compares whole seconds."""
     early_in_a_second()
@@ -170,6 +171,7 @@ def test_plain_polling_misses_the_second_edit_of_a_second(root: Path) -> None:
         assert str(root / "part.md") not in watch.told()
 
 
+@pytest.mark.slow
 async def test_ours_scanning_sees_every_edit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a file system that tells nothing: signatures have nanoseconds, inode and size."""
     monkeypatch.setattr(MountTable, "read", lambda _: Mounts({"/": "nfs4"}))

@@ -16,6 +16,7 @@ from tests.faults.running import running, shows
 from tests.watch.fakes import AsNobody
 
 
+@pytest.mark.slow
 def test_too_few_watches(place: Path) -> None:
     """Refused at the start, swallowed later; we watch the outer directories, scan the rest, and try again."""
     outcome = play("few_watches", place, "-Ur")
@@ -32,6 +33,7 @@ def test_too_few_watches(place: Path) -> None:
     assert outcome["watcher"]["directories"] == 63
 
 
+@pytest.mark.slow
 def test_no_instance_at_all(place: Path) -> None:
     """Everything is scanned until there is one."""
     outcome = play("no_instances", place, "-Ur")

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.namespaces import play
 
 
+@pytest.mark.slow
 def test_a_library_that_is_unmounted_and_mounted_over(place: Path) -> None:
     """Nothing is told of it by watchfiles; we serve and watch what is there, each time."""
     outcome = play("mounted", place)

@@ -38,7 +38,7 @@ def plain_look_s(root: Path) -> float:
 
 @pytest.fixture
 def short_queue() -> Iterator[None]:
-    """A queue of 64 events for every instance made meanwhile; needs root."""
+    """A queue of 64 events for every instance that anybody on this machine makes meanwhile; needs root."""
     before = QUEUE.read_text()
     try:
         QUEUE.write_text("64")
@@ -83,6 +83,7 @@ def test_plain_most_files_are_never_told(place: Path, plain_listener: Callable[[
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_plain_a_short_queue_is_worse(
     place: Path, short_queue: None, plain_listener: Callable[[], int]
 ) -> None:
@@ -122,12 +123,15 @@ def test_ours_twenty_thousand_files_while_the_daemon_stood_still(root: Path, sta
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_ours_the_same_with_a_short_queue(root: Path, short_queue: None, start: Start) -> None:
     """64 events are all that the kernel keeps."""
     (root / "part.md").unlink()
     stop_and_create(start(root), root)
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 def test_ours_a_burst_that_is_large_for_the_queue(root: Path, short_queue: None, start: Start) -> None:
     """Nobody stood still, but of a burst the queue may have dropped a part: everything is scanned."""
     daemon = start(root)

@@ -35,6 +35,7 @@ def notifiers(monkeypatch: pytest.MonkeyPatch) -> list[Inotify]:
     return found
 
 
+@pytest.mark.slow
 async def test_a_notifier_that_misses_the_heartbeat_is_replaced(
     root: Path, silent: list[Inotify], notifiers: list[Inotify], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +68,7 @@ async def test_notifiers_that_report_the_heartbeat_are_kept(
         assert sorted(path.name for path in root.rglob("*")) == before
 
 
+@pytest.mark.slow
 async def test_a_notifier_that_reports_only_the_heartbeat_is_found_by_the_rescan(
     root: Path, notifiers: list[Inotify], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         stage.rooms.current.workspace.close()
 
 
+@pytest.mark.slow
 async def test_a_cache_that_is_too_small_and_the_advice_that_mends_it(staged: Staged) -> None:
     """Room for one component: nothing comes from memory. Doing what the alert says clears it."""
     stage = await staged(cache__entries=1, cache__prompt_entries=1, cache__hot_set=0)
@@ -148,8 +149,7 @@ class SlowDisk:
 
         def slow(files: Worktree, place: Place, *, was_filled: bool = False) -> Reading:
             self.now_s += self.seconds
-            found = look(files, place, was_filled=was_filled)
-            return dataclasses.replace(found, seconds=found.seconds + self.seconds)
+            return dataclasses.replace(look(files, place, was_filled=was_filled), seconds=self.seconds)
 
         monkeypatch.setattr(Worktree, "read", slow)
         monkeypatch.setattr(handler, "time", SimpleNamespace(perf_counter=lambda: self.now_s))
@@ -215,6 +215,7 @@ async def test_a_strategy_that_saves_nothing(staged: Staged) -> None:
     assert 0.3 <= snapshot["windows"]["1m"]["reduction"] <= 0.6
 
 
+@pytest.mark.slow
 async def test_an_idle_daemon_is_a_healthy_one(staged: Staged) -> None:
     """No request in an hour: no data, no alert, memory alone is judged."""
     stage = await staged()

@@ -21,7 +21,7 @@ from typing import Any
 from tests.proofs import fault_actions
 from tests.proofs.fault_actions import FAULTS, FaultContext, Toggle
 from tests.proofs.load import Load, pairs_check
-from tests.proofs.usage import descriptors, slope
+from tests.proofs.usage import open_for_long, slope
 from tests.proofs.writers import VersionedPairs, Writers
 
 CONNECTIONS = 32
@@ -103,13 +103,13 @@ def _play(context: FaultContext, seconds: float, faults: Sequence[str]) -> Outco
         sampling.start()
         try:
             _wait(BEFORE * seconds)
-            before = descriptors(context.daemon.process.pid)
+            before = open_for_long(context.daemon.process.pid)
             load.phase = "during"
             _go_wrong(context, DURING * seconds, faults)
             context.daemon.ask("ping")
             load.phase = "after"
             _wait((1 - BEFORE - DURING) * seconds)
-            after = descriptors(context.daemon.process.pid)
+            after = open_for_long(context.daemon.process.pid)
         finally:
             context.is_left.set()
             load.stop()

@@ -92,6 +92,7 @@ def failures(daemon: Daemon) -> list[str]:
     return [problem for problem in daemon.ask("health")["problems"] if "not written" in problem]
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow(place: Path, library: Path) -> None:
     """Where no byte can be written the last good snapshot stays, the failure is told and counted,
     requests are answered, and when there is room again the snapshot is new.
@@ -145,6 +146,7 @@ def fill(disk: Path) -> Path:
             return ballast
 
 
+@pytest.mark.slow
 def test_a_full_disk(place: Path, library: Path, small_disk: Path) -> None:
     """The same on a real full file system: the last good snapshot and use counts stay whole."""
     daemon = daemons.start(
@@ -168,6 +170,7 @@ def test_a_full_disk(place: Path, library: Path, small_disk: Path) -> None:
         daemon.close()
 
 
+@pytest.mark.slow
 def test_a_start_on_a_full_disk(place: Path, library: Path, small_disk: Path) -> None:
     """It serves without a snapshot, and says so."""
     fill(small_disk)

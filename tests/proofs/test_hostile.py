@@ -18,11 +18,16 @@ from tests.proofs.hostile import (
     frames,
 )
 from tests.proofs.usage import descriptors, resident_bytes
+from tests.suite.examples import examples
 
 GROWTH_BYTES = 24_000_000  # the bounded memories of parameters, prompts and texts fill up meanwhile
 HEARD_S = 20.0
 FUZZED = settings(
-    max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=examples(150),
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 
 
@@ -33,6 +38,7 @@ def daemon() -> Iterator[Daemon]:
         library = write(Path(short) / "library", {"x.md": "Good.\n", "hostile.md": "", "fine.md": "@x.md\n"})
         daemon = daemons.start("watched", Path(short) / "run", library)
         try:
+            daemon.text("fine")  # which waits for the vocabulary, once
             yield daemon
         finally:
             daemon.close()
@@ -41,7 +47,7 @@ def daemon() -> Iterator[Daemon]:
 @pytest.fixture
 def unharmed(daemon: Daemon) -> Iterator[None]:
     """After the test: nothing unforeseen was logged, descriptors are as before, memory has hardly grown."""
-    daemon.text("fine")  # which waits for the vocabulary, once
+    daemon.text("fine")
     before = descriptors(daemon.process.pid)
     memory = resident_bytes(daemon.process.pid)
     yield
@@ -84,7 +90,6 @@ def test_frames_made_up(daemon: Daemon) -> None:
     holds()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("unharmed")
 def test_connections_cut_anywhere(daemon: Daemon) -> None:
     """A peer that hangs up in the middle of a line, or without reading its answers, costs nobody anything."""

@@ -20,6 +20,7 @@ from tests.proofs.random_library import (
     RandomLibrary,
     age,
 )
+from tests.suite.examples import examples
 
 
 @pytest.mark.slow
@@ -30,7 +31,7 @@ def test_after_any_operation_a_daemon_says_what_a_cold_start_says(place: Path, w
     daemon = daemons.start(way, place / "run", library.root)
     try:
         proof = Proof(library, daemon, pauses=1)
-        machine.run(proof, examples=6, steps=20, pause_every=40)
+        machine.run(proof, examples=examples(6), steps=20, pause_every=40)
         assert proof.mismatches == 0
         assert not daemon.log("unforeseen error")
     finally:

@@ -15,7 +15,7 @@ from tests.proofs.usage import descriptors
 
 MAX_RATIO, SURELY_MS = 20.0, 25.0  # others may be at work on this machine; docs/reliability.md has figures
 GROWTH_BYTES = 64_000_000
-RECOVERED_S = 3.0
+RECOVERED_S = 3.0  # `stall_s` and a sweep, and what a busy machine makes of serving one
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_others_keep_their_latency_and_accept_recovers(daemon: Daemon) -> None:
         assert result.during_ms < max(MAX_RATIO * result.before_ms, SURELY_MS), str(result)
         assert result.descriptors_during <= flood.DESCRIPTORS
         assert result.grown_bytes < GROWTH_BYTES, str(result)
-        assert result.recovered_s < RECOVERED_S
+        assert result.recovered_s < RECOVERED_S + MAX_RATIO * result.served_s, str(result)
         daemon.wait_for(lambda: descriptors(daemon.process.pid) <= result.descriptors_before + 1)
         assert good.ask("ping")["pong"]
     assert not daemon.log("unforeseen error")

@@ -74,6 +74,12 @@ def test_versions_are_read_from_a_prompt() -> None:
     assert shown_in(text) == {"p0/first": 7, "p0/second": 12}
 
 
+def tells_something(reads: list[Read]) -> bool:
+    """True of a hundred reads with a version that is not one of the first, and one that is consistent."""
+    newest = max((version for read in reads for version in read.versions.values()), default=0)
+    return len(reads) > 100 and newest > 10 and any(read.is_consistent for read in reads)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", daemons.WAYS)
 def test_every_read_is_fresh_and_no_pair_is_mixed(place: Path, way: str) -> None:
@@ -82,10 +88,8 @@ def test_every_read_is_fresh_and_no_pair_is_mixed(place: Path, way: str) -> None
     daemon = daemons.start(way, place / "run", versioned.root)
     try:
         daemon.ask("ping")
-        reads = observe(daemon.socket, versioned, readers=READERS, seconds=SECONDS)
+        reads = observe(daemon.socket, versioned, readers=READERS, seconds=SECONDS, is_enough=tells_something)
         assert violations(reads, versioned.writes, versioned.pairs) == []
-        assert len(reads) > 100
-        assert any(read.is_consistent for read in reads)  # how many depends on how busy the machine is
-        assert max(version for read in reads for version in read.versions.values()) > 10
+        assert tells_something(reads)
     finally:
         daemon.close()

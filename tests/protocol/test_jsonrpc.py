@@ -13,6 +13,7 @@ from promptd import errors
 from promptd.protocol import strict
 from promptd.protocol.calls import Call, Event, Refusal, salvage_id
 from promptd.protocol.jsonrpc import JsonRpcCodec, KnownGood, codec_factory
+from tests.suite.examples import examples
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}\n'
 
@@ -229,15 +230,15 @@ def test_depth_is_counted_outside_strings_only() -> None:
 
 
 def test_wide_is_not_deep_and_takes_linear_time() -> None:
-    """Half a million siblings are judged in well under a second, and so are half a million keys."""
+    """Half a million siblings are judged in well under a second of a processor, and so are 80,000 keys."""
     wide = b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":[%b]}}' % b",".join([b"[]"] * 300_000)
     keys = b",".join(b'"%d":0' % number for number in range(80_000))
     doubled = b'{"jsonrpc":"2.0","id":1,"method":"x","params":{%b,"79999":0}}' % keys
-    start = time.monotonic()
+    began_s = time.process_time()
     assert isinstance(JsonRpcCodec().feed(wide + b"\n")[0], Call)
     assert "appears twice" in refused(doubled, max_line_bytes=2_000_000).error.message
     assert refused(b'"' + b"\\" * 900_001).error.code == -32700
-    assert time.monotonic() - start < 5.0  # quadratic ways of doing it take minutes
+    assert time.process_time() - began_s < 5.0  # quadratic ways of doing it take minutes
 
 
 def test_duplicates_hide_in_no_spacing() -> None:
@@ -351,7 +352,7 @@ def test_recognising_changes_nothing(line: bytes) -> None:
     assert first == second == told([strict.read(line, 64)])
 
 
-@settings(unhurried, max_examples=300)
+@settings(unhurried, max_examples=examples(300))
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]":,\\u0d8e1n ').map(lambda t: t.encode()))
 def test_hostile_bytes_never_raise(data: bytes) -> None:
     """Whatever is sent, the answer is events whose ids and errors can be encoded."""

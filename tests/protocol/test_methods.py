@@ -400,6 +400,7 @@ def said_under(seed: str, roots: str) -> str:
     return re.sub(r"c:embedded-[0-9a-f]{12}:", "c:embedded:", done.stdout)
 
 
+@pytest.mark.slow
 def test_same_inputs_same_bytes_under_any_hash_seed(library: Library) -> None:
     """Two processes with different hash seeds say the very same, to the byte, of everything."""
     many = {

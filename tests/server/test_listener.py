@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -176,20 +177,25 @@ def connect_as(uid: int, path: str) -> socket.socket:
     return client
 
 
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A short directory that everybody may enter; pytest's own are of whoever runs it alone."""
+    with TemporaryDirectory(prefix="promptd-") as short:
+        Path(short).chmod(0o755)
+        yield Path(short)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can connect as somebody else")
 @pytest.mark.parametrize("allowed", [(), (NOBODY,)])
 async def test_peers_are_checked(
     serve: Serve,
     dial: Dial,
     handler: EchoHandler,
-    tmp_path_factory: pytest.TempPathFactory,
+    public: Path,
     allowed: tuple[int, ...],
 ) -> None:
     """Even where the file's permissions let another user in, only an allowed one is served."""
-    parent = tmp_path_factory.mktemp("s")
-    for directory in (parent, parent.parent, parent.parent.parent):
-        directory.chmod(0o755)
-    path = str(parent / "d.sock")
+    path = str(public / "d.sock")
     listener = await serve(handler, path, allow_uids=allowed)
     Path(path).chmod(0o666)
     reply = await (await dial(path, sock=connect_as(NOBODY, path))).ask(line_of())

@@ -148,17 +148,17 @@ def test_waits_for_the_interpreter_are_no_slow_disk() -> None:
 
 def test_real_reads_after_a_slow_spell_are_found_to_be_fast(tmp_path: Path) -> None:
     """Beside the fake: a real directory, a rule that believes in slowness, and the waiting for the lock."""
-    for number in range(600):
+    for number in range(300):
         (tmp_path / f"{number}.md").write_text(f"# {number}\n" + "word <include>x.md</include>\n" * 40)
     workers = Workers(1, 8)
     told(workers, 0.05, 0.001)
     loader = Loader(Worktree([str(tmp_path)], NamingRules((".md",))), DIALECTS, workers)
-    readings = loader.load_now(places(600))
+    readings = loader.load_now(places(300))
     loader.close()
     assert all(reading.text for reading in readings)
     for _ in range(4):
         loader = Loader(loader._source, DIALECTS, workers)
-        loader.load_now(places(600))
+        loader.load_now(places(300))
         loader.close()
     assert workers.count == 1
 

@@ -166,10 +166,10 @@ def test_extra_groups_are_joined() -> None:
     """Many small changes do not add up to ever more notifiers."""
     notifiers = FakeNotifiers()
     watch_set = watch_set_of(notifiers)
-    for number in range(300):
+    for number in range(150):
         watch_set.update((), directories(GROUP_SIZE, f"/lib/{number}"))
     assert len(watch_set) <= MAX_GROUPS + MAX_EXTRA_GROUPS + 1
-    assert len(watch_set.watched) == 300 * GROUP_SIZE
+    assert len(watch_set.watched) == 150 * GROUP_SIZE
 
 
 def test_every_piece_must_report_the_heartbeat() -> None:

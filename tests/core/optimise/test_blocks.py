@@ -9,9 +9,10 @@ from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.page import Block
 from promptd.core.optimise.units import sentences
 from tests.core.optimise.texts import anything
+from tests.suite.examples import examples
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(text=anything)
 def test_blocks_nest_and_follow_one_another(text: str) -> None:
     """Children lie inside their container, in order, without overlap; anchors are sorted and disjoint."""

@@ -21,12 +21,13 @@ from tests.core.optimise.texts import (
     run,
     texts,
 )
+from tests.suite.examples import examples
 
 NAMES = tuple(STRATEGIES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(text=anything)
 def test_twice_is_once(name: str, text: str) -> None:
     """Optimising twice changes nothing, whatever the text."""
@@ -34,7 +35,7 @@ def test_twice_is_once(name: str, text: str) -> None:
     assert run(once, name).text == once
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(text=anything)
 @example("para  \nnext line   \n\n    code  \n\n\ntext")
 @example("- a\n<!-- c -->\n- b\n")
@@ -57,7 +58,7 @@ def _code(text: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(text=texts)
 @example(
     text="Validate the input first.\n<a><b>\nValidate the input first.\n</b></a>\n"
@@ -77,7 +78,7 @@ def test_what_is_protected_is_kept(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(text=texts, cuts=st.lists(st.integers(0, 400), min_size=2, max_size=6))
 def test_spans_follow_and_removed_units_can_be_had_back(name: str, text: str, cuts: list[int]) -> None:
     """Spans stay in order and inside the text; every removed unit is found by its id and span."""
@@ -93,7 +94,7 @@ def test_spans_follow_and_removed_units_can_be_had_back(name: str, text: str, cu
         assert text[start + unit.span[0] : start + unit.span[1]] == text[unit.at[0] : unit.at[1]] != ""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(before=texts, frozen=texts, after=texts)
 def test_never_means_never(before: str, frozen: str, after: str) -> None:
     """A component marked `optimise: never` stands in the result byte for byte, where its span says."""

@@ -210,7 +210,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_megabyte_of_anything_takes_linear_time(name: str) -> None:
     """Every pattern is scanned within 6 s of processor time; what is quadratic takes minutes."""

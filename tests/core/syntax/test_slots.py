@@ -136,7 +136,6 @@ def test_the_parts_make_up_the_text(text: str) -> None:
 SIZE = 1_000_000
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["```!\n" * (SIZE // 5), "{{" * (SIZE // 2), "{{a|" * (SIZE // 4), "{" * SIZE, "{{" + "a" * SIZE,

@@ -1,7 +1,5 @@
 """Counting by parts: whatever the parts and the values, every stretch counts as if it were encoded whole."""
 
-from functools import cache
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +9,7 @@ from promptd.core.assembly.skeleton import Draft, Rules, Skeleton
 from promptd.core.syntax.slots import Slot
 from promptd.core.tokens.incremental import IncrementalCount
 from promptd.core.tokens.segments import Segments
-from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.tokenizer import Tokenizer, shared
 from tests.core.builders import LAW
 
 PIECES = st.text(
@@ -19,10 +17,9 @@ PIECES = st.text(
 )
 
 
-@cache
 def tokenizer(encoding: str) -> Tokenizer:
     """Load each vocabulary once."""
-    return Tokenizer(encoding)
+    return shared(encoding)
 
 
 @pytest.mark.parametrize("encoding", ["o200k_base", "cl100k_base"])

@@ -1,14 +1,14 @@
 """Token sums: whatever the text, the count by segments equals encoding it whole."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from promptd.core.tokens.segments import Segments
-from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.tokenizer import Tokenizer, shared
+from tests.suite.examples import examples
 
 ENCODINGS = ("o200k_base", "cl100k_base")
 # Pieces that pre-tokenizers treat specially: white space of every kind (also what Python counts as such and
@@ -52,10 +52,9 @@ hostile = st.lists(st.sampled_from(HOSTILE) | st.characters(exclude_categories=[
 )
 
 
-@cache
 def tokenizer(encoding: str) -> Tokenizer:
     """Return the tokenizer, loaded once."""
-    return Tokenizer(encoding)
+    return shared(encoding)
 
 
 def segments(encoding: str) -> Segments:
@@ -64,7 +63,7 @@ def segments(encoding: str) -> Segments:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(text=hostile)
 @example(text="")
 @example(text="\n")
@@ -75,7 +74,7 @@ def test_a_sum_over_segments_is_the_count_of_the_whole(encoding: str, text: str)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(texts=st.lists(hostile, max_size=8))
 def test_what_is_remembered_does_not_change_a_count(encoding: str, texts: list[str]) -> None:
     """One counter for many texts, and for their joints, gives what fresh ones give."""

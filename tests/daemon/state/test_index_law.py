@@ -4,7 +4,6 @@ The steps are those of tests/test_freshness.py. The index is written by the engi
 every second step, so that what was kept is of one or of two steps ago.
 """
 
-import os
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from tests.engine.test_attempt import (
     roots,
 )
 from tests.freshness import answer, cold_one, whole
+from tests.suite.examples import examples
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -88,9 +88,7 @@ class RestartedYoung(Restarted):
     looks_old = False
 
 
-run = settings(
-    max_examples=int(os.environ.get("PROMPTD_EXAMPLES", "12")), stateful_step_count=12, deadline=None
-)
+run = settings(max_examples=examples(12), stateful_step_count=12, deadline=None)
 TestOldFiles = Restarted.TestCase
 TestOldFiles.settings = run
 TestYoungFiles = RestartedYoung.TestCase

@@ -1,7 +1,6 @@
 """Prompts built of a library in memory, with the real tokenizer and without a disk or a daemon."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from promptd.config import load
@@ -18,15 +17,14 @@ from promptd.engine.prompts.shared import (
     Words,
     Work,
 )
-from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.tokenizer import Tokenizer, shared
 from promptd.protocol.request import Options, request_of
 from tests.core.builders import MemoryLibrary
 
 
-@cache
 def tokenizer(encoding: str = "o200k_base") -> Tokenizer:
     """One for all tests: loading takes a third of a second."""
-    return Tokenizer(encoding)
+    return shared(encoding)
 
 
 class PromptBuilder:

@@ -18,6 +18,7 @@ from promptd.protocol.replies import AssembleReply
 from promptd.protocol.request import request_of
 from promptd.sources.worktree.files import Worktree
 from tests.freshness import make_files_look_old
+from tests.suite.examples import examples
 
 FILES = {
     "main.md": '# {name}\n\n<include>part.md</include>\nFor {{ task | nothing }}: 100 %d %% "quoted"\n'
@@ -62,7 +63,7 @@ def is_struck(engine: Engine, variables: dict[str, Any]) -> bool:
     return request_of(("main",), variables) not in engine.workspace.prompts
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(asked, st.data())
 def test_struck_is_what_is_made(engine: Engine, variables: dict[str, str], data: st.DataObject) -> None:
     """For any values: struck the first time, made in full the second, the same bytes both times."""
