@@ -108,7 +108,7 @@ async def one_edit(root: str, workspace: Workspace, number: int) -> float:
     started_s = time.perf_counter()
     Path(f"{path}.tmp").write_text(text)
     os.replace(f"{path}.tmp", path)
-    while (prompt := workspace.prompts.peek(request)) is None or text not in prompt.text:  # noqa: ASYNC110
+    while (held := workspace.prompts.peek(request)) is None or text not in held.prompt.text:  # noqa: ASYNC110
         await asyncio.sleep(0.0005)
     took_ms = (time.perf_counter() - started_s) * 1e3
     await asyncio.sleep(0.05 + number % 7 * 0.003)

@@ -18,6 +18,7 @@ from promptd import __version__
 from promptd import config as configuration
 from promptd.config import Config
 from promptd.daemon.parts import DaemonParts
+from promptd.daemon.status import MAX_PROBLEMS
 from promptd.engine.workspace import Workspace
 from promptd.monitor import metrics
 from promptd.monitor.evaluator import Evaluation
@@ -49,7 +50,6 @@ LIMIT_KEYS = (
     "write_timeout",
 )
 SHOWN = 10  # of the hottest
-MAX_PROBLEMS = 20  # a page of them; a tree that cannot be read has thousands
 
 
 def services_of(parts: DaemonParts) -> dict[str, Service]:

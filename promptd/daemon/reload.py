@@ -17,9 +17,9 @@ from msgspec import structs
 from promptd import config as configuration
 from promptd.config import Config
 from promptd.daemon.build import build_workspace
-from promptd.daemon.control import MAX_PROBLEMS
 from promptd.daemon.parts import DaemonParts
 from promptd.daemon.single_flight import SingleFlight
+from promptd.daemon.status import MAX_PROBLEMS
 from promptd.daemon.warm import warm_up
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace

@@ -16,6 +16,8 @@ from promptd.engine.current import Current
 from promptd.errors import ConfigError
 from promptd.protocol.request import Request
 
+MAX_PROBLEMS = 20  # a page of them; a tree that cannot be read has thousands
+
 
 class RunState:
     """Where the daemon is between its start and its end; changed by lifecycle.py and reload.py only."""

@@ -88,10 +88,9 @@ class Warmer:
         if workspace.prompts.peek(request) is not None:
             return  # a request has asked for it meanwhile
         try:
-            prompt = await procedures.drive(
-                workspace, procedures.assemble(workspace, request, workspace.source.check())
-            )
-            prompt.uses -= 1  # this is no request
+            made = procedures.cached_prompt(workspace, request, workspace.source.check())
+            cached = await procedures.drive(workspace, made)
+            cached.uses -= 1  # this is no request
             self.rewarmed += 1
         except PromptdError as error:
             _log.debug("prompt no longer assembles", names=request.names, error=error.type)

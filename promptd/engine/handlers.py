@@ -19,6 +19,7 @@ from promptd.core.syntax.component import Reading
 from promptd.core.tokens.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.engine import procedures
 from promptd.engine.procedures import Procedure
+from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.reply import mark, reply_of, unchanged_of
 from promptd.engine.workspace import Workspace
 from promptd.errors import InvalidParams
@@ -63,30 +64,30 @@ def answers(method: str) -> Callable[[_H], _H]:
 # -- prompts --------------------------------------------------------------------------------------
 
 
-def encode_prompt(workspace: Workspace, prompt: Prompt) -> bytes:
+def encode_prompt(workspace: Workspace, cached: CachedPrompt) -> bytes:
     """A prompt's reply, encoded: once, and at each further revision with the clock of that."""
-    if prompt.encoded is None or prompt.encoded_at != workspace.library.revision:
+    if cached.reply is None or cached.revision != workspace.library.revision:
         clock = b'"%b"' % workspace.clock.encode()
-        before, after = _around_clock(workspace, prompt)
-        prompt.encoded = before + clock + after
-        prompt.encoded_at = workspace.library.revision
-    return prompt.encoded
+        before, after = _around_clock(workspace, cached)
+        cached.reply = before + clock + after
+        cached.revision = workspace.library.revision
+    return cached.reply
 
 
-def _around_clock(workspace: Workspace, prompt: Prompt) -> tuple[bytes, bytes]:
-    """The encoded reply before and after its clock, which begins at `encoded_bytes`."""
-    held, start = prompt.encoded, prompt.encoded_bytes
+def _around_clock(workspace: Workspace, cached: CachedPrompt) -> tuple[bytes, bytes]:
+    """The encoded reply before and after its clock, which begins at `clock_start`."""
+    held, start = cached.reply, cached.clock_start
     if held is not None:
         return held[:start], held[held.index(b'"', start + 1) + 1 :]
-    before, after = _encoded(workspace, prompt)
-    prompt.encoded_bytes = len(before)
+    before, after = _encoded(workspace, cached)
+    cached.clock_start = len(before)
     return before, after
 
 
-def _encoded(workspace: Workspace, prompt: Prompt) -> tuple[bytes, bytes]:
-    reply = reply_of(prompt, mark(0), **_text(workspace, prompt))
-    ready = {key: piece for key, piece in (prompt.pieces or {}).items() if getattr(reply, key) is not UNSET}
-    prompt.pieces = None
+def _encoded(workspace: Workspace, cached: CachedPrompt) -> tuple[bytes, bytes]:
+    reply = reply_of(cached.prompt, mark(0), **_text(workspace, cached.prompt))
+    ready = {key: piece for key, piece in (cached.ready or {}).items() if getattr(reply, key) is not UNSET}
+    cached.ready = None
     encoded = msgspec.json.encode(msgspec.structs.replace(reply, **ready))
     before, _, after = encoded.split(b"\0")
     return before, after
@@ -115,10 +116,10 @@ def assemble(
     """The prompt, or in few bytes that it is the one whose etag was sent along."""
     if params.etag is None and (rendered := workspace.render(params.request(), check)) is not None:
         return msgspec.Raw(rendered)
-    prompt = yield from procedures.assemble(workspace, params.request(), check)
-    if params.etag is not None and params.etag == prompt.etag:
-        return unchanged_of(prompt, workspace.clock)
-    return msgspec.Raw(encode_prompt(workspace, prompt))
+    cached = yield from procedures.cached_prompt(workspace, params.request(), check)
+    if params.etag is not None and params.etag == cached.prompt.etag:
+        return unchanged_of(cached.prompt, workspace.clock)
+    return msgspec.Raw(encode_prompt(workspace, cached))
 
 
 # -- the library ----------------------------------------------------------------------------------

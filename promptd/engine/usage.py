@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from promptd.core.assembly.evidence import Evidence
-from promptd.core.assembly.prompt import Prompt
 from promptd.core.library.library import Library
 from promptd.engine.hot_set import HotSet
+from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.shared import OptimiserState
 from promptd.protocol.request import Request
 
@@ -42,17 +42,17 @@ class Usage:
         self._once.add(request)
         self._uses[evidence] += 1
 
-    def take(self, _request: Request, prompt: Prompt) -> None:
+    def take(self, _request: Request, cached: CachedPrompt) -> None:
         """Take a prompt's uses over."""
-        if prompt.uses:
-            self._uses[prompt.evidence] += prompt.uses
-            self._optimiser.spend(prompt)
-            prompt.uses = 0
+        if cached.uses:
+            self._uses[cached.prompt.evidence] += cached.uses
+            self._optimiser.spend(cached.prompt, cached.uses)
+            cached.uses = 0
 
-    def fold(self, prompts: Iterable[tuple[Request, Prompt]], library: Library, now_s: float) -> None:
+    def fold(self, prompts: Iterable[tuple[Request, CachedPrompt]], library: Library, now_s: float) -> None:
         """Count all uses since the last call towards the components that still exist."""
-        for request, prompt in prompts:
-            self.take(request, prompt)
+        for request, cached in prompts:
+            self.take(request, cached)
         for id, times in self._by_component().items():
             if id in library:
                 self.hot.use((id,), now_s, times)

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from promptd.config import Config
-from promptd.core.assembly.assemble import Rules, expand
+from promptd.core.assembly.assemble import expand
 from promptd.core.assembly.evidence import Evidence
-from promptd.core.assembly.prompt import Prompt
 from promptd.core.library.library import Component, Delta, Library
 from promptd.core.library.plan import Plan, plan
 from promptd.core.library.resolve import Refused
@@ -25,6 +24,8 @@ from promptd.engine.cache import Cache, CacheStatistics
 from promptd.engine.contents import Contents
 from promptd.engine.hot_set import HotSet
 from promptd.engine.prompts.builder import make
+from promptd.engine.prompts.cached import CachedPrompt
+from promptd.engine.prompts.options import rules_of
 from promptd.engine.prompts.shared import CompiledPrompt, OptimiserState, OptimiserStatistics, Words, Work
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.usage import Usage
@@ -74,10 +75,12 @@ class Workspace:
         workers = Workers(config.loading.min_workers, config.loading.max_workers)
         self.loader = Loader(source, [root.dialects for root in config.roots], workers)
         self.library = Library(source.names, len(source.roots))
-        self.optimiser = OptimiserState(config, contents.segments, contents.tokenizer.name, _rules(config))
+        self.optimiser = OptimiserState(config, contents.segments, contents.tokenizer.name, rules_of(config))
         cache = config.cache
         self.usage = Usage(HotSet(cache.hot_set, cache.hot_half_life, now_s), self.optimiser)
-        self.prompts: Cache[Request, Prompt] = Cache(cache.prompt_entries, cache.prompt_size, self.usage.take)
+        self.prompts: Cache[Request, CachedPrompt] = Cache(
+            cache.prompt_entries, cache.prompt_size, self.usage.take
+        )
         self._compiled: Cache[tuple[str, ...], CompiledPrompt] = Cache(
             cache.prompt_entries, cache.prompt_size
         )
@@ -128,21 +131,21 @@ class Workspace:
 
     # -- a request ----------------------------------------------------------------------------
 
-    def current(self, request: Request, check: Check) -> Prompt | None:
-        """The cached prompt if all evidence it rests on holds in this check, else None."""
-        prompt = self.prompts.peek(request)
+    def current(self, request: Request, check: Check) -> CachedPrompt | None:
+        """The cached prompt if all evidence it rests on holds in this check, else None; counts as a use."""
+        cached = self.prompts.peek(request)
         if (
-            prompt is None
-            or not check.holds(prompt.evidence, self.library.revision)
-            or (prompt.idf_version >= 0 and not self.optimiser.is_current(prompt))
+            cached is None
+            or not check.holds(cached.prompt.evidence, self.library.revision)
+            or (cached.prompt.idf_version >= 0 and not self.optimiser.is_current(cached.prompt))
         ):
             return None
-        prompt.uses += 1
+        cached.uses += 1
         return self.prompts.get(request)
 
-    def used_again(self, prompt: Prompt) -> None:
-        """Count a further answer with a prompt that is current in the same sweep."""
-        prompt.uses += 1
+    def used_again(self, cached: CachedPrompt) -> None:
+        """Count a further answer with a prompt that is current in the same check."""
+        cached.uses += 1
         self.prompts.hit(1)
 
     def render(self, request: Request, check: Check) -> bytes | None:
@@ -169,7 +172,7 @@ class Workspace:
         self.optimiser.note_prefix(request, template.prefix, template.stable_tokens, None)
         return reply
 
-    def attempt(self, attempt: Attempt, check: Check) -> Prompt | Needs | Work | Words:
+    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
         compiled = self._compile(attempt, check)
         return compiled if isinstance(compiled, Needs) else self._finish(attempt, compiled)
@@ -231,13 +234,13 @@ class Workspace:
         self._compiled.put(names, compiled, size_bytes)
         return compiled
 
-    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> Prompt | Work | Words:
+    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words:
         made = make(self.optimiser, attempt, compiled)
-        if isinstance(made, Prompt):
+        if isinstance(made, CachedPrompt):
             self.prompts.miss()
             self.usage.made_cold += bool(attempt.reads)
             if attempt.is_consistent:
-                self.prompts.put(attempt.request, made, made.size_bytes)
+                self.prompts.put(attempt.request, made, made.prompt.size_bytes)
             else:
                 self.usage.take(attempt.request, made)
         return made
@@ -289,7 +292,8 @@ class Workspace:
 
     def _forget(self, delta: Delta) -> tuple[Request, ...]:
         """Drop the prompts that contain something affected; others are byte-stable and stay."""
-        dropped = [at for at, prompt in self.prompts.items() if prompt.evidence.is_touched_by(delta.affected)]
+        affected, held = delta.affected, self.prompts.items()
+        dropped = [at for at, cached in held if cached.prompt.evidence.is_touched_by(affected)]
         for request in dropped:
             self.prompts.discard(request)
         for names, compiled in self._compiled.items():
@@ -331,7 +335,7 @@ class Workspace:
             return not self.library.graph.count_dependents(component.id)
         if self.library.is_listed(component.id):
             return False
-        return not any(component.id in prompt.evidence.ids for _, prompt in self.prompts.items())
+        return not any(component.id in cached.prompt.evidence.ids for _, cached in self.prompts.items())
 
     def note_listing(self, listing: Listing) -> None:
         """Remember what a scan saw besides files: problems to report, and that there was one."""
@@ -375,24 +379,10 @@ class Workspace:
 
     def savings(self) -> OptimiserStatistics:
         """What strategies and budgets saved so far, uses of prompts that are held included."""
-        for request, prompt in self.prompts.items():
-            self.usage.take(request, prompt)
+        for request, cached in self.prompts.items():
+            self.usage.take(request, cached)
         return self.optimiser.statistics()
 
     def close(self) -> None:
         """End the loader's threads."""
         self.loader.close()
-
-
-def _rules(config: Config) -> Rules:
-    library = config.library
-    return Rules(
-        missing=library.missing,
-        shell=library.shell,
-        once=library.once,
-        max_depth=library.max_depth,
-        max_import_hops=library.max_import_hops,
-        max_chars=library.max_prompt_bytes,
-        variables=dict(library.variables),
-        arguments_base=tuple(root.arguments_base for root in config.roots),
-    )

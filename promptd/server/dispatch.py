@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from promptd.core.assembly.prompt import Prompt
 from promptd.engine import procedures
 from promptd.engine.current import Current
 from promptd.engine.handlers import HANDLERS, encode_prompt
+from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.workspace import Workspace
 from promptd.errors import (
     Busy,
@@ -99,7 +99,7 @@ class Dispatcher:
         """Answer, or start to answer, everything that arrived in one turn of the loop."""
         started_s, workspace = time.perf_counter(), self._current.workspace
         check = workspace.source.check()
-        known: dict[bytes, Prompt] = {}
+        known: dict[bytes, CachedPrompt] = {}
         fast: list[Call] = []
         for peer, call in batch:
             try:
@@ -139,8 +139,8 @@ class Dispatcher:
     # -- the fast path ------------------------------------------------------------------------
 
     def _known(
-        self, call: Call, workspace: Workspace, check: Check, known: dict[bytes, Prompt]
-    ) -> Prompt | None:
+        self, call: Call, workspace: Workspace, check: Check, known: dict[bytes, CachedPrompt]
+    ) -> CachedPrompt | None:
         """The prompt if these very parameters were asked before and all its evidence still holds.
 
         Checked once a turn: `known` is what this turn has validated so far, by parameters.
@@ -265,8 +265,8 @@ class Dispatcher:
     def _tokens(self, call: Call) -> int | None:
         """The tokens of the prompt that answered a call, for the log."""
         request = self._recognised.get(call.params) if call.method == "assemble" else None
-        prompt = self._current.workspace.prompts.peek(request) if request else None
-        return None if prompt is None else prompt.tokens
+        cached = self._current.workspace.prompts.peek(request) if request else None
+        return None if cached is None else cached.prompt.tokens
 
 
 def _kind_of(method: str) -> LatencyKind:

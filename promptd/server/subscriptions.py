@@ -178,11 +178,12 @@ class Subscriptions:
     async def _assemble(self, request: Request) -> Prompt:
         workspace = self._current.workspace
         check = workspace.source.check()
-        prompt = workspace.current(request, check)
-        if prompt is None:
-            prompt = await procedures.drive(workspace, procedures.assemble(workspace, request, check))
-        prompt.uses -= 1  # no client asked for it
-        return prompt
+        cached = workspace.current(request, check)
+        if cached is None:
+            made = procedures.cached_prompt(workspace, request, check)
+            cached = await procedures.drive(workspace, made)
+        cached.uses -= 1  # no client asked for it
+        return cached.prompt
 
     def _tell_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
         for subscription in list(topic.held.values()):

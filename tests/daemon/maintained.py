@@ -64,8 +64,8 @@ class Maintained:
 
     def warm_text(self) -> str | None:
         """What is held ready for a request for hello."""
-        prompt = self.workspace.prompts.peek(HELLO)
-        return None if prompt is None else prompt.text
+        cached = self.workspace.prompts.peek(HELLO)
+        return None if cached is None else cached.prompt.text
 
     @property
     def counts(self) -> MaintenanceStatistics:

@@ -197,6 +197,7 @@ def test_what_takes_longer_than_stop_s_is_answered_busy(start: Start, library: P
     assert daemon.end() == 0
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once(start: Start, library: Path) -> None:
     """A stop that waits for a peer which does not read its replies is not waited for twice."""
     (library / "large.md").write_text("A line of a large prompt.\n" * 20_000)

@@ -235,10 +235,8 @@ async def test_young_and_changed_files_are_never_read_on_the_loop(library: Libra
     workspace = await asyncio.to_thread(workspace_of, library(FILES))
     for text in ("a\n", "b\n", "b\n"):
         library({"a.md": text})
-        sweep = workspace.source.check()
-        prompt = workspace.current(P, sweep) or await procedures.drive(
-            workspace, procedures.assemble(workspace, P, sweep)
-        )
+        check = workspace.source.check()
+        prompt = await procedures.drive(workspace, procedures.assemble(workspace, P, check))
         assert prompt.text.startswith(text)
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from promptd.engine import tokenizer as door
 from promptd.engine.tokenizer import ADDITIVE, MAX_FEW_CHARS, Tokenizer, shared
 from promptd.errors import ConfigError, PromptTooLarge
+from tests.suite.examples import examples
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ TEXTS = st.text(
 
 
 @pytest.mark.parametrize("encoding", sorted(ADDITIVE))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(texts=st.lists(TEXTS, max_size=5))
 def test_the_tokens_that_occur_give_the_same_counts(encoding: str, texts: list[str]) -> None:
     """A few short texts are counted without the whole vocabulary, and exactly, whatever is in them."""

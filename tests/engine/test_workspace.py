@@ -19,6 +19,7 @@ from promptd.engine import procedures
 from promptd.engine import tokenizer as door
 from promptd.engine.attempt import MAX_READS_A_REQUEST, Attempt, Needs
 from promptd.engine.opening import open_worktree
+from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.workspace import Workspace
 from promptd.errors import UnknownComponent
 from promptd.protocol.request import Request, request_of
@@ -53,10 +54,8 @@ def made(library: Library) -> Iterator[Made]:
 
 def ask(workspace: Workspace, request: Request) -> Prompt:
     """Return the prompt, from the cache if it stands, as every caller does."""
-    sweep = workspace.source.check()
-    return workspace.current(request, sweep) or procedures.run(
-        workspace, procedures.assemble(workspace, request, sweep)
-    )
+    flow = procedures.assemble(workspace, request, workspace.source.check())
+    return procedures.run(workspace, flow)
 
 
 def path_of(workspace: Workspace, id: str) -> Path:
@@ -79,8 +78,8 @@ def test_a_request_says_what_it_needs_phase_by_phase(made: Made, monkeypatch: py
         attempt.take(readings)
         workspace.apply(readings)
     assert steps[:2] == [{"p.md"}, {"part.md"}]
-    assert isinstance(step, Prompt)
-    assert step.text == "P part  {name}\n"
+    assert isinstance(step, CachedPrompt)
+    assert step.prompt.text == "P part  {name}\n"
 
 
 def test_a_young_file_is_doubted_until_it_was_read_in_the_sweep(made: Made) -> None:
@@ -121,9 +120,9 @@ def test_a_file_is_read_three_times_for_one_request_at_most(made: Made) -> None:
             reads += 1
             path_of(workspace, "q.md").write_text(f"{'Q' * reads}\n")
     assert reads == MAX_READS_A_REQUEST
-    assert isinstance(step, Prompt)
-    assert not step.is_consistent
-    assert [warning.kind for warning in step.warnings] == ["inconsistent"]
+    assert isinstance(step, CachedPrompt)
+    assert not step.prompt.is_consistent
+    assert [warning.kind for warning in step.prompt.warnings] == ["inconsistent"]
 
 
 def test_a_refusal_is_as_fresh_as_an_answer(made: Made) -> None:
@@ -175,7 +174,7 @@ def test_a_change_drops_what_contains_it_and_tells(made: Made) -> None:
     workspace.apply([workspace.loader.read(Place(0, "part.md"))])
     ((delta, dropped),) = heard
     assert (delta.changed, dropped) == (("part.md",), (P,))
-    assert workspace.prompts.peek(Q) is kept
+    assert workspace.prompts.peek(Q).prompt is kept
     assert workspace.prompts.peek(P) is None
 
 
@@ -199,7 +198,7 @@ def test_the_same_bytes_are_no_change(made: Made) -> None:
     workspace.observers.append(lambda *_: pytest.fail("nothing happened"))
     path_of(workspace, "part.md").write_text(FILES["part.md"])
     assert not workspace.apply([workspace.loader.read(Place(0, "part.md"))])
-    assert workspace.prompts.peek(P) is prompt
+    assert workspace.prompts.peek(P).prompt is prompt
     assert workspace.clock == clock == f"c:test:{workspace.library.revision}"
 
 
@@ -237,8 +236,10 @@ def test_each_answer_is_a_use_of_what_is_in_it(made: Made, monkeypatch: pytest.M
     workspace = made()
     prompt = ask(workspace, P)
     ask(workspace, P)
+    cached = workspace.prompts.peek(P)
+    assert cached is not None
     for _ in range(3):
-        workspace.used_again(prompt)
+        workspace.used_again(cached)
     ask(workspace, Q)
     assert weights(workspace) == {"p.md": 5.0, "part.md": 5.0, "q.md": 1.0}
     assert weights(workspace) == {"p.md": 5.0, "part.md": 5.0, "q.md": 1.0}

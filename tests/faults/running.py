@@ -73,8 +73,8 @@ class Service:
         """Wait until the cached prompt contains `text`; without a request."""
 
         def is_warm() -> bool:
-            prompt = self.workspace.prompts.peek(HELLO)
-            return prompt is not None and text in prompt.text
+            cached = self.workspace.prompts.peek(HELLO)
+            return cached is not None and text in cached.prompt.text
 
         await self.until(is_warm, within_s)
 

@@ -160,8 +160,8 @@ async def test_many_peers_are_told_by_one_assembly(table: Table, monkeypatch: py
         assembled.append(arguments)
         return assemble(*arguments)
 
-    assemble = procedures.assemble
-    monkeypatch.setattr(module.procedures, "assemble", counted)
+    assemble = procedures.cached_prompt
+    monkeypatch.setattr(module.procedures, "cached_prompt", counted)
     await table.change(components__tone="Be brief.\n")
     assert all(len(peer.notes) == 1 for peer in peers)
     assert len(assembled) == 1

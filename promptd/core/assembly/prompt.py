@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from promptd.core.assembly.evidence import Evidence
 from promptd.core.assembly.fill import Filled
 from promptd.core.assembly.skeleton import Note, Skeleton
@@ -37,13 +35,9 @@ class Fit:
     gap: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
-    """An assembled prompt; `uses` counts since last folded.
-
-    `pieces` are values of the reply that are JSON already, until it was encoded whole.
-    `encoded` is kept by whoever sends it: `encoded_bytes` of it are the prompt's own, what follows is true of
-    the revision `encoded_at`.
+    """An assembled prompt: a plain record, compared by identity.
 
     `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
     where the prefix without values ends, in code points. `fit` is None where nothing was asked to be saved,
@@ -68,11 +62,6 @@ class Prompt:
     estimate: Estimate | None = None
     idf_version: int = -1
     is_consistent: bool = True
-    pieces: Mapping[str, msgspec.Raw] | None = None
-    encoded: bytes | None = None
-    encoded_bytes: int = 0
-    encoded_at: int = -1
-    uses: int = 0
 
     def __repr__(self) -> str:
         return f"<Prompt {self.name} {self.tokens} tokens {self.digest[:8]}>"

@@ -8,6 +8,7 @@ back in. So the daemon, `--no-daemon` and the embedded engine run the very same 
 from promptd.engine.procedures.answer import (
     Closure,
     assemble,
+    cached_prompt,
     closure,
     satisfy,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Reconciled",
     "Scan",
     "assemble",
+    "cached_prompt",
     "closure",
     "count_hot",
     "differences",

@@ -17,6 +17,7 @@ from promptd.engine.procedures.effects import (
 )
 from promptd.engine.procedures.sync import read
 from promptd.engine.procedures.vocabulary import learn
+from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.shared import Words, Work
 from promptd.engine.workspace import Workspace
 from promptd.errors import UnknownComponent
@@ -33,12 +34,20 @@ class Closure:
 
 
 def assemble(workspace: Workspace, request: Request, check: Check) -> Procedure[Prompt]:
-    """A prompt that is held if it is true, else assemble it: what is stale or missing is read in phases."""
+    """The prompt of a request, cached or made."""
+    return (yield from cached_prompt(workspace, request, check)).prompt
+
+
+def cached_prompt(workspace: Workspace, request: Request, check: Check) -> Procedure[CachedPrompt]:
+    """A prompt that is held if it is true, else assemble it: what is stale or missing is read in phases.
+
+    This counts as one use of it.
+    """
     if held := workspace.current(request, check):
         return held
     attempt = Attempt(request)
     try:
-        while not isinstance(step := workspace.attempt(attempt, check), Prompt):
+        while not isinstance(step := workspace.attempt(attempt, check), CachedPrompt):
             check = yield from _advance(workspace, step, attempt, check)
             if held := workspace.current(request, check):
                 return held  # read again, and found to be what it was

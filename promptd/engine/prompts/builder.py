@@ -22,6 +22,7 @@ from promptd.core.syntax.component import Place
 from promptd.core.tokens.cost import estimate, savings
 from promptd.core.tokens.incremental import IncrementalCount, Measured
 from promptd.engine.attempt import Attempt
+from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.options import EffectiveOptions
 from promptd.engine.prompts.reply import digest_of, etag_of, seal_of
 from promptd.engine.prompts.reply_template import ReplyTemplate
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
 _EVERYTHING = Shares(1.0, 1.0, 1.0, 1.0)
 
 
-def make(optimiser: OptimiserState, attempt: Attempt, compiled: CompiledPrompt) -> Prompt | Work | Words:
+def make(
+    optimiser: OptimiserState, attempt: Attempt, compiled: CompiledPrompt
+) -> CachedPrompt | Work | Words:
     """The prompt, or what has to be done first.
 
     Raises InvalidParams for invalid options, OverBudget, PromptTooLarge, MissingVariable.
@@ -128,13 +131,13 @@ class _Builder:
 
     # -- decisions ----------------------------------------------------------------------------
 
-    def plain(self) -> Prompt:
+    def plain(self) -> CachedPrompt:
         """Nothing is to be saved."""
         rendered = self.render(self.base)
-        prompt = self.prompt(rendered, rendered.tokens)
+        cached = self.prompt(rendered, rendered.tokens)
         if self.request.variables and self.request.arguments is None and self.request.options is None:
-            self.keep_template(prompt, rendered)
-        return prompt
+            self.keep_template(cached.prompt, rendered)
+        return cached
 
     def keep_template(self, prompt: Prompt, rendered: _Rendered) -> None:
         """Keep a template for the same request with other values."""
@@ -146,7 +149,7 @@ class _Builder:
         count = self.compiled.count_of(rendered.skeleton, self.optimiser.segments)
         templates[names] = ReplyTemplate(prompt, rendered.skeleton, rendered.filled, count)
 
-    def fit(self) -> Prompt | Work | Words:
+    def fit(self) -> CachedPrompt | Work | Words:
         """Something is to be saved: by the strategy alone if that will do, else by the budget."""
         source = self.render(self.base)
         if not self.options.strategy.passes and self.fits(source):
@@ -188,7 +191,7 @@ class _Builder:
             partial(apply_strategy, self.base, self.options.strategy, tools, self.author_hints()), keep
         )
 
-    def by_budget(self, source: _Rendered, tokens: int) -> Prompt | Work:
+    def by_budget(self, source: _Rendered, tokens: int) -> CachedPrompt | Work:
         """A variant for each component. `tokens`: those of the whole by its strategy, which were too many."""
         from promptd.core.optimise.budget.allocate import impossible
         from promptd.engine.prompts.budget_run import BudgetRun
@@ -267,13 +270,13 @@ class _Builder:
 
     def prompt(
         self, rendered: _Rendered, tokens_source: int, fit: Fit | None = None, version: int = -1
-    ) -> Prompt:
+    ) -> CachedPrompt:
         filled, model = rendered.filled, self.options.model
         check_size(filled.text, rendered.tokens, self.optimiser.config)
         notes = self.notes(rendered)
         manifest = rendered.entries()
         digest = digest_of(filled.text)
-        pieces = {"text": filled.encoded(), "manifest": msgspec.Raw(msgspec.json.encode(manifest))}
+        ready = {"text": filled.encoded(), "manifest": msgspec.Raw(msgspec.json.encode(manifest))}
         end = stable_end(rendered.skeleton, filled, self.known)
         prompt = Prompt(
             request=self.request,
@@ -282,7 +285,7 @@ class _Builder:
             tokens=rendered.tokens,
             encoding=self.optimiser.encoding,
             digest=digest,
-            etag=etag_of(seal_of(digest, pieces["manifest"], notes, fit, self.request.options)),
+            etag=etag_of(seal_of(digest, ready["manifest"], notes, fit, self.request.options)),
             manifest=manifest,
             warnings=notes,
             metadata=self.compiled.metadata,
@@ -294,12 +297,10 @@ class _Builder:
             estimate=estimate(rendered.tokens, self.optimiser.encoding, model) if model else None,
             idf_version=self.optimiser.version if self.options.strategy.passes else version,
             is_consistent=self.attempt.is_consistent,
-            pieces=pieces,
-            uses=1,
         )
         prefix = digest_of(prompt.text[: prompt.stable_end])
         self.optimiser.note_prefix(self.request, prefix, prompt.stable_prefix_tokens, model)
-        return prompt
+        return CachedPrompt(prompt, ready)
 
     def notes(self, rendered: _Rendered) -> tuple[PromptWarning, ...]:
         notes = [*rendered.skeleton.notes, *rendered.filled.notes, *map(_unsteady, self.attempt.unsteady)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from promptd.config import Config
+from promptd.core.assembly.skeleton import Rules
 from promptd.core.optimise.records import Aims
 from promptd.core.optimise.strategies import Strategy, configured, named
 from promptd.core.tokens.cost import Model, TokenBudget
@@ -86,3 +87,18 @@ class OptionCatalogue:
             listed = ", ".join(self.models) or "none, since `tokens.models` of the configuration is empty"
             raise InvalidParams(f"model: no model {name!r}; there are: {listed}", model=name)
         return self.models.get(name)
+
+
+def rules_of(config: Config) -> Rules:
+    """How prompts of a library are assembled, by its configuration."""
+    library = config.library
+    return Rules(
+        missing=library.missing,
+        shell=library.shell,
+        once=library.once,
+        max_depth=library.max_depth,
+        max_import_hops=library.max_import_hops,
+        max_chars=library.max_prompt_bytes,
+        variables=dict(library.variables),
+        arguments_base=tuple(root.arguments_base for root in config.roots),
+    )

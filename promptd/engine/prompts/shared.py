@@ -174,17 +174,15 @@ class OptimiserState:
         key = (request.names, options.strategy, options.budget, options.stable_first)
         self.account.prefix(key, digest, tokens, model)
 
-    def spend(self, prompt: Prompt) -> None:
-        """Add up what a prompt's uses cost and saved; they are counted nowhere else afterwards."""
-        if not prompt.uses:
-            return
+    def spend(self, prompt: Prompt, uses: int) -> None:
+        """Add up what some uses of a prompt cost and saved; they are counted nowhere else afterwards."""
         if prompt.fit is not None:
-            self.account.add(prompt.fit.strategy, prompt.fit.savings, prompt.uses)
+            self.account.add(prompt.fit.strategy, prompt.fit.savings, uses)
         self.popular.use(
             Popular(
                 ", ".join(prompt.request.names),
                 tuple(component.id for component in prompt.evidence.components),
-                prompt.uses,
+                uses,
                 prompt.tokens,
                 cost_total=prompt.estimate.cost if prompt.estimate else None,
                 strategy=prompt.fit.strategy if prompt.fit else "none",

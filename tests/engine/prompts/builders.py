@@ -11,6 +11,7 @@ from promptd.core.assembly.skeleton import Rules
 from promptd.core.tokens.segments import Segments
 from promptd.engine.attempt import Attempt
 from promptd.engine.prompts.builder import make
+from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.shared import (
     CompiledPrompt,
     OptimiserState,
@@ -65,8 +66,8 @@ class PromptBuilder:
         while True:
             step = make(self.optimiser, attempt, self.compile(asked))
             match step:
-                case Prompt():
-                    return step
+                case CachedPrompt(prompt):
+                    return prompt
                 case Work(run, keep):
                     self.computed += 1
                     keep(run())

@@ -292,8 +292,7 @@ def test_uses_add_up_once() -> None:
     """A prompt's uses are counted into the sums when they are folded."""
     builder = PromptBuilder(FILES)
     prompt = builder.build(strategy="balanced")
-    prompt.uses = 5
-    builder.optimiser.spend(prompt)
+    builder.optimiser.spend(prompt, 5)
     seen = builder.optimiser.statistics().savings
     assert (seen.replies, seen.tokens_saved) == (5, 5 * (prompt.tokens_source - prompt.tokens))
 
