@@ -115,6 +115,27 @@ def attributes(node: ast.ClassDef) -> set[str]:
     return assigned | {field.id for field in fields if isinstance(field, ast.Name)}
 
 
+def test_a_type_name_means_one_thing() -> None:
+    """No class, type alias or type variable of a module has the name of another one anywhere in the package."""
+    defined: dict[str, list[str]] = {}
+    for path in MODULES:
+        for name in type_names(ast.parse(path.read_text())):
+            defined.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
+def type_names(module: ast.Module) -> Iterator[str]:
+    """Names of types, private ones too, that a module defines at its top level."""
+    for node in module.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            plain = target.id.lstrip("_") if isinstance(target, ast.Name) else ""
+            if plain[:1].isupper() and not plain.isupper() and isinstance(target, ast.Name):
+                yield target.id
+
+
 def test_files_and_functions_stay_small() -> None:
     """Files of at most 400 lines; code lines of a function: median 6, nine in ten 14, none above 45."""
     assert [str(path) for path in MODULES if len(path.read_text().splitlines()) > 400] == []
