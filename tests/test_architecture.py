@@ -116,7 +116,7 @@ def attributes(node: ast.ClassDef) -> set[str]:
 
 
 def test_a_type_name_means_one_thing() -> None:
-    """No class, type alias or type variable of a module has the name of another one anywhere in the package."""
+    """No class, type alias or type variable has the name of another one anywhere in the package."""
     defined: dict[str, list[str]] = {}
     for path in MODULES:
         for name in type_names(ast.parse(path.read_text())):
