@@ -16,7 +16,7 @@ from promptd.engine.prompts import reply
 from promptd.errors import OverBudget
 from promptd.protocol.replies import AssembleReply
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Worktree
+from promptd.sources.worktree import sweep
 from tests.freshness import make_files_look_old
 from tests.suite.examples import examples
 
@@ -35,7 +35,7 @@ asked = st.dictionaries(names, values, min_size=1)
 def _old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that a signature proves at once: young ones, or those of a slow disk, have their prompts made."""
     make_files_look_old(monkeypatch)
-    monkeypatch.setattr(Worktree, "is_slow", False)  # which a busy machine may be taken for
+    monkeypatch.setattr(sweep, "SLOW_STAT_S", 3_600.0)  # a busy machine may be taken for a slow disk
 
 
 @pytest.fixture(scope="module")
