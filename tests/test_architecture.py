@@ -244,3 +244,20 @@ def test_the_optimiser_is_not_imported_before_it_is_asked_for(
     assert "promptd.engine.workspace" in loaded
     assert [name for name in loaded if name.split(".")[0] in unneeded] == []
     assert {name for name in loaded if name.startswith("promptd.core.optimise")} <= LIGHT
+
+
+IMPORTED = """
+import sys
+from promptd.engine.prompts import builder
+builder._import_optimiser()
+print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+def test_the_optimiser_is_imported_whole_where_that_blocks_nobody() -> None:
+    """What the engine imports of it in functions is loaded by then, in a thread: never on an event loop."""
+    engine = [path for path in MODULES if path.is_relative_to(PACKAGE / "engine")]
+    named = {name.rpartition(".")[0] for path in engine for name in imported(path)}
+    wanted = {name for name in named if name.startswith("promptd.core.optimise.budget.")}
+    assert "promptd.core.optimise.budget.lexicon" in wanted
+    assert wanted <= set(loaded_by(IMPORTED))
