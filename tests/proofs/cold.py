@@ -50,7 +50,8 @@ def _answer(engine: Engine, method: str, params: dict[str, Any]) -> Any:
 def failure(kind: str, message: str) -> dict[str, Any]:
     """An error as it is compared: without the names that it offers instead of an unknown one.
 
-    Those all exist when they are offered (tests/test_flows.py), but they may lack one that is new.
+    Those all exist when they are offered (tests/engine/test_procedures.py), but they may lack a
+    new one.
     """
     is_offer = kind == "promptd.UnknownComponent"
     return {"error": kind, "message": message.partition(";")[0] if is_offer else message}
