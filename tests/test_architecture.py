@@ -24,7 +24,7 @@ CONFIGURATION = PACKAGE.parent / "pyproject.toml"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 CORE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("core", "protocol")]
 
-DOORS = {
+ONE_FILE = {
     "networkx": "core/library/graph.py",
     "watchfiles": "watch/inotify.py",
     "psutil": "monitor/sampler.py",
@@ -49,15 +49,15 @@ def test_imports_run_downward_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("library", "door"), DOORS.items())
-def test_one_file_names_each_foreign_library(library: str, door: str) -> None:
+@pytest.mark.parametrize(("library", "file"), ONE_FILE.items())
+def test_one_file_names_each_foreign_library(library: str, file: str) -> None:
     """Its bugs and its replacement are a matter of one file."""
     naming = [
         str(path.relative_to(PACKAGE))
         for path in MODULES
         if any(name.split(".")[0] == library for name in imported(path))
     ]
-    assert naming == [door]
+    assert naming == [file]
 
 
 def test_the_core_is_pure() -> None:

@@ -141,9 +141,9 @@ class Daemon:
         kind: str = reply["error"]["data"]["type"]
         return kind
 
-    def statistics(self, room: str) -> dict[str, Any]:
-        """What one room counts."""
-        found: dict[str, Any] = self.ask("statistics")[room]
+    def statistics(self, section: str) -> dict[str, Any]:
+        """What one section of the statistics counts."""
+        found: dict[str, Any] = self.ask("statistics")[section]
         return found
 
     # -- watching -----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Each target really broken: the right alert of the right severity rises, and clears when it is mended.
 
-A daemon's own rooms answer real requests on real files; only the clock of the samples is moved by hand, and
+A daemon's own parts answer real requests on real files; only the clock of the samples is moved by hand, and
 the slow disk is a fake that says how long it took instead of taking it.
 """
 
@@ -53,18 +53,18 @@ ALL = [f"commands/{n}" for n in range(PARTS)]
 
 
 class Stage:
-    """A daemon's rooms, requests to them, and a clock for the samples."""
+    """A daemon's parts, requests to them, and a clock for the samples."""
 
     def __init__(self, root: Path, state: Path, settings: dict[str, Any]) -> None:
         self.now_s = 0.0
         self.settings: dict[str, Any] = {"roots": [str(root)], "state.directory": str(state), **settings}
-        self.rooms = Daemon(self.load(), self.load, {})
-        self.rooms.monitoring.snapshots._sampler = Sampler(
-            sources_of(self.rooms), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.rooms)
+        self.parts = Daemon(self.load(), self.load, {})
+        self.parts.monitoring.snapshots._sampler = Sampler(
+            sources_of(self.parts), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.parts)
         )
         self.events: list[AlertEvent] = []
-        self.rooms.monitoring.evaluator.add_listeners(self.events.append)
-        self.peer = NotedPeer(self.rooms.dispatcher)
+        self.parts.monitoring.evaluator.add_listeners(self.events.append)
+        self.peer = NotedPeer(self.parts.dispatcher)
 
     def load(self) -> Config:
         """The configuration as it is now."""
@@ -73,8 +73,8 @@ class Stage:
     async def change(self, **settings: Any) -> None:
         """Write other values into the configuration and reload."""
         self.settings |= {key.replace("__", "."): value for key, value in settings.items()}
-        self.rooms.run.is_ready.set()
-        await self.rooms.reload()
+        self.parts.run.is_ready.set()
+        await self.parts.reload()
 
     async def ask(self, names: Iterable[str] = ALL, **params: Any) -> None:
         """One request for each name."""
@@ -88,7 +88,7 @@ class Stage:
         for _ in range(count):
             await ask()
             self.now_s += STEP_S
-            snapshot = await self.rooms.monitoring.snapshots.take()
+            snapshot = await self.parts.monitoring.snapshots.take()
         return snapshot
 
     def said(self, rule: str) -> list[str]:
@@ -115,7 +115,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield build
     log.silence()
     for stage in stages:
-        stage.rooms.current.workspace.close()
+        stage.parts.current.workspace.close()
 
 
 @pytest.mark.slow

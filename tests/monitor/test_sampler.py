@@ -27,7 +27,7 @@ from promptd.monitor.sampler import (
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """What a room's statistics() returns."""
+    """What a part's statistics() returns."""
 
     hits: int
 

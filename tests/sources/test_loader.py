@@ -20,7 +20,7 @@ DIALECTS = [("include", "front-matter")]
 
 
 class SlowFiles(Worktree):
-    """A fake door: every look reports a latency, blocks until it is let go, and may fail as told."""
+    """A fake source: every look reports a latency, blocks until it is let go, and may fail as told."""
 
     def __init__(self, latency_s: float = 0.0) -> None:
         super().__init__(["/nowhere"], NamingRules((".md",)))
@@ -47,7 +47,7 @@ def places(count: int) -> list[Place]:
 
 @pytest.fixture
 def slow() -> SlowFiles:
-    """A door to a file system where each read takes 50 ms."""
+    """A source on a file system where each read takes 50 ms."""
     return SlowFiles(latency_s=0.05)
 
 
@@ -165,7 +165,7 @@ def test_real_reads_after_a_slow_spell_are_found_to_be_fast(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("latency_s", [0.0, 0.05])
 def test_one_failure_never_fails_a_phase(latency_s: float) -> None:
-    """Whatever a door raises, foreseen or not, becomes that place's error; all others are read."""
+    """Whatever a source raises, foreseen or not, becomes that place's error; all others are read."""
     files = SlowFiles(latency_s)
     files.broken = {
         "3.md": OSError(5, "Input/output error"),

@@ -1,4 +1,4 @@
-"""The door to component files: what may come through it, and that nothing else does, ever."""
+"""Component files: which are read, and that nothing else ever is."""
 
 import ctypes
 import errno
