@@ -9,6 +9,7 @@ import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from promptd.core.syntax.component import Place, Reading
 from promptd.daemon import build as building
 from promptd.daemon.control import histograms_of, sources_of
 from promptd.daemon.lifecycle import Daemon
-from promptd.engine import tokenizer
+from promptd.engine.tokenizer import Tokenizer
 from promptd.errors import PromptdError
 from promptd.monitor.sampler import Sampler, read_own_process
 from promptd.protocol.records import AlertEvent
@@ -50,6 +51,7 @@ FILES: dict[str, str | bytes] = {
     "said-twice.md": f"# One\n\n{REPEATED}\n# Two\n\nOther words stand here.\n\n{REPEATED}",
 }
 ALL = [f"commands/{n}" for n in range(PARTS)]
+cached_tokenizer = cache(Tokenizer)  # a daemon's own, made once for all tests of this file
 
 
 class Stage:
@@ -104,7 +106,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Return a function that builds a stage."""
     make_files_look_old(monkeypatch)
     shipped_phrases()  # strategies read them once
-    monkeypatch.setattr(building, "Tokenizer", tokenizer.shared)
+    monkeypatch.setattr(building, "Tokenizer", cached_tokenizer)
     stages: list[Stage] = []
 
     async def build(**settings: Any) -> Stage:
