@@ -172,7 +172,7 @@ def packaged(monkeypatch: pytest.MonkeyPatch, directory: Path, data: bytes) -> N
     monkeypatch.setattr(module, "package_directory", lambda _name: directory)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b"x" * 10_000)[:-9]])
+@pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b"x" * 10_000, mtime=0)[:-9]])
 def test_a_damaged_package_is_refused(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not gzip, or cut off: a ConfigError, not a traceback from a library."""
     packaged(monkeypatch, tmp_path / "package", damage)
