@@ -41,8 +41,10 @@ def check(file: str) -> None:
     The file is checked together with the environment, as `promptd serve` reads both.
     """
     from promptd.config import load
+    from promptd.engine.opening import check_config
 
     settings = load(file, os.environ)
+    check_config(settings)
     for root in settings.roots:
         if not Path(root.path).is_dir():
             output.warn(f"{file}: root {root.path} is not a directory")

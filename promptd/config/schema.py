@@ -25,9 +25,6 @@ from promptd.config.types import (
 
 MIB = 1_048_576
 
-DialectName = Literal["include", "component", "front-matter", "at-import"]
-DIALECTS: tuple[DialectName, ...] = ("include", "component", "front-matter", "at-import")
-
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One table of the file."""
@@ -40,9 +37,9 @@ class RootConfig(_Section, frozen=True):
         PathText,
         says("directory; `~` is expanded, a relative path starts at this file's directory", min_length=1),
     ]
-    dialects: Annotated[tuple[DialectName, ...], says("directive syntaxes that are recognised here")] = (
-        DIALECTS
-    )
+    dialects: Annotated[
+        tuple[Text, ...], says("directive syntaxes that are recognised here; `all` stands for every dialect")
+    ] = ("all",)
     arguments_base: Annotated[
         int, says("the first argument is `$0` (Claude Code) or `$1` (Codex)", "number", ge=0, le=1)
     ] = 0

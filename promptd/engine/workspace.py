@@ -17,6 +17,7 @@ from promptd.core.library.library import Component, Delta, Library
 from promptd.core.library.plan import Plan, plan
 from promptd.core.library.resolve import Refused
 from promptd.core.syntax.component import Place, Reading
+from promptd.core.syntax.dialects import resolved
 from promptd.core.tokens.segments import Segments
 from promptd.engine import attempt as attempts
 from promptd.engine.attempt import Attempt, Needs
@@ -73,7 +74,7 @@ class Workspace:
         self.source = source
         self.contents = contents
         workers = Workers(config.loading.min_workers, config.loading.max_workers)
-        self.loader = Loader(source, [root.dialects for root in config.roots], workers)
+        self.loader = Loader(source, [resolved(root.dialects) for root in config.roots], workers)
         self.library = Library(source.names, len(source.roots))
         self.optimiser = OptimiserState(config, contents.segments, contents.tokenizer.name, rules_of(config))
         cache = config.cache

@@ -22,6 +22,7 @@ class Workspaces:
         self.current = current
         self._most = most
         self._pinned: OrderedDict[str, Workspace] = OrderedDict()
+        self._beside: Workspace | None = None  # the current workspace that the pinned ones were made from
 
     def __repr__(self) -> str:
         return f"<Workspaces {self.current.workspace!r}, {len(self._pinned)} pinned>"
@@ -39,6 +40,7 @@ class Workspaces:
         Raises:
             ValueError: the source is not immutable, so that it cannot be pinned.
         """
+        self._follow_reload()
         held = self._pinned.get(name)
         if held is None:
             held = self._pinned[name] = self._opened(open_source())
@@ -50,9 +52,14 @@ class Workspaces:
     def _opened(self, source: Source) -> Workspace:
         if not source.is_immutable:
             raise ValueError(f"{source.name} may change: only an immutable source can be pinned")
-        current = self.current.workspace
-        current.share_parses()
-        return current.beside(source)
+        return self.current.workspace.beside(source)
+
+    def _follow_reload(self) -> None:
+        """Let go of what was made by a configuration that is no longer in force."""
+        if self._beside is not self.current.workspace:
+            self.close()
+            self._beside = self.current.workspace
+            self._beside.share_parses()
 
     def names(self) -> list[str]:
         """The names of the pinned sources, least recently used first."""

@@ -128,9 +128,7 @@ class Dispatcher:
 
     def statistics(self) -> DispatchStatistics:
         """A frozen record of the counts."""
-        return self._metrics.statistics(
-            fast_path_requests=len(self._recognised), in_progress=len(self._in_progress)
-        )
+        return self._metrics.statistics(in_progress=len(self._in_progress))
 
     def histograms(self) -> dict[str, Histogram]:
         """What grows here; only to be copied."""

@@ -26,7 +26,7 @@ class DispatchStatistics:
 
     `latency_us` is of calls that concern single components (`assemble` above all), `scan_latency_us` of
     those that look at the whole library, `service_latency_us` of those about the daemon itself.
-    `fast_path_requests` are remembered parameters, answered without decoding them again.
+    `fast_path_requests` are those whose parameters were not decoded again.
     """
 
     requests: int
@@ -43,6 +43,7 @@ class RequestMetrics:
     """Counts and latencies of all requests since the start."""
 
     def __init__(self) -> None:
+        self._fast_path_requests = 0
         self._requests = Counters()
         self._errors = Counters()
         self._latency_us = Histogram()
@@ -68,12 +69,13 @@ class RequestMetrics:
         self._latencies[kind].record(int(elapsed_s * 1e6))
 
     def assembled(self, count: int, elapsed_s: float) -> None:
-        """As `came` and `took` for that many calls of `assemble`, in one step: it runs for each turn."""
+        """As `came` and `took` for that many calls of `assemble` on the fast path: it runs for each turn."""
+        self._fast_path_requests += count
         self._requests.add("assemble", count)
         self._latency_us.record(int(elapsed_s * 1e6), count)
 
-    def statistics(self, *, fast_path_requests: int, in_progress: int) -> DispatchStatistics:
-        """A frozen record of the counts, with the two that the dispatcher holds."""
+    def statistics(self, *, in_progress: int) -> DispatchStatistics:
+        """A frozen record of the counts, with the one that the dispatcher holds."""
         by_method = dict(self._requests.statistics())
         return DispatchStatistics(
             requests=sum(by_method.values()),
@@ -82,7 +84,7 @@ class RequestMetrics:
             latency_us=self._latencies["latency_us"].statistics(),
             scan_latency_us=self._latencies["scan_latency_us"].statistics(),
             service_latency_us=self._latencies["service_latency_us"].statistics(),
-            fast_path_requests=fast_path_requests,
+            fast_path_requests=self._fast_path_requests,
             in_progress=in_progress,
         )
 

@@ -31,6 +31,8 @@ def test_a_right_file_is_ok(run: Run, tmp_path: Path) -> None:
         ("[cache]\nentires = 5\n", "cache.entries"),
         ('[log]\nformat = "xml"\n', "log.format"),
         ("[cache\n", "line 1"),
+        ('[[roots]]\npath = "."\ndialects = ["inclde"]\n', "no dialect 'inclde'; there are: all, include,"),
+        ('[tokens]\nstrategy = "best"\n', "tokens.strategy: no strategy 'best'"),
     ],
 )
 def test_a_wrong_file_exits_78_and_names_the_key(text: str, key: str, run: Run, tmp_path: Path) -> None:

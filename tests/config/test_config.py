@@ -13,7 +13,7 @@ from promptd import config
 from promptd.config import Config, FileMode, units
 from promptd.config import text as config_text
 from promptd.config.renamed import RENAMED
-from promptd.config.schema import DIALECTS, SECTIONS, LibraryConfig, RootConfig
+from promptd.config.schema import SECTIONS, LibraryConfig, RootConfig
 from promptd.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -147,7 +147,6 @@ MISTAKES = [
     ('roots = ["x"]', "roots[0]", 1, "it must be a table"),
     ('[[roots]]\npath = ""', "roots[0].path", 2, "it must be a path"),
     ("[[roots]]\npath='a'\n[[roots]]\npath='b'\ndialect=[]", "roots[1].dialect", 5, "`roots.dialects`"),
-    ("[[roots]]\npath='a'\ndialects=['x']", "roots[0].dialects[0]", 3, 'one of "at-import"'),
     ("[[roots]]\npath='a'\n[[roots]]\npath='./a'", "roots[1].path", 4, "is configured as a root twice"),
     (
         "[watch]\ndebounce = 600",
@@ -362,7 +361,7 @@ def test_what_is_shown_reads_back_equal(tmp_path: Path) -> None:
     """`promptd config show` is itself a valid configuration, quotes and control characters included."""
     nasty = 'a "quoted" \\ back\nslash \x7f \x01 ünïcode 🙂'
     chosen = Config(
-        roots=(RootConfig(path="/a b", dialects=DIALECTS[:1]), RootConfig(path='/"c"', arguments_base=1)),
+        roots=(RootConfig(path="/a b", dialects=("include",)), RootConfig(path='/"c"', arguments_base=1)),
         library=LibraryConfig(aliases={"~/x y": "z"}, variables={nasty: nasty}, ignore=(nasty,)),
     )
     path = tmp_path / "shown.toml"

@@ -124,6 +124,20 @@ def test_the_last_used_are_kept(current: Current) -> None:
     assert spaces.names() == []
 
 
+def test_a_reload_lets_the_pinned_ones_go(current: Current) -> None:
+    """They were made by the configuration before; the next is made beside the workspace in force."""
+    spaces = Workspaces(current)
+
+    def pin() -> Workspace:
+        return spaces.pinned("1", lambda: MemorySource(TEXTS, name="1", is_immutable=True))
+
+    before = pin()
+    assert pin() is before
+    current.workspace = opened(MemorySource(TEXTS))
+    assert pin() is not before
+    assert pin().contents is current.workspace.contents
+
+
 def test_what_may_change_cannot_be_pinned(current: Current) -> None:
     """It would be answered from without ever being looked at again."""
     with pytest.raises(ValueError, match="memory may change"):

@@ -156,10 +156,12 @@ async def test_what_is_recognised_is_bounded(aged: Workspace, monkeypatch: pytes
     """Long parameters are not remembered, and of short ones only so many."""
     monkeypatch.setattr(module, "MAX_RECOGNISED", 3)
     table = Table(aged)
-    await table.ask(call_of("assemble", name="commands/other", variables={"v": "x" * MAX_RECOGNISED_BYTES}))
+    long = "x" * MAX_RECOGNISED_BYTES
+    for number in range(3):
+        await table.ask(call_of("assemble", number, name="commands/other", variables={"v": long}))
     assert table.handler.statistics().fast_path_requests == 0
-    for number in range(10):
-        await table.ask(call_of("assemble", name="commands/other", variables={"v": number}))
+    for identity, value in enumerate((*range(10), *reversed(range(10)))):
+        await table.ask(call_of("assemble", identity, name="commands/other", variables={"v": value}))
     assert 0 < table.handler.statistics().fast_path_requests <= 3
 
 

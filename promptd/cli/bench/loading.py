@@ -23,6 +23,7 @@ from promptd.cli.bench.mix import MixRequest
 from promptd.cli.bench.results import HotSetResult, Loading
 from promptd.config import Config
 from promptd.core.syntax.component import Place
+from promptd.core.syntax.dialects import resolved
 from promptd.core.syntax.parse import parse
 from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
 from promptd.daemon.state.token_counts import TokenCountsFile
@@ -141,7 +142,7 @@ def _plain(config: Config, tokenizer: Tokenizer, places: Sequence[Place]) -> int
         root = config.roots[place.root]
         try:
             text = Path(root.path, place.id).read_bytes().decode()
-            parsed = parse(text, root.dialects)
+            parsed = parse(text, resolved(root.dialects))
             total += tokenizer.count(text[parsed.body_start :])
         except (OSError, ValueError, PromptdError):
             continue

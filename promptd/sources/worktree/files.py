@@ -24,7 +24,7 @@ from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.errors import ComponentError, ComponentTooLarge, EncodingError, OutsideRoot, UnreadableComponent
 from promptd.sources.base import Listing
 from promptd.sources.worktree import walk
-from promptd.sources.worktree.sweep import SLOW_STAT_S, FileBasis, Sweep
+from promptd.sources.worktree.sweep import FileBasis, Sweep
 from promptd.sources.worktree.walk import real_path_of, signature_from, signature_of
 
 MAX_READ_ATTEMPTS = 3
@@ -233,11 +233,6 @@ class Worktree:
     def check(self) -> Sweep:
         """A sweep that has not looked at anything yet."""
         return Sweep(self)
-
-    @property
-    def is_slow(self) -> bool:
-        """True if a stat takes so long that sweeps must not be made on the event loop."""
-        return self.stat_s > SLOW_STAT_S
 
     def observe_stats(self, count: int, seconds: float) -> None:
         """Take the time of a sweep's new stats into the running mean."""

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from promptd.core.syntax.dialects import DIALECTS
+from promptd.core.syntax.dialects import DIALECTS, resolved
 from promptd.core.syntax.dialects.base import WrittenTarget, split_target
 from promptd.core.syntax.parse import parse
+from promptd.errors import ConfigError
 from tests.core.builders import DIALECTS as ALL
 from tests.core.builders import MemoryLibrary, directives, targets
 
@@ -334,6 +335,15 @@ def test_a_new_dialect_is_one_module_and_one_line(monkeypatch: pytest.MonkeyPatc
     assert [(warning.id, warning.line, warning.target) for warning in prompt.warnings] == [
         ("a.md", 6, "gone")
     ]
+
+
+def test_a_configuration_names_them_or_all() -> None:
+    """In its own order; `all` has those of later versions too; a wrong name is told what there is."""
+    assert resolved(("at-import", "include")) == ("at-import", "include")
+    assert resolved(("all",)) == resolved(("include", "all")) == tuple(DIALECTS)
+    assert resolved(()) == ()
+    with pytest.raises(ConfigError, match=r"roots\.dialects: no dialect 'x'; there are: all, include, "):
+        resolved(("x",))
 
 
 def test_the_page_shows_every_dialect() -> None:

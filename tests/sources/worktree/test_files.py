@@ -27,7 +27,7 @@ from promptd.errors import (
 from promptd.sources.worktree import files as door
 from promptd.sources.worktree import walk as listing
 from promptd.sources.worktree.files import Worktree, library_path
-from promptd.sources.worktree.sweep import Sweep
+from promptd.sources.worktree.sweep import SLOW_STAT_S, Sweep
 
 SECRET = "SECRET that nobody may see"
 PR_SET_DUMPABLE = 4
@@ -635,13 +635,13 @@ def test_slow_stats_are_measured(root: Path) -> None:
     """One hiccup is forgotten, slowness that lasts is not, and it is over when it is over."""
     files = files_of(root)
     files.observe_stats(10, 0.01)
-    assert not files.is_slow
+    assert files.stat_s < SLOW_STAT_S
     for _ in range(100):
         files.observe_stats(10, 0.01)
-    assert files.is_slow
+    assert files.stat_s > SLOW_STAT_S
     for _ in range(100):
         files.observe_stats(10, 0.00002)
-    assert not files.is_slow
+    assert files.stat_s < SLOW_STAT_S
 
 
 def test_a_typed_path_keeps_its_symlinks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
