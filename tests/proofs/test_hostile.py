@@ -90,6 +90,7 @@ def test_frames_made_up(daemon: Daemon) -> None:
     holds()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unharmed")
 def test_connections_cut_anywhere(daemon: Daemon) -> None:
     """A peer that hangs up in the middle of a line, or without reading its answers, costs nobody anything."""

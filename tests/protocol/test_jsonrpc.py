@@ -327,6 +327,7 @@ lines = st.one_of(
 )
 
 
+@pytest.mark.slow
 @unhurried
 @given(st.lists(lines, max_size=8), st.data())
 def test_any_chunking_gives_the_same_events(parts: list[bytes], data: st.DataObject) -> None:
