@@ -10,6 +10,7 @@ import pytest
 from promptd.cli import app
 from promptd.errors import CycleError, UnknownComponent
 from tests.cli.conftest import FakeDaemon, Run
+from tests.suite.session import untraced
 
 # What no prompt needs that a daemon assembles for us; each costs 10 to 200 ms to import.
 HEAVY = {
@@ -144,7 +145,9 @@ def test_assembling_imports_little(daemon: FakeDaemon) -> None:
     """
     daemon.answers["assemble"] = {"text": "hello", "warnings": []}
     script = "import sys; from promptd.cli.app import main; main(['assemble', 'a']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=untraced()
+    )
     loaded = set(done.stdout.removeprefix("hello").split())
     assert not {name.partition(".")[0] for name in loaded} & HEAVY
     ours = {name for name in loaded if name.partition(".")[0] == "promptd"}
@@ -155,7 +158,9 @@ def test_assembling_imports_little(daemon: FakeDaemon) -> None:
 
 def _loaded_by(modules: str) -> set[str]:
     script = f"import sys, {modules}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=untraced()
+    )
     return set(done.stdout.split())
 
 

@@ -10,9 +10,7 @@ from typing import Any
 
 import msgspec
 
-from promptd.core.tokens.segments import Segments
 from promptd.engine.embedded import Engine
-from promptd.engine.tokenizer import Tokenizer
 from promptd.errors import PromptdError
 
 Question = tuple[str, dict[str, Any]]
@@ -24,8 +22,6 @@ class Cold:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._tokenizer = Tokenizer()
-        self._tokenizer.load()
 
     def __repr__(self) -> str:
         return f"<Cold {self.root}>"
@@ -33,10 +29,6 @@ class Cold:
     def answers(self, questions: Sequence[Question]) -> list[Any]:
         """Each answer by an engine that knew nothing when the first question came."""
         with Engine.open(self.root) as engine:
-            engine.workspace.tokenizer = self._tokenizer
-            engine.workspace.segments = Segments(
-                self._tokenizer.count_many, is_additive=self._tokenizer.is_additive
-            )
             return [_answer(engine, *question) for question in questions]
 
 
