@@ -18,7 +18,7 @@ from benchmarks.table import Row, ratios
 from promptd.config.schema import Config, RootConfig
 from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
-from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
+from promptd.daemon.state.index_file import IndexFile, Writing, indexed_roots_of
 from promptd.daemon.state.token_counts import TokenCountsFile
 from promptd.engine import procedures
 from promptd.engine.opening import open_worktree
@@ -147,7 +147,7 @@ def _plain(directory: str) -> int:
 def _known(directory: str, state: Path) -> Workspace:
     """What a daemon knows when it is READY: every component, the graph, and the counts of its last run."""
     workspace = _keeper(directory)
-    workspace.loader.index = IndexFile(state).read(shelves_of(workspace))
+    workspace.loader.index = IndexFile(state).read(indexed_roots_of(workspace))
     workspace.segments.recall(TokenCountsFile(state).read(workspace.tokenizer.identity))
     procedures.run(workspace, procedures.reconcile(workspace))
     workspace.close()
@@ -168,7 +168,7 @@ def _load(directory: str, state: Path) -> Workspace:
 
 def _keep(workspace: Workspace, state: Path) -> None:
     """What a daemon leaves behind for its next start."""
-    writing = Writing(shelves_of(workspace))
+    writing = Writing(indexed_roots_of(workspace))
     writing.add(list(workspace.library.readings()))
     IndexFile(state).write(writing)
     TokenCountsFile(state).save(workspace.segments, workspace.tokenizer.identity)

@@ -22,7 +22,7 @@ from promptd.daemon.state.index_file import (
     AT_ONCE,
     IndexFile,
     Writing,
-    shelves_of,
+    indexed_roots_of,
 )
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
@@ -97,7 +97,7 @@ def _row(what: str, turns: tuple[Sequence[float], Sequence[float]]) -> Row:
 
 def _recalled(workspace: Workspace, directory: str) -> float:
     """Seconds from an index on disk to a whole library, garbage collection off as in a daemon's start."""
-    file, writing = IndexFile(Path(directory)), Writing(shelves_of(workspace))
+    file, writing = IndexFile(Path(directory)), Writing(indexed_roots_of(workspace))
     readings = list(workspace.library.readings())
     for at in range(0, len(readings), AT_ONCE):
         writing.add(readings[at : at + AT_ONCE])
@@ -109,7 +109,7 @@ def _recalled(workspace: Workspace, directory: str) -> float:
         gc.disable()
         started = time.perf_counter()
         again = _keeper(f"{directory}/library")
-        again.loader.index = file.read(shelves_of(again))
+        again.loader.index = file.read(indexed_roots_of(again))
         procedures.run(again, procedures.reconcile(again))
         took.append(time.perf_counter() - started)
         gc.enable()

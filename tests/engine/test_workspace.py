@@ -234,7 +234,7 @@ def test_each_answer_is_a_use_of_what_is_in_it(made: Made, monkeypatch: pytest.M
     """However it was answered: made, from the cache, or again within one turn."""
     make_files_look_old(monkeypatch)
     workspace = made()
-    prompt = ask(workspace, P)
+    ask(workspace, P)
     ask(workspace, P)
     cached = workspace.prompts.peek(P)
     assert cached is not None
