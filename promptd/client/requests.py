@@ -58,7 +58,7 @@ def assemble(
 def subscribe(
     name: NameOrNames, variables: Variables | None, arguments: str | None
 ) -> Question[SubscribeReply]:
-    """To be told when that prompt changes."""
+    """Subscribe to changes of that prompt."""
     return Question("subscribe", _prompt(name, variables, arguments), SubscribeReply)
 
 

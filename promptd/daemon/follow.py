@@ -150,9 +150,11 @@ class Follower:
         """
         if self.watcher is None or (self._applied is not None and self._applied.full):
             return
-        names, hears = self._current.workspace.library.names, self.watcher.hears_of
+        names, is_watched = self._current.workspace.library.names, self.watcher.is_watched
         listed = (id for id in delta.added if names.is_discovered(id.rpartition("/")[2]))
-        ids = [id for id in (*listed, *delta.changed, *delta.removed) if any(map(hears, self._paths(id)))]
+        ids = [
+            id for id in (*listed, *delta.changed, *delta.removed) if any(map(is_watched, self._paths(id)))
+        ]
         if ids:
             self.missed.suspect(ids)
             asyncio.get_running_loop().call_later(1.1 * self.missed.explained_s, self._judge)

@@ -1,4 +1,4 @@
-"""The monitor inside a daemon: samples, what is concluded from them, and who is told.
+"""The monitor inside a daemon: samples, what is concluded from them, and where alerts go.
 
 Composition only: builds the parts of promptd.monitor, gives them the directory, the intervals and the
 figures of this daemon, and connects alerts with the log, the subscribers and the operator's command.

@@ -54,7 +54,7 @@ class Peer:
         self.socket.sendall(json.dumps(request).encode() + b"\n")
         return self.number
 
-    def hear(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """The next line."""
         line = self.reader.readline()
         assert line.endswith(b"\n"), f"the daemon hung up in the middle of a line: {line[-80:]!r}"
@@ -64,7 +64,7 @@ class Peer:
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """The whole reply to one request; notifications that come before it are dropped."""
         identity = self.say(method, **params)
-        while (heard := self.hear()).get("id") != identity:
+        while (heard := self.receive()).get("id") != identity:
             assert "method" in heard
         return heard
 
@@ -77,7 +77,7 @@ class Peer:
     def send(self, line: bytes) -> dict[str, Any]:
         """The reply to these very bytes."""
         self.socket.sendall(line)
-        return self.hear()
+        return self.receive()
 
 
 class Daemon:

@@ -41,7 +41,7 @@ def save(path: Path, text: str) -> None:
 
 def told(peer: Peer) -> dict[str, object]:
     """The next notification."""
-    heard = peer.hear()
+    heard = peer.receive()
     assert heard["method"] == "changed"
     found: dict[str, object] = heard["params"]
     return found

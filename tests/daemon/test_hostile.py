@@ -200,7 +200,7 @@ def test_half_a_line_and_a_hang_up(daemon: Daemon) -> None:
             peer.socket.sendall(b'{"jsonrpc":"2.0","id":1,"method":"pi')
     with daemon.connect() as peer:
         peer.socket.sendall(b'{"jsonrpc":"2.0","id":1,"method":"pi')
-        assert peer.hear()["error"]["data"]["type"] == "promptd.Busy"
+        assert peer.receive()["error"]["data"]["type"] == "promptd.Busy"
         assert peer.reader.read() == b""
 
 

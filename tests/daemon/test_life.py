@@ -180,7 +180,7 @@ def test_requests_under_way_are_finished(start: Start, library: Path) -> None:
     daemon = start(library, environment={"PROMPTD_WATCH_ENABLED": "false"})
     with slow_request(daemon, library) as peer:
         daemon.signal(signal.SIGTERM)
-        assert peer.hear()["result"]["text"] == "Hello, {name}.\n"
+        assert peer.receive()["result"]["text"] == "Hello, {name}.\n"
         assert peer.reader.read() == b""
     assert daemon.end() == 0
 
@@ -192,7 +192,7 @@ def test_what_takes_longer_than_stop_s_is_answered_busy(start: Start, library: P
     )
     with slow_request(daemon, library) as peer:
         daemon.signal(signal.SIGTERM)
-        assert peer.hear()["error"]["data"]["type"] == "promptd.Busy"
+        assert peer.receive()["error"]["data"]["type"] == "promptd.Busy"
         assert peer.reader.read() == b""
     assert daemon.end() == 0
 

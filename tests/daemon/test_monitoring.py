@@ -69,9 +69,9 @@ def test_what_is_written_and_what_is_answered(daemon: Daemon) -> None:
     assert every <= {family.name for family in text_string_to_metric_families(answered["text"])}
 
 
-def hear_alert(peer: Peer, event: str) -> dict[str, Any]:
+def receive_alert(peer: Peer, event: str) -> dict[str, Any]:
     """The next notification of that event."""
-    while (heard := peer.hear()).get("method") != "alert" or heard["params"]["event"] != event:
+    while (heard := peer.receive()).get("method") != "alert" or heard["params"]["event"] != event:
         pass
     found: dict[str, Any] = heard["params"]
     return found
@@ -86,7 +86,7 @@ def test_an_alert_reaches_everyone_it_should(daemon: Daemon, directory: Path) ->
         daemon.ask("health")  # judges what comes from now on
         for _ in range(10):
             daemon.error("assemble", name="odd")
-        raised = hear_alert(peer, "raised")
+        raised = receive_alert(peer, "raised")
         assert (raised["rule"], raised["severity"]) == ("errors", "critical")
         assert "promptd check" in raised["sentence"]
         daemon.wait_for(

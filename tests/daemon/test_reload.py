@@ -137,7 +137,7 @@ def test_a_subscriber_is_told_what_a_reload_changed(house: Reloadable) -> None:
         changing = peer.ask("subscribe", name="commands/hello")
         peer.ask("subscribe", name="tone/kind")
         house.reload('[library]\nvariables = {who = "Ada"}')
-        note = peer.hear()
+        note = peer.receive()
         assert note["method"] == "changed"
         assert note["params"]["subscription"] == changing["subscription"]
         assert note["params"]["digest"] == house.daemon.ask("assemble", name="commands/hello")["digest"]
@@ -259,7 +259,7 @@ def test_a_storm_of_calls_is_few_reloads(house: Reloadable) -> None:
             for number in range(200)
         )
         peer.socket.sendall(requests)
-        replies = [peer.hear() for _ in range(200)]
+        replies = [peer.receive() for _ in range(200)]
     assert all(reply["result"]["reloaded"] for reply in replies)
     assert house.daemon.statistics("cache")["components"]["max_entries"] == 11
     assert len(house.daemon.log("reloaded")) - before < 30

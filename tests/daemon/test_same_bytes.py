@@ -47,10 +47,10 @@ def ask_all(peer: Peer, requests: list[dict[str, Any]]) -> list[tuple[str, dict[
     for number, request in enumerate(requests):
         sent.append(peer.say("assemble", **request))
         if number >= PIPELINED:
-            reply = peer.hear()
+            reply = peer.receive()
             found[reply["id"]] = outcome(reply)
     while len(found) < len(sent):
-        reply = peer.hear()
+        reply = peer.receive()
         found[reply["id"]] = outcome(reply)
     return [found[identity] for identity in sent]
 

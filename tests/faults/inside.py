@@ -68,9 +68,9 @@ async def mounted(place: Path) -> Outcome:
     fill(root, "mounted\n")
     with plain(root) as watch:
         unmount(root)
-        watch.told()
+        watch.reported()
         fill(root, "below\n")
-        told = watch.told()
+        told = watch.reported()
     mount("none", root, "tmpfs")
     fill(root, "mounted again\n")
     async with running(root) as service:
@@ -116,7 +116,7 @@ async def overlaid(place: Path) -> Outcome:
     mount("none", root, "overlay", f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work")
     with plain(root) as watch:
         (lower / "part.md").write_text("told?\n")
-        told = watch.told()
+        told = watch.reported()
     async with running(root) as service:
         (lower / "part.md").write_text("under it\n")
         await service.warm("under it")
@@ -151,9 +151,9 @@ async def few_watches(place: Path) -> Outcome:
     with plain(root / "d00") as watch:
         WATCHES.write_text("1")
         (root / "d00" / "new").mkdir()
-        told = watch.told()
+        told = watch.reported()
         (root / "d00" / "new" / "y.md").touch()
-        told_later = watch.told()
+        told_later = watch.reported()
     WATCHES.write_text("40")
     async with running(root) as service:
         before = watcher_of(service)
@@ -163,7 +163,7 @@ async def few_watches(place: Path) -> Outcome:
         await service.rest()
         last.write_text("unwatched again\n")
         await service.warm("unwatched again")
-        is_heard = (watcher := service.maintenance.follower.watcher) is None or watcher.hears_of(str(last))
+        is_heard = (watcher := service.maintenance.follower.watcher) is None or watcher.is_watched(str(last))
         scans = service.watcher.scans
         WATCHES.write_text("100000")
         await service.until(lambda: service.watcher.mode == "inotify")
@@ -203,7 +203,7 @@ async def listen(place: Path) -> Outcome:
     with plain(place) as watch:
         (place.parent / "listening").touch()
         await until((place.parent / "go").exists, 40.0)
-        return {"told": len(watch.told(500))}
+        return {"told": len(watch.reported(500))}
 
 
 SCENARIOS: dict[str, Callable[[Path], Awaitable[Outcome]]] = {

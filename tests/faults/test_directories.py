@@ -27,7 +27,7 @@ def test_plain_nested_directories_are_missed(root: Path) -> None:
             deep = root / f"n{number}" / "b" / "c" / "d"
             deep.mkdir(parents=True)
             (deep / "x.md").touch()
-            return str(deep / "x.md") not in watch.told(50)
+            return str(deep / "x.md") not in watch.reported(50)
 
     assert any(is_missed(number) for number in range(20))
 
@@ -58,7 +58,7 @@ def test_plain_files_in_a_directory_that_is_moved_in_are_missed(root: Path) -> N
         (outside / "x.md").touch()
         with plain(root) as watch:
             outside.rename(root / f"in{number}")
-            missed += str(root / f"in{number}" / "x.md") not in watch.told(30)
+            missed += str(root / f"in{number}" / "x.md") not in watch.reported(30)
     assert missed == 20
 
 
@@ -127,7 +127,7 @@ def test_plain_a_volume_swap_tells_of_no_file(root: Path) -> None:
     volume(root)
     with plain(root) as watch:
         swap(root, "new")
-        told = watch.told()
+        told = watch.reported()
     assert str(root / "..data") in told
     assert str(root / "map.md") not in told
 
@@ -151,7 +151,7 @@ def test_plain_a_link_leads_the_watch_out_of_the_library(root: Path) -> None:
     (root / "link").symlink_to(outside.parent)
     with plain(root) as watch:
         (outside / "secret.md").touch()
-        assert str(root / "link" / "deep" / "secret.md") in watch.told()
+        assert str(root / "link" / "deep" / "secret.md") in watch.reported()
 
 
 async def test_ours_a_link_out_of_the_library_is_neither_watched_nor_read(root: Path) -> None:

@@ -28,7 +28,7 @@ def test_plain_a_name_that_is_not_utf8_breaks_the_watcher_for_good(root: Path) -
         (root / ODD).touch()
         for _ in range(3):
             with pytest.raises(WatchfilesRustInternalError, match="decode"):
-                watch.told(10_000)
+                watch.reported(10_000)
 
 
 async def test_ours_a_name_that_is_not_utf8(root: Path) -> None:
@@ -78,7 +78,7 @@ def test_plain_such_a_write_is_not_told(root: Path, write: object) -> None:
     assert callable(write)
     with plain(root) as watch:
         write(root, "new")
-        assert str(root / "part.md") not in watch.told()
+        assert str(root / "part.md") not in watch.reported()
 
 
 @pytest.mark.parametrize("write", [write_through_a_link, write_through_a_mapping])
@@ -140,9 +140,9 @@ def test_plain_a_watch_on_a_file_dies_with_an_atomic_save(root: Path) -> None:
     """The inode is gone, and nothing is told of its successor."""
     with plain(root / "part.md") as watch:
         save(root / "part.md", "new")
-        assert watch.told()
+        assert watch.reported()
         (root / "part.md").write_text("newer")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_atomic_saves(root: Path) -> None:
@@ -168,7 +168,7 @@ def test_plain_polling_misses_the_second_edit_of_a_second(root: Path) -> None:
     (root / "part.md").write_text("first")
     with plain(root, polling=True) as watch:
         (root / "part.md").write_text("second")
-        assert str(root / "part.md") not in watch.told()
+        assert str(root / "part.md") not in watch.reported()
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def test_plain_everything_beside_an_unreadable_directory_is_blind(as_nobody: AsN
         watch = Plain(root, ignore_permission_denied=True)
     for name in names:
         (root / name / "x.md").touch()
-    told = watch.told()
+    told = watch.reported()
     watch.close()
     assert len(told) < len(names) - 1
 

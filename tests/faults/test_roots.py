@@ -21,9 +21,9 @@ def test_plain_a_recreated_root_is_not_watched(root: Path) -> None:
     """The deletion is told, and nothing ever after."""
     with plain(root) as watch:
         shutil.rmtree(root)
-        assert watch.told()
+        assert watch.reported()
         fill(root, "again")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_a_recreated_root(root: Path) -> None:
@@ -57,11 +57,11 @@ def test_plain_a_renamed_root_is_confused_with_its_successor(root: Path) -> None
     """What is written to the old directory is told by the root's name, what is written to the new one not."""
     with plain(root) as watch:
         root.rename(root.parent / "old")
-        watch.told()
+        watch.reported()
         (root.parent / "old" / "part.md").write_text("elsewhere")
-        assert str(root / "part.md") in watch.told()
+        assert str(root / "part.md") in watch.reported()
         fill(root, "new")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_a_renamed_root_and_its_successor(root: Path) -> None:
@@ -94,7 +94,7 @@ def test_plain_a_re_pointed_root_is_not_watched(root: Path) -> None:
         (root.parent / "next").symlink_to(root.parent / "v2")
         (root.parent / "next").rename(current)
         (current / "part.md").write_text("new")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_a_re_pointed_root(root: Path) -> None:
@@ -136,9 +136,9 @@ def test_plain_an_ancestor_that_is_renamed_is_not_told(root: Path) -> None:
     """And what takes its place is not watched."""
     with plain(root) as watch:
         root.parent.rename(root.parent.parent / "elsewhere")
-        assert watch.told() == set()
+        assert watch.reported() == set()
         fill(root, "new")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_an_ancestor_that_is_renamed(root: Path) -> None:

@@ -44,6 +44,6 @@ def ask_all(daemon: Daemon, questions: Sequence[Question]) -> list[Any]:
     identities = [peer.say(method, **params) for method, params in questions]
     heard: dict[int, Any] = {}
     while len(heard) < len(identities):
-        reply = peer.hear()
+        reply = peer.receive()
         heard[reply["id"]] = said(reply)
     return [heard[identity] for identity in identities]

@@ -60,7 +60,7 @@ async def test_many_pipelined_requests(
     listener = await serve(handler, socket_path)
     peer = await dial(socket_path)
     peer.say(b"".join(line_of(identity=number) for number in range(1000)))
-    assert [(await peer.hear())["id"] for _ in range(1000)] == list(range(1000))
+    assert [(await peer.receive())["id"] for _ in range(1000)] == list(range(1000))
     assert max(map(len, handler.batches)) <= 32
     assert listener.statistics().requests == 1000
 
@@ -77,7 +77,7 @@ async def test_several_peers_in_one_turn(
     for peer in peers:
         peer.say(line_of())
     for peer in peers:
-        await peer.hear()
+        await peer.receive()
     assert sum(map(len, handler.batches)) == 5
     assert len(handler.batches) < 5
 
@@ -103,7 +103,7 @@ async def test_a_large_reply_arrives_whole(
     peer = await dial(socket_path)
     peer.say(line_of("large", size=LARGE) * 10)
     for _ in range(10):
-        assert len((await peer.hear())["result"]) == LARGE - 2
+        assert len((await peer.receive())["result"]) == LARGE - 2
 
 
 async def test_half_close(serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler) -> None:
@@ -286,7 +286,7 @@ async def test_calls_in_flight_are_limited(
     handler.release()
     await until(lambda: len(handler.held) == 2)
     handler.release()
-    assert len([await peer.hear() for _ in range(5)]) == 5
+    assert len([await peer.receive() for _ in range(5)]) == 5
 
 
 async def test_accept_recovers_from_a_lack_of_descriptors(

@@ -91,12 +91,12 @@ def _heard(selector: selectors.BaseSelector) -> "Iterator[_Turn]":
         raise Unavailable(f"no reply from the daemon within {REPLY_WITHIN_S:g} s")
     for key, _ in ready:
         turn: _Turn = key.data
-        if turn.hear():
+        if turn.receive():
             yield turn
 
 
 class _Turn:
-    """One connection: when it asked, what it has heard. The buffer is one for all: what is cheap stays so."""
+    """One connection: when it asked, what it has received. All share one buffer."""
 
     _buffer = memoryview(bytearray(CHUNK_BYTES))
 
@@ -115,7 +115,7 @@ class _Turn:
         self._asked_s = time.perf_counter()
         self.socket.sendall(request)
 
-    def hear(self) -> bool:
+    def receive(self) -> bool:
         """Take what has arrived; True if that completes the reply."""
         size = self.socket.recv_into(self._buffer)
         if not size:
