@@ -1,6 +1,6 @@
 """Figures of size, in process: one change among 100,000 components, memory a component, loading with latency.
 
-`Keeper.apply` is what the daemon does with every batch. The components are made without files: what is
+`Workspace.apply` is what the daemon does with every batch. The components are made without files: what is
 measured is the state, not the disk.
 """
 
@@ -32,7 +32,7 @@ DIALECTS = ("include", "component", "front-matter", "at-import")
 LATENCY_S = 0.002  # a read over a network file system
 
 
-def _keeper(*roots: str) -> Workspace:
+def _workspace(*roots: str) -> Workspace:
     config = Config(roots=tuple(RootConfig(path=root) for root in roots))
     return open_worktree(config, Tokenizer(), instance="bench", now_s=time.time())
 
@@ -55,11 +55,11 @@ def _reading(at: int, of: int, version: int) -> Reading:
 
 def one_change() -> list[Row]:
     """One change at 100,000 components against one at 1,000, interleaved; memory of a component."""
-    small = _keeper("/nowhere")
+    small = _workspace("/nowhere")
     small.apply(_reading(at, SMALL, 0) for at in range(SMALL))
     gc.collect()
     tracemalloc.start()
-    large = _keeper("/nowhere")
+    large = _workspace("/nowhere")
     large.apply(_reading(at, LARGE, 0) for at in range(LARGE))
     gc.collect()
     texts = large.texts.statistics().size_bytes
@@ -146,7 +146,7 @@ def _plain(directory: str) -> int:
 
 def _known(directory: str, state: Path) -> Workspace:
     """What a daemon knows when it is READY: every component, the graph, and the counts of its last run."""
-    workspace = _keeper(directory)
+    workspace = _workspace(directory)
     workspace.loader.index = IndexFile(state).read(indexed_roots_of(workspace))
     workspace.segments.recall(TokenCountsFile(state).read(workspace.tokenizer.identity))
     procedures.run(workspace, procedures.reconcile(workspace))
@@ -175,7 +175,7 @@ def _keep(workspace: Workspace, state: Path) -> None:
 
 
 class _SlowFiles(Worktree):
-    """A file-system door where each look takes LATENCY_S."""
+    """A source of which each read takes LATENCY_S."""
 
     def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         started = time.perf_counter()
@@ -187,7 +187,7 @@ class _SlowFiles(Worktree):
 def _latency(directory: str) -> Row:
     took = []
     for workers in (1, 8):
-        workspace = _keeper(directory)
+        workspace = _workspace(directory)
         files = workspace.source
         workspace.loader._source = _SlowFiles(files.roots, files.names)
         workspace.loader.workers.maximum = workers

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from benchmarks import libraries
-from benchmarks.scaling import _keeper
+from benchmarks.scaling import _workspace
 from benchmarks.table import Row, percentile
 from promptd.daemon.lifecycle import GARBAGE
 from promptd.daemon.state.index_file import (
@@ -33,7 +33,7 @@ FILES, CHANGED = 100_000, 1_000
 def reconciling(directory: str) -> list[Row]:
     """Turns of the loop during reconciles that find nothing, and that find a thousand changes."""
     ids = _written(f"{directory}/library")
-    workspace = _keeper(f"{directory}/library")
+    workspace = _workspace(f"{directory}/library")
     procedures.run(workspace, procedures.reconcile(workspace))
     _age(workspace)
     gc.freeze()
@@ -108,7 +108,7 @@ def _recalled(workspace: Workspace, directory: str) -> float:
         gc.collect()
         gc.disable()
         started = time.perf_counter()
-        again = _keeper(f"{directory}/library")
+        again = _workspace(f"{directory}/library")
         again.loader.index = file.read(indexed_roots_of(again))
         procedures.run(again, procedures.reconcile(again))
         took.append(time.perf_counter() - started)

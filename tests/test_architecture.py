@@ -24,7 +24,7 @@ CONFIGURATION = PACKAGE.parent / "pyproject.toml"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 CORE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("core", "protocol")]
 
-DOORS = {
+IMPORTERS = {
     "networkx": "core/library/graph.py",
     "watchfiles": "watch/inotify.py",
     "psutil": "monitor/sampler.py",
@@ -49,15 +49,15 @@ def test_imports_run_downward_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("library", "door"), DOORS.items())
-def test_one_file_names_each_foreign_library(library: str, door: str) -> None:
+@pytest.mark.parametrize(("library", "module"), IMPORTERS.items())
+def test_one_file_names_each_foreign_library(library: str, module: str) -> None:
     """Its bugs and its replacement are a matter of one file."""
     naming = [
         str(path.relative_to(PACKAGE))
         for path in MODULES
         if any(name.split(".")[0] == library for name in imported(path))
     ]
-    assert naming == [door]
+    assert naming == [module]
 
 
 def test_the_core_is_pure() -> None:
@@ -91,14 +91,14 @@ MAX_ATTRIBUTES = 12
 
 def test_classes_own_few_things() -> None:
     """A class of the daemon, the engine or the server has at most 12 attributes: one owner, one subject."""
-    crowded = {
+    too_large = {
         str(path.relative_to(PACKAGE)): node.name
         for path in MODULES
         if path.relative_to(PACKAGE).parts[0] in ("daemon", "engine", "server")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef) and len(attributes(node)) > MAX_ATTRIBUTES
     }
-    assert crowded == {}
+    assert too_large == {}
 
 
 def attributes(node: ast.ClassDef) -> set[str]:

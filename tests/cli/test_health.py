@@ -21,19 +21,19 @@ from promptd.monitor.snapshot import (
     encode,
 )
 from tests.cli.conftest import Run
-from tests.monitor.samples import EPOCH_S, House
+from tests.monitor.samples import EPOCH_S, FakeCounters
 
 NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, clear_after=0, min_samples=1))
 PERFORMANCE = re.compile(r"[a-z_]+=-?[\d.]+(ms|B)?(;[\d.:]*){0,2}(;0;100)?")
 
 
 def snapshot(*, ms: float = 2.0, problems: tuple[str, ...] = (), is_last: bool = False) -> dict[str, Any]:
-    """A snapshot of a house whose requests take so long."""
-    house, evaluator = House(now_s=60.0), HealthEvaluator(NOW)
-    evaluator.evaluate(house.sample())
-    house.now_s = 65.0
-    house.serve(50, ms=ms)
-    sample = house.sample()
+    """A snapshot of counters whose requests take so long."""
+    counters, evaluator = FakeCounters(now_s=60.0), HealthEvaluator(NOW)
+    evaluator.evaluate(counters.sample())
+    counters.now_s = 65.0
+    counters.serve(50, ms=ms)
+    sample = counters.sample()
     found = evaluator.evaluate(sample).sections()
     sample.sections["problems"] = list(problems)
     document = build(sample, ProcessInfo("1.2.3", 42), valid_for_s=30, is_last=is_last, evaluated=found)

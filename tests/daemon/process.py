@@ -1,4 +1,4 @@
-"""A daemon as a child process, and a client of a few lines that says exactly what it is told to.
+"""A daemon as a child process, and a client of a few lines that sends exactly what it is given.
 
 Nothing of promptd is used here: what these tests show is seen from outside, by bytes, files and exit codes.
 """
@@ -58,15 +58,15 @@ class Peer:
         """The next line."""
         line = self.reader.readline()
         assert line.endswith(b"\n"), f"the daemon hung up in the middle of a line: {line[-80:]!r}"
-        heard: dict[str, Any] = json.loads(line)
-        return heard
+        received: dict[str, Any] = json.loads(line)
+        return received
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """The whole reply to one request; notifications that come before it are dropped."""
         identity = self.say(method, **params)
-        while (heard := self.receive()).get("id") != identity:
-            assert "method" in heard
-        return heard
+        while (received := self.receive()).get("id") != identity:
+            assert "method" in received
+        return received
 
     def ask(self, method: str, **params: Any) -> Any:
         """The result of one request."""
@@ -115,7 +115,7 @@ class Daemon:
         return self._peer
 
     def connect(self) -> Peer:
-        """One more connection, as soon as somebody listens."""
+        """One more connection, as soon as a daemon listens."""
         found: list[Peer] = []
 
         def is_connected() -> bool:
@@ -141,9 +141,9 @@ class Daemon:
         kind: str = reply["error"]["data"]["type"]
         return kind
 
-    def statistics(self, room: str) -> dict[str, Any]:
-        """What one room counts."""
-        found: dict[str, Any] = self.ask("statistics")[room]
+    def statistics(self, section: str) -> dict[str, Any]:
+        """What one section counts."""
+        found: dict[str, Any] = self.ask("statistics")[section]
         return found
 
     # -- watching -----------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def root(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_every_prompt_is_the_same_everywhere(root: Path) -> None:
-    """Text, tokens, manifest, warnings and errors of every component, whoever assembles it in what order."""
+    """Text, tokens, manifest, warnings and errors of every component, in whichever process and order."""
     settings = {"roots": [str(root)], "library.aliases": ALIASES}
     names = [
         found.relative_to(root).as_posix()

@@ -1,4 +1,4 @@
-"""The daemon and systemd: a fake notify socket hears the protocol, and a handed-over socket is served.
+"""The daemon and systemd: a fake notify socket receives the protocol, and a handed-over socket is served.
 
 The real systemd stands in tests/systemd.
 """
@@ -31,13 +31,13 @@ class Supervisor:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(self.path))
         self.socket.settimeout(PATIENCE_S)
-        self.heard: list[dict[str, str]] = []
+        self.received: list[dict[str, str]] = []
 
     def receive(self) -> dict[str, str]:
         """The next message, as its assignments."""
         lines = self.socket.recv(4096).decode().splitlines()
         message = dict(line.split("=", 1) for line in lines)
-        self.heard.append(message)
+        self.received.append(message)
         return message
 
     def wait_for(self, name: str) -> dict[str, str]:
@@ -108,7 +108,7 @@ def test_a_daemon_that_never_was_ready_does_not_say_so(
     daemon.signal(signal.SIGTERM)
     supervisor.wait_for("STOPPING")
     assert daemon.end() == 0
-    assert not any("READY" in message or "RELOADING" in message for message in supervisor.heard)
+    assert not any("READY" in message or "RELOADING" in message for message in supervisor.received)
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_a_watchdog_meant_for_another_process_is_not_fed(
     supervisor.wait_for("READY")
     assert daemon.stop() == 0
     supervisor.wait_for("STOPPING")
-    assert not any("WATCHDOG" in message for message in supervisor.heard)
+    assert not any("WATCHDOG" in message for message in supervisor.received)
 
 
 HAND_OVER = """

@@ -13,7 +13,7 @@ import tiktoken_ext.openai_public as published
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptd.engine import tokenizer as door
+from promptd.engine import tokenizer as tokenizing
 from promptd.engine.tokenizer import ADDITIVE, MAX_FEW_CHARS, Tokenizer, shared
 from promptd.errors import ConfigError, PromptTooLarge
 from tests.suite.examples import examples
@@ -163,7 +163,7 @@ def packaged(monkeypatch: pytest.MonkeyPatch, directory: Path, data: bytes) -> N
     """Let the packaged vocabulary of o200k_base be these bytes."""
     (directory / "data").mkdir(parents=True)
     (directory / "data" / "o200k_base.tiktoken.gz").write_bytes(data)
-    monkeypatch.setattr(door, "package_directory", lambda _name: directory)
+    monkeypatch.setattr(tokenizing, "package_directory", lambda _name: directory)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b"x" * 10_000)[:-9]])

@@ -20,7 +20,7 @@ def hello(root: Path, *ids: str) -> None:
 
 
 def test_plain_nested_directories_are_missed(root: Path) -> None:
-    """`mkdir -p` and a write: one of twenty writes at least is never told."""
+    """`mkdir -p` and a write: one of twenty writes at least is never reported."""
 
     def is_missed(number: int) -> bool:
         with plain(root) as watch:
@@ -50,7 +50,7 @@ async def test_ours_nested_directories(root: Path) -> None:
 
 
 def test_plain_files_in_a_directory_that_is_moved_in_are_missed(root: Path) -> None:
-    """Only the directory is told, twenty times of twenty."""
+    """Only the directory is reported, twenty times of twenty."""
     missed = 0
     for number in range(20):
         outside = root.parent / f"outside{number}"
@@ -127,9 +127,9 @@ def test_plain_a_volume_swap_tells_of_no_file(root: Path) -> None:
     volume(root)
     with plain(root) as watch:
         swap(root, "new")
-        told = watch.reported()
-    assert str(root / "..data") in told
-    assert str(root / "map.md") not in told
+        reported = watch.reported()
+    assert str(root / "..data") in reported
+    assert str(root / "map.md") not in reported
 
 
 async def test_ours_a_volume_swap(root: Path) -> None:
@@ -145,7 +145,7 @@ async def test_ours_a_volume_swap(root: Path) -> None:
 
 
 def test_plain_a_link_leads_the_watch_out_of_the_library(root: Path) -> None:
-    """What is written outside is told: that place is watched, however large it is."""
+    """What is written outside is reported: that place is watched, however large it is."""
     outside = root.parent / "outside" / "deep"
     outside.mkdir(parents=True)
     (root / "link").symlink_to(outside.parent)

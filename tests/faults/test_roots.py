@@ -18,7 +18,7 @@ def fill(root: Path, text: str) -> None:
 
 
 def test_plain_a_recreated_root_is_not_watched(root: Path) -> None:
-    """The deletion is told, and nothing ever after."""
+    """The deletion is reported, and nothing ever after."""
     with plain(root) as watch:
         shutil.rmtree(root)
         assert watch.reported()
@@ -54,7 +54,7 @@ async def test_ours_a_root_that_was_away_for_a_while(root: Path) -> None:
 
 
 def test_plain_a_renamed_root_is_confused_with_its_successor(root: Path) -> None:
-    """What is written to the old directory is told by the root's name, what is written to the new one not."""
+    """Writes to the old directory are reported by the root's name, writes to the new one are not."""
     with plain(root) as watch:
         root.rename(root.parent / "old")
         watch.reported()
@@ -86,7 +86,7 @@ async def test_ours_a_renamed_root_and_its_successor(root: Path) -> None:
 
 
 def test_plain_a_re_pointed_root_is_not_watched(root: Path) -> None:
-    """Neither the change of the link is told, nor anything behind it."""
+    """Neither the change of the link nor anything behind it is reported."""
     fill(root.parent / "v2", "v2")
     current = root.parent / "current"
     current.symlink_to(root)
@@ -132,7 +132,7 @@ async def test_ours_a_link_further_up_is_re_pointed(root: Path) -> None:
 # -- above ------------------------------------------------------------------------------------
 
 
-def test_plain_an_ancestor_that_is_renamed_is_not_told(root: Path) -> None:
+def test_plain_an_ancestor_that_is_renamed_is_not_reported(root: Path) -> None:
     """And what takes its place is not watched."""
     with plain(root) as watch:
         root.parent.rename(root.parent.parent / "elsewhere")

@@ -1,6 +1,6 @@
-"""Each target really broken: the right alert of the right severity rises, and clears when it is mended.
+"""Each target really broken: the right alert of the right severity rises, and clears when it is fixed.
 
-A daemon's own rooms answer real requests on real files; only the clock of the samples is moved by hand, and
+A daemon's own daemon answer real requests on real files; only the clock of the samples is moved by hand, and
 the slow disk is a fake that says how long it took instead of taking it.
 """
 
@@ -53,18 +53,18 @@ ALL = [f"commands/{n}" for n in range(PARTS)]
 
 
 class Stage:
-    """A daemon's rooms, requests to them, and a clock for the samples."""
+    """A daemon's daemon, requests to them, and a clock for the samples."""
 
     def __init__(self, root: Path, state: Path, settings: dict[str, Any]) -> None:
         self.now_s = 0.0
         self.settings: dict[str, Any] = {"roots": [str(root)], "state.directory": str(state), **settings}
-        self.rooms = Daemon(self.load(), self.load, {})
-        self.rooms.monitoring.snapshots._sampler = Sampler(
-            sources_of(self.rooms), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.rooms)
+        self.daemon = Daemon(self.load(), self.load, {})
+        self.daemon.monitoring.snapshots._sampler = Sampler(
+            sources_of(self.daemon), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.daemon)
         )
         self.events: list[AlertEvent] = []
-        self.rooms.monitoring.evaluator.add_listeners(self.events.append)
-        self.peer = NotedPeer(self.rooms.dispatcher)
+        self.daemon.monitoring.evaluator.add_listeners(self.events.append)
+        self.peer = NotedPeer(self.daemon.dispatcher)
 
     def load(self) -> Config:
         """The configuration as it is now."""
@@ -73,8 +73,8 @@ class Stage:
     async def change(self, **settings: Any) -> None:
         """Write other values into the configuration and reload."""
         self.settings |= {key.replace("__", "."): value for key, value in settings.items()}
-        self.rooms.run.is_ready.set()
-        await self.rooms.reload()
+        self.daemon.run.is_ready.set()
+        await self.daemon.reload()
 
     async def ask(self, names: Iterable[str] = ALL, **params: Any) -> None:
         """One request for each name."""
@@ -88,7 +88,7 @@ class Stage:
         for _ in range(count):
             await ask()
             self.now_s += STEP_S
-            snapshot = await self.rooms.monitoring.snapshots.take()
+            snapshot = await self.daemon.monitoring.snapshots.take()
         return snapshot
 
     def said(self, rule: str) -> list[str]:
@@ -115,12 +115,12 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield build
     log.silence()
     for stage in stages:
-        stage.rooms.current.workspace.close()
+        stage.daemon.current.workspace.close()
 
 
 @pytest.mark.slow
-async def test_a_cache_that_is_too_small_and_the_advice_that_mends_it(staged: Staged) -> None:
-    """Room for one component: nothing comes from memory. Doing what the alert says clears it."""
+async def test_a_cache_that_is_too_small_and_the_advice_that_fixes_it(staged: Staged) -> None:
+    """A cache of one component: nothing comes from memory. Doing what the alert says clears it."""
     stage = await staged(cache__entries=1, cache__prompt_entries=1, cache__hot_set=0)
     await stage.steps(2, stage.ask)
     assert stage.events == []  # a cold start is no incident

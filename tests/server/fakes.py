@@ -177,8 +177,8 @@ class Dialogue:
     async def receive(self) -> dict[str, Any]:
         """The next line."""
         line = await self.reader.readuntil(b"\n")
-        heard: dict[str, Any] = json.loads(line)
-        return heard
+        received: dict[str, Any] = json.loads(line)
+        return received
 
     async def ask(self, data: bytes) -> dict[str, Any]:
         """Send, and the next line."""

@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(root: Path) -> Worktree:
-    """The door to that library."""
+    """The working tree of that library."""
     return Worktree([str(root)], NamingRules((".md",), {}, (".git",)))
 
 

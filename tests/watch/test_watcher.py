@@ -180,7 +180,7 @@ async def test_distrust_makes_all_watches_again() -> None:
         assert watcher.statistics().last_error == "WatchLost: 1 change without an event"
 
 
-def test_a_watcher_that_is_not_entered_hears_nothing() -> None:
+def test_a_watcher_that_is_not_entered_reports_nothing() -> None:
     """Before it is entered there is no thread to ask."""
     watcher = watcher_over(FakeNotifiers())
     watcher.distrust("not entered")

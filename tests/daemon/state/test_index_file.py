@@ -66,7 +66,7 @@ def recalled(root: Path, file: IndexFile, **overrides: Any) -> tuple[Workspace, 
 
 
 def held(workspace: Workspace) -> dict[Place, Reading]:
-    """Everything a library was made of, whoever looked."""
+    """Everything a library was made of, by whichever read."""
     return {reading.place: replace(reading, order=0) for reading in workspace.library.readings()}
 
 
@@ -103,7 +103,7 @@ def touch(root: Path) -> None:
 
 
 def add(root: Path) -> None:
-    """A file nobody has seen."""
+    """A file that was never read."""
     (root / "components/new.md").write_text("New.\n")
 
 
@@ -165,7 +165,7 @@ def test_after_another_boot_files_are_read_but_not_parsed(
 def test_an_unknown_boot_proves_nothing(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where nobody can say which boot this is, it may always be another one."""
+    """Where the boot is unknown, it may always be another one."""
     monkeypatch.setattr(module, "BOOT", tmp_path / "missing")
     module.boot_identity.cache_clear()
     root = library(FILES)

@@ -14,7 +14,7 @@ from tests.freshness import make_files_look_old
 def test_what_is_recalled_does_not_replace_what_was_read_since_the_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scan came first: whoever read a file since knows better than the index."""
+    """The scan came first: a read of a file since then takes precedence over the index."""
     make_files_look_old(monkeypatch)
     lib = tmp_path / "lib"
     lib.mkdir()

@@ -41,7 +41,7 @@ def _old(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One library for all examples."""
-    root = tmp_path_factory.mktemp("stamps")
+    root = tmp_path_factory.mktemp("templates")
     for name, text in FILES.items():
         (root / name).write_text(text)
     return root
@@ -58,42 +58,42 @@ def ask(engine: Engine, variables: dict[str, Any]) -> bytes:
     return engine.call("assemble", {"name": "main", "variables": variables})
 
 
-def is_struck(engine: Engine, variables: dict[str, Any]) -> bool:
-    """True if the last answer for these values was struck and no prompt is kept of it."""
+def is_rendered(engine: Engine, variables: dict[str, Any]) -> bool:
+    """True if the last answer for these values was rendered and no prompt is kept of it."""
     return request_of(("main",), variables) not in engine.workspace.prompts
 
 
 @settings(deadline=None, max_examples=examples(60))
 @given(asked, st.data())
-def test_struck_is_what_is_made(engine: Engine, variables: dict[str, str], data: st.DataObject) -> None:
-    """For any values: struck the first time, made in full the second, the same bytes both times."""
-    first = dict.fromkeys(variables, "for the stamp")
+def test_rendered_is_what_is_made(engine: Engine, variables: dict[str, str], data: st.DataObject) -> None:
+    """For any values: rendered the first time, made in full the second, the same bytes both times."""
+    first = dict.fromkeys(variables, "for the template")
     other = {name: data.draw(values) + "!" for name in variables}
     for given_before in (first, other):
         engine.workspace.prompts.discard(request_of(("main",), given_before))
     ask(engine, first)
     engine.workspace.usage._once.clear()
-    struck = ask(engine, other)
-    assert is_struck(engine, other)
+    rendered = ask(engine, other)
+    assert is_rendered(engine, other)
     made = ask(engine, other)
-    assert not is_struck(engine, other)
-    assert struck == made
+    assert not is_rendered(engine, other)
+    assert rendered == made
 
 
-def test_a_stamp_is_fresh(tmp_path: Path) -> None:
+def test_a_template_is_fresh(tmp_path: Path) -> None:
     """It rests on the same facts as a prompt: a change on disk is in the next reply."""
     (tmp_path / "main.md").write_text("One {name}\n<include>part.md</include>\n")
     with Engine.open([tmp_path]) as engine:
         ask(engine, {"name": "a"})
         assert b"One b" in ask(engine, {"name": "b"})
-        assert is_struck(engine, {"name": "b"})
+        assert is_rendered(engine, {"name": "b"})
         (tmp_path / "part.md").write_text("Part of {name}\n")
         assert b"Part of c" in ask(engine, {"name": "c"})
         (tmp_path / "main.md").write_text("Two {name}\n")
         assert b"Two d" in ask(engine, {"name": "d"})
 
 
-def test_what_is_struck_counts_as_a_use_and_pushes_nothing_out(library: Path) -> None:
+def test_what_is_rendered_counts_as_a_use_and_pushes_nothing_out(library: Path) -> None:
     """A thousand values that come once leave the cache of prompts as it was."""
     with Engine.open([library]) as engine:
         for number in range(20):
@@ -104,7 +104,7 @@ def test_what_is_struck_counts_as_a_use_and_pushes_nothing_out(library: Path) ->
         assert engine.workspace.hot.weights(now_s)["main.md"] == pytest.approx(20.0, rel=0.01)
 
 
-def test_limits_hold_for_what_is_struck(library: Path) -> None:
+def test_limits_hold_for_what_is_rendered(library: Path) -> None:
     """A value that makes the prompt too large is refused as it would be otherwise."""
     with Engine.open([library], max_context_tokens=2_000) as engine:
         ask(engine, {"name": "small"})
@@ -120,10 +120,10 @@ def test_nothing_in_a_file_looks_like_a_mark(tmp_path: Path) -> None:
     (tmp_path / "%d 0001.md").write_text(f"{tricky}\n")
     with Engine.open([tmp_path]) as engine:
         ask(engine, {"name": "first"})
-        struck = ask(engine, {"name": tricky})
-        assert is_struck(engine, {"name": tricky})
-        assert struck == ask(engine, {"name": tricky})
-        assert not is_struck(engine, {"name": tricky})
+        rendered = ask(engine, {"name": tricky})
+        assert is_rendered(engine, {"name": tricky})
+        assert rendered == ask(engine, {"name": tricky})
+        assert not is_rendered(engine, {"name": tricky})
 
 
 # A reply with fields of the future, and all of them in the opposite order.
@@ -134,7 +134,7 @@ Other = msgspec.defstruct(
 
 
 def test_a_new_field_needs_no_change_of_a_template(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever knows a value puts it into the reply: its template has it too, in whatever order."""
+    """A value that is added to the reply is in its template too, in whatever order."""
 
     def other(_kind: type[AssembleReply], **fields: Any) -> msgspec.Struct:
         return Other(author="Ada, 100 %", weight=0.5, **fields)
@@ -142,15 +142,15 @@ def test_a_new_field_needs_no_change_of_a_template(library: Path, monkeypatch: p
     monkeypatch.setattr(reply, "partial", other)
     with Engine.open([library]) as engine:
         ask(engine, {"name": "first"})
-        struck = ask(engine, {"name": "second"})
-        assert is_struck(engine, {"name": "second"})
-        assert struck == ask(engine, {"name": "second"})
-        assert struck.startswith(b'{"weight":0.5,"consistent":true,"clock":"c:')
-        assert struck.endswith(b',"author":"Ada, 100 %"}')
+        rendered = ask(engine, {"name": "second"})
+        assert is_rendered(engine, {"name": "second"})
+        assert rendered == ask(engine, {"name": "second"})
+        assert rendered.startswith(b'{"weight":0.5,"consistent":true,"clock":"c:')
+        assert rendered.endswith(b',"author":"Ada, 100 %"}')
 
 
 def test_a_reply_has_the_clock_of_its_moment(library: Path) -> None:
-    """A held prompt and a template are both told with the clock of the revision that they are told at."""
+    """A held prompt and a template are both sent with the clock of the revision at that time."""
     with Engine.open([library]) as engine:
         before = json.loads(ask(engine, {"name": "held"}))
         (library / "unrelated.md").write_text("Something else.\n")
@@ -162,7 +162,7 @@ def test_a_reply_has_the_clock_of_its_moment(library: Path) -> None:
         assert before | {"clock": held["clock"]} == held
 
 
-def test_other_names_have_a_stamp_of_their_own(library: Path) -> None:
+def test_other_names_have_a_template_of_their_own(library: Path) -> None:
     """What is unused, empty or left as written depends on which names are given, not on their values."""
     with Engine.open([library]) as engine:
         for names in (["name"], ["name", "task"], ["unused"]):
@@ -174,7 +174,7 @@ def test_other_names_have_a_stamp_of_their_own(library: Path) -> None:
         assert engine.workspace.holds(outline.evidence, engine.workspace.source.check())
 
 
-def test_struck_replies_are_replies(tmp_path: Path) -> None:
+def test_rendered_replies_are_replies(tmp_path: Path) -> None:
     """Nothing is kept of them, and they are counted all the same."""
     (tmp_path / "v.md").write_text("hello {{a}}\n")
     with Engine.open(tmp_path) as engine:
