@@ -63,7 +63,7 @@ def subscribe(
 
 
 def changed_since(previous: str | None, made: SubscribeReply) -> Changed:
-    """What a subscription tells that was made anew and finds another prompt than before."""
+    """The change that a subscription reports if it was made again and finds another prompt than before."""
     return Changed(
         subscription=made.subscription,
         name=made.name,

@@ -143,7 +143,7 @@ class Follower:
         return seen_s or time.monotonic()
 
     def suspect(self, delta: Delta) -> None:
-        """A change was found: an event must tell of it soon, or the watcher has missed it.
+        """A change was found: an event must report it soon, or the watcher has missed it.
 
         Files that became components only because a directive leads to them have not changed themselves, and
         what a rescan finds that the watcher asked for needs no event of its own.

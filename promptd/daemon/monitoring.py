@@ -39,7 +39,7 @@ class Monitoring:
         self.evaluator = HealthEvaluator(config)
         self.alert_feed = AlertFeed()
         self.alert_command = CommandSink(self._alert_command, spawn)
-        self.evaluator.add_listeners(log_event, self.alert_feed.tell, self.alert_command)
+        self.evaluator.add_listeners(log_event, self.alert_feed.send, self.alert_command)
         monitor = config.monitor
         self.history = HistoryWriter(History(lock.directory, monitor.history_size), monitor.history_interval)
         self.snapshots = Snapshots(

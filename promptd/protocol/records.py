@@ -290,7 +290,7 @@ class NotificationDescription(msgspec.Struct, frozen=True):
 
     name: Annotated[str, Meta(description="`method` of the notification")]
     summary: Annotated[str, Meta(description="when it is sent, in a sentence")]
-    params: Annotated[dict[str, Any], Meta(description="JSON Schema of what it tells")]
+    params: Annotated[dict[str, Any], Meta(description="JSON Schema of its parameters")]
 
 
 class ErrorDescription(msgspec.Struct, frozen=True):

@@ -234,7 +234,7 @@ class UnsubscribeReply(msgspec.Struct, frozen=True):
     """A subscription ended."""
 
     subscription: Annotated[int, Meta(description="the subscription")]
-    active: Annotated[bool, Meta(description="false: it tells nothing any more")]
+    active: Annotated[bool, Meta(description="false: it sends no more notifications")]
 
 
 # Both are open mappings on purpose. What `statistics` holds are the counters of the daemon's parts, which

@@ -34,7 +34,7 @@ class AlertFeed:
         """A peer is gone."""
         self._peers.pop(peer, None)
 
-    def tell(self, event: Any) -> None:
+    def send(self, event: Any) -> None:
         """Send all of them a notification `alert`."""
         data = msgspec.json.encode(event) if self._peers else b""
         for peer in list(self._peers):

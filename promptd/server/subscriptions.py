@@ -90,7 +90,7 @@ class Subscriptions:
     # -- peers --------------------------------------------------------------------------------
 
     async def subscribe(self, peer: Peer, params: PromptParams) -> SubscribeReply:
-        """Assemble the prompt now; from then on tell the peer when it becomes different."""
+        """Assemble the prompt now; from then on notify the peer when it becomes different."""
         self._check_limit(peer)
         request = params.request()
         prompt = await self._assemble(request)
@@ -167,13 +167,13 @@ class Subscriptions:
         except PromptdError as error:
             topic.evidence = None
             shown = PromptFailure(error.type, error.message)
-            self._tell_all(topic, error.type, {"digest": None, "error": shown})
+            self._notify_all(topic, error.type, {"digest": None, "error": shown})
         except Exception as problem:  # the other topics are assembled all the same
             topic.evidence = None
             self._report(problem, "subscribe")
         else:
             topic.evidence = prompt.evidence
-            self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
+            self._notify_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
 
     async def _assemble(self, request: Request) -> Prompt:
         workspace = self._current.workspace
@@ -185,12 +185,12 @@ class Subscriptions:
         cached.uses -= 1  # no client asked for it
         return cached.prompt
 
-    def _tell_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
+    def _notify_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
         for subscription in list(topic.held.values()):
             if subscription.sent != state and not subscription.peer.is_closed:
-                self._tell(subscription, state, outcome)
+                self._notify(subscription, state, outcome)
 
-    def _tell(self, subscription: HeldSubscription, state: str, outcome: dict[str, Any]) -> None:
+    def _notify(self, subscription: HeldSubscription, state: str, outcome: dict[str, Any]) -> None:
         previous, subscription.sent = subscription.sent, state
         changed = Changed(
             subscription=subscription.id,

@@ -57,13 +57,13 @@ class Check(Protocol):
 class Source(Protocol):
     """Where components come from. All methods are safe in threads and raise nothing a source can hold.
 
-    `name` tells sources apart ("worktree", "git:1f3c…"). The evidence of an immutable source is never asked
+    `name` identifies a source ("worktree", "git:1f3c…"). The evidence of an immutable source is never asked
     again. `roots` says for each root of the library where it is, for people; `names` are its naming rules.
     """
 
     @property
     def name(self) -> str:
-        """What tells this source from others."""
+        """What identifies this source."""
 
     @property
     def is_immutable(self) -> bool:

@@ -101,11 +101,11 @@ def test_subscribers_are_notified_until_they_say_no_or_go() -> None:
     assert feed.switch(first, wanted=None) is False
     assert feed.switch(first, wanted=True) is True
     assert feed.switch(second, wanted=True) is True
-    feed.tell(event(1))
+    feed.send(event(1))
     assert feed.switch(first, wanted=False) is False
-    feed.tell(event(2))
+    feed.send(event(2))
     feed.forget(second)
-    feed.tell(event(3))
+    feed.send(event(3))
     assert [note["id"] for note in first.alerts] == ["memory-1"]
     assert [note["id"] for note in second.alerts] == ["memory-1", "memory-2"]
 

@@ -66,7 +66,7 @@ def closed_loop(
                 turn.ask(next(requests))
             began = time.perf_counter()
             while not _is_over(len(took_ms), count, began, seconds):
-                for turn in _heard(selector):
+                for turn in _received(selector):
                     took_ms.append(turn.took_ms)
                     errors += turn.is_error
                     if on_reply is not None:
@@ -84,7 +84,7 @@ def _is_over(done: int, count: int | None, began: float, seconds: float | None) 
     return seconds is not None and time.perf_counter() - began >= seconds
 
 
-def _heard(selector: selectors.BaseSelector) -> "Iterator[_Turn]":
+def _received(selector: selectors.BaseSelector) -> "Iterator[_Turn]":
     """The connections whose reply is complete now."""
     ready = selector.select(REPLY_WITHIN_S)
     if not ready:

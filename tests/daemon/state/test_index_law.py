@@ -1,7 +1,7 @@
 """A law: an engine that starts from an index equals one that starts from nothing, whatever came between.
 
-The steps are those of tests/engine/test_attempt.py. The index is written by the engine that saw everything, after
-every second step, so that what was kept is of one or of two steps ago.
+The steps are those of tests/engine/test_attempt.py. The index is written by the engine that saw everything,
+after every second step, so that what was kept is of one or of two steps ago.
 """
 
 from typing import Any

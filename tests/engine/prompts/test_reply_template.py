@@ -168,10 +168,10 @@ def test_other_names_have_a_template_of_their_own(library: Path) -> None:
         for names in (["name"], ["name", "task"], ["unused"]):
             ask(engine, dict.fromkeys(names, "first"))
             ask(engine, dict.fromkeys(names, "second"))
-        outline = engine.workspace._compiled.peek(("main",))
-        assert outline is not None
-        assert {("name",), ("name", "task"), ("unused",)} <= outline.templates.keys()
-        assert engine.workspace.holds(outline.evidence, engine.workspace.source.check())
+        compiled = engine.workspace._compiled.peek(("main",))
+        assert compiled is not None
+        assert {("name",), ("name", "task"), ("unused",)} <= compiled.templates.keys()
+        assert engine.workspace.holds(compiled.evidence, engine.workspace.source.check())
 
 
 def test_rendered_replies_are_replies(tmp_path: Path) -> None:
