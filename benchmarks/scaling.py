@@ -18,7 +18,7 @@ from benchmarks.table import Row, ratios
 from promptd.config.schema import Config, RootConfig
 from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
-from promptd.daemon.state.index_file import IndexFile, Writing, indexed_roots_of
+from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
 from promptd.daemon.state.token_counts import TokenCountsFile
 from promptd.engine import procedures
 from promptd.engine.opening import open_worktree
@@ -32,7 +32,7 @@ DIALECTS = ("include", "component", "front-matter", "at-import")
 LATENCY_S = 0.002  # a read over a network file system
 
 
-def _workspace(*roots: str) -> Workspace:
+def _opened(*roots: str) -> Workspace:
     config = Config(roots=tuple(RootConfig(path=root) for root in roots))
     return open_worktree(config, Tokenizer(), instance="bench", now_s=time.time())
 
@@ -55,11 +55,11 @@ def _reading(at: int, of: int, version: int) -> Reading:
 
 def one_change() -> list[Row]:
     """One change at 100,000 components against one at 1,000, interleaved; memory of a component."""
-    small = _workspace("/nowhere")
+    small = _opened("/nowhere")
     small.apply(_reading(at, SMALL, 0) for at in range(SMALL))
     gc.collect()
     tracemalloc.start()
-    large = _workspace("/nowhere")
+    large = _opened("/nowhere")
     large.apply(_reading(at, LARGE, 0) for at in range(LARGE))
     gc.collect()
     texts = large.texts.statistics().size_bytes
@@ -146,8 +146,8 @@ def _plain(directory: str) -> int:
 
 def _known(directory: str, state: Path) -> Workspace:
     """What a daemon knows when it is READY: every component, the graph, and the counts of its last run."""
-    workspace = _workspace(directory)
-    workspace.loader.index = IndexFile(state).read(indexed_roots_of(workspace))
+    workspace = _opened(directory)
+    workspace.loader.index = IndexFile(state).read(shelves_of(workspace))
     workspace.segments.recall(TokenCountsFile(state).read(workspace.tokenizer.identity))
     procedures.run(workspace, procedures.reconcile(workspace))
     workspace.close()
@@ -168,14 +168,14 @@ def _load(directory: str, state: Path) -> Workspace:
 
 def _keep(workspace: Workspace, state: Path) -> None:
     """What a daemon leaves behind for its next start."""
-    writing = Writing(indexed_roots_of(workspace))
+    writing = Writing(shelves_of(workspace))
     writing.add(list(workspace.library.readings()))
     IndexFile(state).write(writing)
     TokenCountsFile(state).save(workspace.segments, workspace.tokenizer.identity)
 
 
 class _SlowFiles(Worktree):
-    """A source of which each read takes LATENCY_S."""
+    """File access where each look takes LATENCY_S."""
 
     def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         started = time.perf_counter()
@@ -187,7 +187,7 @@ class _SlowFiles(Worktree):
 def _latency(directory: str) -> Row:
     took = []
     for workers in (1, 8):
-        workspace = _workspace(directory)
+        workspace = _opened(directory)
         files = workspace.source
         workspace.loader._source = _SlowFiles(files.roots, files.names)
         workspace.loader.workers.maximum = workers

@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from benchmarks import libraries
-from benchmarks.scaling import _workspace
+from benchmarks.scaling import _opened
 from benchmarks.table import Row, percentile
 from promptd.daemon.lifecycle import GARBAGE
 from promptd.daemon.state.index_file import (
     AT_ONCE,
     IndexFile,
     Writing,
-    indexed_roots_of,
+    shelves_of,
 )
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
@@ -33,7 +33,7 @@ FILES, CHANGED = 100_000, 1_000
 def reconciling(directory: str) -> list[Row]:
     """Turns of the loop during reconciles that find nothing, and that find a thousand changes."""
     ids = _written(f"{directory}/library")
-    workspace = _workspace(f"{directory}/library")
+    workspace = _opened(f"{directory}/library")
     procedures.run(workspace, procedures.reconcile(workspace))
     _age(workspace)
     gc.freeze()
@@ -97,7 +97,7 @@ def _row(what: str, turns: tuple[Sequence[float], Sequence[float]]) -> Row:
 
 def _recalled(workspace: Workspace, directory: str) -> float:
     """Seconds from an index on disk to a whole library, garbage collection off as in a daemon's start."""
-    file, writing = IndexFile(Path(directory)), Writing(indexed_roots_of(workspace))
+    file, writing = IndexFile(Path(directory)), Writing(shelves_of(workspace))
     readings = list(workspace.library.readings())
     for at in range(0, len(readings), AT_ONCE):
         writing.add(readings[at : at + AT_ONCE])
@@ -108,8 +108,8 @@ def _recalled(workspace: Workspace, directory: str) -> float:
         gc.collect()
         gc.disable()
         started = time.perf_counter()
-        again = _workspace(f"{directory}/library")
-        again.loader.index = file.read(indexed_roots_of(again))
+        again = _opened(f"{directory}/library")
+        again.loader.index = file.read(shelves_of(again))
         procedures.run(again, procedures.reconcile(again))
         took.append(time.perf_counter() - started)
         gc.enable()

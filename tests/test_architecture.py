@@ -24,7 +24,7 @@ CONFIGURATION = PACKAGE.parent / "pyproject.toml"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 CORE = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("core", "protocol")]
 
-IMPORTERS = {
+ONE_FILE = {
     "networkx": "core/library/graph.py",
     "watchfiles": "watch/inotify.py",
     "psutil": "monitor/sampler.py",
@@ -49,15 +49,15 @@ def test_imports_run_downward_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0, capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("library", "module"), IMPORTERS.items())
-def test_one_file_names_each_foreign_library(library: str, module: str) -> None:
+@pytest.mark.parametrize(("library", "file"), ONE_FILE.items())
+def test_one_file_names_each_foreign_library(library: str, file: str) -> None:
     """Its bugs and its replacement are a matter of one file."""
     naming = [
         str(path.relative_to(PACKAGE))
         for path in MODULES
         if any(name.split(".")[0] == library for name in imported(path))
     ]
-    assert naming == [module]
+    assert naming == [file]
 
 
 def test_the_core_is_pure() -> None:
@@ -113,6 +113,27 @@ def attributes(node: ast.ClassDef) -> set[str]:
     is_mutable = "dataclass" in decorated and "frozen=True" not in decorated
     fields = (each.target for each in node.body if is_mutable and isinstance(each, ast.AnnAssign))
     return assigned | {field.id for field in fields if isinstance(field, ast.Name)}
+
+
+def test_a_type_name_means_one_thing() -> None:
+    """No class, type alias or type variable has the name of another one anywhere in the package."""
+    defined: dict[str, list[str]] = {}
+    for path in MODULES:
+        for name in type_names(ast.parse(path.read_text())):
+            defined.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
+def type_names(module: ast.Module) -> Iterator[str]:
+    """Names of types, private ones too, that a module defines at its top level."""
+    for node in module.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            plain = target.id.lstrip("_") if isinstance(target, ast.Name) else ""
+            if plain[:1].isupper() and not plain.isupper() and isinstance(target, ast.Name):
+                yield target.id
 
 
 def test_files_and_functions_stay_small() -> None:
@@ -223,3 +244,20 @@ def test_the_optimiser_is_not_imported_before_it_is_asked_for(
     assert "promptd.engine.workspace" in loaded
     assert [name for name in loaded if name.split(".")[0] in unneeded] == []
     assert {name for name in loaded if name.startswith("promptd.core.optimise")} <= LIGHT
+
+
+IMPORTED = """
+import sys
+from promptd.engine.prompts import builder
+builder._import_optimiser()
+print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+def test_the_optimiser_is_imported_whole_where_that_blocks_nothing() -> None:
+    """What the engine imports of it in functions is loaded by then, in a thread: never on an event loop."""
+    engine = [path for path in MODULES if path.is_relative_to(PACKAGE / "engine")]
+    named = {name.rpartition(".")[0] for path in engine for name in imported(path)}
+    wanted = {name for name in named if name.startswith("promptd.core.optimise.budget.")}
+    assert "promptd.core.optimise.budget.lexicon" in wanted
+    assert wanted <= set(loaded_by(IMPORTED))

@@ -1,6 +1,6 @@
 """Draw the pictures of the README: `make pictures`. Two minutes, and chromium for the report.
 
-A real daemon on a copy of the library that ships in the package, real requests of the mix that `validate`
+A real daemon on a copy of the library that ships in the package, real requests of the mix that `bench`
 uses at a rate that rises and falls, real edits; what `promptd top` and `promptd report` show of it. Nothing
 in the pictures is made up, so they differ a little each time.
 """

@@ -6,7 +6,8 @@ directory if a file is there. tiktoken builds the encoding itself, from its own 
 publishes in that definition. Loading takes 0.3-0.5 s and about 80 MB, so it happens on first use or in
 `load`, which may be called from a thread. A process that counts a few short texts and ends, as a command
 does, does not need all of it: byte pair encoding looks up nothing but parts of the text, so that an encoding
-of the tokens that occur in the text gives the same tokens in a third of the time.
+of the tokens that occur in the text gives the same tokens in a third of the time. A daemon does without that:
+its first count is made in a thread and must leave nothing to load for the event loop.
 """
 
 import contextlib
@@ -35,9 +36,14 @@ HEAD_BYTES = 8  # of a token are looked up before the text is searched; 6 to 10 
 
 
 class Tokenizer:
-    """Counts tokens in one encoding. Thread-safe."""
+    """Counts tokens in one encoding. Thread-safe.
 
-    def __init__(self, encoding: str = "o200k_base", environment: Mapping[str, str] = os.environ) -> None:
+    `max_few` counts of short texts are made with the tokens that occur in them, before the whole is loaded.
+    """
+
+    def __init__(
+        self, encoding: str = "o200k_base", environment: Mapping[str, str] = os.environ, *, max_few: int = 0
+    ) -> None:
         if encoding not in published.ENCODING_CONSTRUCTORS:
             known = ", ".join(sorted(published.ENCODING_CONSTRUCTORS))
             raise self._error(f"no encoding {encoding!r}; known: {known}")
@@ -45,7 +51,7 @@ class Tokenizer:
         self.is_additive = encoding in ADDITIVE
         self._environment = environment
         self._encoding: tiktoken.Encoding | None = None
-        self._few_left = MAX_FEW if self.is_additive else 0
+        self._few_left = max_few if self.is_additive else 0
         self._tokens: list[bytes] = []  # by rank, until the encoding is loaded
         self._lock = threading.Lock()
 
@@ -209,5 +215,5 @@ def package_directory(name: str) -> Path:
 
 @cache
 def shared(encoding: str) -> Tokenizer:
-    """The one tokenizer of an encoding in this process: engines and reloads share its 80 MB."""
-    return Tokenizer(encoding)
+    """The one tokenizer of an encoding for the engines in this process, which share its 80 MB."""
+    return Tokenizer(encoding, max_few=MAX_FEW)

@@ -21,19 +21,19 @@ from promptd.monitor.snapshot import (
     encode,
 )
 from tests.cli.conftest import Run
-from tests.monitor.samples import EPOCH_S, FakeCounters
+from tests.monitor.samples import EPOCH_S, FakeDaemon
 
 NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, clear_after=0, min_samples=1))
 PERFORMANCE = re.compile(r"[a-z_]+=-?[\d.]+(ms|B)?(;[\d.:]*){0,2}(;0;100)?")
 
 
 def snapshot(*, ms: float = 2.0, problems: tuple[str, ...] = (), is_last: bool = False) -> dict[str, Any]:
-    """A snapshot of counters whose requests take so long."""
-    counters, evaluator = FakeCounters(now_s=60.0), HealthEvaluator(NOW)
-    evaluator.evaluate(counters.sample())
-    counters.now_s = 65.0
-    counters.serve(50, ms=ms)
-    sample = counters.sample()
+    """A snapshot of a daemon whose requests take so long."""
+    fake, evaluator = FakeDaemon(now_s=60.0), HealthEvaluator(NOW)
+    evaluator.evaluate(fake.sample())
+    fake.now_s = 65.0
+    fake.serve(50, ms=ms)
+    sample = fake.sample()
     found = evaluator.evaluate(sample).sections()
     sample.sections["problems"] = list(problems)
     document = build(sample, ProcessInfo("1.2.3", 42), valid_for_s=30, is_last=is_last, evaluated=found)

@@ -142,7 +142,7 @@ class Daemon:
         return kind
 
     def statistics(self, section: str) -> dict[str, Any]:
-        """What one section counts."""
+        """What one section of the statistics counts."""
         found: dict[str, Any] = self.ask("statistics")[section]
         return found
 

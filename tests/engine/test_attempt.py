@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from promptd import Engine
 from promptd.engine import procedures
-from promptd.sources.worktree import files as worktree_files
+from promptd.sources.worktree import files as module
 from tests.freshness import (
     answer,
     cold_one,
@@ -68,7 +68,7 @@ class Library(RuleBasedStateMachine):
     def begin(self) -> None:
         """Two roots with something in them, and something outside."""
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(worktree_files, "TORN_WAIT_S", 0.0)  # every emptied file here is meant to be empty
+        self.patch.setattr(module, "TORN_WAIT_S", 0.0)  # every emptied file here is meant to be empty
         if self.looks_old:
             make_files_look_old(self.patch)
         self.home = Path(tempfile.mkdtemp(prefix="promptd-"))

@@ -27,7 +27,7 @@ from promptd.errors import (
     UnknownComponent,
     UnsupportedOption,
 )
-from promptd.sources.worktree import files as worktree_files
+from promptd.sources.worktree import files as module
 from tests.conftest import Library
 from tests.freshness import (
     age,
@@ -224,7 +224,7 @@ OPERATIONS = [
 @pytest.fixture(autouse=True)
 def _no_torn_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every emptied file here is meant to be empty, so no read waits for it to be filled again."""
-    monkeypatch.setattr(worktree_files, "TORN_WAIT_S", 0.0)
+    monkeypatch.setattr(module, "TORN_WAIT_S", 0.0)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -303,11 +303,11 @@ def test_a_same_tick_rewrite_is_seen(library: Library, monkeypatch: pytest.Monke
     root = library({"a.md": "one"})
     with Engine.open(root) as engine:
         assert engine.assemble("a").text == "one"
-        frozen = worktree_files.signature_of(str(root / "a.md"))
+        frozen = module.signature_of(str(root / "a.md"))
         (root / "a.md").write_text("two")
         with monkeypatch.context() as patch:
-            patch.setattr(worktree_files, "signature_of", lambda _path: frozen)
-            patch.setattr(worktree_files, "signature_from", lambda _found: frozen)
+            patch.setattr(module, "signature_of", lambda _path: frozen)
+            patch.setattr(module, "signature_from", lambda _found: frozen)
             assert engine.assemble("a").text == "two"
 
 
@@ -353,8 +353,8 @@ def test_an_edit_leaves_other_prompts_alone(library: Library) -> None:
         assert engine.assemble("other") is other
 
 
-class Restless(worktree_files.Worktree):
-    """A working tree in which one file changes between any two reads."""
+class Restless(module.Worktree):
+    """A working tree in which one file changes between any two looks."""
 
     def read(self, place: Any, *, was_filled: bool = False) -> Reading:
         """Read, and let it be written again before it can be checked."""

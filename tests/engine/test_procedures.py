@@ -241,7 +241,7 @@ async def test_young_and_changed_files_are_never_read_on_the_loop(library: Libra
 
 
 class GatedFiles(Worktree):
-    """A fake source whose reads return when the test says so, as a hanging network mount would."""
+    """A fake source that lets reads through when the test says so, as a hanging network mount would."""
 
     def __init__(self, real: Worktree) -> None:
         super().__init__(real.roots, real.names)

@@ -13,8 +13,8 @@ import tiktoken_ext.openai_public as published
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptd.engine import tokenizer as tokenizing
-from promptd.engine.tokenizer import ADDITIVE, MAX_FEW_CHARS, Tokenizer, shared
+from promptd.engine import tokenizer as module
+from promptd.engine.tokenizer import ADDITIVE, MAX_FEW, MAX_FEW_CHARS, Tokenizer, shared
 from promptd.errors import ConfigError, PromptTooLarge
 from tests.suite.examples import examples
 
@@ -74,9 +74,8 @@ TEXTS = st.text(
 @given(texts=st.lists(TEXTS, max_size=5))
 def test_the_tokens_that_occur_give_the_same_counts(encoding: str, texts: list[str]) -> None:
     """A few short texts are counted without the whole vocabulary, and exactly, whatever is in them."""
-    whole, few = shared(encoding), Tokenizer(encoding, {})
+    whole, few = shared(encoding), Tokenizer(encoding, {}, max_few=1)
     few._tokens = vocabulary(encoding)
-    few._few_left = 1
     found = few.count_many(texts)
     assert found == [len(whole.load().encode_ordinary(text)) for text in texts]
 
@@ -95,14 +94,21 @@ def test_only_the_first_few_texts_are_counted_in_part(tmp_path: Path) -> None:
         ("o200k_base", "much " * MAX_FEW_CHARS, [True]),
         ("o200k_harmony", "short", [True]),
     ):
-        tokenizer = Tokenizer(encoding, without_cache(tmp_path))
+        tokenizer = Tokenizer(encoding, without_cache(tmp_path), max_few=MAX_FEW)
         for is_loaded in loaded:
             assert tokenizer.count(text) > 0
             assert repr(tokenizer).endswith("not loaded>") is not is_loaded
 
 
+def test_unless_asked_otherwise_the_first_count_loads_all(tmp_path: Path) -> None:
+    """A daemon counts first in a thread; what is left to load would be loaded on its event loop."""
+    tokenizer = Tokenizer("cl100k_base", without_cache(tmp_path))
+    assert tokenizer.count("short") == 1
+    assert not repr(tokenizer).endswith("not loaded>")
+
+
 def test_one_process_shares_a_vocabulary() -> None:
-    """Engines and reloads do not load it again."""
+    """Engines do not load it again."""
     assert shared("o200k_base") is shared("o200k_base")
     with pytest.raises(ConfigError):
         shared("o300k")
@@ -163,10 +169,10 @@ def packaged(monkeypatch: pytest.MonkeyPatch, directory: Path, data: bytes) -> N
     """Let the packaged vocabulary of o200k_base be these bytes."""
     (directory / "data").mkdir(parents=True)
     (directory / "data" / "o200k_base.tiktoken.gz").write_bytes(data)
-    monkeypatch.setattr(tokenizing, "package_directory", lambda _name: directory)
+    monkeypatch.setattr(module, "package_directory", lambda _name: directory)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b"x" * 10_000)[:-9]])
+@pytest.mark.parametrize("damage", [b"", b"no gzip at all", gzip.compress(b"x" * 10_000, mtime=0)[:-9]])
 def test_a_damaged_package_is_refused(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not gzip, or cut off: a ConfigError, not a traceback from a library."""
     packaged(monkeypatch, tmp_path / "package", damage)

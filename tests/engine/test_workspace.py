@@ -16,7 +16,7 @@ from promptd.core.assembly.prompt import Prompt
 from promptd.core.library.library import Delta
 from promptd.core.syntax.component import Place, Reading
 from promptd.engine import procedures
-from promptd.engine import tokenizer as tokenizing
+from promptd.engine import tokenizer as module
 from promptd.engine.attempt import MAX_READS_A_REQUEST, Attempt, Needs
 from promptd.engine.opening import open_worktree
 from promptd.engine.prompts.cached import CachedPrompt
@@ -44,7 +44,7 @@ def made(library: Library) -> Iterator[Made]:
         root = library(FILES if files is None else files)
         keys = {name.replace("__", "."): value for name, value in settings.items()}
         config = configuration.load(None, {}, {"roots": [str(root)], **keys})
-        workspaces.append(open_worktree(config, tokenizing.shared("o200k_base"), instance="test", now_s=0.0))
+        workspaces.append(open_worktree(config, module.shared("o200k_base"), instance="test", now_s=0.0))
         return workspaces[-1]
 
     yield make

@@ -1,4 +1,4 @@
-"""Samples made by hand, and counters that a test can set: the monitor's tests need no daemon."""
+"""Samples made by hand, and a fake daemon whose every figure can be set, so that no test needs a real one."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +10,8 @@ EPOCH_S = 1_750_000_000.0
 
 
 @dataclass
-class FakeCounters:
-    """Counts upwards like the parts of a daemon; `sample` reads it at the time it was moved to."""
+class FakeDaemon:
+    """Counts upwards as the parts of a daemon do; `sample` reads it at the time it was moved to."""
 
     now_s: float = 0.0
     requests: int = 0

@@ -1,6 +1,6 @@
 """Each target really broken: the right alert of the right severity rises, and clears when it is fixed.
 
-A daemon's own daemon answer real requests on real files; only the clock of the samples is moved by hand, and
+A daemon's own parts answer real requests on real files; only the clock of the samples is moved by hand, and
 the slow disk is a fake that says how long it took instead of taking it.
 """
 
@@ -9,6 +9,7 @@ import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from promptd.core.syntax.component import Place, Reading
 from promptd.daemon import build as building
 from promptd.daemon.control import histograms_of, sources_of
 from promptd.daemon.lifecycle import Daemon
-from promptd.engine import tokenizer
+from promptd.engine.tokenizer import Tokenizer
 from promptd.errors import PromptdError
 from promptd.monitor.sampler import Sampler, read_own_process
 from promptd.protocol.records import AlertEvent
@@ -50,21 +51,22 @@ FILES: dict[str, str | bytes] = {
     "said-twice.md": f"# One\n\n{REPEATED}\n# Two\n\nOther words stand here.\n\n{REPEATED}",
 }
 ALL = [f"commands/{n}" for n in range(PARTS)]
+cached_tokenizer = cache(Tokenizer)  # a daemon's own, made once for all tests of this file
 
 
 class Stage:
-    """A daemon's daemon, requests to them, and a clock for the samples."""
+    """A daemon's parts, requests to them, and a clock for the samples."""
 
     def __init__(self, root: Path, state: Path, settings: dict[str, Any]) -> None:
         self.now_s = 0.0
         self.settings: dict[str, Any] = {"roots": [str(root)], "state.directory": str(state), **settings}
-        self.daemon = Daemon(self.load(), self.load, {})
-        self.daemon.monitoring.snapshots._sampler = Sampler(
-            sources_of(self.daemon), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.daemon)
+        self.parts = Daemon(self.load(), self.load, {})
+        self.parts.monitoring.snapshots._sampler = Sampler(
+            sources_of(self.parts), clock=lambda: self.now_s, histograms=lambda: histograms_of(self.parts)
         )
         self.events: list[AlertEvent] = []
-        self.daemon.monitoring.evaluator.add_listeners(self.events.append)
-        self.peer = NotedPeer(self.daemon.dispatcher)
+        self.parts.monitoring.evaluator.add_listeners(self.events.append)
+        self.peer = NotedPeer(self.parts.dispatcher)
 
     def load(self) -> Config:
         """The configuration as it is now."""
@@ -73,8 +75,8 @@ class Stage:
     async def change(self, **settings: Any) -> None:
         """Write other values into the configuration and reload."""
         self.settings |= {key.replace("__", "."): value for key, value in settings.items()}
-        self.daemon.run.is_ready.set()
-        await self.daemon.reload()
+        self.parts.run.is_ready.set()
+        await self.parts.reload()
 
     async def ask(self, names: Iterable[str] = ALL, **params: Any) -> None:
         """One request for each name."""
@@ -88,7 +90,7 @@ class Stage:
         for _ in range(count):
             await ask()
             self.now_s += STEP_S
-            snapshot = await self.daemon.monitoring.snapshots.take()
+            snapshot = await self.parts.monitoring.snapshots.take()
         return snapshot
 
     def said(self, rule: str) -> list[str]:
@@ -104,7 +106,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Return a function that builds a stage."""
     make_files_look_old(monkeypatch)
     shipped_phrases()  # strategies read them once
-    monkeypatch.setattr(building, "Tokenizer", tokenizer.shared)
+    monkeypatch.setattr(building, "Tokenizer", cached_tokenizer)
     stages: list[Stage] = []
 
     async def build(**settings: Any) -> Stage:
@@ -115,7 +117,7 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     yield build
     log.silence()
     for stage in stages:
-        stage.daemon.current.workspace.close()
+        stage.parts.current.workspace.close()
 
 
 @pytest.mark.slow

@@ -14,14 +14,14 @@ from promptd.monitor.history import (
     read,
 )
 from promptd.monitor.snapshot import ProcessInfo, Snapshot, build
-from tests.monitor.samples import FakeCounters
+from tests.monitor.samples import FakeDaemon
 
 WEEK_MINUTES = 7 * 24 * 60
 
 
-def taken(counters: FakeCounters, evaluator: HealthEvaluator, *, is_last: bool = False) -> Snapshot:
-    """A snapshot of the counters."""
-    sample = counters.sample()
+def taken(fake: FakeDaemon, evaluator: HealthEvaluator, *, is_last: bool = False) -> Snapshot:
+    """A snapshot of the fake."""
+    sample = fake.sample()
     found = evaluator.evaluate(sample)
     document = build(sample, ProcessInfo("1", 2), valid_for_s=30, is_last=is_last, evaluated=found.sections())
     return Snapshot(sample, found, document, is_last)
@@ -29,9 +29,9 @@ def taken(counters: FakeCounters, evaluator: HealthEvaluator, *, is_last: bool =
 
 def test_a_line_holds_the_figures_of_the_last_minute() -> None:
     """By name, and None where there was no data."""
-    counters, evaluator = FakeCounters(now_s=60.0), HealthEvaluator(Config())
-    counters.serve(120, ms=4)
-    line = line_of(taken(counters, evaluator).document)
+    fake, evaluator = FakeDaemon(now_s=60.0), HealthEvaluator(Config())
+    fake.serve(120, ms=4)
+    line = line_of(taken(fake, evaluator).document)
     assert set(line) == {"schema_version", *FIELDS, "alerts"}
     assert line["requests_per_s"] == 2.0
     assert 3.8 < line["p95_ms"] < 4.2
@@ -42,11 +42,11 @@ def test_a_line_holds_the_figures_of_the_last_minute() -> None:
 
 def test_a_week_stays_within_its_bound(tmp_path: Path) -> None:
     """A line each minute for seven days: two files, none beyond the bound, the newest lines all there."""
-    counters, evaluator = FakeCounters(), HealthEvaluator(Config())
+    fake, evaluator = FakeDaemon(), HealthEvaluator(Config())
     history = History(tmp_path, max_bytes=500_000)
-    counters.now_s = 60.0
-    counters.serve(120, ms=4)
-    line: dict[str, Any] = dict(MappingProxyType(line_of(taken(counters, evaluator).document)))
+    fake.now_s = 60.0
+    fake.serve(120, ms=4)
+    line: dict[str, Any] = dict(MappingProxyType(line_of(taken(fake, evaluator).document)))
     sizes = set()
     for minute in range(WEEK_MINUTES):
         history.append(line | {"time_unix_s": 60.0 * minute})
@@ -72,12 +72,12 @@ def test_half_a_line_is_skipped(tmp_path: Path) -> None:
 
 def test_a_line_is_kept_when_it_is_due(tmp_path: Path) -> None:
     """By the samples' own clock, and once more at the end."""
-    counters, evaluator = FakeCounters(), HealthEvaluator(Config())
+    fake, evaluator = FakeDaemon(), HealthEvaluator(Config())
     writer = HistoryWriter(History(tmp_path, 100_000), interval_s=60)
     for _ in range(30):
-        counters.now_s += 10
-        writer(taken(counters, evaluator))
-    counters.now_s += 3
-    writer(taken(counters, evaluator, is_last=True))
+        fake.now_s += 10
+        writer(taken(fake, evaluator))
+    fake.now_s += 3
+    writer(taken(fake, evaluator, is_last=True))
     assert [line["uptime_s"] for line in read(tmp_path)] == [60, 120, 180, 240, 300, 303]
     assert read(tmp_path)[-1]["status"] == "stopped"

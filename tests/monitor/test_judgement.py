@@ -28,7 +28,7 @@ from promptd.monitor.health import grade_of, health_of
 from promptd.monitor.sampler import Sample
 from promptd.monitor.targets import TargetVerdict, targets_of
 from promptd.monitor.trends import TrendSeries
-from tests.monitor.samples import FakeCounters
+from tests.monitor.samples import FakeDaemon
 
 NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, clear_after=0, min_samples=10))
 TARGETS = {target.name: target for target in targets_of(TargetsConfig())}
@@ -60,29 +60,29 @@ def test_half_as_good_is_the_same_for_a_floor_and_a_ceiling() -> None:
     assert TARGETS["hit_ratio"].capped_progress(0.375) == TARGETS["response_time"].capped_progress(200) == 0.5
 
 
-def verdicts_of(counters: FakeCounters, config: Config = NOW) -> dict[str, TargetVerdict]:
-    """What is made of counters that have grown for a while."""
+def verdicts_of(fake: FakeDaemon, config: Config = NOW) -> dict[str, TargetVerdict]:
+    """What is made of a daemon that has been there for a while."""
     evaluator = HealthEvaluator(config)
-    evaluator.evaluate(replace_time(FakeCounters(), 60.0).sample())
+    evaluator.evaluate(replace_time(FakeDaemon(), 60.0).sample())
     return {
-        verdict.name: verdict for verdict in evaluator.evaluate(replace_time(counters, 65.0).sample()).targets
+        verdict.name: verdict for verdict in evaluator.evaluate(replace_time(fake, 65.0).sample()).targets
     }
 
 
-def replace_time(counters: FakeCounters, now_s: float) -> FakeCounters:
-    """The counters at another time."""
-    counters.now_s = now_s
-    return counters
+def replace_time(fake: FakeDaemon, now_s: float) -> FakeDaemon:
+    """The daemon at another time."""
+    fake.now_s = now_s
+    return fake
 
 
 def test_a_verdict_says_what_was_measured_and_how_near_it_is() -> None:
     """Missed, met, optimal, and no data where there were too few observations."""
-    counters = FakeCounters(memory_bytes=180_000_000)
-    counters.serve(78, ms=60)
-    counters.serve(22, ms=60, from_disk=22)
-    counters.load(9, ms=500)
-    counters.save(20, 1000, 700)
-    found = verdicts_of(counters)
+    fake = FakeDaemon(memory_bytes=180_000_000)
+    fake.serve(78, ms=60)
+    fake.serve(22, ms=60, from_disk=22)
+    fake.load(9, ms=500)
+    fake.save(20, 1000, 700)
+    found = verdicts_of(fake)
     assert {name: verdict.state for name, verdict in found.items()} == {
         "response_time": "met",
         "hit_ratio": "met",
@@ -98,22 +98,22 @@ def test_a_verdict_says_what_was_measured_and_how_near_it_is() -> None:
 
 def test_the_shortest_window_with_enough_observations_is_judged() -> None:
     """Three requests a minute are too few for a minute and enough for ten."""
-    counters, evaluator = FakeCounters(now_s=1.0), HealthEvaluator(NOW)
-    evaluator.evaluate(counters.sample())
+    fake, evaluator = FakeDaemon(now_s=1.0), HealthEvaluator(NOW)
+    evaluator.evaluate(fake.sample())
     for _ in range(50):
-        counters.now_s += 20
-        counters.serve(1, ms=150)
-        found = evaluator.evaluate(counters.sample())
+        fake.now_s += 20
+        fake.serve(1, ms=150)
+        found = evaluator.evaluate(fake.sample())
     assert found.targets[0].window == "10m"
     assert found.targets[0].state == "missed"
 
 
 def test_a_target_of_zero_is_off() -> None:
     """It has no verdict, no part in the score, and no alert."""
-    counters = FakeCounters()
-    counters.serve(100, ms=900)
+    fake = FakeDaemon()
+    fake.serve(100, ms=900)
     config = Config(alerts=NOW.alerts, targets=TargetsConfig(response_time_max=0))
-    assert verdicts_of(counters, config)["response_time"].state == "off"
+    assert verdicts_of(fake, config)["response_time"].state == "off"
 
 
 # -- health -----------------------------------------------------------------------------------
@@ -133,11 +133,11 @@ def test_the_arithmetic_that_is_shown_gives_the_score(
     from_disk: int, ms: float, memory_bytes: int, errors: int
 ) -> None:
     """Anyone can type it in; the terms add up to it; a near miss costs little of the score."""
-    counters = FakeCounters(memory_bytes=memory_bytes)
-    counters.serve(100, ms=ms, from_disk=from_disk)
+    fake = FakeDaemon(memory_bytes=memory_bytes)
+    fake.serve(100, ms=ms, from_disk=from_disk)
     if errors:
-        counters.serve(errors, ms=ms, error="promptd.Internal")
-    health = health_of(list(verdicts_of(counters).values()))
+        fake.serve(errors, ms=ms, error="promptd.Internal")
+    health = health_of(list(verdicts_of(fake).values()))
     assert health.score is not None
     shown_sum = re.sub(r"[a-z_]+ (\d+) x", r"\1*", health.arithmetic.partition(" = ")[0]).replace("x", "*")
     assert eval(shown_sum) == pytest.approx(health.score, abs=0.06)
@@ -158,7 +158,7 @@ def test_without_data_there_is_no_score() -> None:
 
 def advice(target: str, value: float, sections: dict[str, Any], config: Config | None = None) -> Any:
     """The recommendation for a figure that misses its target, beside some counts."""
-    verdict = replace_fields(verdicts_of(FakeCounters())[target], value=value, state="missed")
+    verdict = replace_fields(verdicts_of(FakeDaemon())[target], value=value, state="missed")
     sample = Sample(taken_unix_s=0.0, uptime_s=0.0, sections=sections, process=None)
     return recommendations([verdict], {}, sample, config or Config())[0]
 
@@ -277,7 +277,7 @@ def test_advice_names_the_setting_and_the_value(
 
 def test_a_sentence_has_the_value_the_target_and_what_to_do() -> None:
     """The three things that the person on call needs."""
-    verdict = replace_fields(verdicts_of(FakeCounters())["hit_ratio"], value=0.4, state="missed")
+    verdict = replace_fields(verdicts_of(FakeDaemon())["hit_ratio"], value=0.4, state="missed")
     found = advice("hit_ratio", 0.4, caches(components={"entries": 200}))
     said = sentence(verdict, found, None)
     assert said.startswith("cache hit ratio: 40.0 % is below the target of 75.0 %; ")
@@ -287,13 +287,11 @@ def test_a_sentence_has_the_value_the_target_and_what_to_do() -> None:
 
 def test_nothing_is_recommended_for_an_optimal_value() -> None:
     """An optimal figure, and one without data."""
-    counters = FakeCounters()
-    counters.serve(100, ms=1)
-    assert not any(is_concerned(verdict, None) for verdict in verdicts_of(counters).values())
+    fake = FakeDaemon()
+    fake.serve(100, ms=1)
+    assert not any(is_concerned(verdict, None) for verdict in verdicts_of(fake).values())
     assert (
-        recommendations(
-            list(verdicts_of(counters).values()), {}, counters.sample(), Config(cache=CacheConfig())
-        )
+        recommendations(list(verdicts_of(fake).values()), {}, fake.sample(), Config(cache=CacheConfig()))
         == []
     )
 
@@ -303,13 +301,13 @@ def test_nothing_is_recommended_for_an_optimal_value() -> None:
 
 def test_growing_memory_is_an_alert_before_it_exceeds_the_target() -> None:
     """2 MB a minute from 100 MB: within the target of 200 for long, medium once an hour more leads out."""
-    counters, evaluator = FakeCounters(), HealthEvaluator(NOW)
+    fake, evaluator = FakeDaemon(), HealthEvaluator(NOW)
     events: list[Any] = []
     evaluator.add_listeners(events.append)
     for minute in range(40):
-        counters.now_s = 60.0 * minute
-        counters.memory_bytes = 100_000_000 + 2_000_000 * minute
-        found = evaluator.evaluate(counters.sample())
+        fake.now_s = 60.0 * minute
+        fake.memory_bytes = 100_000_000 + 2_000_000 * minute
+        found = evaluator.evaluate(fake.sample())
     assert [(event.event, event.rule, event.severity) for event in events] == [("raised", "memory", "medium")]
     assert events[0].value < 150_000_000
     assert "rising, +120.0 MB per hour" in events[0].sentence
@@ -328,9 +326,9 @@ def test_a_trend_within_the_target_is_no_alert() -> None:
 
 def test_another_configuration_is_judged_by_at_once() -> None:
     """A reload keeps the past and changes the bounds."""
-    counters, evaluator = FakeCounters(), HealthEvaluator(NOW)
-    evaluator.evaluate(replace_time(counters, 60.0).sample())
-    counters.serve(100, ms=90)
-    assert evaluator.evaluate(replace_time(counters, 65.0).sample()).targets[0].state == "met"
+    fake, evaluator = FakeDaemon(), HealthEvaluator(NOW)
+    evaluator.evaluate(replace_time(fake, 60.0).sample())
+    fake.serve(100, ms=90)
+    assert evaluator.evaluate(replace_time(fake, 65.0).sample()).targets[0].state == "met"
     evaluator.configure(Config(alerts=NOW.alerts, targets=TargetsConfig(response_time_max=10)))
-    assert evaluator.evaluate(replace_time(counters, 70.0).sample()).targets[0].state == "missed"
+    assert evaluator.evaluate(replace_time(fake, 70.0).sample()).targets[0].state == "missed"

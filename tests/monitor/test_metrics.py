@@ -11,14 +11,14 @@ from promptd.config import Config
 from promptd.config.schema import AlertsConfig
 from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.metrics import BOUNDS_US, NAMES, exposition
-from tests.monitor.samples import FakeCounters
+from tests.monitor.samples import FakeDaemon
 
 NOW = Config(alerts=AlertsConfig(warmup=0, raise_after=0, min_samples=1))
 
 
-def parsed(counters: FakeCounters, evaluator: HealthEvaluator | None = None) -> dict[str, Metric]:
+def parsed(fake: FakeDaemon, evaluator: HealthEvaluator | None = None) -> dict[str, Metric]:
     """The families by name, through the text and back."""
-    sample = counters.sample()
+    sample = fake.sample()
     text = exposition(sample, (evaluator or HealthEvaluator(NOW)).evaluate(sample), "1.2.3")
     return {family.name: family for family in text_string_to_metric_families(text)}
 
@@ -30,11 +30,11 @@ def value(family: Metric, **labels: str) -> Any:
 
 def test_values_arrive_with_their_labels() -> None:
     """Counters, gauges and labels as the parts of a daemon count them."""
-    counters = FakeCounters(now_s=60.0, cpu_s=1.5)
-    counters.serve(9)
-    counters.serve(1, error="promptd.ParseError")
-    counters.cache = {"prompts": {"hits": 7, "misses": 3, "entries": 2, "size_bytes": 99, "evictions": 0}}
-    found = parsed(counters)
+    fake = FakeDaemon(now_s=60.0, cpu_s=1.5)
+    fake.serve(9)
+    fake.serve(1, error="promptd.ParseError")
+    fake.cache = {"prompts": {"hits": 7, "misses": 3, "entries": 2, "size_bytes": 99, "evictions": 0}}
+    found = parsed(fake)
     assert value(found["promptd_errors"], type="promptd.ParseError") == 1
     assert value(found["promptd_cache_hits"], cache="prompts") == 7
     assert value(found["promptd_cache_misses"], cache="served") == 0
@@ -45,10 +45,10 @@ def test_values_arrive_with_their_labels() -> None:
 
 def test_a_histogram_is_cumulative_and_in_seconds() -> None:
     """Buckets that never fall, the last of them everything, and the sum exact."""
-    counters = FakeCounters(now_s=60.0)
-    counters.serve(90, ms=0.9)
-    counters.serve(10, ms=70)
-    samples = parsed(counters)["promptd_request_duration_seconds"].samples
+    fake = FakeDaemon(now_s=60.0)
+    fake.serve(90, ms=0.9)
+    fake.serve(10, ms=70)
+    samples = parsed(fake)["promptd_request_duration_seconds"].samples
     buckets = [sample.value for sample in samples if sample.name.endswith("_bucket")]
     assert buckets == sorted(buckets)
     assert buckets[-1] == 100
@@ -60,12 +60,12 @@ def test_a_histogram_is_cumulative_and_in_seconds() -> None:
 
 def test_targets_and_alerts_are_there_once_they_have_data() -> None:
     """A figure without data is left out rather than 0."""
-    counters, evaluator = FakeCounters(now_s=60.0), HealthEvaluator(NOW)
-    assert "promptd_health_score" not in parsed(FakeCounters(memory_bytes=0))
-    parsed(counters, evaluator)
-    counters.now_s += 5
-    counters.serve(100, ms=300)
-    found = parsed(counters, evaluator)
+    fake, evaluator = FakeDaemon(now_s=60.0), HealthEvaluator(NOW)
+    assert "promptd_health_score" not in parsed(FakeDaemon(memory_bytes=0))
+    parsed(fake, evaluator)
+    fake.now_s += 5
+    fake.serve(100, ms=300)
+    found = parsed(fake, evaluator)
     assert value(found["promptd_target_met"], target="response_time") == 0
     assert value(found["promptd_target_value"], target="response_time") == pytest.approx(0.3, rel=0.04)
     assert value(found["promptd_alert_active"], rule="response_time", severity="critical") == 1
@@ -76,10 +76,10 @@ def test_targets_and_alerts_are_there_once_they_have_data() -> None:
 
 def test_names_follow_the_conventions() -> None:
     """One prefix, base units, `_total` for what only grows; and the list is what is exposed."""
-    counters, evaluator = FakeCounters(now_s=60.0), HealthEvaluator(NOW)
-    counters.serve(100, ms=300)
+    fake, evaluator = FakeDaemon(now_s=60.0), HealthEvaluator(NOW)
+    fake.serve(100, ms=300)
     known = {name.name for name in NAMES}
-    assert set(parsed(counters, evaluator)) <= known
+    assert set(parsed(fake, evaluator)) <= known
     assert len(known) == len(NAMES)
     for name in NAMES:
         assert re.fullmatch(r"promptd_[a-z]+(_[a-z]+)*", name.exposed)

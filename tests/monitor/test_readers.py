@@ -24,10 +24,10 @@ from promptd.monitor.evaluator import HealthEvaluator
 from promptd.monitor.sampler import Sampler
 from promptd.monitor.snapshot import ProcessInfo, Snapshots
 from promptd.support.locks import StateLock
-from tests.monitor.samples import FakeCounters
+from tests.monitor.samples import FakeDaemon
 
-counters, directory = FakeCounters(), Path(sys.argv[1])
-sampler = Sampler({"log": lambda: {"padding": "x" * (counters.requests * 37 % 40_000)}})
+fake, directory = FakeDaemon(), Path(sys.argv[1])
+sampler = Sampler({"log": lambda: {"padding": "x" * (fake.requests * 37 % 40_000)}})
 exports = (HistoryWriter(History(directory, 100_000), 0.0), MetricsWriter(directory, "1.2.3"))
 evaluate = HealthEvaluator(Config()).evaluate
 snapshots = Snapshots(
@@ -36,9 +36,9 @@ snapshots = Snapshots(
 
 async def write():
     while True:
-        counters.serve(1)
+        fake.serve(1)
         assert await snapshots.write(), snapshots.statistics()
-        counters.requests == 1 and print("going", flush=True)
+        fake.requests == 1 and print("going", flush=True)
 
 asyncio.run(write())
 """

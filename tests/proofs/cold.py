@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
-from promptd.core.tokens.segments import Segments
 from promptd.engine.embedded import Engine
-from promptd.engine.tokenizer import Tokenizer
+from promptd.engine.tokenizer import shared
 from promptd.errors import PromptdError
 
 Question = tuple[str, dict[str, Any]]
@@ -24,8 +23,7 @@ class Cold:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._tokenizer = Tokenizer()
-        self._tokenizer.load()
+        shared("o200k_base").load()  # the tokenizer of every engine in this process
 
     def __repr__(self) -> str:
         return f"<Cold {self.root}>"
@@ -33,10 +31,6 @@ class Cold:
     def answers(self, questions: Sequence[Question]) -> list[Any]:
         """Each answer by an engine that knew nothing when the first question came."""
         with Engine.open(self.root) as engine:
-            engine.workspace.tokenizer = self._tokenizer
-            engine.workspace.segments = Segments(
-                self._tokenizer.count_many, is_additive=self._tokenizer.is_additive
-            )
             return [_answer(engine, *question) for question in questions]
 
 
@@ -50,7 +44,8 @@ def _answer(engine: Engine, method: str, params: dict[str, Any]) -> Any:
 def failure(kind: str, message: str) -> dict[str, Any]:
     """An error as it is compared: without the names that it offers instead of an unknown one.
 
-    Those all exist when they are offered (tests/test_flows.py), but they may lack one that is new.
+    Those all exist when they are offered (tests/engine/test_procedures.py), but they may lack a
+    new one.
     """
     is_offer = kind == "promptd.UnknownComponent"
     return {"error": kind, "message": message.partition(";")[0] if is_offer else message}

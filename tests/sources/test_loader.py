@@ -20,7 +20,7 @@ DIALECTS = [("include", "front-matter")]
 
 
 class SlowFiles(Worktree):
-    """A fake source: each read reports a latency, blocks until it is released, and may fail."""
+    """A fake source: every look reports a latency, blocks until it is let go, and may fail."""
 
     def __init__(self, latency_s: float = 0.0) -> None:
         super().__init__(["/nowhere"], NamingRules((".md",)))

@@ -83,14 +83,16 @@ def serving() -> Iterator[Peer]:
         str(SYSTEM_SOCKET),
     ]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as daemon:
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not SYSTEM_SOCKET.exists():
-            assert daemon.poll() is None
-            assert time.monotonic() < deadline_s
-            time.sleep(POLL_S)
-        with Peer(SYSTEM_SOCKET) as peer:
-            yield peer
-        daemon.terminate()
+        try:
+            deadline_s = time.monotonic() + PATIENCE_S
+            while not SYSTEM_SOCKET.exists():
+                assert daemon.poll() is None
+                assert time.monotonic() < deadline_s
+                time.sleep(POLL_S)
+            with Peer(SYSTEM_SOCKET) as peer:
+                yield peer
+        finally:
+            daemon.terminate()
 
 
 def accepted(peer: Peer) -> int:

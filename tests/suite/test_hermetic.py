@@ -16,8 +16,8 @@ from tests.suite.hermetic import FOREIGN, furnish, neutral, replace
 PART = (
     "tests/cli",
     "tests/client",
-    "tests/test_config.py",
-    "tests/test_daemon.py",
+    "tests/config",
+    "tests/daemon/test_lifecycle.py",
     "tests/suite/test_hermetic.py",
 )
 
@@ -109,8 +109,6 @@ def test_a_promptd_on_the_system_socket_is_not_noticed() -> None:
 @pytest.mark.timeout(300)
 def test_without_protection_it_is() -> None:
     """The machine is hostile indeed: the same tests fail there, and ask that daemon."""
-    outcome = story(
-        "-p", "no:tests.suite.hermetic", "tests/cli/test_control.py", "tests/cli/test_completion.py"
-    )
+    outcome = story("-p", "no:tests.suite.hermetic", "tests/cli/test_socket.py", "tests/cli/test_options.py")
     assert outcome["code"] == 1, outcome["said"]
     assert outcome["asked"] > 0

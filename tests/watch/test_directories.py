@@ -28,7 +28,7 @@ def files(root: Path) -> Worktree:
     return Worktree([str(root)], NamingRules((".md",), {}, (".git",)))
 
 
-def test_the_same_directories_as_a_scan(files: Worktree, root: Path) -> None:
+def test_every_directory_with_where_it_really_is(files: Worktree, root: Path) -> None:
     """Neither ignored ones, nor circles, nor what leads out; a link inwards with what it really is."""
     found = files.directories()
     assert {name.removeprefix(f"{root}"): real.removeprefix(f"{root}") for name, real in found.items()} == {

@@ -1,4 +1,4 @@
-"""names.py: what lies below what, by whole names."""
+"""paths.py: what lies below what, by whole names."""
 
 import pytest
 

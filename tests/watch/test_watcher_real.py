@@ -39,7 +39,7 @@ def is_ignored(path: str) -> bool:
     return name in IGNORED or name.endswith(("~", ".tmp")) or name.startswith("..")
 
 
-def door_to(*roots: Path) -> Worktree:
+def tree_of(*roots: Path) -> Worktree:
     """The working tree, which lists the directories."""
     return Worktree(
         [str(root) for root in roots], NamingRules((".md",), {}, (*IGNORED, "*~", "*.tmp", "..*"))
@@ -49,7 +49,7 @@ def door_to(*roots: Path) -> Worktree:
 @asynccontextmanager
 async def watching(*roots: Path, timing: Timing = QUICK) -> AsyncIterator[Watcher]:
     """A watcher on these roots whose first batch, the full one, is taken already."""
-    watcher = Watcher([str(root) for root in roots], door_to(*roots).directories, is_ignored, timing)
+    watcher = Watcher([str(root) for root in roots], tree_of(*roots).directories, is_ignored, timing)
     async with watcher:
         await take(watcher)
         yield watcher
@@ -339,7 +339,7 @@ async def test_an_unreadable_directory_affects_only_itself(as_nobody: AsNobody) 
             return Inotify(paths)
 
     watcher = Watcher(
-        [str(root)], door_to(root).directories, is_ignored, QUICK, make_ports=lambda: Ports(make=make)
+        [str(root)], tree_of(root).directories, is_ignored, QUICK, make_ports=lambda: Ports(make=make)
     )
     async with watcher:
         await take(watcher)

@@ -8,7 +8,6 @@ which stretches of the source; deletions keep the order, so both directions are 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 from promptd.protocol.records import Span
@@ -121,8 +120,3 @@ def ordered(edits: Iterable[Edit]) -> list[Edit]:
         if not kept or edit.start >= kept[-1].end:
             kept.append(edit)
     return kept
-
-
-def spans_are_sorted(spans: Sequence[Span]) -> bool:
-    """True if spans follow one another without overlap."""
-    return all(before[1] <= after[0] for before, after in pairwise(spans))

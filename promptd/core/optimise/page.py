@@ -51,11 +51,6 @@ class Block:
     def __repr__(self) -> str:
         return f"<{self.kind} {self.start}:{self.end} {len(self.children)} children>"
 
-    @property
-    def is_container(self) -> bool:
-        """True for what has a head of its own and children below."""
-        return self.kind in ("root", "element", "section", "item")
-
     def walk(self) -> Iterator["Block"]:
         """This block and all below it, in document order."""
         stack = [self]

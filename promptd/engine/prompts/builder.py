@@ -60,6 +60,7 @@ def make(
 
 
 def _import_optimiser() -> None:
+    import promptd.core.optimise.budget.lexicon
     import promptd.core.optimise.budget.stable_first
     import promptd.core.optimise.budget.whole_prompt
     import promptd.engine.prompts.budget_run  # noqa: F401

@@ -47,7 +47,7 @@ class ReplyTemplate:
             for (run, slot), text in zip(self._layout.slots, filled.values, strict=True)
         ]
         drafts = [(draft.first, draft.last) for draft in skeleton.drafts]
-        self._changing = [each for each in drafts if not self._layout.is_constant(*each)]
+        self._changing = [*dict.fromkeys(each for each in drafts if not self._layout.is_constant(*each))]
         numbers = [*self._placed(drafts)]
         manifest = cut(self._marked(prompt.manifest, drafts), b"%d")
         self._manifest = manifest.form
@@ -71,8 +71,9 @@ class ReplyTemplate:
         Three for each entry: its tokens, its start and its end.
         """
         layout, count = self._layout, len(self._layout.runs) + 1
+        counts = {draft: count + at for at, draft in enumerate(self._changing)}
         for draft in drafts:
-            yield (count + self._changing.index(draft) if draft in self._changing else 0), 0
+            yield counts.get(draft, 0), 0
             for part in draft:
                 yield layout.run_of[part], layout.within[part]
 
@@ -80,10 +81,11 @@ class ReplyTemplate:
         self, manifest: tuple[ManifestEntry, ...], drafts: list[tuple[int, int]]
     ) -> list[ManifestEntry]:
         """The manifest with marks for what changes, by their index among the `_placed`."""
+        changing = frozenset(self._changing)
         return [
             msgspec.structs.replace(
                 entry,
-                tokens=mark(3 * index) if draft in self._changing else entry.tokens,
+                tokens=mark(3 * index) if draft in changing else entry.tokens,
                 span=(mark(3 * index + 1), mark(3 * index + 2)),
             )
             for index, (entry, draft) in enumerate(zip(manifest, drafts, strict=True))

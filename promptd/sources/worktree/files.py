@@ -24,12 +24,11 @@ from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.errors import ComponentError, ComponentTooLarge, EncodingError, OutsideRoot, UnreadableComponent
 from promptd.sources.base import Listing
 from promptd.sources.worktree import walk
-from promptd.sources.worktree.sweep import FileBasis, Sweep
+from promptd.sources.worktree.sweep import SLOW_STAT_S, FileBasis, Sweep
 from promptd.sources.worktree.walk import real_path_of, signature_from, signature_of
 
 MAX_READ_ATTEMPTS = 3
 TORN_WAIT_S, TORN_STEP_S = 0.1, 0.005
-SLOW_STAT_S = 0.0001  # local file systems take 0.002 ms; 50 paths at this rate hold the event loop for 5 ms
 STAT_SMOOTHING = 0.05  # weight of the newest sweep in the running mean
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
 _orders = itertools.count(1)

@@ -16,7 +16,7 @@ from promptd.engine.prompts import reply
 from promptd.errors import OverBudget
 from promptd.protocol.replies import AssembleReply
 from promptd.protocol.request import request_of
-from promptd.sources.worktree.files import Worktree
+from promptd.sources.worktree import sweep
 from tests.freshness import make_files_look_old
 from tests.suite.examples import examples
 
@@ -35,7 +35,7 @@ asked = st.dictionaries(names, values, min_size=1)
 def _old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that a signature proves at once: young ones, or those of a slow disk, have their prompts made."""
     make_files_look_old(monkeypatch)
-    monkeypatch.setattr(Worktree, "is_slow", False)  # which a busy machine may be taken for
+    monkeypatch.setattr(sweep, "SLOW_STAT_S", 3_600.0)  # a busy machine may be taken for a slow disk
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_rendered_is_what_is_made(engine: Engine, variables: dict[str, str], dat
 
 
 def test_a_template_is_fresh(tmp_path: Path) -> None:
-    """It rests on the same facts as a prompt: a change on disk is in the next reply."""
+    """It rests on the same evidence as a prompt: a change on disk is in the next reply."""
     (tmp_path / "main.md").write_text("One {name}\n<include>part.md</include>\n")
     with Engine.open([tmp_path]) as engine:
         ask(engine, {"name": "a"})
@@ -168,10 +168,10 @@ def test_other_names_have_a_template_of_their_own(library: Path) -> None:
         for names in (["name"], ["name", "task"], ["unused"]):
             ask(engine, dict.fromkeys(names, "first"))
             ask(engine, dict.fromkeys(names, "second"))
-        compiled = engine.workspace._compiled.peek(("main",))
-        assert compiled is not None
-        assert {("name",), ("name", "task"), ("unused",)} <= compiled.templates.keys()
-        assert engine.workspace.holds(compiled.evidence, engine.workspace.source.check())
+        outline = engine.workspace._compiled.peek(("main",))
+        assert outline is not None
+        assert {("name",), ("name", "task"), ("unused",)} <= outline.templates.keys()
+        assert engine.workspace.holds(outline.evidence, engine.workspace.source.check())
 
 
 def test_rendered_replies_are_replies(tmp_path: Path) -> None:

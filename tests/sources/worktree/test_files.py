@@ -1,4 +1,4 @@
-"""Reading component files: what may be read, and that nothing else ever is."""
+"""Component files: which are read, and that nothing else ever is."""
 
 import ctypes
 import errno
