@@ -107,7 +107,7 @@ units: ## verify and score the systemd units
 systemd-test: $(STAMP) ## promptd under a booted systemd; wants root (SUITE=trixie for a newer one)
 	@$(BIN)/python tests/systemd/run.py $(SUITE)
 
-soak: $(STAMP) ## the laws of tests/proofs at length, with a report (SOAK_ARGS="--steps N --changes N")
+soak: $(STAMP) ## the properties of tests/proofs at length, with a report (SOAK_ARGS="--steps N --changes N")
 	@$(BIN)/python -m tests.proofs.soak $(SOAK_ARGS)
 
 chaos: $(STAMP) ## load while everything goes wrong, with a table (CHAOS_ARGS="--seconds N", 120 s)

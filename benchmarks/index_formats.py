@@ -16,9 +16,9 @@ import msgspec
 from benchmarks.scaling import _reading
 from promptd.core.library.parse_cache import IndexEntry, entry_of
 from promptd.core.syntax.component import FileSignature, Parsed
-from promptd.daemon.state.index_file import IndexFile, Shelf, Writing
+from promptd.daemon.state.index_file import IndexedRoot, IndexFile, Writing
 
-SHELVES = [Shelf("/nowhere", ("include",))]
+ROOTS = [IndexedRoot("/nowhere", ("include",))]
 _encode = msgspec.msgpack.encode
 _signature, _parsed = msgspec.msgpack.Decoder(FileSignature), msgspec.msgpack.Decoder(Parsed)
 
@@ -54,9 +54,9 @@ def _read_sqlite(path: str) -> list[IndexEntry]:
 def _compare(size: int, directory: str) -> None:
     readings = [_reading(at, size, 0) for at in range(size)]
     entries = [entry for reading in readings if (entry := entry_of(reading)) is not None]
-    file, writing, base = IndexFile(Path(directory)), Writing(SHELVES), f"{directory}/index.db"
+    file, writing, base = IndexFile(Path(directory)), Writing(ROOTS), f"{directory}/index.db"
     wrote = _ms(lambda: (writing.add(readings), file.write(writing)))
-    print(f"{size:>7,} frames of msgpack: write {wrote}, read {_ms(lambda: file.read(SHELVES))}")
+    print(f"{size:>7,} frames of msgpack: write {wrote}, read {_ms(lambda: file.read(ROOTS))}")
     wrote = _ms(lambda: _write_sqlite(base, entries))
     sizes = f"{file.path.stat().st_size >> 10} KB against {os.path.getsize(base) >> 10} KB"
     print(f"{size:>7,} sqlite: write {wrote}, read {_ms(lambda: _read_sqlite(base))} ({sizes})")

@@ -115,7 +115,7 @@ def compiled(source: Path = SOURCE, cache: Path = CACHE) -> LoadClient:
 
 
 def _compile(source: Path, binary: Path) -> None:
-    """Under another name first, so that nobody runs half a program; those of older sources are removed."""
+    """Under another name first, so that half a program is never run; those of older sources are removed."""
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         raise Missing(NO_COMPILER)

@@ -75,7 +75,7 @@ def workspace_of(root: str) -> Workspace:
 
 
 async def edit_to_warm(root: str) -> None:
-    """One edit at a time, with uneven pauses: time until the prompt is assembled anew, with nobody asking."""
+    """One edit at a time, with uneven pauses: time until the prompt is assembled anew, without a request."""
     make_library(root)
     workspace, tasks = workspace_of(root), set[asyncio.Task[None]]()
     request = request_of(("prompt",))

@@ -1,4 +1,4 @@
-"""promptd keeps a library of prompt components hot and assembles prompts, fresh and counted exactly.
+"""promptd serves prompts assembled from a library of Markdown files, cached in memory and always up to date.
 
 `Engine` opens a library in this process, `Client` and `AsyncClient` ask a daemon and answer with the types of
 promptd.protocol. They are loaded when first named, so that a client does not pay for the engine.

@@ -1,7 +1,7 @@
 """`python -m promptd`, and the function behind the installed `promptd` script.
 
-A command lives for a fraction of a second, most of it imports, so the garbage collector is kept out of its
-way: `promptd assemble` runs inside other people's key strokes.
+A command runs for a fraction of a second, most of it imports, so the garbage collector is switched off:
+editors and shells call `promptd assemble` while a person waits.
 """
 
 import gc

@@ -13,7 +13,7 @@ import pytest
 
 from promptd import Engine
 from promptd.errors import PromptdError, UnknownComponent
-from promptd.sources.worktree import files as door
+from promptd.sources.worktree import files as worktree_files
 
 LATER_NS = 10_000_000_000
 
@@ -69,13 +69,13 @@ def age(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def make_files_look_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Move the clock of the door ahead, so that no file is racily clean when it is read."""
-    real = door.time.time_ns
-    monkeypatch.setattr(door.time, "time_ns", lambda: real() + LATER_NS)
+    """Move the clock of the working tree ahead, so that no file is racily clean when it is read."""
+    real = worktree_files.time.time_ns
+    monkeypatch.setattr(worktree_files.time, "time_ns", lambda: real() + LATER_NS)
 
 
 def ticks(marker: Path) -> Iterator[None]:
-    """Each step lets the clock of the file system move on, so that no two operations share a stamp."""
+    """Each step lets the clock of the file system move on, so that no two operations share a time."""
     last = 0
     while True:
         while True:

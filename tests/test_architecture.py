@@ -84,14 +84,14 @@ MAX_ATTRIBUTES = 12
 
 def test_classes_own_few_things() -> None:
     """A class of the daemon, the engine or the server has at most 12 attributes: one owner, one subject."""
-    crowded = {
+    too_large = {
         str(path.relative_to(PACKAGE)): node.name
         for path in MODULES
         if path.relative_to(PACKAGE).parts[0] in ("daemon", "engine", "server")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef) and len(attributes(node)) > MAX_ATTRIBUTES
     }
-    assert crowded == {}
+    assert too_large == {}
 
 
 def attributes(node: ast.ClassDef) -> set[str]:
@@ -247,7 +247,7 @@ print(*sorted(sys.modules), file=sys.stderr)
 """
 
 
-def test_the_optimiser_is_imported_whole_where_that_blocks_nobody() -> None:
+def test_the_optimiser_is_imported_whole_where_that_blocks_nothing() -> None:
     """What the engine imports of it in functions is loaded by then, in a thread: never on an event loop."""
     engine = [path for path in MODULES if path.is_relative_to(PACKAGE / "engine")]
     named = {name.rpartition(".")[0] for path in engine for name in imported(path)}

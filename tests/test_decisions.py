@@ -21,7 +21,7 @@ STATUS = re.compile(
     rf"\*(?:Accepted {DATE}(?:; (?:recorded|reworded|rewritten)[^.*]*{DATE})?|Superseded by [^.*]*{DATE})\."
 )
 LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]+))?\)")
-FILE = re.compile(r"`((?:docs|tests|benchmarks|systemd)/[\w/.-]+\.\w+)`")
+FILE = re.compile(r"`((?:docs|tests|benchmarks|systemd|promptd)/[\w/.-]+\.\w+)`")
 DOCUMENT = re.compile(r"\b[A-Z]{3,}\.md\b")  # a document is named in capitals
 
 
@@ -86,6 +86,17 @@ def test_files_that_are_named_exist(page: Path) -> None:
     """A test, benchmark, unit or document that a contributor is sent to is there."""
     missing = [file for file in FILE.findall(page.read_text()) if not (REPOSITORY / file).exists()]
     assert missing == []
+
+
+def test_modules_of_the_architecture_page_exist() -> None:
+    """A module that the page names without `promptd/` and suffix, in its diagrams and tables, is there."""
+    packages = [path.name for path in (REPOSITORY / "promptd").iterdir() if path.is_dir()]
+    named = re.findall(rf"(?<![\w/.])(?:{'|'.join(packages)})/[\w/]+", (DOCS / "architecture.md").read_text())
+    paths = {module: REPOSITORY / "promptd" / module.rstrip("/") for module in named}
+    assert len(paths) > 40
+    assert [
+        module for module, at in paths.items() if not (at.is_dir() or at.with_suffix(".py").exists())
+    ] == []
 
 
 @pytest.mark.parametrize("page", EVERY, ids=name)

@@ -78,7 +78,7 @@ def test_each_service_is_supervised_the_way_the_daemon_behaves(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["promptd.service", "user/promptd.service"])
-def test_peers_can_be_told_apart_in_the_sandbox(name: str) -> None:
+def test_peers_can_be_distinguished_in_the_sandbox(name: str) -> None:
     """Under PrivateUsers= every peer is 65534, and without AF_UNIX there is no socket at all."""
     unit = settings(name)
     assert "PrivateUsers" not in unit

@@ -2,5 +2,5 @@
 
 `app` holds the table of commands and the one place where errors become exit codes. Nothing below
 this package imports it, and no module here imports more at its top than click and the standard
-library: `promptd assemble` runs inside other people's key strokes and has to start at once.
+library: editors and shells call `promptd assemble` while a person waits.
 """

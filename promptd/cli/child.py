@@ -60,7 +60,7 @@ class ChildDaemon:
 
 @contextmanager
 def temporary_directory(purpose: str) -> Iterator[Path]:
-    """A new directory whose path leaves room for a socket's; removed at the end, also at SIGTERM."""
+    """A new directory with a path so short that a socket fits in; removed at the end, also at SIGTERM."""
     with _sigterm_unwinds():
         directory = Path(tempfile.mkdtemp(prefix=f"promptd-{purpose}-"))
         if len(os.fsencode(_socket(directory))) > MAX_SOCKET_PATH_BYTES:

@@ -89,16 +89,20 @@ def _method(method: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _notification(told: dict[str, Any]) -> str:
+def _notification(notification: dict[str, Any]) -> str:
     return "\n".join(
-        [f"### Notification `{told['name']}`\n", f"{told['summary']}\n", *_members(told["params"])]
+        [
+            f"### Notification `{notification['name']}`\n",
+            f"{notification['summary']}\n",
+            *_members(notification["params"]),
+        ]
     )
 
 
 def _records(description: dict[str, Any]) -> list[dict[str, Any]]:
     """All records that results and notifications are made of, each once, by name."""
     schemas = [method["result"] for method in description["methods"]]
-    schemas += [told["params"] for told in description["notifications"]]
+    schemas += [notification["params"] for notification in description["notifications"]]
     found = {name: record for schema in schemas for name, record in schema.get("$defs", {}).items()}
     return [found[name] for name in sorted(found)]
 
@@ -108,7 +112,7 @@ def _record(record: dict[str, Any]) -> str:
 
 
 def _members(schema: dict[str, Any]) -> list[str]:
-    """What an object that is told consists of, as a table; of an open one what is said of it."""
+    """The members of an object as a table; of one with open members their description."""
     rows = list(_fields(schema, with_default=False))
     if not rows:
         return [f"{_type(schema)}: {_meaning(schema)}\n"]

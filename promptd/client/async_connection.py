@@ -1,7 +1,7 @@
 """One asyncio connection: answers find the question they belong to, notifications their subscription.
 
 Only this file of the asyncio client touches a transport. An ended connection ends every wait on it with
-Broken, and every subscription routed over it is told None.
+Broken, and every subscription routed over it receives None.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """An asyncio subscription: an iterator over the changes of one prompt, on the connection of its client.
 
-It outlives the connection: whoever iterates when it has ended subscribes anew, with patience, and is told as
-one change what changed meanwhile.
+It outlives the connection: iterating after that has ended subscribes anew, with patience, and yields what
+changed meanwhile as one change.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ class AsyncSubscription(AsyncIterator[Changed]):
 
     It begins when it is awaited, entered or first iterated over, and raises the error of a prompt that
     cannot be assembled then.
-    `digest` is that of the prompt as last told (None while it cannot be assembled). When the daemon is
+    `digest` is that of the prompt as last reported (None while it cannot be assembled). When the daemon is
     restarted the subscription is made again, which is tried for the client's `timeout_s`; if the prompt
-    changed meanwhile that is told as one change.
+    changed meanwhile that is reported as one change.
     """
 
     def __init__(self, exchange: Exchange, question: Question[SubscribeReply], timeout_s: float) -> None:

@@ -108,7 +108,7 @@ class AsyncClient:
         return await self._ask(questions.plain(ListReply, "list", glob=glob))
 
     async def changes(self, since: str | None = None) -> ChangesReply:
-        """What became different in the list since a `clock`; all of it if that cannot be told."""
+        """What became different in the list since a `clock`; all of it if that is not known."""
         return await self._ask(questions.plain(ChangesReply, "changes", since=since))
 
     async def dependencies(self, name: str, depth: int | None = None) -> DependenciesReply:
@@ -170,7 +170,7 @@ class AsyncClient:
     def subscribe(
         self, name: NameOrNames, variables: Variables | None = None, arguments: str | None = None
     ) -> AsyncSubscription:
-        """Be told when the digest of a prompt changes: iterate over what comes back.
+        """Subscribe to changes of the digest of a prompt: iterate over what comes back.
 
         >>> async with client.subscribe("commands/review") as changes:
         ...     async for change in changes:

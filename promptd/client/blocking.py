@@ -2,7 +2,7 @@
 
 If the daemon was restarted since the last question, the client notices when it asks the next one, connects
 again and asks once more (every question may be asked twice without harm). Subscriptions have connections of
-their own (subscription.py), so that waiting for one keeps nobody from asking.
+their own (subscription.py), so that waiting for one blocks no request.
 """
 
 import itertools
@@ -108,7 +108,7 @@ class Client:
         return self._ask(questions.plain(ListReply, "list", glob=glob))
 
     def changes(self, since: str | None = None) -> ChangesReply:
-        """What became different in the list since a `clock`; all of it if that cannot be told."""
+        """What became different in the list since a `clock`; all of it if that is not known."""
         return self._ask(questions.plain(ChangesReply, "changes", since=since))
 
     def dependencies(self, name: str, depth: int | None = None) -> DependenciesReply:
@@ -170,7 +170,7 @@ class Client:
     def subscribe(
         self, name: NameOrNames, variables: Variables | None = None, arguments: str | None = None
     ) -> Subscription:
-        """Be told when the digest of a prompt changes: iterate over what comes back.
+        """Subscribe to changes of the digest of a prompt: iterate over what comes back.
 
         >>> with client.subscribe("commands/review") as changes:
         ...     for change in changes:

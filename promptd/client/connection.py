@@ -20,7 +20,7 @@ _RETRY_S = 0.01  # the kernel's queue of the daemon's socket is full: it says so
 
 
 class ClientConnection:
-    """A connection that is open from the beginning. Raises Unavailable if nobody answers."""
+    """A connection that is open from the beginning. Raises Unavailable if no daemon answers."""
 
     def __init__(self, path: str, timeout_s: float) -> None:
         self.path = path

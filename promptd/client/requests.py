@@ -58,12 +58,12 @@ def assemble(
 def subscribe(
     name: NameOrNames, variables: Variables | None, arguments: str | None
 ) -> Question[SubscribeReply]:
-    """To be told when that prompt changes."""
+    """Subscribe to changes of that prompt."""
     return Question("subscribe", _prompt(name, variables, arguments), SubscribeReply)
 
 
 def changed_since(previous: str | None, made: SubscribeReply) -> Changed:
-    """What a subscription tells that was made anew and finds another prompt than before."""
+    """The change that a subscription reports if it was made again and finds another prompt than before."""
     return Changed(
         subscription=made.subscription,
         name=made.name,

@@ -1,7 +1,7 @@
 """A blocking subscription: an iterator over the changes of one prompt, on a connection of its own.
 
 It outlives the daemon: when the connection ends it is made again, with patience, and what changed in between
-is told as one change. Waiting and ending may happen in different threads.
+is reported as one change. Waiting and ending may happen in different threads.
 """
 
 import threading
@@ -28,9 +28,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0  # between attempts to reach a daem
 class Subscription(Iterator[Changed]):
     """Changes of one prompt, as an iterator that waits for the next one; made by Client.subscribe.
 
-    `digest` is that of the prompt as last told (None while it cannot be assembled). When the daemon is
+    `digest` is that of the prompt as last reported (None while it cannot be assembled). When the daemon is
     restarted the subscription is made again, which is tried for the client's `timeout_s`; if the prompt
-    changed meanwhile that is told as one change. `unsubscribe` may be called from another thread.
+    changed meanwhile that is reported as one change. `unsubscribe` may be called from another thread.
     """
 
     def __init__(self, path: str, question: Question[SubscribeReply], timeout_s: float) -> None:
@@ -77,7 +77,7 @@ class Subscription(Iterator[Changed]):
         """End the subscription, and the iteration over it."""
         self._is_ended = True
         self._link.interrupt()
-        with self._waiting:  # whoever waits has been woken: only then is the descriptor free to be reused
+        with self._waiting:  # the waiting thread was woken: only then is the descriptor free to be reused
             self._link.close()
 
     def _receive(self, deadline_s: float | None) -> Changed | None:

@@ -95,7 +95,7 @@ def revive(body: ErrorBody) -> PromptdError:
 
 
 def unreachable(path: str, cause: OSError) -> Unavailable:
-    """What to tell somebody whose connect failed."""
+    """The error for a failed connect, with its likely cause."""
     if cause.errno in (errno.EACCES, errno.EPERM):
         return Unavailable(
             f"permission denied on {path}: the daemon's owner can grant it with `serve.socket_mode` and"

@@ -1,4 +1,4 @@
-"""The configuration as text: what a key expects in words, where it stands in a file.
+"""The configuration as text: what a key expects in words, and at which line of a file it is.
 
 Pure functions over the schema and TOML text. Nothing here opens a file or decides which value wins
 (the package does). A key's path is a tuple (`("roots", 0, "path")`), written `roots[0].path` for people.

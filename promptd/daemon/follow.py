@@ -143,16 +143,18 @@ class Follower:
         return seen_s or time.monotonic()
 
     def suspect(self, delta: Delta) -> None:
-        """A change was found: an event must tell of it soon, or the watcher has missed it.
+        """A change was found: an event must report it soon, or the watcher has missed it.
 
         Files that became components only because a directive leads to them have not changed themselves, and
         what a rescan finds that the watcher asked for needs no event of its own.
         """
         if self.watcher is None or (self._applied is not None and self._applied.full):
             return
-        names, hears = self._current.workspace.library.names, self.watcher.hears_of
+        names, is_watched = self._current.workspace.library.names, self.watcher.is_watched
         listed = (id for id in delta.added if names.is_discovered(id.rpartition("/")[2]))
-        ids = [id for id in (*listed, *delta.changed, *delta.removed) if any(map(hears, self._paths(id)))]
+        ids = [
+            id for id in (*listed, *delta.changed, *delta.removed) if any(map(is_watched, self._paths(id)))
+        ]
         if ids:
             self.missed.suspect(ids)
             asyncio.get_running_loop().call_later(1.1 * self.missed.explained_s, self._judge)

@@ -1,4 +1,4 @@
-"""The monitor inside a daemon: samples, what is concluded from them, and who is told.
+"""The monitor inside a daemon: samples, what is concluded from them, and where alerts go.
 
 Composition only: builds the parts of promptd.monitor, gives them the directory, the intervals and the
 figures of this daemon, and connects alerts with the log, the subscribers and the operator's command.
@@ -39,7 +39,7 @@ class Monitoring:
         self.evaluator = HealthEvaluator(config)
         self.alert_feed = AlertFeed()
         self.alert_command = CommandSink(self._alert_command, spawn)
-        self.evaluator.add_listeners(log_event, self.alert_feed.tell, self.alert_command)
+        self.evaluator.add_listeners(log_event, self.alert_feed.send, self.alert_command)
         monitor = config.monitor
         self.history = HistoryWriter(History(lock.directory, monitor.history_size), monitor.history_interval)
         self.snapshots = Snapshots(

@@ -16,7 +16,7 @@ SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long,
 
 
 def run(load: Load, environment: Mapping[str, str] = os.environ) -> int:
-    """Run a daemon until it is told to stop; returns the exit code (sysexits.h).
+    """Run a daemon until a signal stops it; returns the exit code (sysexits.h).
 
     `load` gives the configuration, now and at each reload; it raises ConfigError.
     """

@@ -1,4 +1,4 @@
-"""The state of a running daemon, and what its supervisor is told of it.
+"""The state of a running daemon, and its report to the supervisor.
 
 `RunState` is what other parts ask: which configuration is in force, is it ready, is it stopping.
 `StatusReporter` says the same to systemd, in the protocol of systemd.py: READY, RELOADING, STOPPING and one

@@ -1,6 +1,6 @@
 """Work beside the rest: background tasks, the loops among them, and how their failures are survived.
 
-Every task of the daemon is kept here, so that stopping can cancel it and an error nobody handles is logged.
+Every task of the daemon is kept here, so that stopping can cancel it and an unhandled error is logged.
 Nothing here knows what a task does.
 """
 

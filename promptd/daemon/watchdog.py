@@ -1,4 +1,4 @@
-"""The proof of life: systemd hears of us only while requests are answered and our own socket is served.
+"""The watchdog: systemd is notified only while requests are answered and the daemon's own socket is served.
 
 Twice an interval the daemon asks itself, first without a socket, which shows that the handler answers, then
 over its own listening socket like any client, which shows that it can be reached. So an event loop that is

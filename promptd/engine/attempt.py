@@ -1,7 +1,7 @@
 """One request on its way: what was read for it, and what must be done before it can be answered.
 
 An answer is given only when all evidence it rests on holds in a check that began after the request arrived.
-Reading is never done here, in the middle of a decision: `Needs` says what somebody has to do first.
+Reading is never done here, in the middle of a decision: `Needs` says what has to be done first.
 """
 
 from collections.abc import Callable, Iterable

@@ -3,8 +3,8 @@
 Semantically a dict that may lose entries: a `get` returns the value last put under the key or nothing.
 Our own and not cachetools': that bounds one dimension and knows neither pins nor statistics, and the two
 hundred lines around it would have outweighed these (docs/decisions). Pins keep the hot set from being
-evicted by a sweep through cold entries; at most half of either bound may be pinned, so that there is
-always room to work.
+evicted by a sweep through cold entries; at most half of either bound may be pinned, so that half
+of the cache is always free for other entries.
 """
 
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""What is known of contents, whatever file or revision they stand in: shared by all workspaces of one daemon.
+"""What is known of contents, whatever file or revision has them: shared by all workspaces of one daemon.
 
 Texts, parses and token counts are keyed by digest, so that an unchanged file costs nothing in a second
 workspace. What depends on a whole library (variants of components, whose choice rests on its word

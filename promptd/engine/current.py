@@ -1,4 +1,4 @@
-"""The workspace of the moment: one holder that is handed to every part that needs it.
+"""The workspace in force: one holder that is handed to every part that needs it.
 
 A reload builds another workspace beside the one in use and exchanges them with a single assignment,
 `current.workspace = next`. So a part keeps the holder and reads `.workspace` each time it needs it; what it

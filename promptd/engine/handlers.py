@@ -1,4 +1,4 @@
-"""The handlers of the methods about the library: procedures that make the evidence true, then the reply.
+"""The handlers of the methods about the library: procedures that read what is stale, then reply.
 
 A handler is registered for its method by `answers` and returns a reply of protocol.replies. A prompt's reply
 is encoded once and kept with it; only the clock in it, which depends on the moment, is exchanged.
@@ -181,7 +181,7 @@ def components(workspace: Workspace, params: ListParams, _check: Check) -> Proce
 
 @answers("changes")
 def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Procedure[ChangesReply]:
-    """`changes`: what is different in the list since a clock, or the whole list if that cannot be told."""
+    """`changes`: what is different in the list since a clock, or the whole list if that is not known."""
     yield procedures.Reconcile()
     library = workspace.library
     ids = library.ids()

@@ -89,7 +89,7 @@ class HotSet:
         return HotSetStatistics(len(self._weights), self.size)
 
     def _age(self, now_s: float) -> float:
-        """Half-lives since the reference time; a clock that was set back stands still."""
+        """Half-lives since the reference time; a clock that was set back gives 0."""
         return max(now_s - self._start_s, 0.0) / self.half_life_s
 
     def _rebase(self, now_s: float) -> None:

@@ -18,7 +18,7 @@ def open_worktree(config: Config, tokenizer: Tokenizer, *, instance: str, now_s:
     Args:
         config: names the roots, and how they are read.
         tokenizer: counts tokens.
-        instance: a name no other workspace has; it stands in every clock.
+        instance: a name that no other workspace has; part of every clock.
         now_s: the time as of which use counts begin, in seconds since the epoch.
     """
     return Workspace(config, worktree_of(config), Contents(config, tokenizer), instance=instance, now_s=now_s)

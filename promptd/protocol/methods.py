@@ -1,8 +1,8 @@
 """The methods of the wire: what each takes, means and answers, in one table.
 
-A method is its parameters and its row in METHODS here, its reply in replies.py, and whoever answers it:
-engine.handlers what concerns the library, daemon.control what only a running daemon can say. The table serves
-the daemon, `--no-daemon` and the embedded engine, and `describe` is generated from it (describe.py).
+A method is its parameters and its row in METHODS here, its reply in replies.py, and its handler:
+engine.handlers has what concerns the library, daemon.control what only a running daemon can. The table serves
+the daemon, commands that run in process and the embedded engine; `describe` is generated from it.
 
 Parameters are typed and bounded, and each has the sentence that documents it. A mistyped or unknown one is
 refused when they are decoded, before anything is looked up. Nothing is answered in this file.
@@ -178,7 +178,7 @@ class GraphParams(Params, frozen=True):
 
 
 class AlertsParams(Params, frozen=True):
-    """What is wrong, and whether to be told of changes."""
+    """What is wrong, and whether to be notified of changes."""
 
     subscribe: (
         Annotated[
@@ -296,7 +296,7 @@ METHODS: dict[str, Method] = {
             "subscribe",
             PromptParams,
             replies.SubscribeReply,
-            "Be told on this connection, by notifications `changed`, when the digest of a prompt changes.",
+            "Subscribe this connection to notifications `changed`, sent when the digest of a prompt changes.",
             _PROMPT_ERRORS,
         ),
         Method(
@@ -329,7 +329,7 @@ METHODS: dict[str, Method] = {
             "alerts",
             AlertsParams,
             replies.AlertsReply,
-            "What is wrong now and what was, and be told of it on this connection, by notifications `alert`.",
+            "Active and recent alerts; optionally subscribe this connection to notifications `alert`.",
         ),
         Method(
             "reload",

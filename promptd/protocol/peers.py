@@ -74,7 +74,7 @@ class Codec(Protocol):
     def is_mid_frame(self) -> bool:
         """True if a frame was begun and its end has not come.
 
-        After the first byte this is true or `frames` is more than 0: so a silent peer is told from others.
+        After the first byte this is true or `frames` is more than 0: so silent peers can be recognised.
         """
 
     def recall(self, data: bytes) -> Call | None:

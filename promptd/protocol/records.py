@@ -27,7 +27,7 @@ Reason = Literal[
 EdgeKind = Literal["includes", "reference", "requires"]
 SeverityName = Literal["critical", "high", "medium", "low"]
 EventName = Literal["raised", "escalated", "eased", "cleared"]
-# Reasons and kinds of edges are plain text to whoever decodes them, for there may be more of them one day.
+# Reasons and kinds of edges are plain text when decoded, because later versions may have more of them.
 _REASONS = ", ".join(get_args(Reason))
 _KINDS = "`includes` puts the text in, `reference` one line, `requires` nothing at all"
 
@@ -216,7 +216,7 @@ class Problem(msgspec.Struct, frozen=True):
     message: Annotated[str, Meta(description="a sentence for people")]
 
 
-# -- what is told without being asked -------------------------------------------------------------
+# -- notifications --------------------------------------------------------------------------------
 
 
 class PromptFailure(msgspec.Struct, frozen=True):
@@ -238,7 +238,7 @@ class Changed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ]
     error: Annotated[PromptFailure | None, Meta(description="why it cannot be assembled")] = None
     tokens: Annotated[int | None, Meta(description="tokens of the new text")] = None
-    previous: Annotated[str | None, Meta(description="digest told before; null if there was none")]
+    previous: Annotated[str | None, Meta(description="digest reported before; null if there was none")]
     clock: Annotated[str, Meta(description="state of the library in which that is so")]
 
 
@@ -290,7 +290,7 @@ class NotificationDescription(msgspec.Struct, frozen=True):
 
     name: Annotated[str, Meta(description="`method` of the notification")]
     summary: Annotated[str, Meta(description="when it is sent, in a sentence")]
-    params: Annotated[dict[str, Any], Meta(description="JSON Schema of what it tells")]
+    params: Annotated[dict[str, Any], Meta(description="JSON Schema of its parameters")]
 
 
 class ErrorDescription(msgspec.Struct, frozen=True):

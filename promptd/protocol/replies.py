@@ -95,7 +95,8 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     digest: Digest
     etag: Annotated[
-        str, Meta(description="one word for all of the answer: send it to be told only whether that changed")
+        str,
+        Meta(description="identifies all of the reply: send it to get only `unchanged` if nothing differs"),
     ]
     name: Annotated[str, Meta(description="id of the component asked for; empty if there were several")] = ""
     metadata: Annotated[
@@ -233,7 +234,7 @@ class UnsubscribeReply(msgspec.Struct, frozen=True):
     """A subscription ended."""
 
     subscription: Annotated[int, Meta(description="the subscription")]
-    active: Annotated[bool, Meta(description="false: it tells nothing any more")]
+    active: Annotated[bool, Meta(description="false: it sends no more notifications")]
 
 
 # Both are open mappings on purpose. What `statistics` holds are the counters of the daemon's parts, which
@@ -267,7 +268,7 @@ class AlertsReply(msgspec.Struct, frozen=True, kw_only=True):
     history: Annotated[tuple[AlertEvent, ...], Meta(description="what happened, oldest first")]
     raised_total: Annotated[dict[str, int], Meta(description="alerts raised since the start, by severity")]
     cleared_total: Annotated[int, Meta(description="alerts cleared since the start")]
-    subscribed: Annotated[bool, Meta(description="true: this connection is told of alerts")]
+    subscribed: Annotated[bool, Meta(description="true: this connection receives alerts")]
 
 
 class ReloadReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """One prompt asked for, as a key: names, values, arguments, options. Equal requests are equal keys.
 
-It imports nothing but the errors, so that whoever needs the key alone pays for nothing else.
+It imports nothing but the errors, so that using the key loads nothing else.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Reading a request line whole and naming what is wrong with it.
 
 It reads every line that jsonrpc.py does not recognise at a glance: the first of each kind, those written
-unusually, and the bad ones. It is stricter than JSON asks: a key may stand once in an object and text must
+unusually, and the bad ones. It is stricter than JSON asks: a key may occur once in an object and text must
 be Unicode (I-JSON, RFC 7493), for a request that two readers could understand differently is refused.
 
 No objects are built before the depth is known, and none are kept after: numbers become 0 and the parameters
@@ -171,5 +171,5 @@ def _kind(value: object) -> str:
 
 
 def _shown(name: str) -> str:
-    """The name as JSON, shortened, so that whatever a peer sent can stand in a message."""
+    """The name as JSON, shortened, so that whatever a peer sent fits into a message."""
     return json.dumps(name if len(name) <= _SHOWN else name[:_SHOWN] + "…")

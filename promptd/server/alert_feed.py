@@ -1,4 +1,4 @@
-"""The alert feed: the peers that asked to be told of alerts.
+"""The alert feed: the peers that subscribed to alerts.
 
 It sends the events it is handed and forgets peers that are gone; what an alert is, the monitor decides.
 """
@@ -23,7 +23,7 @@ class AlertFeed:
         return len(self._peers)
 
     def switch(self, peer: Peer, wanted: bool | None) -> bool:
-        """Begin or stop telling a peer of alerts, None to leave it as it is; returns whether it is told."""
+        """Begin or stop sending alerts to a peer, None changes nothing; returns whether they are sent."""
         if wanted and not peer.is_closed:
             self._peers[peer] = None
         elif wanted is False:
@@ -34,7 +34,7 @@ class AlertFeed:
         """A peer is gone."""
         self._peers.pop(peer, None)
 
-    def tell(self, event: Any) -> None:
+    def send(self, event: Any) -> None:
         """Send all of them a notification `alert`."""
         data = msgspec.json.encode(event) if self._peers else b""
         for peer in list(self._peers):

@@ -1,7 +1,7 @@
 """One connection: its bytes become calls, its answers become bytes, and its limits hold.
 
-An asyncio.Protocol (of uvloop or asyncio) with no task and no timer of its own. How bytes are framed is the
-affair of the codec it is handed. Calls wait in a backlog until a turn of the event loop takes them; answers
+An asyncio.Protocol (of uvloop or asyncio) with no task and no timer of its own. How bytes are framed is up
+to the codec it is handed. Calls wait in a backlog until a turn of the event loop takes them; answers
 wait in an outbox until the turn's end. Reading stops while the peer has too much in flight or does not read
 what it was sent, so a client that floods the daemon slows itself down.
 """

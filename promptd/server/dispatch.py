@@ -69,7 +69,7 @@ class SlowCall:
 class Dispatcher:
     """Answers calls; one for the whole daemon, called from the event loop only.
 
-    `current` holds the workspace that answers; `report` is told of unforeseen errors; `reconcile` runs a
+    `current` holds the workspace that answers; `report` is called with unforeseen errors; `reconcile` runs a
     reconcile that calls may share.
     """
 

@@ -138,7 +138,7 @@ class Listener:
     async def _open(self, connection: Connection, accepted: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: connection, accepted)
-        except OSError:  # epoll has no room (fs.epoll.max_user_watches), or the peer is gone already
+        except OSError:  # epoll is full (fs.epoll.max_user_watches), or the peer is gone already
             accepted.close()
             self._lost(connection)
 

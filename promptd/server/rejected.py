@@ -1,4 +1,4 @@
-"""Refused connections: the client is told why before its socket is closed.
+"""Refused connections: the client is sent the reason before its socket is closed.
 
 A socket that is closed at once makes its client's first write fail, and many clients then never read why.
 So a refused client is sent one error and the end of the stream, and may go on writing for a moment, which is

@@ -1,9 +1,9 @@
-"""Subscriptions: a peer is told when the digest of an assembled prompt changes, not merely a file.
+"""Subscriptions: a peer is notified when the digest of an assembled prompt changes, not merely a file.
 
 Subscriptions to the same prompt are one topic, assembled once for all of them. After a change the topics
 that contain something affected, those whose names might now mean something else, and those that are an
-error are assembled again; a subscriber whose digest (or kind of error) became different is told. Several
-changes while a prompt is assembled lead to one more assembly: a subscriber is told the latest digest, not
+error are assembled again; a subscriber whose digest (or kind of error) became different is notified. Several
+changes while a prompt is assembled lead to one more assembly: a subscriber gets the latest digest, not
 each one in between.
 """
 
@@ -32,12 +32,12 @@ MAX_SUBSCRIPTIONS_A_PEER = 256
 
 @dataclass(slots=True, eq=False)
 class HeldSubscription:
-    """One peer's interest in one topic, and what it was last told: a digest or the type of an error."""
+    """One peer's interest in one topic, and what it was last sent: a digest or the type of an error."""
 
     id: int
     peer: Peer
     topic: "Topic"
-    told: str
+    sent: str
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +70,7 @@ class SubscriptionStatistics:
 class Subscriptions:
     """All subscriptions of all peers; called from the event loop only.
 
-    `current` holds the workspace whose prompts are subscribed to; `report` is told of unforeseen errors.
+    `current` holds the workspace whose prompts are subscribed to; `report` is called with unforeseen errors.
     """
 
     def __init__(self, current: Current, spawn: Spawn, report: ReportError) -> None:
@@ -90,7 +90,7 @@ class Subscriptions:
     # -- peers --------------------------------------------------------------------------------
 
     async def subscribe(self, peer: Peer, params: PromptParams) -> SubscribeReply:
-        """Assemble the prompt now; from then on tell the peer when it becomes different."""
+        """Assemble the prompt now; from then on notify the peer when it becomes different."""
         self._check_limit(peer)
         request = params.request()
         prompt = await self._assemble(request)
@@ -103,7 +103,7 @@ class Subscriptions:
             topic.held[made.id] = made
             self._by_peer.setdefault(peer, {})[made.id] = made
         return SubscribeReply(
-            subscription=made.id, name=topic.name, digest=made.told, clock=self._current.workspace.clock
+            subscription=made.id, name=topic.name, digest=made.sent, clock=self._current.workspace.clock
         )
 
     def unsubscribe(self, peer: Peer, params: UnsubscribeParams) -> UnsubscribeReply:
@@ -167,13 +167,13 @@ class Subscriptions:
         except PromptdError as error:
             topic.evidence = None
             shown = PromptFailure(error.type, error.message)
-            self._tell_all(topic, error.type, {"digest": None, "error": shown})
+            self._notify_all(topic, error.type, {"digest": None, "error": shown})
         except Exception as problem:  # the other topics are assembled all the same
             topic.evidence = None
             self._report(problem, "subscribe")
         else:
             topic.evidence = prompt.evidence
-            self._tell_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
+            self._notify_all(topic, prompt.digest, {"digest": prompt.digest, "tokens": prompt.tokens})
 
     async def _assemble(self, request: Request) -> Prompt:
         workspace = self._current.workspace
@@ -185,14 +185,14 @@ class Subscriptions:
         cached.uses -= 1  # no client asked for it
         return cached.prompt
 
-    def _tell_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
+    def _notify_all(self, topic: Topic, state: str, outcome: dict[str, Any]) -> None:
         for subscription in list(topic.held.values()):
-            if subscription.told != state and not subscription.peer.is_closed:
-                self._tell(subscription, state, outcome)
+            if subscription.sent != state and not subscription.peer.is_closed:
+                self._notify(subscription, state, outcome)
 
-    def _tell(self, subscription: HeldSubscription, state: str, outcome: dict[str, Any]) -> None:
-        previous, subscription.told = subscription.told, state
-        told = Changed(
+    def _notify(self, subscription: HeldSubscription, state: str, outcome: dict[str, Any]) -> None:
+        previous, subscription.sent = subscription.sent, state
+        changed = Changed(
             subscription=subscription.id,
             name=subscription.topic.name,
             previous=None if previous.startswith("promptd.") else previous,
@@ -200,7 +200,7 @@ class Subscriptions:
             **outcome,
         )
         self._notified += 1
-        subscription.peer.notify("changed", msgspec.json.encode(told))
+        subscription.peer.notify("changed", msgspec.json.encode(changed))
 
     def statistics(self) -> SubscriptionStatistics:
         """Counts."""

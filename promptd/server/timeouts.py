@@ -54,7 +54,7 @@ class Patience:
 
 
 def timeout_error(awaited: Awaited, limits: Limits) -> Busy:
-    """What a peer is told before it is disconnected; a stalled reader cannot be told anything."""
+    """What a peer is sent before it is disconnected; a stalled reader cannot be sent anything."""
     if awaited == "first_byte":
         seconds = limits.first_byte_timeout
         return Busy(

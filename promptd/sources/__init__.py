@@ -1,1 +1,1 @@
-"""Where components come from. Each source stands alone; base.py says what they have in common."""
+"""Where components come from. Sources do not import one another; base.py says what they have in common."""

@@ -20,7 +20,7 @@ class Listing:
     """One scan of a source. `problems` are sentences about what could not be listed.
 
     `links` are those of the found that are reached through a symlink of their own; `order` is that of a read
-    which began with the scan. Whoever is given a listing owns `found` and may empty it.
+    which began with the scan. The receiver of a listing owns `found` and may empty it.
     """
 
     found: dict[Place, Signature]
@@ -30,7 +30,7 @@ class Listing:
 
 
 class Check(Protocol):
-    """One look at a source, shared by everybody who asked in the same turn of the event loop.
+    """One look at a source, shared by all requests of the same turn of the event loop.
 
     Each path is looked at once, after the check was made: what was written before that is seen.
     """
@@ -57,13 +57,13 @@ class Check(Protocol):
 class Source(Protocol):
     """Where components come from. All methods are safe in threads and raise nothing a source can hold.
 
-    `name` tells sources apart ("worktree", "git:1f3c…"). The evidence of an immutable source is never asked
+    `name` identifies a source ("worktree", "git:1f3c…"). The evidence of an immutable source is never asked
     again. `roots` says for each root of the library where it is, for people; `names` are its naming rules.
     """
 
     @property
     def name(self) -> str:
-        """What tells this source from others."""
+        """What identifies this source."""
 
     @property
     def is_immutable(self) -> bool:
@@ -96,7 +96,7 @@ class Source(Protocol):
 class Unchanging:
     """The check of an immutable source: what was read holds for good, and is not asked again.
 
-    Only while an answer is being made are places looked at that nobody has read yet: the `basis` of its
+    Only while an answer is being made are places looked at that were not read before: the `basis` of its
     evidence are the places that were found empty in the library. `exists` is the source's.
     """
 

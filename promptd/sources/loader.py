@@ -23,7 +23,7 @@ from promptd.errors import ParseError, UnreadableComponent
 from promptd.sources.base import Source
 from promptd.support.stats import Histogram
 
-RECENT = 15  # looks whose medians count
+RECENT = 15  # reads whose medians count
 SLOW_READ_S = 0.001  # a page-cache read takes 0.02 ms, a network one 0.5 ms and more: below, one worker
 MAX_SHARED_PARSES = 100_000  # 1 KB each, most of which the libraries hold as well
 Progress = Callable[[int, int], None]
@@ -52,8 +52,8 @@ class Workers:
     """How many threads to use: a pure rule fed with measured times.
 
     While one worker waits for a read others can parse, so 1 + wait / work workers keep a core busy. The
-    medians of recent looks count: whoever holds the interpreter lock delays some reads by milliseconds, a
-    file system with latency delays them all.
+    medians of recent reads count: a thread that holds the interpreter lock delays some reads by
+    milliseconds, a file system with latency delays them all.
     """
 
     def __init__(self, minimum: int, maximum: int) -> None:
@@ -66,7 +66,7 @@ class Workers:
         return f"<Workers {self.count} of {self.minimum}-{self.maximum}>"
 
     def observe(self, read_s: float, work_s: float) -> None:
-        """Take in one look's seconds of reading, and of parsing in processor time."""
+        """Take in one read's seconds of reading, and of parsing in processor time."""
         self._reads_s.append(read_s)
         self._works_s.append(work_s)
 
@@ -248,7 +248,7 @@ class Loader:
         return self._pool
 
     def close(self) -> None:
-        """End the pool's threads; a phase under way in another thread ends early, for nobody waits for it."""
+        """End the pool's threads; a phase under way in another thread ends early."""
         self._is_closed = True
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)

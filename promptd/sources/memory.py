@@ -102,7 +102,7 @@ class MemorySource:
         return Reading(place, version, 0, digest, text, order=order)
 
     def evidence(self, components: Sequence[Component], absent: Sequence[Place]) -> Evidence:
-        """Evidence of versions; of an immutable source only what nobody has read yet may be otherwise."""
+        """Evidence of versions; of an immutable source only what was not read yet can differ."""
         empty = tuple(absent)
         basis = empty if self.is_immutable else VersionBasis(tuple((c, c.digest) for c in components), empty)
         return Evidence(tuple(components), ids_of(components, absent), basis)

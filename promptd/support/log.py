@@ -1,9 +1,9 @@
 """Logging, for all of promptd: structured lines on standard error, and never a prompt's text among them.
 
 `get_logger` gives a logger that is silent until `configure` is called, so that the embedded engine says
-nothing in somebody else's program. `configure` may be called again at any time (a reload that changes
+nothing in another program. `configure` may be called again at any time (a reload that changes
 the level): every logger follows, cached or not. Records of the standard library's logging (asyncio, the
-watcher's library, warnings) come out of the same pipeline. What to log is the callers' business.
+watcher's library, warnings) come out of the same pipeline. What to log is up to the callers.
 """
 
 import logging

@@ -127,7 +127,7 @@ class WatchThread:
         scanned, notifiers = len(self._scope.scanned), len(self._watch_set)
         return watched - unwatched, unwatched, scanned, notifiers, self._watch_set.made
 
-    def hears_of(self, path: str) -> bool:
+    def is_watched(self, path: str) -> bool:
         """True if a change at `path` should make an event: its directory is watched and reports all."""
         scope, real = self._scope, self._scope.listed.get(parent(path))
         return real in scope.watched and real not in self._unwatched and real not in scope.scanned

@@ -168,10 +168,10 @@ class Watcher:
             last_event_age_s=None if last_s is None else self._now() - last_s,
         )
 
-    def hears_of(self, path: str) -> bool:
+    def is_watched(self, path: str) -> bool:
         """True if a change at `path` makes an event, as far as is known."""
         thread = self._thread
-        return thread is not None and thread.is_open and thread.hears_of(path)
+        return thread is not None and thread.is_open and thread.is_watched(path)
 
     def distrust(self, reason: str) -> None:
         """Report that something changed without an event: all watches are made again."""

@@ -46,30 +46,30 @@ async def test_good_replies_are_counted_and_timed(client: LoadClient, serve: Ser
 
 async def test_requests_are_sent_in_turn_and_round_again(client: LoadClient, serve: Serve) -> None:
     """Every request of the list is sent about as often as every other."""
-    heard: Counter[bytes] = Counter()
+    received: Counter[bytes] = Counter()
 
     async def answer(line: bytes, writer: asyncio.StreamWriter) -> None:
-        heard[line] += 1
+        received[line] += 1
         writer.write(GOOD)
 
     requests = [b"one\n", b"two\n", b"three\n"]
     await load(client, Target(await serve(answer), requests, STARTS))
-    assert set(heard) == set(requests)
-    assert max(heard.values()) - min(heard.values()) <= 2  # two connections: two may be on their way
+    assert set(received) == set(requests)
+    assert max(received.values()) - min(received.values()) <= 2  # two connections: two may be on their way
 
 
 async def test_once_sends_no_request_twice(client: LoadClient, serve: Serve) -> None:
     """With `is_once` each request is sent once, and the run is over when all are answered."""
-    heard: Counter[bytes] = Counter()
+    received: Counter[bytes] = Counter()
 
     async def answer(line: bytes, writer: asyncio.StreamWriter) -> None:
-        heard[line] += 1
+        received[line] += 1
         writer.write(GOOD)
 
     requests = [b"%d\n" % number for number in range(40)]
     target = Target(await serve(answer), requests, STARTS)
     await asyncio.to_thread(client.run, target, 4, 30.0, warm_up_s=0.0, is_once=True)
-    assert heard == Counter(requests)
+    assert received == Counter(requests)
 
 
 async def test_an_error_among_good_replies_is_noticed(client: LoadClient, serve: Serve) -> None:
@@ -176,7 +176,7 @@ async def test_the_report_is_one_json_object(client: LoadClient, serve: Serve) -
     assert (report["connections"], report["errors"], report["first_error"]) == (1, 0, "")
 
 
-def test_nobody_listens(client: LoadClient, tmp_path: Path) -> None:
+def test_no_server_listens(client: LoadClient, tmp_path: Path) -> None:
     """A socket that is not there is said with its path."""
     with pytest.raises(RuntimeError, match=f"connecting to {tmp_path}/none: No such file"):
         client.run(Target(f"{tmp_path}/none", [b"ask\n"], STARTS), 1, SECONDS)

@@ -1,4 +1,4 @@
-"""When a ratio is shown and when it is refused, and what a good reply is told by."""
+"""When a ratio is shown and when it is refused, and how a good reply is recognised."""
 
 from dataclasses import replace
 

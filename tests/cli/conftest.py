@@ -1,4 +1,4 @@
-"""What the tests of the command line share: a way to run it, and a daemon that says what it is told to.
+"""What the tests of the command line share: a way to run it, and a daemon with prepared answers.
 
 `run` calls `main` in this process and gives back exit code, stdout as bytes and stderr as text. The
 fake daemon is a real Unix socket with canned answers; the real one stands beside it in test_serve.py.

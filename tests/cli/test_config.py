@@ -109,9 +109,9 @@ def test_export_says_what_was_measured_beside_each_target(run: Run, daemon: Fake
     assert "error_ratio_max = 0.01  # not measured: the daemon was warming up" in lines
     assert "reduction_min = 0.3  # not measured: no target is set" in lines
     assert 'load_time_max = "50ms"  # not measured: no data' in lines
-    told = tomllib.loads(out.decode())
-    assert "socket" not in told["serve"]
-    assert "directory" not in told["state"]
+    shown = tomllib.loads(out.decode())
+    assert "socket" not in shown["serve"]
+    assert "directory" not in shown["state"]
 
 
 def test_an_export_that_cannot_be_written_says_so(run: Run, daemon: FakeDaemon, tmp_path: Path) -> None:

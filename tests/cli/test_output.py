@@ -41,7 +41,7 @@ def test_an_error_is_red_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_is_silent_in_a_pipe() -> None:
-    """Where nobody looks there is no callback at all."""
+    """Without a terminal there is no callback at all."""
     with output.progress_bar("reading") as progress:
         assert progress is None
 
@@ -77,4 +77,4 @@ def test_a_closed_stderr_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
-    output.warn("nobody hears this")
+    output.warn("this goes nowhere")

@@ -125,7 +125,7 @@ def test_a_second_daemon_on_the_socket_exits_75(serving: subprocess.Popen[str], 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_daemon_that_is_told_to_stop_exits_0(directory: Path, number: signal.Signals) -> None:
+def test_a_daemon_that_is_asked_to_stop_exits_0(directory: Path, number: signal.Signals) -> None:
     """It stops in order, leaving the last snapshot and no socket."""
     with _serving(directory, LIBRARY) as process:
         process.send_signal(number)

@@ -1,4 +1,4 @@
-"""The asyncio connection by hand: what comes when nobody is waiting for it."""
+"""The asyncio connection by hand: what comes when nothing waits for it."""
 
 import asyncio
 from typing import cast
@@ -29,7 +29,7 @@ def link_with_transport() -> tuple[AsyncClientConnection, Transport]:
 
 
 async def test_a_refusal_before_the_first_question_is_its_answer() -> None:
-    """The daemon refuses on connect: whoever asks next learns why, rather than that it hung up."""
+    """The daemon refuses on connect: the next request gets the reason, not just a closed connection."""
     link, transport = link_with_transport()
     link.data_received(b'{"jsonrpc":"2.0","id":null,"error":{"code":-32017,"message":"full","data":')
     link.data_received(b'{"type":"promptd.Busy"}}}\n')
@@ -39,7 +39,7 @@ async def test_a_refusal_before_the_first_question_is_its_answer() -> None:
 
 
 async def test_a_line_without_an_id_ends_the_connection() -> None:
-    """A reply to nobody is no protocol of ours."""
+    """A reply without a request breaks the protocol."""
     link, transport = link_with_transport()
     link.data_received(b'{"jsonrpc":"2.0","result":{}}\n')
     assert transport.is_closed

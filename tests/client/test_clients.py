@@ -237,7 +237,7 @@ def test_a_refused_connection_says_why(play: Play, open_client: Open, path: str)
     assert client.statistics()["method"] == "statistics"
 
 
-def test_nobody_there(open_client: Open, path: str) -> None:
+def test_no_daemon_there(open_client: Open, path: str) -> None:
     """Unavailable, with the path and how to start a daemon."""
     with pytest.raises(errors.Unavailable, match="promptd serve") as caught:
         open_client(path).statistics()
@@ -279,7 +279,7 @@ def test_a_daemon_that_does_not_read(play: Play, open_client: Open, path: str) -
 
 
 def test_a_daemon_that_does_not_accept(open_client: Open, path: str) -> None:
-    """Its queue is full: connecting is tried until `timeout_s`, or until there is room."""
+    """Its queue is full: connecting is tried until `timeout_s`, or until a place is free."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as frozen:
         frozen.bind(path)
         frozen.listen(0)
@@ -287,15 +287,15 @@ def test_a_daemon_that_does_not_accept(open_client: Open, path: str) -> None:
         queued.connect(path)
         with pytest.raises(errors.Unavailable, match="within"):
             open_client(path, timeout_s=0.05).statistics()
-        room = threading.Timer(0.05, lambda: answer_pings(frozen))
-        room.start()
+        answering = threading.Timer(0.05, lambda: answer_pings(frozen))
+        answering.start()
         assert open_client(path).statistics() == {"pong": True}
-        room.join()
+        answering.join()
         queued.close()
 
 
 def answer_pings(listening: socket.socket) -> None:
-    """Accept whoever waits, answer one request and hang up, until a request was answered."""
+    """Accept waiting clients, answer one request and hang up, until a request was answered."""
     for _ in range(2):
         connection, _ = listening.accept()
         talk = Talk(connection)

@@ -1,4 +1,4 @@
-"""Subscriptions of both kinds: changes told, ended when asked, made again after a restart."""
+"""Subscriptions of both kinds: changes reported, ended when asked, made again after a restart."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ Collect = Callable[..., list[str | None]]
 
 
 @both
-def test_changes_are_told_in_order(play: Play, path: str, collect: Collect) -> None:
+def test_changes_are_reported_in_order(play: Play, path: str, collect: Collect) -> None:
     """Each notification is one step of the iteration, an error one as well."""
     gone = change(None, "d2", error={"type": "promptd.UnknownComponent", "message": "gone"})
     play(tell(change("d2", "d1"), gone, change("d1", None)))
@@ -104,14 +104,14 @@ def test_a_prompt_that_cannot_be_assembled(play: Play, path: str, collect: Colle
 
 @both
 def test_a_restart_goes_unnoticed(play: Play, path: str, collect: Collect) -> None:
-    """Subscribed again at the new daemon; nothing changed meanwhile, so nothing is told."""
+    """Subscribed again at the new daemon; nothing changed meanwhile, so nothing is reported."""
     play(tell_and_go(change("d1", "d0")), tell(change("d2", "d1")))
     assert collect(path, 2) == ["d1", "d2"]
 
 
 @both
 def test_what_changed_during_a_restart_is_one_change(play: Play, path: str, collect: Collect) -> None:
-    """The new daemon's digest differs from the last one told: that is told."""
+    """The new daemon's digest differs from the last one reported: that is reported."""
     daemon = play(
         tell_and_go(),
         tell(change("d4", "d3", 9), subscribed=SUBSCRIBED | {"digest": "d3", "subscription": 9}),
@@ -248,8 +248,8 @@ async def test_a_subscription_can_simply_be_iterated_over(play: Play, path: str)
     """`async for` alone subscribes; one that was ended before it began has nothing to tell."""
     play(tell(change("d2", "d1")))
     async with AsyncClient(path) as client:
-        async for told in client.subscribe("a"):
-            assert told.digest == "d2"
+        async for noticed in client.subscribe("a"):
+            assert noticed.digest == "d2"
             break
         ended = client.subscribe("a")
         await ended.unsubscribe()
@@ -257,7 +257,7 @@ async def test_a_subscription_can_simply_be_iterated_over(play: Play, path: str)
 
 
 async def test_closing_the_client_ends_its_subscriptions_connection(play: Play, path: str) -> None:
-    """Unsubscribing after the client was closed asks nobody."""
+    """Unsubscribing after the client was closed sends nothing."""
     daemon = play(tell())
     client = AsyncClient(path)
     changes = await client.subscribe("a")

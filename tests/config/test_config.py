@@ -421,7 +421,7 @@ def test_changed_keys_are_named() -> None:
 
 
 def test_permission_bits_are_shown_in_octal() -> None:
-    """Nobody has to know that 384 is 0600."""
+    """A mode is written in octal: 0600, not 384."""
     assert str(Config().serve.socket_mode) == "0600"
     assert repr(FileMode(0o660)) == "0660"
 

@@ -58,7 +58,7 @@ class Maintained:
         await asyncio.to_thread((self.root / id).write_text, text)
 
     async def ask(self, *names: str) -> str:
-        """Somebody's request."""
+        """A client's request."""
         procedure = procedures.assemble(self.workspace, request_of(names), self.workspace.source.check())
         return (await procedures.drive(self.workspace, procedure)).text
 

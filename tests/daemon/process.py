@@ -1,4 +1,4 @@
-"""A daemon as a child process, and a client of a few lines that says exactly what it is told to.
+"""A daemon as a child process, and a client of a few lines that sends exactly what it is given.
 
 Nothing of promptd is used here: what these tests show is seen from outside, by bytes, files and exit codes.
 """
@@ -54,19 +54,19 @@ class Peer:
         self.socket.sendall(json.dumps(request).encode() + b"\n")
         return self.number
 
-    def hear(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """The next line."""
         line = self.reader.readline()
         assert line.endswith(b"\n"), f"the daemon hung up in the middle of a line: {line[-80:]!r}"
-        heard: dict[str, Any] = json.loads(line)
-        return heard
+        received: dict[str, Any] = json.loads(line)
+        return received
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """The whole reply to one request; notifications that come before it are dropped."""
         identity = self.say(method, **params)
-        while (heard := self.hear()).get("id") != identity:
-            assert "method" in heard
-        return heard
+        while (received := self.receive()).get("id") != identity:
+            assert "method" in received
+        return received
 
     def ask(self, method: str, **params: Any) -> Any:
         """The result of one request."""
@@ -77,7 +77,7 @@ class Peer:
     def send(self, line: bytes) -> dict[str, Any]:
         """The reply to these very bytes."""
         self.socket.sendall(line)
-        return self.hear()
+        return self.receive()
 
 
 class Daemon:
@@ -115,7 +115,7 @@ class Daemon:
         return self._peer
 
     def connect(self) -> Peer:
-        """One more connection, as soon as somebody listens."""
+        """One more connection, as soon as a daemon listens."""
         found: list[Peer] = []
 
         def is_connected() -> bool:

@@ -1,4 +1,4 @@
-"""What only a running daemon can say: every method and every source of figures has somebody to answer."""
+"""What only a running daemon can say: every method and every source of figures is answered."""
 
 import asyncio
 from collections.abc import Awaitable

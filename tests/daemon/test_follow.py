@@ -66,14 +66,14 @@ async def test_a_batch_that_fails_is_survived(
 
     def broken(*_: Any) -> Any:
         monkeypatch.setattr(procedures, "follow", follow)
-        raise LookupError("nobody thought of this")
+        raise LookupError("an unexpected failure")
 
     monkeypatch.setattr(procedures, "follow", broken)
     await maintained.write("first.md", "First.\n")
     await until(lambda: maintained.counts.failures == 1)
     await maintained.write("second.md", "Second.\n")
     await until(lambda: "second.md" in maintained.workspace.library)
-    assert "nobody thought of this" in said.getvalue()
+    assert "an unexpected failure" in said.getvalue()
 
 
 async def test_a_watcher_that_dies_of_a_bug_is_replaced(
@@ -86,7 +86,7 @@ async def test_a_watcher_that_dies_of_a_bug_is_replaced(
     def broken_once(*arguments: Any) -> Any:
         made.append(arguments)
         if len(made) == 1:
-            raise LookupError("nobody thought of this")
+            raise LookupError("an unexpected failure")
         return make(*arguments)
 
     monkeypatch.setattr(module, "Watcher", broken_once)
@@ -106,7 +106,7 @@ async def test_ignored_names_are_nobodys_business_but_a_swap_of_volumes_is(maint
     assert not is_ignored(str(maintained.root))
 
 
-async def test_a_change_that_no_event_told_of_counts_as_missed(maintained: Maintained, until: Until) -> None:
+async def test_a_change_that_no_event_reported_counts_as_missed(maintained: Maintained, until: Until) -> None:
     """A write through a hard link outside the library raises no event in it."""
     outside = maintained.root.parent / "outside.md"
     await asyncio.to_thread(os.link, maintained.root / "components/tone.md", outside)

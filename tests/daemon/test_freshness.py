@@ -121,10 +121,10 @@ def test_a_directory_that_is_moved_in_and_out(daemon: Daemon, root: Path) -> Non
 def test_the_root_is_replaced(daemon: Daemon, root: Path) -> None:
     """Another directory under the same path, then none, then the first again."""
     aside = root.with_name("aside")
-    other = write(root.with_name("other"), {"commands/hello.md": "Another house.\n"})
+    other = write(root.with_name("other"), {"commands/hello.md": "Another library.\n"})
     root.rename(aside)
     other.rename(root)
-    assert daemon.text("commands/hello") == "Another house.\n"
+    assert daemon.text("commands/hello") == "Another library.\n"
     assert daemon.ask("list")["total"] == 1
     shutil.rmtree(root)
     assert daemon.error("assemble", name="commands/hello") == "promptd.UnknownComponent"

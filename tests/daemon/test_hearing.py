@@ -33,22 +33,22 @@ def daemon(root: Path) -> Iterator[Daemon]:
 
 
 def save(path: Path, text: str) -> None:
-    """Write as editors do, so that nobody can see half of it."""
+    """Write as editors do, so that half of it is never seen."""
     new = path.parents[2] / "new"
     new.write_text(text)
     new.rename(path)
 
 
-def told(peer: Peer) -> dict[str, object]:
+def notified(peer: Peer) -> dict[str, object]:
     """The next notification."""
-    heard = peer.hear()
-    assert heard["method"] == "changed"
-    found: dict[str, object] = heard["params"]
+    received = peer.receive()
+    assert received["method"] == "changed"
+    found: dict[str, object] = received["params"]
     return found
 
 
-def test_subscribers_are_told_by_the_watcher_alone(daemon: Daemon, root: Path) -> None:
-    """Forty peers hear of each change that makes another prompt, and of nothing else; nobody asks."""
+def test_subscribers_are_notified_by_the_watcher_alone(daemon: Daemon, root: Path) -> None:
+    """Forty peers are notified of each change that makes another prompt, and of nothing else."""
     with ExitStack() as leaving:
         peers = [leaving.enter_context(daemon.connect()) for _ in range(PEERS)]
         first = {peer.ask("subscribe", name="commands/hello")["digest"] for peer in peers}
@@ -58,20 +58,20 @@ def test_subscribers_are_told_by_the_watcher_alone(daemon: Daemon, root: Path) -
 
         save(root / "commands/other.md", "Other, changed.\n")
         save(root / "tone/kind.md", "Be brief.\n")
-        edits = [told(peer) for peer in peers]
+        edits = [notified(peer) for peer in peers]
         assert {edit["previous"] for edit in edits} == first
         assert len({edit["digest"] for edit in edits}) == 1
 
         save(root / "tone/late.md", "Late.\n")
-        assert {told(peer)["previous"] for peer in peers} == {edits[0]["digest"]}
+        assert {notified(peer)["previous"] for peer in peers} == {edits[0]["digest"]}
 
         (root / "commands/hello.md").rename(root / "aside.md")
         for peer in peers:
-            lost = told(peer)
+            lost = notified(peer)
             assert lost["digest"] is None
             assert "UnknownComponent" in str(lost["error"])
         (root / "aside.md").rename(root / "commands/hello.md")
-        back = [told(peer) for peer in peers]
+        back = [notified(peer) for peer in peers]
         assert {each["digest"] for each in back} == {daemon.ask("assemble", name="commands/hello")["digest"]}
     daemon.wait_for(lambda: daemon.statistics("subscriptions")["active"] == 0)
 

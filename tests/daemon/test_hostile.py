@@ -1,4 +1,4 @@
-"""Input from somebody who means harm, or has a bug: an error that names the problem, and life goes on."""
+"""Malicious or broken input: an error that names the problem, and the daemon goes on."""
 
 import json
 import os
@@ -154,7 +154,7 @@ def test_names_are_ids_and_never_paths(daemon: Daemon, name: str) -> None:
     for method in ("assemble", "get", "dependencies", "dependents", "graph", "subscribe"):
         reply = daemon.peer.call(method, name=name)
         assert SECRET not in json.dumps(reply)
-        if method in ("assemble", "get", "subscribe"):  # the others say what is known of an unusable one
+        if method in ("assemble", "get", "subscribe"):  # the others say what is known of an invalid one
             assert reply["error"]["data"]["type"] in (
                 "promptd.OutsideRoot",
                 "promptd.UnknownComponent",
@@ -164,7 +164,7 @@ def test_names_are_ids_and_never_paths(daemon: Daemon, name: str) -> None:
 
 @pytest.mark.parametrize("glob", ["[", "***", "**/**/**/**/x", "*" * 500, "[!a-", "\ud7ff", "a/" * 500])
 def test_a_strange_glob_lists_nothing_or_something_soon(daemon: Daemon, glob: str) -> None:
-    """And holds nobody up."""
+    """And delays no other client."""
     assert daemon.ask("list", glob=glob)["total"] == 4
 
 
@@ -194,13 +194,13 @@ def test_notifications_get_no_answer(daemon: Daemon) -> None:
 
 
 def test_half_a_line_and_a_hang_up(daemon: Daemon) -> None:
-    """Whoever goes in the middle of a request leaves nothing behind; whoever waits too long is told."""
+    """A client that leaves amid a request leaves nothing behind; one that waits too long gets an error."""
     for _ in range(20):
         with daemon.connect() as peer:
             peer.socket.sendall(b'{"jsonrpc":"2.0","id":1,"method":"pi')
     with daemon.connect() as peer:
         peer.socket.sendall(b'{"jsonrpc":"2.0","id":1,"method":"pi')
-        assert peer.hear()["error"]["data"]["type"] == "promptd.Busy"
+        assert peer.receive()["error"]["data"]["type"] == "promptd.Busy"
         assert peer.reader.read() == b""
 
 

@@ -75,7 +75,7 @@ def test_two_daemons_share_no_state_directory(start: Start, library: Path, direc
 
 @pytest.mark.slow
 def test_a_ping_is_answered_only_when_answers_are_true(start: Start, directory: Path) -> None:
-    """The socket is there before the library is read; whoever connects early waits for a whole library."""
+    """The socket is there before the library is read; an early client waits for a whole library."""
     daemon = start(many(directory))
     assert not daemon.log("ready")
     daemon.ask("ping")
@@ -180,19 +180,19 @@ def test_requests_under_way_are_finished(start: Start, library: Path) -> None:
     daemon = start(library, environment={"PROMPTD_WATCH_ENABLED": "false"})
     with slow_request(daemon, library) as peer:
         daemon.signal(signal.SIGTERM)
-        assert peer.hear()["result"]["text"] == "Hello, {name}.\n"
+        assert peer.receive()["result"]["text"] == "Hello, {name}.\n"
         assert peer.reader.read() == b""
     assert daemon.end() == 0
 
 
 def test_what_takes_longer_than_stop_s_is_answered_busy(start: Start, library: Path) -> None:
-    """The time for requests in flight is limited; whoever exceeds it is told so, in a whole line."""
+    """The time for requests in flight is limited; those that exceed it get an error, in a whole line."""
     daemon = start(
         library, environment={"PROMPTD_WATCH_ENABLED": "false", "PROMPTD_SERVE_STOP_TIMEOUT": "0.01"}
     )
     with slow_request(daemon, library) as peer:
         daemon.signal(signal.SIGTERM)
-        assert peer.hear()["error"]["data"]["type"] == "promptd.Busy"
+        assert peer.receive()["error"]["data"]["type"] == "promptd.Busy"
         assert peer.reader.read() == b""
     assert daemon.end() == 0
 
@@ -279,7 +279,7 @@ def test_a_killed_daemon_is_no_obstacle_and_its_use_counts_live_on(start: Start,
 
 
 def test_a_socket_file_of_another_program_is_not_taken(start: Start, library: Path, directory: Path) -> None:
-    """A path on which somebody listens without our lock is in use: exit 75, and he goes on listening."""
+    """A path on which another process listens without our lock is in use: exit 75; it goes on listening."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
         other.bind(str(directory / "s"))
         other.listen(1)

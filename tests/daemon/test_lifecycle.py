@@ -37,7 +37,7 @@ def switch_interval() -> Iterator[None]:
 @pytest.mark.usefixtures("switch_interval")
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(ConfigError("cache.entries is wrong"), 78), (AlreadyRunning("somebody serves already"), 75)],
+    [(ConfigError("cache.entries is wrong"), 78), (AlreadyRunning("a daemon serves already"), 75)],
 )
 def test_a_refusal_is_one_sentence_and_a_code(
     error: Exception, code: int, capsys: pytest.CaptureFixture[str]
@@ -79,14 +79,14 @@ async def test_a_task_that_fails_is_logged_and_the_rest_goes_on(
     """One line with the traceback."""
 
     async def broken() -> None:
-        raise LookupError("nobody thought of this")
+        raise LookupError("an unexpected failure")
 
     task = made.tasks.spawn(broken())
     await until(task.done)
     await until(said.getvalue)
     (line,) = (json.loads(line) for line in said.getvalue().splitlines() if '"promptd.daemon"' in line)
     assert line["event"] == "unforeseen error"
-    assert "LookupError: nobody thought of this" in line["exception"]
+    assert "LookupError: an unexpected failure" in line["exception"]
     assert repr(made).startswith("<Daemon <RunState starting>")
 
 

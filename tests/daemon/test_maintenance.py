@@ -19,7 +19,7 @@ async def test_the_timer_rescans_and_survives(
 
     def broken(*_: Any) -> Any:
         monkeypatch.setattr(procedures, "reconcile", reconcile)
-        raise LookupError("nobody thought of this")
+        raise LookupError("an unexpected failure")
 
     monkeypatch.setattr(procedures, "reconcile", broken)
     maintained.tasks.spawn(maintained.maintenance.rescan_every(0.01))

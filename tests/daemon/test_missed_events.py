@@ -57,7 +57,7 @@ def test_a_suspect_that_is_found_again_waits_no_longer_for_it() -> None:
     assert missed.total == 1
 
 
-def test_what_is_new_is_told_once() -> None:
+def test_what_is_new_is_reported_once() -> None:
     """The watcher starts anew for each event it missed, not for those it was blamed for before."""
     clock = Clock()
     missed = MissedEvents(clock, explained_s=2.0)

@@ -29,9 +29,9 @@ FILES = {"a.md": "A with <include>b.md</include>\n", "b.md": "B.\n"}
 
 @pytest.fixture
 def daemon(start: Start, directory: Path) -> Daemon:
-    """A daemon that judges at once, with a command that keeps what it is told."""
+    """A daemon that judges at once, with a command that keeps what it is given."""
     config = directory / "c.toml"
-    kept = directory / "told"
+    kept = directory / "delivered"
     config.write_text(f"[alerts]\ncommand = ['sh', '-c', 'cat >> \"$0\"', '{kept}']\n")
     root = write(directory / "library", FILES)
     (root / "odd.md").write_bytes(b"\xff\xfe no text\n")
@@ -69,30 +69,30 @@ def test_what_is_written_and_what_is_answered(daemon: Daemon) -> None:
     assert every <= {family.name for family in text_string_to_metric_families(answered["text"])}
 
 
-def hear_alert(peer: Peer, event: str) -> dict[str, Any]:
+def receive_alert(peer: Peer, event: str) -> dict[str, Any]:
     """The next notification of that event."""
-    while (heard := peer.hear()).get("method") != "alert" or heard["params"]["event"] != event:
+    while (received := peer.receive()).get("method") != "alert" or received["params"]["event"] != event:
         pass
-    found: dict[str, Any] = heard["params"]
+    found: dict[str, Any] = received["params"]
     return found
 
 
 @pytest.mark.slow
 def test_an_alert_reaches_everyone_it_should(daemon: Daemon, directory: Path) -> None:
-    """A file that is no text: the subscriber, the log, the command, the snapshot and the check are told."""
+    """A file that is no text: the subscriber, the log, the command, the snapshot and the check report it."""
     with daemon.connect() as peer:
         view = peer.ask("alerts", subscribe=True)
         assert (view["subscribed"], view["active"]) == (True, [])
         daemon.ask("health")  # judges what comes from now on
         for _ in range(10):
             daemon.error("assemble", name="odd")
-        raised = hear_alert(peer, "raised")
+        raised = receive_alert(peer, "raised")
         assert (raised["rule"], raised["severity"]) == ("errors", "critical")
         assert "promptd check" in raised["sentence"]
         daemon.wait_for(
-            lambda: (directory / "told").exists() and (directory / "told").read_text().count("\n")
+            lambda: (directory / "delivered").exists() and (directory / "delivered").read_text().count("\n")
         )
-        assert json.loads((directory / "told").read_text().splitlines()[0])["id"] == raised["id"]
+        assert json.loads((directory / "delivered").read_text().splitlines()[0])["id"] == raised["id"]
         daemon.wait_for(lambda: snapshot_of(daemon)["alerts"]["active"])
         snapshot = snapshot_of(daemon)
         assert judge(snapshot, snapshot["time_unix_s"]).code == 2

@@ -131,13 +131,13 @@ def test_what_takes_a_restart_is_named_until_there_is_one(kept: Reloadable) -> N
     assert kept.daemon.ask("describe")["limits"]["max_in_flight"] == 32
 
 
-def test_a_subscriber_is_told_what_a_reload_changed(kept: Reloadable) -> None:
-    """Another value of a configured variable makes another prompt; the same prompt is not told."""
+def test_a_subscriber_is_sent_what_a_reload_changed(kept: Reloadable) -> None:
+    """Another value of a configured variable makes another prompt; the same prompt is not notified."""
     with kept.daemon.connect() as peer:
         changing = peer.ask("subscribe", name="commands/hello")
         peer.ask("subscribe", name="tone/kind")
         kept.reload('[library]\nvariables = {who = "Ada"}')
-        note = peer.hear()
+        note = peer.receive()
         assert note["method"] == "changed"
         assert note["params"]["subscription"] == changing["subscription"]
         assert note["params"]["digest"] == kept.daemon.ask("assemble", name="commands/hello")["digest"]
@@ -225,7 +225,7 @@ def test_a_bad_configuration_keeps_the_old_one_and_says_so(kept: Reloadable, tex
 
 
 def test_a_signal_with_a_bad_configuration_is_in_the_log(kept: Reloadable) -> None:
-    """Nobody waits for an answer to SIGHUP: one line, and health."""
+    """SIGHUP has no reply: one line in the log, and health."""
     before = len(kept.daemon.log("configuration not applied"))
     kept.configure("[cache]\nentries = -1")
     kept.daemon.signal(signal.SIGHUP)
@@ -259,7 +259,7 @@ def test_a_storm_of_calls_is_few_reloads(kept: Reloadable) -> None:
             for number in range(200)
         )
         peer.socket.sendall(requests)
-        replies = [peer.hear() for _ in range(200)]
+        replies = [peer.receive() for _ in range(200)]
     assert all(reply["result"]["reloaded"] for reply in replies)
     assert kept.daemon.statistics("cache")["components"]["max_entries"] == 11
     assert len(kept.daemon.log("reloaded")) - before < 30

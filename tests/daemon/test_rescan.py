@@ -10,7 +10,7 @@ from tests.daemon.workspaces import workspace_of
 async def test_those_who_rescan_at_the_same_time_share_a_scan(
     maintained: Maintained, said: io.StringIO
 ) -> None:
-    """A hundred requests, one scan, one line in the log; and everyone hears what it found."""
+    """A hundred requests, one scan, one line in the log; and every caller gets what it found."""
     await maintained.write("new.md", "New.\n")
     found = await asyncio.gather(
         *(maintained.maintenance.rescans.rescan(maintained.workspace) for _ in range(100))

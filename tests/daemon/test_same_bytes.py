@@ -47,10 +47,10 @@ def ask_all(peer: Peer, requests: list[dict[str, Any]]) -> list[tuple[str, dict[
     for number, request in enumerate(requests):
         sent.append(peer.say("assemble", **request))
         if number >= PIPELINED:
-            reply = peer.hear()
+            reply = peer.receive()
             found[reply["id"]] = outcome(reply)
     while len(found) < len(sent):
-        reply = peer.hear()
+        reply = peer.receive()
         found[reply["id"]] = outcome(reply)
     return [found[identity] for identity in sent]
 
@@ -83,7 +83,7 @@ def root(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_every_prompt_is_the_same_everywhere(root: Path) -> None:
-    """Text, tokens, manifest, warnings and errors of every component, whoever assembles it in what order."""
+    """Text, tokens, manifest, warnings and errors of every component, in whichever process and order."""
     settings = {"roots": [str(root)], "library.aliases": ALIASES}
     names = [
         found.relative_to(root).as_posix()

@@ -51,7 +51,7 @@ async def test_who_comes_during_a_run_waits_for_the_next(until: Until) -> None:
     assert await asyncio.gather(*late) == [2] * 50
 
 
-async def test_everyone_hears_of_a_failure_and_the_next_run_is_another() -> None:
+async def test_every_caller_gets_a_failure_and_the_next_run_is_another() -> None:
     """The work's exception reaches all who asked, also when some have gone."""
     work, tasks = Work(), Tasks()
     runs = SingleFlight(work, tasks.spawn)
@@ -67,7 +67,7 @@ async def test_everyone_hears_of_a_failure_and_the_next_run_is_another() -> None
 
 
 async def test_a_cancelled_run_cancels_who_waits(until: Until) -> None:
-    """At the end of the daemon nobody is left waiting, neither for this run nor for the next."""
+    """At the end of the daemon no caller is left waiting, neither for this run nor for the next."""
     work, tasks = Work(), Tasks()
     runs = SingleFlight(work, tasks.spawn)
     first = asyncio.create_task(runs.join())

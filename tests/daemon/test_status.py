@@ -1,4 +1,4 @@
-"""The status line: what the supervisor is told, and that nothing follows STOPPING."""
+"""The status line: what the supervisor is sent, and that nothing follows STOPPING."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -44,7 +44,7 @@ def test_the_line_says_how_many_components_there_are(library: Library) -> None:
     ]
 
 
-def test_a_change_of_the_number_is_told_while_it_serves(library: Library) -> None:
+def test_a_change_of_the_number_is_reported_while_it_serves(library: Library) -> None:
     """Not before READY, not for an edit, and nothing after STOPPING."""
     notifier, run, status = reporter(library({"a.md": "A.\n"}))
     added, changed = Delta(1, added=("a.md",)), Delta(1, changed=("a.md",))

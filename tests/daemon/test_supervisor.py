@@ -1,4 +1,4 @@
-"""The daemon and systemd: a fake notify socket hears the protocol, and a handed-over socket is served.
+"""The daemon and systemd: a fake notify socket receives the protocol, and a handed-over socket is served.
 
 The real systemd stands in tests/systemd.
 """
@@ -31,18 +31,18 @@ class Supervisor:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(self.path))
         self.socket.settimeout(PATIENCE_S)
-        self.heard: list[dict[str, str]] = []
+        self.received: list[dict[str, str]] = []
 
-    def hear(self) -> dict[str, str]:
+    def receive(self) -> dict[str, str]:
         """The next message, as its assignments."""
         lines = self.socket.recv(4096).decode().splitlines()
         message = dict(line.split("=", 1) for line in lines)
-        self.heard.append(message)
+        self.received.append(message)
         return message
 
     def wait_for(self, name: str) -> dict[str, str]:
         """Read on until a message that assigns `name`."""
-        while name not in (message := self.hear()):
+        while name not in (message := self.receive()):
             pass
         return message
 
@@ -66,34 +66,34 @@ def test_the_protocol_is_spoken_in_order(start: Start, library: Path, supervisor
     config = library.parent / "promptd.toml"
     config.write_text(f'[[roots]]\npath = "{library}"\n')
     daemon = start("--config", config, environment={"NOTIFY_SOCKET": str(supervisor.path)})
-    assert supervisor.hear() == {"STATUS": "starting: reading the library"}
-    assert supervisor.hear() == {"READY": "1", "STATUS": "serving: 1 component"}
+    assert supervisor.receive() == {"STATUS": "starting: reading the library"}
+    assert supervisor.receive() == {"READY": "1", "STATUS": "serving: 1 component"}
     assert daemon.text("hello") == "Hello.\n"
 
     (library / "new.md").write_text("New.\n")
-    assert supervisor.hear() == {"STATUS": "serving: 2 components"}, "systemctl status keeps up"
+    assert supervisor.receive() == {"STATUS": "serving: 2 components"}, "systemctl status keeps up"
 
     before_us = int(time.monotonic() * 1e6)
     daemon.signal(signal.SIGHUP)
-    reloading = supervisor.hear()
+    reloading = supervisor.receive()
     assert reloading["RELOADING"] == "1"
     assert before_us <= int(reloading["MONOTONIC_USEC"]) <= int(time.monotonic() * 1e6)
-    assert supervisor.hear() == {"READY": "1", "STATUS": "serving: 2 components"}
+    assert supervisor.receive() == {"READY": "1", "STATUS": "serving: 2 components"}
 
     config.write_text("[cache]\nentries = -1\n")
     daemon.signal(signal.SIGHUP)
-    assert supervisor.hear()["RELOADING"] == "1"
-    failed = supervisor.hear()
+    assert supervisor.receive()["RELOADING"] == "1"
+    failed = supervisor.receive()
     assert failed["READY"] == "1", "the old configuration is still served"
     assert "configuration not applied" in failed["STATUS"]
     assert "cache.entries" in failed["STATUS"]
 
     daemon.signal(signal.SIGTERM)
-    assert supervisor.hear()["STOPPING"] == "1"
+    assert supervisor.receive()["STOPPING"] == "1"
     assert daemon.end() == 0
     supervisor.socket.setblocking(False)
     with pytest.raises(BlockingIOError):
-        supervisor.hear()
+        supervisor.receive()
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_a_daemon_that_never_was_ready_does_not_say_so(
     daemon.signal(signal.SIGTERM)
     supervisor.wait_for("STOPPING")
     assert daemon.end() == 0
-    assert not any("READY" in message or "RELOADING" in message for message in supervisor.heard)
+    assert not any("READY" in message or "RELOADING" in message for message in supervisor.received)
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_a_watchdog_meant_for_another_process_is_not_fed(
     supervisor.wait_for("READY")
     assert daemon.stop() == 0
     supervisor.wait_for("STOPPING")
-    assert not any("WATCHDOG" in message for message in supervisor.heard)
+    assert not any("WATCHDOG" in message for message in supervisor.received)
 
 
 HAND_OVER = """
@@ -169,7 +169,7 @@ def test_a_socket_handed_over_is_served_and_left_alone(start: Start, directory: 
         with Peer(path) as early:
             early.say("ping")
             first = handed_over(start, listening, library)
-            assert early.hear()["result"]["pid"] == first.process.pid
+            assert early.receive()["result"]["pid"] == first.process.pid
         assert not first.socket.exists(), "no socket of our own besides"
         with Peer(path) as waiting:
             assert waiting.ask("assemble", name="hello")["text"] == "Hello.\n"
@@ -179,7 +179,7 @@ def test_a_socket_handed_over_is_served_and_left_alone(start: Start, directory: 
         with Peer(path) as between:
             between.say("ping")
             second = handed_over(start, listening, library)
-            assert between.hear()["result"]["pid"] == second.process.pid
+            assert between.receive()["result"]["pid"] == second.process.pid
         assert second.stop() == 0
 
 

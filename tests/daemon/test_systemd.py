@@ -40,7 +40,7 @@ def notifier(supervisor: tuple[socket.socket, str]) -> Iterator[Notifier]:
 
 def test_each_state_is_one_datagram(supervisor: tuple[socket.socket, str], notifier: Notifier) -> None:
     """The life of a service, message by message, as sd_notify(3) wants it."""
-    heard = supervisor[0]
+    notify_socket = supervisor[0]
     for say, expected in (
         (lambda: notifier.ready("280 components"), b"READY=1\nSTATUS=280 components"),
         (notifier.ready, b"READY=1"),
@@ -50,7 +50,7 @@ def test_each_state_is_one_datagram(supervisor: tuple[socket.socket, str], notif
         (lambda: notifier.stopping("on SIGTERM"), b"STOPPING=1\nSTATUS=on SIGTERM"),
     ):
         assert say() is True
-        assert heard.recv(4096) == expected
+        assert notify_socket.recv(4096) == expected
     assert notifier.statistics() == NotifierStatistics(is_enabled=True, sent=6, failed=0)
 
 
@@ -73,7 +73,7 @@ def test_without_a_supervisor_nothing_happens() -> None:
     assert "no supervisor" in repr(alone)
 
 
-def test_a_deaf_supervisor_costs_a_count_and_no_time(tmp_path: Path) -> None:
+def test_a_supervisor_that_does_not_read_costs_a_count_and_no_time(tmp_path: Path) -> None:
     """A socket that is gone, and one whose queue is full: False at once, the daemon goes on."""
     gone = Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")})
     assert gone.watchdog() is False
@@ -180,11 +180,11 @@ def test_descriptor_three_of_a_real_process(tmp_path: Path) -> None:
     )
     with listening(tmp_path / "s") as theirs:
         shell = f'exec 3<&{theirs.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" -W ignore -c "$1"'
-        told = subprocess.run(
+        done = subprocess.run(
             ["bash", "-c", shell, sys.executable, child],
             pass_fds=[theirs.fileno()],
             capture_output=True,
             text=True,
             check=True,
         )
-    assert told.stdout.strip() == str(tmp_path / "s")
+    assert done.stdout.strip() == str(tmp_path / "s")

@@ -17,7 +17,7 @@ async def forever() -> None:
 
 async def broken() -> None:
     """Work with a defect."""
-    raise LookupError("nobody thought of this")
+    raise LookupError("an unexpected failure")
 
 
 async def test_ending_cancels_everything_that_runs() -> None:
@@ -40,7 +40,7 @@ async def test_what_a_task_raises_is_logged(said: io.StringIO, until: Until) -> 
     await tasks.end()
     (line,) = map(json.loads, said.getvalue().splitlines())
     assert (line["event"], line["level"]) == ("unforeseen error", "error")
-    assert "LookupError: nobody thought of this" in line["exception"]
+    assert "LookupError: an unexpected failure" in line["exception"]
 
 
 async def test_timers_start_anew_by_the_configuration_of_the_moment(until: Until) -> None:

@@ -24,7 +24,7 @@ async def test_an_edit_is_warm_before_it_is_asked_for(maintained: Maintained, un
     assert maintained.counts.change_to_warm_ms.maximum < 1_000
 
 
-async def test_what_nobody_asked_for_is_not_assembled(maintained: Maintained, until: Until) -> None:
+async def test_what_no_request_asked_for_is_not_assembled(maintained: Maintained, until: Until) -> None:
     """Only prompts that were held are warmed again, and warming makes nothing hot."""
     await maintained.watch()
     await maintained.ask("commands/hello")
@@ -38,7 +38,7 @@ async def test_what_nobody_asked_for_is_not_assembled(maintained: Maintained, un
     assert maintained.workspace.hot.weights(0.0) == hot
 
 
-async def test_what_somebody_asked_for_meanwhile_is_not_done_twice(maintained: Maintained) -> None:
+async def test_what_a_request_asked_for_meanwhile_is_not_done_twice(maintained: Maintained) -> None:
     """A request that came first has made it warm."""
     await maintained.ask("commands/hello")
     maintained.maintenance.changed(Delta(1), (HELLO,))
@@ -84,7 +84,7 @@ async def test_a_bug_while_warming_is_counted_and_survived(
 
     def broken(attempted: Any, sweep: Any) -> Any:
         if attempted.request == HELLO:
-            raise LookupError("nobody thought of this")
+            raise LookupError("an unexpected failure")
         return attempt(attempted, sweep)
 
     monkeypatch.setattr(maintained.workspace, "attempt", broken)

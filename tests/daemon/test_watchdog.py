@@ -29,7 +29,7 @@ class Pinged:
         self.pings = 0
 
     def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
-        """Do as it is told."""
+        """Do as the test says."""
         for peer, call in batch:
             assert call.method == "ping"
             self.pings += 1
@@ -103,7 +103,7 @@ async def test_a_refusal_is_an_answer(listen: Listen) -> None:
 async def test_a_socket_that_does_not_answer_is_no_sign_of_life(
     listen: Listen, until: Until, said: io.StringIO, answer: Answer
 ) -> None:
-    """The supervisor is not told that we live; the log says why, and it is tried again."""
+    """The supervisor is not notified; the log says why, and it is tried again."""
     alive: list[bool] = []
     address = await listen(answer)
     peer = LocalPeer(Pinged())

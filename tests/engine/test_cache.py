@@ -71,7 +71,7 @@ class CacheLaws(RuleBasedStateMachine):
 
     @invariant()
     def pins_at_most_half(self) -> None:
-        """There is always room to work: half of the entries and of the bytes are never pinned."""
+        """Half is always free for other entries: half of the entries and of the bytes are never pinned."""
         held = [key for key in self.cache.pins if key in self.cache]
         assert len(self.cache.pins) <= self.cache.max_entries // 2
         assert sum(self.model[key][1] for key in held) <= self.cache.max_bytes // 2
@@ -143,7 +143,7 @@ def test_a_value_larger_than_the_cache_is_not_held_and_evicts_nothing() -> None:
     assert cache.statistics().evictions == 0
 
 
-def test_whoever_asks_is_told_of_each_value_that_leaves() -> None:
+def test_listeners_are_called_with_each_value_that_leaves() -> None:
     """Evicted, discarded, replaced or never held: every value put is reported once when it is gone."""
     gone: list[tuple[str, int]] = []
     cache: Cache[str, int] = Cache(1, 100, lambda key, value: gone.append((key, value)))

@@ -205,7 +205,7 @@ OPERATIONS = [
     Operation("write through a mapping", mapped),
     Operation("make it bad text", lambda root: (root / "part.md").write_bytes(b"\xff\xfe")),
     Operation(
-        "mend bad text",
+        "repair bad text",
         lambda root: (root / "part.md").write_text("good again\n"),
         lambda root: (root / "part.md").write_bytes(b"\xff\xfe"),
     ),
@@ -224,7 +224,7 @@ OPERATIONS = [
 
 @pytest.fixture(autouse=True)
 def _no_torn_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every emptied file here is meant to be empty, so nobody waits for it to be filled again."""
+    """Every emptied file here is meant to be empty, so no read waits for it to be filled again."""
     monkeypatch.setattr(module, "TORN_WAIT_S", 0.0)
 
 
@@ -323,7 +323,7 @@ def test_an_aged_file_is_not_read_again(library: Library, monkeypatch: pytest.Mo
 
 
 def test_a_young_file_ages(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read again once its stamp is old enough, it is proved by its signature from then on."""
+    """Read again once its times are old enough, it is proved by its signature from then on."""
     root = library({"a.md": "one"})
     with Engine.open(root) as engine:
         first = engine.assemble("a")
@@ -358,7 +358,7 @@ class Restless(module.Worktree):
     """A working tree in which one file changes between any two looks."""
 
     def read(self, place: Any, *, was_filled: bool = False) -> Reading:
-        """Read, and let it be written again before anybody can check."""
+        """Read, and let it be written again before it can be checked."""
         seen = super().read(place, was_filled=was_filled)
         if place.id == "part.md":
             Path(self.path(place)).write_text(seen.text + "x" if seen.text else "x")
@@ -368,7 +368,7 @@ class Restless(module.Worktree):
 def test_a_file_that_changes_on_every_read_is_answered_as_inconsistent(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three reads at most, then an answer that says so, with a warning, and that nobody else is given."""
+    """Three reads at most, then an answer that says so, with a warning; no other request is given it."""
     root = library(FILES)
     monkeypatch.setattr("promptd.sources.worktree.files.Worktree", Restless)
     with Engine.open(root) as engine:
@@ -557,8 +557,8 @@ def test_call_knows_the_methods(library: Library) -> None:
             engine.call("health")
 
 
-def test_progress_is_told_while_much_is_read(library: Library) -> None:
-    """Whoever opens a large library may show how far it is."""
+def test_progress_is_reported_while_much_is_read(library: Library) -> None:
+    """Opening a large library can show how far it is."""
     seen: list[tuple[int, int]] = []
     root = library({f"{n}.md": "x" for n in range(40)})
     with Engine.open(root, progress=lambda done, total: seen.append((done, total))) as engine:

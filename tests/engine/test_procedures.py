@@ -27,7 +27,7 @@ P = request_of(("p",), {"x": "1"})
 
 
 def test_only_names_that_exist_are_offered_for_an_unknown_one(library: Library) -> None:
-    """A neighbour that was deleted a moment ago is not among them, whoever has heard of it."""
+    """A neighbour that was deleted a moment ago is not among them, even if the library still has it."""
     root = library({"review.md": "1", "revue.md": "2", "reviewer.md": "3"})
     workspace = workspace_of(root)
     (root / "revue.md").unlink()
@@ -97,7 +97,7 @@ def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> N
     first, second = library({"first/a.md": "a"}) / "first", library({"second/d/c.md": "c"}) / "second"
     roots = [str(first), str(second)]
     workspace = workspace_of(first, roots=roots)
-    (first / "d").symlink_to("d")  # a loop: nobody can say whether d/c.md is below it
+    (first / "d").symlink_to("d")  # a loop: it is unknown whether d/c.md is below it
     with pytest.raises(UnreadableComponent):
         procedures.run(
             workspace, procedures.assemble(workspace, request_of(("d/c.md",)), workspace.source.check())
@@ -110,7 +110,7 @@ def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> N
 
 
 def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None:
-    """Unusable and wanted by nobody it goes; the file that comes forward includes it, so it stays."""
+    """Invalid and named by nothing it goes; the file that comes forward includes it, so it stays."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
     roots = [str(first), str(second)]
     workspace = workspace_of(first, roots=roots)
@@ -126,7 +126,7 @@ def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None
     assert held(workspace) == held(workspace_of(first, roots=roots))
 
 
-def test_reconcile_forgets_what_is_unusable_behind_an_earlier_root(library: Library) -> None:
+def test_reconcile_forgets_what_is_invalid_behind_an_earlier_root(library: Library) -> None:
     """Asked for below a loop in the second root, then there in the first: only the first is held."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
     roots = [str(first), str(second)]
@@ -258,7 +258,7 @@ class GatedFiles(Worktree):
 async def test_others_are_answered_while_one_waits_for_a_file(
     library: Library, until: Callable[[Callable[[], object]], Any]
 ) -> None:
-    """A read that hangs holds up its own request and nobody else's."""
+    """A read that hangs delays its own request and no other."""
     workspace = await asyncio.to_thread(workspace_of, library(FILES | {"q.md": "q\n"}))
     quick = request_of(("q",))
     await procedures.drive(workspace, procedures.assemble(workspace, quick, workspace.source.check()))
@@ -280,7 +280,7 @@ async def test_others_are_answered_while_one_waits_for_a_file(
 
 
 async def test_slow_sweeps_are_commands(library: Library) -> None:
-    """Where a stat takes long, paths are swept by whoever drives; the loop only compares."""
+    """Where a stat takes long, paths are swept by the driver; the loop only compares."""
     workspace = await asyncio.to_thread(workspace_of, library(FILES))
     await procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))
     workspace.source.stat_s = 1.0
@@ -296,7 +296,7 @@ async def test_slow_sweeps_are_commands(library: Library) -> None:
 
 
 async def test_a_reconcile_may_be_shared(library: Library) -> None:
-    """Whoever drives may do it once for several that asked; without that each procedure has its own."""
+    """A driver may do it once for several that asked; without that each procedure has its own."""
     workspace = await asyncio.to_thread(workspace_of, library(FILES))
     shared = procedures.Reconciled(7, 0, 0, 1)
 

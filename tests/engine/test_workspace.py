@@ -1,4 +1,4 @@
-"""The workspace: decisions of a request and of a change, without anybody waiting in between.
+"""The workspace: decisions of a request and of a change, without waiting in between.
 
 Each test plays the driver itself: it asks, does what is needed by hand or by
 `procedures.run`, and asks again.
@@ -83,7 +83,7 @@ def test_a_request_says_what_it_needs_phase_by_phase(made: Made, monkeypatch: py
 
 
 def test_a_young_file_is_doubted_until_it_was_read_in_the_sweep(made: Made) -> None:
-    """Its signature proves nothing: the bytes have to be compared, by somebody else than the decider."""
+    """Its signature proves nothing: the bytes have to be compared, by the driver."""
     workspace = made()
     ask(workspace, Q)
     sweep = workspace.source.check()
@@ -164,15 +164,15 @@ def test_cache_statistics_are_honest(made: Made, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_change_drops_what_contains_it_and_tells(made: Made) -> None:
-    """Observers hear of the delta and of the prompts that it made untrue."""
+    """Observers get the delta and the prompts that it invalidates."""
     workspace = made()
     ask(workspace, P)
     kept = ask(workspace, Q)
-    heard: list[tuple[Delta, tuple[Request, ...]]] = []
-    workspace.observers.append(lambda delta, dropped: heard.append((delta, dropped)))
+    received: list[tuple[Delta, tuple[Request, ...]]] = []
+    workspace.observers.append(lambda delta, dropped: received.append((delta, dropped)))
     path_of(workspace, "part.md").write_text("changed\n")
     workspace.apply([workspace.loader.read(Place(0, "part.md"))])
-    ((delta, dropped),) = heard
+    ((delta, dropped),) = received
     assert (delta.changed, dropped) == (("part.md",), (P,))
     assert workspace.prompts.peek(Q).prompt is kept
     assert workspace.prompts.peek(P) is None
@@ -192,7 +192,7 @@ def test_what_a_prompt_missed_drops_it_too(made: Made) -> None:
 
 
 def test_the_same_bytes_are_no_change(made: Made) -> None:
-    """Nobody is told, nothing is dropped, the clock stands."""
+    """No observer is called, nothing is dropped, the clock stays."""
     workspace = made()
     prompt, clock = ask(workspace, P), workspace.clock
     workspace.observers.append(lambda *_: pytest.fail("nothing happened"))
@@ -290,7 +290,7 @@ def test_warming_pins_and_preloads_what_is_hot(made: Made) -> None:
 
 
 def test_use_goes_before_dependents(made: Made) -> None:
-    """A hot set of one is what was used, and an unusable file is never in it."""
+    """A hot set of one is what was used, and an invalid file is never in it."""
     workspace = made(
         {"common.md": "c", "a.md": "<include>common.md</include>", "bad.md": "x"}, cache__hot_set=1
     )

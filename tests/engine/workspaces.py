@@ -11,7 +11,7 @@ from promptd.sources.base import Source
 
 
 def settings_of(**keys: Any) -> Config:
-    """Return a configuration with one root that nobody looks at; `section__key=value`."""
+    """Return a configuration with one root that is never read; `section__key=value`."""
     given = {name.replace("__", "."): value for name, value in keys.items()}
     return configuration.load(None, {}, {"roots": ["/nowhere"], **given})
 

@@ -68,9 +68,9 @@ async def mounted(place: Path) -> Outcome:
     fill(root, "mounted\n")
     with plain(root) as watch:
         unmount(root)
-        watch.told()
+        watch.reported()
         fill(root, "below\n")
-        told = watch.told()
+        reported = watch.reported()
     mount("none", root, "tmpfs")
     fill(root, "mounted again\n")
     async with running(root) as service:
@@ -85,7 +85,7 @@ async def mounted(place: Path) -> Outcome:
         answer = await service.ask()
         (root / "part.md").write_text("on top, written\n")
         await service.warm("on top, written")
-        return {"plain": sorted(told), "answer": answer, "watcher": watcher_of(service)}
+        return {"plain": sorted(reported), "answer": answer, "watcher": watcher_of(service)}
 
 
 async def mounted_inside(place: Path) -> Outcome:
@@ -115,15 +115,15 @@ async def overlaid(place: Path) -> Outcome:
     fill(lower, "lower\n")
     mount("none", root, "overlay", f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work")
     with plain(root) as watch:
-        (lower / "part.md").write_text("told?\n")
-        told = watch.told()
+        (lower / "part.md").write_text("reported?\n")
+        reported = watch.reported()
     async with running(root) as service:
         (lower / "part.md").write_text("under it\n")
         await service.warm("under it")
         scans = service.watcher.scans
         await shows(service, (root / "part.md").write_text)
         return {
-            "plain": sorted(told),
+            "plain": sorted(reported),
             "scans": scans,
             "missed": service.missed,
             "watcher": watcher_of(service),
@@ -151,9 +151,9 @@ async def few_watches(place: Path) -> Outcome:
     with plain(root / "d00") as watch:
         WATCHES.write_text("1")
         (root / "d00" / "new").mkdir()
-        told = watch.told()
+        reported = watch.reported()
         (root / "d00" / "new" / "y.md").touch()
-        told_later = watch.told()
+        reported_later = watch.reported()
     WATCHES.write_text("40")
     async with running(root) as service:
         before = watcher_of(service)
@@ -163,7 +163,9 @@ async def few_watches(place: Path) -> Outcome:
         await service.rest()
         last.write_text("unwatched again\n")
         await service.warm("unwatched again")
-        is_heard = (watcher := service.maintenance.follower.watcher) is None or watcher.hears_of(str(last))
+        is_watched = (watcher := service.maintenance.follower.watcher) is None or watcher.is_watched(
+            str(last)
+        )
         scans = service.watcher.scans
         WATCHES.write_text("100000")
         await service.until(lambda: service.watcher.mode == "inotify")
@@ -171,10 +173,10 @@ async def few_watches(place: Path) -> Outcome:
         await service.warm("watched")
         return {
             "refusal": refusal,
-            "plain": [sorted(told), sorted(told_later)],
+            "plain": [sorted(reported), sorted(reported_later)],
             "before": before,
             "answer": answer,
-            "is_heard": is_heard,
+            "is_watched": is_watched,
             "scans": scans,
             "watcher": watcher_of(service),
         }
@@ -199,11 +201,11 @@ async def no_instances(place: Path) -> Outcome:
 
 
 async def listen(place: Path) -> Outcome:
-    """Watch plainly; say so, wait for a file named `go`, and say how many files were told."""
+    """Watch plainly; say so, wait for a file named `go`, and say how many files were reported."""
     with plain(place) as watch:
         (place.parent / "listening").touch()
         await until((place.parent / "go").exists, 40.0)
-        return {"told": len(watch.told(500))}
+        return {"reported": len(watch.reported(500))}
 
 
 SCENARIOS: dict[str, Callable[[Path], Awaitable[Outcome]]] = {

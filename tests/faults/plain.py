@@ -16,8 +16,8 @@ class Plain:
         places = [str(path) for path in paths]
         self._notify = RustNotify(places, False, polling, 50, True, ignore_permission_denied)
 
-    def told(self, quiet_ms: int = QUIET_MS) -> set[str]:
-        """The paths that are told until nothing has come for `quiet_ms`."""
+    def reported(self, quiet_ms: int = QUIET_MS) -> set[str]:
+        """The paths that are reported until nothing has come for `quiet_ms`."""
         return {path for _, path in self.changes(quiet_ms)}
 
     def changes(self, quiet_ms: int = QUIET_MS) -> set[tuple[int, str]]:

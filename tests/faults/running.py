@@ -1,7 +1,7 @@
 """A workspace and its maintenance in this process, over a real library and a real watcher.
 
 `ask` is a request, answered by the daemon's own decisions. `warm` waits until the prompt is held ready with a
-text in it although nobody asked: the only work is that of the watcher, the rescan and the warming.
+text in it without a request: the only work is that of the watcher, the rescan and the warming.
 """
 
 import asyncio
@@ -22,7 +22,9 @@ from promptd.watch.watcher import WatcherStatistics
 from tests.daemon.workspaces import workspace_of
 
 HELLO = request_of(("hello",))
-WARM_S = 10.0  # what is told by an event takes 50 ms, what a rescan finds 300; a busy machine takes its time
+WARM_S = (
+    10.0  # what is reported by an event takes 50 ms, what a rescan finds 300; a busy machine takes its time
+)
 
 
 class Service:

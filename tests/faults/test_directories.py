@@ -20,14 +20,14 @@ def hello(root: Path, *ids: str) -> None:
 
 
 def test_plain_nested_directories_are_missed(root: Path) -> None:
-    """`mkdir -p` and a write: one of twenty writes at least is never told."""
+    """`mkdir -p` and a write: one of twenty writes at least is never reported."""
 
     def is_missed(number: int) -> bool:
         with plain(root) as watch:
             deep = root / f"n{number}" / "b" / "c" / "d"
             deep.mkdir(parents=True)
             (deep / "x.md").touch()
-            return str(deep / "x.md") not in watch.told(50)
+            return str(deep / "x.md") not in watch.reported(50)
 
     assert any(is_missed(number) for number in range(20))
 
@@ -50,7 +50,7 @@ async def test_ours_nested_directories(root: Path) -> None:
 
 
 def test_plain_files_in_a_directory_that_is_moved_in_are_missed(root: Path) -> None:
-    """Only the directory is told, twenty times of twenty."""
+    """Only the directory is reported, twenty times of twenty."""
     missed = 0
     for number in range(20):
         outside = root.parent / f"outside{number}"
@@ -58,7 +58,7 @@ def test_plain_files_in_a_directory_that_is_moved_in_are_missed(root: Path) -> N
         (outside / "x.md").touch()
         with plain(root) as watch:
             outside.rename(root / f"in{number}")
-            missed += str(root / f"in{number}" / "x.md") not in watch.told(30)
+            missed += str(root / f"in{number}" / "x.md") not in watch.reported(30)
     assert missed == 20
 
 
@@ -127,9 +127,9 @@ def test_plain_a_volume_swap_tells_of_no_file(root: Path) -> None:
     volume(root)
     with plain(root) as watch:
         swap(root, "new")
-        told = watch.told()
-    assert str(root / "..data") in told
-    assert str(root / "map.md") not in told
+        reported = watch.reported()
+    assert str(root / "..data") in reported
+    assert str(root / "map.md") not in reported
 
 
 async def test_ours_a_volume_swap(root: Path) -> None:
@@ -145,13 +145,13 @@ async def test_ours_a_volume_swap(root: Path) -> None:
 
 
 def test_plain_a_link_leads_the_watch_out_of_the_library(root: Path) -> None:
-    """What is written outside is told: that place is watched, however large it is."""
+    """What is written outside is reported: that place is watched, however large it is."""
     outside = root.parent / "outside" / "deep"
     outside.mkdir(parents=True)
     (root / "link").symlink_to(outside.parent)
     with plain(root) as watch:
         (outside / "secret.md").touch()
-        assert str(root / "link" / "deep" / "secret.md") in watch.told()
+        assert str(root / "link" / "deep" / "secret.md") in watch.reported()
 
 
 async def test_ours_a_link_out_of_the_library_is_neither_watched_nor_read(root: Path) -> None:

@@ -28,11 +28,11 @@ def test_plain_a_name_that_is_not_utf8_breaks_the_watcher_for_good(root: Path) -
         (root / ODD).touch()
         for _ in range(3):
             with pytest.raises(WatchfilesRustInternalError, match="decode"):
-                watch.told(10_000)
+                watch.reported(10_000)
 
 
 async def test_ours_a_name_that_is_not_utf8(root: Path) -> None:
-    """Each costs a restart of the watcher and nobody a request."""
+    """Each costs a restart of the watcher, and no request fails."""
 
     def write(text: str) -> None:
         (root / os.fsdecode(text.split(maxsplit=1)[0].encode() + b"\xff.md")).touch()
@@ -73,12 +73,12 @@ def write_through_a_mapping(root: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("write", [write_through_a_link, write_through_a_mapping])
-def test_plain_such_a_write_is_not_told(root: Path, write: object) -> None:
+def test_plain_such_a_write_is_not_reported(root: Path, write: object) -> None:
     """The kernel makes no event in the directory that is watched."""
     assert callable(write)
     with plain(root) as watch:
         write(root, "new")
-        assert str(root / "part.md") not in watch.told()
+        assert str(root / "part.md") not in watch.reported()
 
 
 @pytest.mark.parametrize("write", [write_through_a_link, write_through_a_mapping])
@@ -137,12 +137,12 @@ async def test_ours_deleted_and_written_and_saved_in_one_breath(root: Path) -> N
 
 
 def test_plain_a_watch_on_a_file_dies_with_an_atomic_save(root: Path) -> None:
-    """The inode is gone, and nothing is told of its successor."""
+    """The inode is gone, and its successor is not reported."""
     with plain(root / "part.md") as watch:
         save(root / "part.md", "new")
-        assert watch.told()
+        assert watch.reported()
         (root / "part.md").write_text("newer")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_atomic_saves(root: Path) -> None:
@@ -168,7 +168,7 @@ def test_plain_polling_misses_the_second_edit_of_a_second(root: Path) -> None:
     (root / "part.md").write_text("first")
     with plain(root, polling=True) as watch:
         (root / "part.md").write_text("second")
-        assert str(root / "part.md") not in watch.told()
+        assert str(root / "part.md") not in watch.reported()
 
 
 @pytest.mark.slow
@@ -199,24 +199,24 @@ def test_plain_events_vanish_when_a_look_times_out(root: Path) -> None:
 
 
 def _lost_by_short_looks(root: Path) -> int:
-    """How many of a thousand new files are never told to one who looks for a millisecond at a time."""
+    """How many of a thousand new files are never reported to a caller that waits a millisecond at a time."""
     place = root / str(time.time_ns())
     place.mkdir()
     notify = RustNotify([str(place)], False, False, 0, True, False)
     writing = threading.Thread(target=lambda: [(place / f"{number}.md").touch() for number in range(1_000)])
     writing.start()
-    told: set[str] = set()
+    reported: set[str] = set()
     while True:
         is_last = not writing.is_alive()
         seen = notify.watch(0, 5, 100, None) if is_last else notify.watch(0, 0, 1, None)
-        told |= set() if isinstance(seen, str) else {path for _, path in seen}
+        reported |= set() if isinstance(seen, str) else {path for _, path in seen}
         if is_last and isinstance(seen, str):
             notify.close()
-            return 1_000 - len(told)
+            return 1_000 - len(reported)
 
 
 async def test_ours_no_event_vanishes(root: Path) -> None:
-    """A thousand files, one after the other, each one told: none is found by chance later."""
+    """A thousand files, one after the other, each one reported: none is found by chance later."""
     async with running(root) as service:
         for number in range(1_000):
             (root / f"{number}.md").write_text("x")

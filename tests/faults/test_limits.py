@@ -21,13 +21,13 @@ def test_too_few_watches(place: Path) -> None:
     """Refused at the start, swallowed later; we watch the outer directories, scan the rest, and try again."""
     outcome = play("few_watches", place, "-Ur")
     assert "limit" in outcome["refusal"]
-    directory_told, file_told = outcome["plain"]
-    assert directory_told
-    assert file_told == []
+    directory_reported, file_reported = outcome["plain"]
+    assert directory_reported
+    assert file_reported == []
     assert outcome["before"]["mode"] == "degraded: watch limit"
     assert outcome["before"]["directories_unwatched"] >= 20
     assert "unwatched" in outcome["answer"]
-    assert not outcome["is_heard"]
+    assert not outcome["is_watched"]
     assert outcome["scans"] >= 1
     assert outcome["watcher"]["mode"] == "inotify"
     assert outcome["watcher"]["directories"] == 63
@@ -56,9 +56,9 @@ def test_plain_everything_beside_an_unreadable_directory_is_blind(as_nobody: AsN
         watch = Plain(root, ignore_permission_denied=True)
     for name in names:
         (root / name / "x.md").touch()
-    told = watch.told()
+    reported = watch.reported()
     watch.close()
-    assert len(told) < len(names) - 1
+    assert len(reported) < len(names) - 1
 
 
 async def test_ours_an_unreadable_directory(as_nobody: AsNobody, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from tests.faults.namespaces import play
 
 @pytest.mark.slow
 def test_a_library_that_is_unmounted_and_mounted_over(place: Path) -> None:
-    """Nothing is told of it by watchfiles; we serve and watch what is there, each time."""
+    """It is not reported by watchfiles; we serve and watch what is there, each time."""
     outcome = play("mounted", place)
     assert outcome["plain"] == []
     assert "on top" in outcome["answer"]

@@ -38,7 +38,7 @@ def plain_look_s(root: Path) -> float:
 
 @pytest.fixture
 def short_queue() -> Iterator[None]:
-    """A queue of 64 events for every instance that anybody on this machine makes meanwhile; needs root."""
+    """A queue of 64 events for every instance that is made on this machine meanwhile; needs root."""
     before = QUEUE.read_text()
     try:
         QUEUE.write_text("64")
@@ -50,7 +50,7 @@ def short_queue() -> Iterator[None]:
 
 @pytest.fixture
 def plain_listener(place: Path) -> Iterator[Callable[[], int]]:
-    """A process that watches plainly and is stopped; the function lets it go on and say what it was told."""
+    """A process that watches plainly and is stopped; the function continues it and returns its count."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.inside", "listen", str(place)],
         stdout=subprocess.PIPE,
@@ -67,8 +67,8 @@ def plain_listener(place: Path) -> Iterator[Callable[[], int]]:
     def go_on() -> int:
         process.send_signal(signal.SIGCONT)
         (place.parent / "go").touch()
-        told, _ = process.communicate(timeout=40)
-        return int(told.strip().removeprefix('{"told": ').removesuffix("}"))
+        reported, _ = process.communicate(timeout=40)
+        return int(reported.strip().removeprefix('{"reported": ').removesuffix("}"))
 
     yield go_on
     process.kill()
@@ -76,7 +76,7 @@ def plain_listener(place: Path) -> Iterator[Callable[[], int]]:
 
 
 @pytest.mark.slow
-def test_plain_most_files_are_never_told(place: Path, plain_listener: Callable[[], int]) -> None:
+def test_plain_most_files_are_never_reported(place: Path, plain_listener: Callable[[], int]) -> None:
     """Stopped while they are made, it learns of a part of them, and of no error."""
     create(place)
     assert plain_listener() < FILES
@@ -87,7 +87,7 @@ def test_plain_most_files_are_never_told(place: Path, plain_listener: Callable[[
 def test_plain_a_short_queue_is_worse(
     place: Path, short_queue: None, plain_listener: Callable[[], int]
 ) -> None:
-    """Of twenty thousand files it is told of some dozens."""
+    """Of twenty thousand files some dozens are reported."""
     create(place)
     assert plain_listener() <= 64
 
@@ -133,7 +133,7 @@ def test_ours_the_same_with_a_short_queue(root: Path, short_queue: None, start: 
 @pytest.mark.slow
 @pytest.mark.alone
 def test_ours_a_burst_that_is_large_for_the_queue(root: Path, short_queue: None, start: Start) -> None:
-    """Nobody stood still, but of a burst the queue may have dropped a part: everything is scanned."""
+    """No process was stopped, but of a burst the queue may have dropped a part: everything is scanned."""
     daemon = start(root)
     daemon.wait_for(lambda: daemon.statistics("maintenance")["batches"] >= 1)
     for number in range(500):

@@ -18,12 +18,12 @@ def fill(root: Path, text: str) -> None:
 
 
 def test_plain_a_recreated_root_is_not_watched(root: Path) -> None:
-    """The deletion is told, and nothing ever after."""
+    """The deletion is reported, and nothing ever after."""
     with plain(root) as watch:
         shutil.rmtree(root)
-        assert watch.told()
+        assert watch.reported()
         fill(root, "again")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_a_recreated_root(root: Path) -> None:
@@ -54,14 +54,14 @@ async def test_ours_a_root_that_was_away_for_a_while(root: Path) -> None:
 
 
 def test_plain_a_renamed_root_is_confused_with_its_successor(root: Path) -> None:
-    """What is written to the old directory is told by the root's name, what is written to the new one not."""
+    """Writes to the old directory are reported by the root's name, writes to the new one are not."""
     with plain(root) as watch:
         root.rename(root.parent / "old")
-        watch.told()
+        watch.reported()
         (root.parent / "old" / "part.md").write_text("elsewhere")
-        assert str(root / "part.md") in watch.told()
+        assert str(root / "part.md") in watch.reported()
         fill(root, "new")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_a_renamed_root_and_its_successor(root: Path) -> None:
@@ -86,7 +86,7 @@ async def test_ours_a_renamed_root_and_its_successor(root: Path) -> None:
 
 
 def test_plain_a_re_pointed_root_is_not_watched(root: Path) -> None:
-    """Neither the change of the link is told, nor anything behind it."""
+    """Neither the change of the link nor anything behind it is reported."""
     fill(root.parent / "v2", "v2")
     current = root.parent / "current"
     current.symlink_to(root)
@@ -94,7 +94,7 @@ def test_plain_a_re_pointed_root_is_not_watched(root: Path) -> None:
         (root.parent / "next").symlink_to(root.parent / "v2")
         (root.parent / "next").rename(current)
         (current / "part.md").write_text("new")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_a_re_pointed_root(root: Path) -> None:
@@ -132,13 +132,13 @@ async def test_ours_a_link_further_up_is_re_pointed(root: Path) -> None:
 # -- above ------------------------------------------------------------------------------------
 
 
-def test_plain_an_ancestor_that_is_renamed_is_not_told(root: Path) -> None:
+def test_plain_an_ancestor_that_is_renamed_is_not_reported(root: Path) -> None:
     """And what takes its place is not watched."""
     with plain(root) as watch:
         root.parent.rename(root.parent.parent / "elsewhere")
-        assert watch.told() == set()
+        assert watch.reported() == set()
         fill(root, "new")
-        assert watch.told() == set()
+        assert watch.reported() == set()
 
 
 async def test_ours_an_ancestor_that_is_renamed(root: Path) -> None:

@@ -75,11 +75,11 @@ async def test_a_notifier_that_reports_only_the_heartbeat_is_found_by_the_rescan
     """The change is found, counted as a missed event, and all watches are made again."""
     without_files: list[Inotify] = []
 
-    def hear(self: Inotify) -> set[str]:
+    def receive(self: Inotify) -> set[str]:
         seen = drain(self)
         return {path for path in seen if path.startswith(HANDLE)} if self in without_files else seen
 
-    monkeypatch.setattr(Inotify, "drain", hear)
+    monkeypatch.setattr(Inotify, "drain", receive)
     async with running(root, RECONCILING) as service:
         without_files.append(notifiers[-1])
         (root / "part.md").write_text("unreported\n")

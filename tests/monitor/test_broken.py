@@ -1,4 +1,4 @@
-"""Each target really broken: the right alert of the right severity rises, and clears when it is mended.
+"""Each target really broken: the right alert of the right severity rises, and clears when it is fixed.
 
 A daemon's own parts answer real requests on real files; only the clock of the samples is moved by hand, and
 the slow disk is a fake that says how long it took instead of taking it.
@@ -121,8 +121,8 @@ def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-async def test_a_cache_that_is_too_small_and_the_advice_that_mends_it(staged: Staged) -> None:
-    """Room for one component: nothing comes from memory. Doing what the alert says clears it."""
+async def test_a_cache_that_is_too_small_and_the_advice_that_fixes_it(staged: Staged) -> None:
+    """A cache of one component: nothing comes from memory. Doing what the alert says clears it."""
     stage = await staged(cache__entries=1, cache__prompt_entries=1, cache__hot_set=0)
     await stage.steps(2, stage.ask)
     assert stage.events == []  # a cold start is no incident

@@ -50,7 +50,7 @@ def test_attainment_is_one_exactly_where_the_target_is_met(name: str, one: float
 
 
 def test_weights_sum_to_a_hundred_and_every_target_has_advice() -> None:
-    """So points are percents where everything has data, and nobody is told that it is bad and no more."""
+    """So points are percents where everything has data, and there is no verdict without a sentence."""
     assert sum(target.weight for target in TARGETS.values()) == 100
     assert set(RULES) == set(TARGETS)
 

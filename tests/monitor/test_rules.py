@@ -67,7 +67,7 @@ def _used(expressions: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def test_every_metric_and_label_exists() -> None:
-    """What nobody exports would be a panel without data, and an alert that sleeps."""
+    """A metric that is not exported would be a panel without data, and an alert that never fires."""
     exposed = _exposed()
     assert len(EXPRESSIONS) > 30
     for name, selector in _used(EXPRESSIONS):

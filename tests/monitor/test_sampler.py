@@ -157,7 +157,7 @@ def test_cpu_share_is_over_whole_windows() -> None:
 
 
 def test_with_only_processes_in_proc() -> None:
-    """`ProcSubset=pid` of a hardened unit: /proc/meminfo and /proc/stat are not there, and nobody minds."""
+    """`ProcSubset=pid` of a hardened unit: /proc/meminfo and /proc/stat are not there, and nothing fails."""
     script = (
         "import os; from promptd.monitor.sampler import read_own_process\n"
         "assert not os.path.exists('/proc/meminfo') and not os.path.exists('/proc/stat')\n"

@@ -1,4 +1,4 @@
-"""sinks.py and the feed: an operator's command and the subscribers are told of each event."""
+"""sinks.py and the feed: an operator's command and the subscribers get each event."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def python(code: str, *arguments: object) -> tuple[str, ...]:
     return (sys.executable, "-c", code, *map(str, arguments))
 
 
-async def told(
+async def delivered(
     command: tuple[str, ...], *events: AlertEvent, limit_s: float = 30.0
 ) -> sinks.CommandStatistics:
     """What came of telling a command."""
@@ -53,7 +53,7 @@ async def test_the_command_gets_each_event_as_a_line_of_json(tmp_path: Path) -> 
     """An argument vector, no shell; one after the other, in order."""
     kept = tmp_path / "kept $(touch no)"
     code = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
-    counts = await told(python(code, kept), event(1), event(2))
+    counts = await delivered(python(code, kept), event(1), event(2))
     assert (counts.done, counts.failed) == (2, 0)
     lines = [json.loads(line) for line in kept.read_text().splitlines()]
     assert [line["id"] for line in lines] == ["memory-1", "memory-2"]
@@ -62,17 +62,17 @@ async def test_the_command_gets_each_event_as_a_line_of_json(tmp_path: Path) -> 
 
 
 async def test_a_command_that_hangs_is_killed() -> None:
-    """With its children; the next event is told all the same."""
-    counts = await told(python("import time; time.sleep(600)"), event(1), event(2), limit_s=0.05)
+    """With its children; the next event is delivered all the same."""
+    counts = await delivered(python("import time; time.sleep(600)"), event(1), event(2), limit_s=0.05)
     assert (counts.done, counts.failed) == (0, 2)
 
 
 @pytest.mark.parametrize(
     "command", [("/no/such/command",), python("raise SystemExit(3)"), python("import sys; sys.stdin.close()")]
 )
-async def test_a_command_that_fails_costs_nobody_anything(command: tuple[str, ...]) -> None:
+async def test_a_command_that_fails_affects_nothing_else(command: tuple[str, ...]) -> None:
     """Not there, an exit status, or one that does not read: counted at most."""
-    counts = await told(command, event())
+    counts = await delivered(command, event())
     assert counts.done + counts.failed == 1
 
 
@@ -85,27 +85,27 @@ async def test_a_flood_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None
         return ""
 
     monkeypatch.setattr(sinks, "_outcome", outcome)
-    counts = await told(("x",), *map(event, range(150)))
+    counts = await delivered(("x",), *map(event, range(150)))
     assert counts.dropped == 50
     assert ran == [f"memory-{number}" for number in range(50, 150)]
 
 
 async def test_no_command_no_process() -> None:
     """The default."""
-    assert (await told((), event())).done == 0
+    assert (await delivered((), event())).done == 0
 
 
-def test_subscribers_are_told_until_they_say_no_or_go() -> None:
+def test_subscribers_are_notified_until_they_say_no_or_go() -> None:
     """One notification each; None only asks."""
     feed, first, second = AlertFeed(), NotedPeer(), NotedPeer()
     assert feed.switch(first, wanted=None) is False
     assert feed.switch(first, wanted=True) is True
     assert feed.switch(second, wanted=True) is True
-    feed.tell(event(1))
+    feed.send(event(1))
     assert feed.switch(first, wanted=False) is False
-    feed.tell(event(2))
+    feed.send(event(2))
     feed.forget(second)
-    feed.tell(event(3))
+    feed.send(event(3))
     assert [note["id"] for note in first.alerts] == ["memory-1"]
     assert [note["id"] for note in second.alerts] == ["memory-1", "memory-2"]
 

@@ -179,7 +179,7 @@ def test_odd_values_do_not_break_it() -> None:
     ("mode", "status"),
     [("inotify", "ok"), ("off", "ok"), ("scan", "ok"), ("degraded: watch limit", "degraded")],
 )
-def test_a_watcher_that_does_not_hear_everything_is_a_problem(mode: str, status: str) -> None:
+def test_a_watcher_that_misses_events_is_a_problem(mode: str, status: str) -> None:
     """The status follows the watcher's mode, with a sentence; switched off on purpose is no problem."""
     document = built(watcher=Watching(mode))
     assert document["status"] == status

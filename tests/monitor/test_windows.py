@@ -85,7 +85,7 @@ def test_parallel_loads_are_those_of_the_window() -> None:
     assert measures.window("1h", fake.now_s).parallel_loads_max == 7
 
 
-def test_an_exchanged_room_counts_anew() -> None:
+def test_an_exchanged_part_counts_anew() -> None:
     """A reload puts new counters in: what they hold came since, and nothing is negative."""
     fake, measures = FakeDaemon(), Measures()
     minutes(fake, measures, 0.5, each_5s=10)

@@ -70,10 +70,10 @@ def check_for(
 ) -> Callable[[str, dict[str, Any], int, int], list[str]]:
     """How an answer is judged."""
 
-    def check(name: str, result: dict[str, Any], sent_ns: int, heard_ns: int) -> list[str]:
+    def check(name: str, result: dict[str, Any], sent_ns: int, received_ns: int) -> list[str]:
         if name.startswith("git/"):
-            return toggle.wrong_with(name, result["text"], sent_ns, heard_ns)
-        return pairs_check(versioned, name, result, sent_ns, heard_ns)
+            return toggle.wrong_with(name, result["text"], sent_ns, received_ns)
+        return pairs_check(versioned, name, result, sent_ns, received_ns)
 
     return check
 

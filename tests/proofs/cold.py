@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from promptd.engine.embedded import Engine
+from promptd.engine.tokenizer import shared
 from promptd.errors import PromptdError
 
 Question = tuple[str, dict[str, Any]]
@@ -22,6 +23,7 @@ class Cold:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        shared("o200k_base").load()  # the tokenizer of every engine in this process
 
     def __repr__(self) -> str:
         return f"<Cold {self.root}>"
@@ -61,15 +63,15 @@ def said(reply: dict[str, Any]) -> Any:
     return lasting(reply["result"])
 
 
-def differences(questions: Sequence[Question], told: Sequence[Any], true: Sequence[Any]) -> list[str]:
+def differences(questions: Sequence[Question], answers: Sequence[Any], true: Sequence[Any]) -> list[str]:
     """One line for each answer that is not what it should be; none if all are right."""
     return [
-        f"{method} {params}: {_first_difference(heard, right)}"
-        for (method, params), heard, right in zip(questions, told, true, strict=True)
-        if heard != right
+        f"{method} {params}: {_first_difference(received, right)}"
+        for (method, params), received, right in zip(questions, answers, true, strict=True)
+        if received != right
     ]
 
 
-def _first_difference(heard: Any, right: Any) -> str:
-    names = [name for name in {**heard, **right} if heard.get(name) != right.get(name)]
-    return "; ".join(f"{name} is {heard.get(name)!r}, should be {right.get(name)!r}" for name in names)
+def _first_difference(received: Any, right: Any) -> str:
+    names = [name for name in {**received, **right} if received.get(name) != right.get(name)]
+    return "; ".join(f"{name} is {received.get(name)!r}, should be {right.get(name)!r}" for name in names)

@@ -42,8 +42,8 @@ def ask_all(daemon: Daemon, questions: Sequence[Question]) -> list[Any]:
     """The answers to questions that are all sent before the first answer is read, in their order."""
     peer = daemon.peer
     identities = [peer.say(method, **params) for method, params in questions]
-    heard: dict[int, Any] = {}
-    while len(heard) < len(identities):
-        reply = peer.hear()
-        heard[reply["id"]] = said(reply)
-    return [heard[identity] for identity in identities]
+    received: dict[int, Any] = {}
+    while len(received) < len(identities):
+        reply = peer.receive()
+        received[reply["id"]] = said(reply)
+    return [received[identity] for identity in identities]

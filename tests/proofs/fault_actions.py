@@ -61,11 +61,11 @@ class Toggle:
         self._git("checkout", "-q", branch)
         self.toggles[-1] = (began_ns, time.monotonic_ns(), branch)
 
-    def wrong_with(self, name: str, text: str, sent_ns: int, heard_ns: int) -> list[str]:
+    def wrong_with(self, name: str, text: str, sent_ns: int, received_ns: int) -> list[str]:
         """What a prompt of this repository shows that it must not."""
         allowed: set[str] = set()
         for began_ns, completed_ns, branch in reversed(self.toggles):
-            if began_ns <= heard_ns:
+            if began_ns <= received_ns:
                 allowed.add(branch)
             if completed_ns < sent_ns:
                 break
@@ -122,7 +122,7 @@ class FaultContext:
         )
 
     def socket(self, stack: ExitStack) -> socket.socket | None:
-        """A connection, or None if there is nobody or no room."""
+        """A connection, or None if no daemon listens or it is full."""
         made = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         made.setblocking(False)
         with contextlib.suppress(OSError):

@@ -111,7 +111,7 @@ def _served_s(daemon: Daemon) -> float:
 def _is_served(daemon: Daemon) -> bool:
     with daemon.connect() as late, contextlib.suppress(OSError, AssertionError):  # hung up on
         late.say("assemble", name="small")
-        return "result" in late.hear()
+        return "result" in late.receive()
     return False
 
 

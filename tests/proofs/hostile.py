@@ -1,4 +1,4 @@
-"""Bytes that nobody should send or save: corpora of frames and of component files, and ways to make more.
+"""Bytes that should not be sent or saved: corpora of frames and of component files, and ways to make more.
 
 Each entry of a corpus is there because something like it has broken some server or parser: depth, width,
 half of a surrogate pair, numbers without end, control bytes, directives inside of one another.

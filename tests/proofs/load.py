@@ -1,8 +1,8 @@
 """Load from clients that verify every reply: closed loops over many connections, each reply verified.
 
 One thread and one selector drive all connections. A reply is checked against what the writers of the pairs
-have written (register.py) and against the branch that a repository is on; whoever hears of an error, or is
-hung up on, counts it and comes again.
+have written (register.py) and against the branch that a repository is on; a client that gets an error, or
+whose connection is closed, counts it and connects again.
 """
 
 import errno
@@ -21,9 +21,9 @@ from tests.proofs.writers import VersionedPairs
 
 RETRY_S = 0.02
 WAITED_S = 0.05
-PATIENCE_S = 30.0  # whoever hears nothing for so long is counted as unanswered
+PATIENCE_S = 30.0  # a request without a reply for so long is counted as unanswered
 
-Check = Callable[[str, dict[str, Any], int, int], list[str]]  # name, result, sent, heard: what is wrong
+Check = Callable[[str, dict[str, Any], int, int], list[str]]  # name, result, sent, received: what is wrong
 
 
 class Client:
@@ -82,7 +82,7 @@ class Load:
             for client in self._clients:
                 self._mind(client, now_s)
             for key, _ in self._selector.select(WAITED_S):
-                self._hear(key.data)
+                self._receive(key.data)
         for client in self._clients:
             client.hang_up(0.0)
         self._selector.close()
@@ -130,7 +130,7 @@ class Load:
         except (OSError, ValueError):
             self._lose(client, "hung up")
 
-    def _hear(self, client: Client) -> None:
+    def _receive(self, client: Client) -> None:
         assert client.socket is not None
         try:
             data = client.socket.recv(1 << 18)
@@ -141,12 +141,12 @@ class Load:
             return
         client.held += data
         if data.endswith(b"\n"):
-            heard_ns = time.monotonic_ns()
+            received_ns = time.monotonic_ns()
             reply = json.loads(client.held)
             client.held.clear()
-            self._judge(client, reply, heard_ns)
+            self._judge(client, reply, received_ns)
 
-    def _judge(self, client: Client, reply: dict[str, Any], heard_ns: int) -> None:
+    def _judge(self, client: Client, reply: dict[str, Any], received_ns: int) -> None:
         if "error" in reply:
             self.errors[reply["error"]["data"]["type"]] += 1
             if reply["id"] is None:  # the connection was refused as a whole
@@ -155,8 +155,8 @@ class Load:
         else:
             self.served += 1
             self.inconsistent += not reply["result"]["consistent"]
-            self.latencies_us.setdefault(self.phase, []).append((heard_ns - client.sent_ns) // 1000)
-            self.wrong += self._check(client.name, reply["result"], client.sent_ns, heard_ns)
+            self.latencies_us.setdefault(self.phase, []).append((received_ns - client.sent_ns) // 1000)
+            self.wrong += self._check(client.name, reply["result"], client.sent_ns, received_ns)
         self._ask(client)
 
     def _lose(self, client: Client, kind: str) -> None:
@@ -168,9 +168,9 @@ class Load:
 
 
 def pairs_check(
-    versioned: VersionedPairs, name: str, result: dict[str, Any], sent_ns: int, heard_ns: int
+    versioned: VersionedPairs, name: str, result: dict[str, Any], sent_ns: int, received_ns: int
 ) -> list[str]:
     """What is wrong with a prompt of these pairs."""
-    read = versioned.read_of(result, sent_ns, heard_ns)
+    read = versioned.read_of(result, sent_ns, received_ns)
     missing = [] if read.versions else [f"{name} shows nothing: {result['text'][:80]!r}"]
     return missing + wrong_with(read, versioned.writes, versioned.pairs)

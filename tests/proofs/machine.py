@@ -69,9 +69,9 @@ class Proof:
 
     def look(self) -> list[str]:
         """Ask the daemon everything, then a cold engine; returns the differences."""
-        told = ask_all(self.daemon, PROMPTS) + ask_all(self.daemon, WHOLE)
-        found = differences(QUESTIONS, told, self.cold.answers(QUESTIONS))
-        self.answers += len(told)
+        replies = ask_all(self.daemon, PROMPTS) + ask_all(self.daemon, WHOLE)
+        found = differences(QUESTIONS, replies, self.cold.answers(QUESTIONS))
+        self.answers += len(replies)
         self.mismatches += len(found)
         return found
 

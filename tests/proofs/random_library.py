@@ -250,7 +250,7 @@ def write_through_mmap(library: RandomLibrary, first: int, _second: int, _text: 
 
 @_operation
 def touch(library: RandomLibrary, first: int, _second: int, _text: str) -> None:
-    """A new stamp on the same bytes."""
+    """New times on the same bytes."""
     os.utime(library.file(first))
 
 
@@ -261,6 +261,6 @@ def operate(library: RandomLibrary, kind: str, first: int, second: int, text: st
 
 
 def age(library: RandomLibrary) -> None:
-    """Wait until every stamp is old enough to prove something."""
+    """Wait until all times are old enough to prove something."""
     due_ns = library.newest_ns() + int(AGED_S * 1e9)
     time.sleep(max(0, due_ns - time.time_ns()) / 1e9)

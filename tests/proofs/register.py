@@ -45,9 +45,9 @@ class Writes:
         """The last version that was complete before a request was sent."""
         return bisect_left(self.completed_ns, sent_ns)
 
-    def newest(self, heard_ns: int) -> int:
+    def newest(self, received_ns: int) -> int:
         """The last version that had begun when a reply was there."""
-        return bisect_right(self.began_ns, heard_ns)
+        return bisect_right(self.began_ns, received_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Read:
     """One request, the version of each file in its reply, and whether it says that all were so at once."""
 
     sent_ns: int
-    heard_ns: int
+    received_ns: int
     versions: Mapping[str, int]
     is_consistent: bool = True
 
@@ -81,7 +81,7 @@ def violations(reads: Iterable[Read], writes: Mapping[str, Writes], pairs: Seque
 
 
 def _misplaced(file: str, version: int, read: Read, writes: Writes) -> Iterable[str]:
-    oldest, newest = writes.oldest(read.sent_ns), writes.newest(read.heard_ns)
+    oldest, newest = writes.oldest(read.sent_ns), writes.newest(read.received_ns)
     if version < oldest:
         yield f"stale: {file} at {version}, but {oldest} was complete before the request was sent"
     if version > newest:

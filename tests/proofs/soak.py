@@ -88,7 +88,7 @@ def soak_machine(steps: int) -> bool:
         print(f"  {kind:30}", *(f"{each.steps[kind]:>10}" for each in walked))
     rows = {
         "steps": [each.steps.total() for each in walked],
-        "pauses for stamps to age": [each.pauses for each in walked],
+        "pauses for files to age": [each.pauses for each in walked],
         "answers compared": [each.answers for each in walked],
         "mismatches": [each.mismatches for each in walked],
         "seconds": [round(each.seconds) for each in walked],

@@ -94,8 +94,8 @@ def failures(daemon: Daemon) -> list[str]:
 
 @pytest.mark.slow
 def test_files_that_may_not_grow(place: Path, library: Path) -> None:
-    """Where no byte can be written the last good snapshot stays, the failure is told and counted,
-    requests are answered, and when there is room again the snapshot is new.
+    """Where no byte can be written the last good snapshot stays, the failure is logged and counted,
+    requests are answered, and when there is space again the snapshot is new.
     """
     daemon = daemons.start("watched", place / "run", library, **QUICK)
     try:

@@ -63,10 +63,10 @@ def survives_frame(daemon: Daemon, line: bytes) -> None:
             peer.socket.sendall(line + b'\n{"jsonrpc":"2.0","id":"good","method":"ping"}\n')
             peer.socket.shutdown(socket.SHUT_WR)
         except BrokenPipeError:
-            pass  # told off before all was sent
-        heard = peer.reader.read()
-    assert b'"promptd.Internal"' not in heard
-    assert b'"id":"good"' in heard or b'"promptd.FrameTooLarge"' in heard
+            pass  # refused before all was sent
+        received = peer.reader.read()
+    assert b'"promptd.Internal"' not in received
+    assert b'"id":"good"' in received or b'"promptd.FrameTooLarge"' in received
     assert daemon.text("fine") == "Good.\n"
 
 
@@ -93,7 +93,7 @@ def test_frames_made_up(daemon: Daemon) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("unharmed")
 def test_connections_cut_anywhere(daemon: Daemon) -> None:
-    """A peer that hangs up in the middle of a line, or without reading its answers, costs nobody anything."""
+    """A peer that hangs up in the middle of a line, or without reading its answers, affects no other."""
 
     @FUZZED
     @given(st.lists(frames, max_size=5), st.integers(0, 400))

@@ -1,9 +1,9 @@
 """A daemon whose watcher is unreliable: `python -m tests.proofs.weak_watcher COMMAND…` runs the COMMAND.
 
 Used as a wrapper of `python -m promptd serve …`, in whose place it becomes that daemon, over the real
-notifier. PROOF_LIES=SEED: half of the events are told as they come; of the others a third is lost, a third
-told twice, and a third told after those that came later. PROOF_DEATH=PATH: whenever a file stands there the
-notifier is closed under the watcher's hands, and the file is removed.
+notifier. PROOF_LIES=SEED: half of the events are reported as they come; of the others a third is lost, a
+third reported twice, and a third reported after those that came later. PROOF_DEATH=PATH: whenever that file
+exists the notifier is closed while the watcher uses it, and the file is removed.
 """
 
 import os
@@ -17,7 +17,7 @@ drain = Inotify.drain
 
 
 class Liar:
-    """Of what really happened, tells what it likes. The watcher's own heartbeat is left alone."""
+    """Reports a random part of what really happened. The watcher's own heartbeat is left alone."""
 
     def __init__(self, seed: str) -> None:
         self._chance = random.Random(seed)
@@ -27,13 +27,13 @@ class Liar:
         """As the real one, but for half of the events."""
         seen = drain(notifier)
         heartbeats = {path for path in seen if path.startswith("/proc/")}
-        told = self._late if self._chance.random() < 0.5 else set()
-        self._late = self._late - told
+        reported = self._late if self._chance.random() < 0.5 else set()
+        self._late = self._late - reported
         for path in sorted(seen - heartbeats):
-            told = told | self._told(path)
-        return told | heartbeats
+            reported = reported | self._reported(path)
+        return reported | heartbeats
 
-    def _told(self, path: str) -> set[str]:
+    def _reported(self, path: str) -> set[str]:
         fate = self._chance.choice(("tell", "tell", "tell", "lose", "twice", "late"))
         if fate in ("twice", "late"):
             self._late = self._late | {path}

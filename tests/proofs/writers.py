@@ -56,9 +56,9 @@ class VersionedPairs:
             _put(self.path(name), content(name, version), in_place=in_place)
             writes.complete(time.monotonic_ns())
 
-    def read_of(self, result: Mapping[str, Any], sent_ns: int, heard_ns: int) -> Read:
+    def read_of(self, result: Mapping[str, Any], sent_ns: int, received_ns: int) -> Read:
         """A daemon's answer to a request for a prompt of these files."""
-        return Read(sent_ns, heard_ns, shown_in(result["text"]), result["consistent"])
+        return Read(sent_ns, received_ns, shown_in(result["text"]), result["consistent"])
 
 
 def _put(path: Path, data: bytes, *, in_place: bool) -> None:

@@ -18,7 +18,7 @@ from tests.suite.examples import examples
 PING = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{}}\n'
 
 
-def told(events: list[Event]) -> list[tuple[Any, ...]]:
+def summaries(events: list[Event]) -> list[tuple[Any, ...]]:
     """Events as plain values, so that two lists of them can be compared."""
     return [
         (e.id, type(e.error), e.error.message) if isinstance(e, Refusal) else (e.id, e.method, e.params)
@@ -333,13 +333,13 @@ lines = st.one_of(
 def test_any_chunking_gives_the_same_events(parts: list[bytes], data: st.DataObject) -> None:
     """The same bytes are the same events, however they are cut, oversized lines included."""
     whole = b"\n".join(parts)
-    expected = told(JsonRpcCodec(max_line_bytes=120).feed(whole))
+    expected = summaries(JsonRpcCodec(max_line_bytes=120).feed(whole))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
     codec = JsonRpcCodec(max_line_bytes=120)
     events: list[Event] = []
     for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
         events += codec.feed(whole[start:end])
-    assert told(events) == expected
+    assert summaries(events) == expected
 
 
 @unhurried
@@ -349,8 +349,8 @@ def test_recognising_changes_nothing(line: bytes) -> None:
     if b"\n" in line or not line or line.isspace():
         return
     codec = JsonRpcCodec()
-    first, second = told(codec.feed(line + b"\n")), told(codec.feed(line + b"\n"))
-    assert first == second == told([strict.read(line, 64)])
+    first, second = summaries(codec.feed(line + b"\n")), summaries(codec.feed(line + b"\n"))
+    assert first == second == summaries([strict.read(line, 64)])
 
 
 @settings(unhurried, max_examples=examples(300))

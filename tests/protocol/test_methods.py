@@ -24,8 +24,8 @@ from tests.conftest import Library
 
 FILES = {
     "commands/p.md": "---\ndescription: the prompt\n---\nHello {name} $ARGUMENTS\n<include>part</include>\n",
-    "part.md": "---\ndescription: a part\n---\npart <include mode='reference'>lazy.md</include>\n@gone.md\n",
-    "lazy.md": "lazy\n",
+    "part.md": "---\ndescription: a part\n---\npart <include mode='reference'>later.md</include>\n@gone.md\n",
+    "later.md": "later\n",
     "bad.md": b"\xff",
     "ring.md": "<include>ring.md</include>\n",
 }
@@ -48,7 +48,7 @@ def call(engine: Engine, method: str, **params: Any) -> Any:
 # A valid call of each method, and for each parameter values that are wrong.
 VALID: dict[str, dict[str, Any]] = {
     "assemble": {"name": "part"},
-    "subscribe": {"components": ["part", "lazy"]},
+    "subscribe": {"components": ["part", "later"]},
     "get": {"name": "part"},
     "list": {"glob": "commands/*"},
     "changes": {"since": "c:1a-2:7"},
@@ -152,7 +152,7 @@ def test_a_prompt_is_named_in_exactly_one_way(engine: Engine, params: dict[str, 
     ("option", "value"), [("strategy", "thorough"), ("model", "nobody's"), ("reserve", 10)]
 )
 def test_options_that_mean_nothing_are_refused(engine: Engine, option: str, value: Any) -> None:
-    """A strategy or model that nobody configured, a reserve of no budget: never a silent no-op."""
+    """A strategy or model that is not configured, a reserve of no budget: never a silent no-op."""
     with pytest.raises(InvalidParams, match=option):
         call(engine, "assemble", name="part", **{option: value})
     assert call(engine, "assemble", name="part", strategy="none", budget=None)["name"] == "part.md"
@@ -203,7 +203,7 @@ def test_changes_from_before_what_is_remembered_are_everything(engine: Engine) -
 def test_assemble_says_everything_about_a_prompt(engine: Engine) -> None:
     """Text, counts, digests and where every piece came from; clock and consistent come last."""
     said = call(engine, "assemble", name="commands/p", variables={"name": "you"}, arguments="now")
-    assert said["text"].startswith("Hello you now\npart [lazy.md")
+    assert said["text"].startswith("Hello you now\npart [later.md")
     assert said["tokens"] == said["tokens_source"] == engine.workspace.tokenizer.count(said["text"])
     assert (said["name"], said["encoding"], said["consistent"]) == ("commands/p.md", "o200k_base", True)
     assert said["metadata"] == {"description": "the prompt"}
@@ -212,18 +212,18 @@ def test_assemble_says_everything_about_a_prompt(engine: Engine) -> None:
     assert [(one["id"], one["reason"]) for one in said["manifest"]] == [
         ("commands/p.md", "included"),
         ("part.md", "included"),
-        ("lazy.md", "referenced"),
+        ("later.md", "referenced"),
         ("gone.md", "missing"),
     ]
     start, end = said["manifest"][2]["span"]
-    assert said["text"][start:end].startswith("[lazy.md")
+    assert said["text"][start:end].startswith("[later.md")
     (warning,) = said["warnings"]
     assert (warning["kind"], warning["id"], warning["line"]) == ("missing", "part.md", 5)
     assert warning["chain"] == ["commands/p.md:5", "part.md:5"]
 
 
 def test_a_matching_etag_is_answered_in_few_bytes(engine: Engine) -> None:
-    """Whoever holds the prompt is told that it is still it; any other etag gets the whole."""
+    """With the current etag the reply says that it is unchanged; any other etag gets the whole."""
     whole = call(engine, "assemble", name="part")
     short = call(engine, "assemble", name="part", etag=whole["etag"])
     assert short == {
@@ -246,7 +246,7 @@ def test_get_gives_the_file_as_it_stands(engine: Engine) -> None:
     assert not said["body"].startswith("---")
     assert said["tokens"] == engine.workspace.tokenizer.count(said["body"])
     assert said["size_bytes"] == len(str(FILES["part.md"]).encode())
-    assert (said["metadata"], said["dependencies"]) == ({"description": "a part"}, ["lazy.md"])
+    assert (said["metadata"], said["dependencies"]) == ({"description": "a part"}, ["later.md"])
 
 
 def test_list_knows_everything_and_shows_what_fits(engine: Engine) -> None:
@@ -273,12 +273,12 @@ def test_a_hostile_glob_ends(engine: Engine) -> None:
 def test_dependencies_and_dependents_mirror_each_other(engine: Engine) -> None:
     """Ids in plan order, and the tree with the line of each directive."""
     down = call(engine, "dependencies", name="commands/p")
-    assert (down["name"], down["ids"]) == ("commands/p.md", ["part.md", "lazy.md"])
+    assert (down["name"], down["ids"]) == ("commands/p.md", ["part.md", "later.md"])
     (part,) = down["tree"]["children"]
     assert (part["id"], part["line"], part["kind"]) == ("part.md", 5, "includes")
     assert part["children"][0]["kind"] == "reference"
-    up = call(engine, "dependents", name="lazy")
-    assert (up["name"], up["ids"]) == ("lazy.md", ["commands/p.md", "part.md"])
+    up = call(engine, "dependents", name="later")
+    assert (up["name"], up["ids"]) == ("later.md", ["commands/p.md", "part.md"])
     shallow = call(engine, "dependencies", name="commands/p", depth=1)
     assert shallow["tree"]["children"][0]["truncated"]
 
@@ -289,14 +289,14 @@ def test_graph_of_the_whole_and_of_one(engine: Engine) -> None:
     assert {node["id"] for node in whole["nodes"]} == set(FILES)
     assert {(edge["source"], edge["target"], edge["kind"]) for edge in whole["edges"]} == {
         ("commands/p.md", "part.md", "includes"),
-        ("part.md", "lazy.md", "reference"),
+        ("part.md", "later.md", "reference"),
         ("ring.md", "ring.md", "includes"),
     }
-    assert [node["id"] for node in call(engine, "graph", name="part")["nodes"]] == ["part.md", "lazy.md"]
+    assert [node["id"] for node in call(engine, "graph", name="part")["nodes"]] == ["part.md", "later.md"]
 
 
-def test_check_finds_what_is_to_be_mended(engine: Engine) -> None:
-    """Dangling, cyclic, unusable; and says that it is not well."""
+def test_check_finds_problems(engine: Engine) -> None:
+    """Dangling, cyclic, invalid; and `ok` is false."""
     said = call(engine, "check")
     assert [(one["id"], one["line"], one["target"]) for one in said["dangling"]] == [
         ("part.md", 5, "gone.md")
@@ -311,7 +311,7 @@ def test_a_rescan_counts_what_became_different(engine: Engine, library: Library)
     """Against what was held before."""
     first = call(engine, "rescan")
     assert (first["added"], first["changed"], first["removed"]) == (len(FILES), 0, 0)
-    root = library({"new.md": "new", "lazy.md": "changed"})
+    root = library({"new.md": "new", "later.md": "changed"})
     (root / "bad.md").unlink()
     second = call(engine, "rescan")
     assert (second["added"], second["changed"], second["removed"]) == (1, 1, 1)
@@ -325,14 +325,14 @@ def test_a_rescan_counts_what_became_different(engine: Engine, library: Library)
         ("nothing", "UnknownComponent"),
         ("../outside", "OutsideRoot"),
         ("/etc/passwd", "OutsideRoot"),
-        ("twin", "AmbiguousName"),
+        ("double", "AmbiguousName"),
     ],
 )
 def test_names_that_mean_nothing_are_errors_of_their_own(
     engine: Engine, library: Library, method: str, name: str, leaf: str
 ) -> None:
     """The leaf is one of those the method documents."""
-    library({"twin.md": "", "twin.txt": ""})
+    library({"double.md": "", "double.txt": ""})
     with pytest.raises(getattr(errors, leaf)) as caught:
         call(engine, method, name=name)
     assert type(caught.value) in METHODS[method].errors

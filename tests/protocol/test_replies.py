@@ -22,8 +22,8 @@ from tests.conftest import Library
 REPEATED = "Always run the whole test suite before you push anything to the shared branch.\n\n"
 FILES = {
     "commands/p.md": "---\ndescription: the prompt\n---\nHello {name} $ARGUMENTS\n<include>part</include>\n",
-    "part.md": "---\ndescription: a part\n---\npart <include mode='reference'>lazy.md</include>\n@gone.md\n",
-    "lazy.md": "lazy\n",
+    "part.md": "---\ndescription: a part\n---\npart <include mode='reference'>later.md</include>\n@gone.md\n",
+    "later.md": "later\n",
     "bad.md": b"\xff",
     "ring.md": "<include>ring.md</include>\n",
     "odd.md": "---\nhint: [a] [b]\nrequires: nowhere.md\n---\nodd\n",
@@ -46,7 +46,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "list": [{}],
     "changes": [{}, {"since": "c:another:1"}],
     "dependencies": [{"name": "commands/p"}, {"name": "commands/p", "depth": 1}, {"name": "ring"}],
-    "dependents": [{"name": "lazy"}],
+    "dependents": [{"name": "later"}],
     "graph": [{}, {"name": "part"}],
     "check": [{}],
     "rescan": [{}],
@@ -126,8 +126,8 @@ def test_every_field_has_a_sentence(kind: type[msgspec.Struct]) -> None:
     schema = schema_of(kind)
     assert schema["description"]
     for name, field in schema.get("properties", {}).items():
-        told = [each.get("description") for each in (field, *field.get("anyOf", ()))]
-        assert any(told), f"{kind.__name__}.{name}"
+        descriptions = [each.get("description") for each in (field, *field.get("anyOf", ()))]
+        assert any(descriptions), f"{kind.__name__}.{name}"
 
 
 # -- what is answered is what is described --------------------------------------------------------
@@ -157,7 +157,7 @@ def closed(schema: Any) -> Any:
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_client_gets_back_what_was_told(engine: Engine, method: str) -> None:
+def test_a_client_gets_back_what_was_sent(engine: Engine, method: str) -> None:
     """Decoded into the reply's type nothing is lost; what was absent has its default."""
     kind = METHODS[method].reply
     for answer in answers(engine, method):
@@ -166,13 +166,13 @@ def test_a_client_gets_back_what_was_told(engine: Engine, method: str) -> None:
         assert UNSET not in got.values()
 
 
-def within(told: Any, got: Any) -> bool:
-    """True if everything told is in what was got, which may hold more members."""
-    if isinstance(told, dict):
-        return all(name in got and within(value, got[name]) for name, value in told.items())
-    if isinstance(told, list):
-        return len(told) == len(got) and all(map(within, told, got))
-    return bool(told == got)
+def within(sent: Any, got: Any) -> bool:
+    """True if everything sent is in what was got, which may hold more members."""
+    if isinstance(sent, dict):
+        return all(name in got and within(value, got[name]) for name, value in sent.items())
+    if isinstance(sent, list):
+        return len(sent) == len(got) and all(map(within, sent, got))
+    return bool(sent == got)
 
 
 # -- clients stay tolerant ------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_notifications_are_described() -> None:
 
 
 def test_a_plain_prompt_to_a_client_is_whole() -> None:
-    """What nobody asked for has the value that means nothing was done."""
+    """What was not asked for has the value that means nothing was done."""
     plain = decode_as(AssembleReply, b'{"tokens":1,"digest":"d","etag":"e","clock":"c"}')
     assert (plain.strategy, plain.savings, plain.budget, plain.allocation) == ("none", None, None, None)
     assert plain.quality == records.Shares(1.0, 1.0, 1.0, 1.0)

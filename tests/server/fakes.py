@@ -174,16 +174,16 @@ class Dialogue:
         """Send without waiting."""
         self.writer.write(data)
 
-    async def hear(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         """The next line."""
         line = await self.reader.readuntil(b"\n")
-        heard: dict[str, Any] = json.loads(line)
-        return heard
+        received: dict[str, Any] = json.loads(line)
+        return received
 
     async def ask(self, data: bytes) -> dict[str, Any]:
         """Send, and the next line."""
         self.say(data)
-        return await self.hear()
+        return await self.receive()
 
     async def rest(self) -> bytes:
         """Everything until the daemon closes; a reset after the last byte is an end too."""

@@ -1,4 +1,4 @@
-"""A local peer that keeps what it is told, and a fake of the daemon's spawn that keeps the tasks.
+"""A local peer that keeps what it is sent, and a fake of the daemon's spawn that keeps the tasks.
 
 The peer is the real one of server.local_peer: only the socket is missing. The peer over a socket is
 connection.py's, seen together with a handler in tests/daemon.
@@ -15,7 +15,7 @@ from promptd.server.local_peer import LocalPeer
 
 
 class NoHandler:
-    """For a peer that asks nothing and is only told."""
+    """For a peer that asks nothing and is only notified."""
 
     def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
         """Nothing is asked here."""

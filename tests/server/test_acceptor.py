@@ -33,9 +33,7 @@ def clients(path: str, count: int) -> list[socket.socket]:
     return made
 
 
-async def test_whoever_connects_is_handed_on(
-    listening: socket.socket, socket_path: str, until: Until
-) -> None:
+async def test_a_connection_is_handed_on(listening: socket.socket, socket_path: str, until: Until) -> None:
     """More than one burst, all of them, non-blocking; none after the stop."""
     accepted: list[socket.socket] = []
     acceptor = Acceptor([listening], asyncio.get_running_loop(), accepted.append)

@@ -12,7 +12,7 @@ from promptd.server.peer import Limits
 
 
 def test_each_user_has_so_many_connections() -> None:
-    """A user at the limit is refused, others are not; leaving makes room."""
+    """A user at the limit is refused, others are not; leaving frees a place."""
     admission = Admission(Limits(max_connections_per_uid=1), {1, 2})
     assert admission.enter(1) is None
     assert isinstance(admission.enter(1), Busy)
@@ -23,7 +23,7 @@ def test_each_user_has_so_many_connections() -> None:
 
 
 def test_there_are_so_many_connections_in_all() -> None:
-    """The whole is limited whoever comes."""
+    """The whole is limited for all users."""
     admission = Admission(Limits(max_connections=2), {1, 2, 3})
     assert [admission.enter(uid) is None for uid in (1, 2, 3)] == [True, True, False]
     assert admission.refused() == {"connections": 1}
@@ -31,7 +31,7 @@ def test_there_are_so_many_connections_in_all() -> None:
 
 
 def test_others_are_refused_by_name() -> None:
-    """Who is not allowed is told the setting that would allow him."""
+    """The error names the setting that would allow a refused user."""
     admission = Admission(Limits(), {1})
     error = admission.enter(2)
     assert isinstance(error, InvalidRequest)

@@ -15,13 +15,13 @@ from promptd.server.binding import MAX_PATH_BYTES, adopt, bind
 
 
 def connects(path: str) -> bool:
-    """True if somebody listens there."""
+    """True if a process listens there."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         return client.connect_ex(path) == 0
 
 
 def left_by_the_dead(path: str) -> None:
-    """A socket file nobody listens on."""
+    """A socket file without a listener."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
         dead.bind(path)
 
@@ -61,7 +61,7 @@ def test_its_directory_is_made_for_us_alone(tmp_path: Path) -> None:
     binding.release()
 
 
-def test_a_second_daemon_is_told_who_is_there(socket_path: str) -> None:
+def test_a_second_daemon_learns_who_is_there(socket_path: str) -> None:
     """AlreadyRunning names the holder; the first one is undisturbed."""
     first = bind(socket_path)
     with pytest.raises(AlreadyRunning, match=str(os.getpid())) as caught:
@@ -73,7 +73,7 @@ def test_a_second_daemon_is_told_who_is_there(socket_path: str) -> None:
 
 
 def test_the_lock_outlives_the_socket_file(socket_path: str) -> None:
-    """Somebody removed the socket of a daemon that lives: its path is still not free."""
+    """The socket of a live daemon was removed: its path is still not free."""
     first = bind(socket_path)
     os.unlink(socket_path)
     with pytest.raises(AlreadyRunning):
@@ -172,7 +172,7 @@ def test_the_longest_path_works(tmp_path_factory: pytest.TempPathFactory) -> Non
         bind(path + "x")
 
 
-def test_an_unusable_place_is_the_operators(tmp_path: Path) -> None:
+def test_an_invalid_place_is_the_operators(tmp_path: Path) -> None:
     """A file where the directory should be, a directory where the socket should be: ConfigError."""
     (tmp_path / "file").write_text("")
     (tmp_path / "directory").mkdir()

@@ -91,7 +91,7 @@ def test_a_call_is_answered_once() -> None:
 
 
 def test_a_crash_of_the_handler_costs_its_batch_an_error() -> None:
-    """Unanswered calls of the batch get `internal`, the loop is told why, later calls work."""
+    """Unanswered calls of the batch get `internal`, the loop's error handler is called, later calls work."""
     table = Table(EchoHandler())
     table.connection.data_received(line_of(identity=1) + line_of("crash", 2) + line_of(identity=3))
     table.loop.turn()
@@ -192,20 +192,20 @@ def test_notifications_do_not_pile_up_for_ever() -> None:
 # -- time ---------------------------------------------------------------------------------------
 
 
-def timeouts_told(table: Table) -> list[Any]:
-    """Which limits the peer was told of."""
+def timeouts_sent(table: Table) -> list[Any]:
+    """Which limits the peer was sent."""
     table.loop.turn()
     return [reply["error"]["data"]["limit"] for reply in table.transport.replies if "error" in reply]
 
 
 def test_the_first_byte_is_awaited_so_long() -> None:
-    """A silent peer is told why, once, and closed."""
+    """A silent peer is sent the reason, once, and closed."""
     table = Table(EchoHandler(), now_s=100.0)
     table.connection.sweep(104.9)
-    assert timeouts_told(table) == []
+    assert timeouts_sent(table) == []
     table.connection.sweep(105.0)
     table.connection.sweep(111.0)
-    assert timeouts_told(table) == ["first_byte_timeout"]
+    assert timeouts_sent(table) == ["first_byte_timeout"]
     assert (table.transport.is_closed, table.counts.timed_out) == (True, 1)
 
 
@@ -215,7 +215,7 @@ def test_a_peer_may_be_idle_between_requests() -> None:
     table.connection.data_received(line_of())
     for now_s in (1.0, 10.0, 1000.0, 100_000.0):
         table.connection.sweep(now_s)
-    assert timeouts_told(table) == []
+    assert timeouts_sent(table) == []
     assert not table.transport.is_closed
 
 
@@ -226,14 +226,14 @@ def test_half_a_line_is_awaited_so_long() -> None:
     table.connection.sweep(1.0)
     table.connection.data_received(line_of()[5:6])
     table.connection.sweep(10.9)
-    assert timeouts_told(table) == []
+    assert timeouts_sent(table) == []
     table.connection.data_received(line_of()[6:] + b"{")
     table.connection.sweep(11.0)
     table.connection.data_received(b" ")
     table.connection.sweep(20.9)
-    assert timeouts_told(table) == []
+    assert timeouts_sent(table) == []
     table.connection.sweep(21.0)
-    assert timeouts_told(table) == ["request_timeout"]
+    assert timeouts_sent(table) == ["request_timeout"]
 
 
 def test_a_slow_line_does_not_cost_the_calls_before_it() -> None:
@@ -242,7 +242,7 @@ def test_a_slow_line_does_not_cost_the_calls_before_it() -> None:
     table.connection.data_received(line_of("hold", n=1) + b"{")
     table.connection.sweep(0.0)
     table.connection.sweep(10.0)
-    assert timeouts_told(table) == ["request_timeout"]
+    assert timeouts_sent(table) == ["request_timeout"]
     assert not table.transport.is_closed
     handler.release()
     table.loop.turn()

@@ -117,7 +117,7 @@ async def test_what_was_asked_before_is_answered_in_the_same_turn(aged: Workspac
 
 
 async def test_a_change_before_the_next_turn_is_in_its_answer(aged: Workspace, root: Path) -> None:
-    """Nothing told the daemon: the sweep of the turn sees it."""
+    """Without an event: the sweep of the turn sees it."""
     table = Table(aged)
     await table.ask(call_of("assemble", name="commands/hello"))
     (root / "components/tone.md").write_text("Be brief.\n")
@@ -203,7 +203,7 @@ async def test_notifications_are_settled_without_a_word(table: Table) -> None:
 
 
 async def test_a_peer_that_is_gone_is_forgotten_by_everyone(table: Table) -> None:
-    """Whoever keeps something for a peer is told."""
+    """All that keep something for a peer are called."""
     gone: list[object] = []
     table.handler.on_closed.append(gone.append)
     table.handler.closed(table.peer)
@@ -253,12 +253,12 @@ async def test_what_cannot_be_answered_is_refused_by_name(
 
 def broken(*_: object) -> None:
     """A service with a bug."""
-    raise LookupError("nobody thought of this")
+    raise LookupError("an unexpected failure")
 
 
 async def broken_later(*_: object) -> None:
     """A service with a bug further on."""
-    raise LookupError("nobody thought of this")
+    raise LookupError("an unexpected failure")
 
 
 @pytest.mark.parametrize("service", [broken, broken_later, lambda *_: {"unheard": object()}])

@@ -60,7 +60,7 @@ async def test_many_pipelined_requests(
     listener = await serve(handler, socket_path)
     peer = await dial(socket_path)
     peer.say(b"".join(line_of(identity=number) for number in range(1000)))
-    assert [(await peer.hear())["id"] for _ in range(1000)] == list(range(1000))
+    assert [(await peer.receive())["id"] for _ in range(1000)] == list(range(1000))
     assert max(map(len, handler.batches)) <= 32
     assert listener.statistics().requests == 1000
 
@@ -77,7 +77,7 @@ async def test_several_peers_in_one_turn(
     for peer in peers:
         peer.say(line_of())
     for peer in peers:
-        await peer.hear()
+        await peer.receive()
     assert sum(map(len, handler.batches)) == 5
     assert len(handler.batches) < 5
 
@@ -103,7 +103,7 @@ async def test_a_large_reply_arrives_whole(
     peer = await dial(socket_path)
     peer.say(line_of("large", size=LARGE) * 10)
     for _ in range(10):
-        assert len((await peer.hear())["result"]) == LARGE - 2
+        assert len((await peer.receive())["result"]) == LARGE - 2
 
 
 async def test_half_close(serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler) -> None:
@@ -115,7 +115,7 @@ async def test_half_close(serve: Serve, dial: Dial, socket_path: str, handler: E
     assert [json.loads(line)["result"]["n"] for line in (await peer.rest()).splitlines()] == [1, 2]
 
 
-async def test_a_gone_peer_is_told_to_the_handler(
+async def test_a_gone_peer_is_reported_to_the_handler(
     serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, until: Until
 ) -> None:
     """A peer that leaves, with a call under way or not, is closed and forgotten."""
@@ -140,15 +140,15 @@ async def test_a_gone_peer_is_told_to_the_handler(
 async def test_connections_are_limited(
     serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, until: Until, limit: str
 ) -> None:
-    """One too many is told so and closed; the others are undisturbed, and a free place is given again."""
+    """One too many gets an error; the others are undisturbed, and a free place is given again."""
     listener = await serve(handler, socket_path, Limits(**{limit: 2}))
     first, second = await dial(socket_path), await dial(socket_path)
     assert "result" in await first.ask(line_of())
     third = await dial(socket_path)
     third.say(line_of())
-    told = json.loads(await third.rest())
-    assert told["id"] is None
-    assert told["error"]["data"] == {"type": "promptd.Busy", "limit": limit}
+    refusal = json.loads(await third.rest())
+    assert refusal["id"] is None
+    assert refusal["error"]["data"] == {"type": "promptd.Busy", "limit": limit}
     assert "result" in await second.ask(line_of())
     await second.close()
     await until(lambda: listener.statistics().connections == 1)
@@ -159,7 +159,7 @@ async def test_connections_are_limited(
 
 @contextmanager
 def effective_user(uid: int) -> Iterator[None]:
-    """Be another user for a moment: SO_PEERCRED holds whoever it was at connect."""
+    """Be another user for a moment: SO_PEERCRED holds who it was at connect."""
     before = os.geteuid()
     os.seteuid(uid)
     try:
@@ -179,13 +179,13 @@ def connect_as(uid: int, path: str) -> socket.socket:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A short directory that everybody may enter; pytest's own are of whoever runs it alone."""
+    """A short directory that all users may enter; pytest's own are only for its user."""
     with TemporaryDirectory(prefix="promptd-") as short:
         Path(short).chmod(0o755)
         yield Path(short)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can connect as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can connect as another user")
 @pytest.mark.parametrize("allowed", [(), (NOBODY,)])
 async def test_peers_are_checked(
     serve: Serve,
@@ -210,7 +210,7 @@ async def test_peers_are_checked(
 async def test_the_first_byte_is_awaited_so_long(
     serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, clock: ManualClock, until: Until
 ) -> None:
-    """A connection that says nothing is told why and closed; one that spoke may be idle."""
+    """A connection that sends nothing is sent the reason and closed; one that spoke may be idle."""
     listener = await serve(handler, socket_path, Limits(sweep_s=3600), clock=clock)
     silent, spoken = await dial(socket_path), await dial(socket_path)
     await spoken.ask(line_of())
@@ -252,7 +252,7 @@ async def test_half_a_line_is_awaited_so_long(
     assert b"request_timeout" in await slow.rest()
 
 
-async def test_a_stalled_reader_is_cut_off_and_harms_nobody(
+async def test_a_stalled_reader_is_cut_off_and_harms_no_other(
     serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, clock: ManualClock, until: Until
 ) -> None:
     """It is asked nothing more while it does not read, then aborted; others are served all the time."""
@@ -286,7 +286,7 @@ async def test_calls_in_flight_are_limited(
     handler.release()
     await until(lambda: len(handler.held) == 2)
     handler.release()
-    assert len([await peer.hear() for _ in range(5)]) == 5
+    assert len([await peer.receive() for _ in range(5)]) == 5
 
 
 async def test_accept_recovers_from_a_lack_of_descriptors(
@@ -323,7 +323,7 @@ async def test_accept_recovers_from_a_lack_of_descriptors(
 async def test_a_connection_that_cannot_be_opened(
     serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loop has no room for one more socket: the client sees the end, its place is free again."""
+    """The loop cannot take one more socket: the client sees the end, its place is free again."""
     listener = await serve(handler, socket_path)
 
     async def fail(*_: object) -> None:
@@ -356,7 +356,7 @@ async def test_a_stop_answers_what_was_received(
     await serve(EchoHandler(), socket_path)
 
 
-async def test_a_stop_hears_who_has_just_connected(
+async def test_a_stop_answers_who_has_just_connected(
     serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, until: Until
 ) -> None:
     """A request that was not sent yet when the stop began is answered; an idle peer is not waited for."""
@@ -381,9 +381,9 @@ async def test_a_stop_truncates_nothing(
         peer.say(line_of("large", size=LARGE) * 3)
     await until(lambda: len({id(p) for batch in handler.batches for p, _ in batch}) == 4)
     stopping = asyncio.create_task(listener.stop(5.0))
-    for heard in await asyncio.gather(*(peer.rest() for peer in peers)):
-        assert heard.endswith(b"\n")
-        assert [len(json.loads(line)["result"]) for line in heard.splitlines()] == [LARGE - 2] * 3
+    for received in await asyncio.gather(*(peer.rest() for peer in peers)):
+        assert received.endswith(b"\n")
+        assert [len(json.loads(line)["result"]) for line in received.splitlines()] == [LARGE - 2] * 3
     await stopping
 
 

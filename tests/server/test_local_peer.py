@@ -66,12 +66,12 @@ async def test_a_cancelled_call_may_still_be_answered() -> None:
 
 async def test_notifications_are_handed_over() -> None:
     """Method and parameters, until it is closed; who does not listen misses them."""
-    heard: list[tuple[str, bytes]] = []
-    peer = LocalPeer(EchoHandler(), lambda *told: heard.append(told))
+    received: list[tuple[str, bytes]] = []
+    peer = LocalPeer(EchoHandler(), lambda *note: received.append(note))
     peer.notify("changed", b"{}")
     peer.close()
     peer.notify("changed", b"{}")
-    assert heard == [("changed", b"{}")]
+    assert received == [("changed", b"{}")]
     LocalPeer(EchoHandler()).notify("changed", b"{}")
 
 

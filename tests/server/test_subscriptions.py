@@ -1,4 +1,4 @@
-"""Subscriptions as a dialogue: a change on disk is applied, and each peer hears what concerns it, once."""
+"""Subscriptions as a dialogue: a change on disk is applied, each peer gets what concerns it, once."""
 
 import asyncio
 import os
@@ -80,7 +80,7 @@ def peer() -> NotedPeer:
     return NotedPeer()
 
 
-async def test_a_change_of_content_is_told(table: Table, peer: NotedPeer) -> None:
+async def test_a_change_of_content_is_notified(table: Table, peer: NotedPeer) -> None:
     """An included file changes: the new digest, the one before, tokens and clock; each change once."""
     made = await table.subscribe(peer, "commands/hello")
     await table.change(components__tone="Be brief and kind.\n")
@@ -95,7 +95,7 @@ async def test_a_change_of_content_is_told(table: Table, peer: NotedPeer) -> Non
     assert len(peer.notes) == 1
 
 
-async def test_what_does_not_change_the_prompt_is_not_told(table: Table, peer: NotedPeer) -> None:
+async def test_what_does_not_change_the_prompt_is_not_notified(table: Table, peer: NotedPeer) -> None:
     """A touched file, a rewritten one with the same text, another file, and a change taken back."""
     await table.subscribe(peer, "commands/hello")
     await asyncio.to_thread(os.utime, table.root / "components/tone.md", (1, 1))
@@ -106,7 +106,7 @@ async def test_what_does_not_change_the_prompt_is_not_told(table: Table, peer: N
     assert table.subscriptions.statistics().notified == 0
 
 
-async def test_an_include_that_appears_is_told(table: Table, peer: NotedPeer) -> None:
+async def test_an_include_that_appears_is_notified(table: Table, peer: NotedPeer) -> None:
     """A missing include is a negative fact of the prompt: when it becomes untrue, so does the prompt."""
     await table.subscribe(peer, "commands/early")
     await table.change(components__later="Here now.\n")
@@ -115,7 +115,7 @@ async def test_an_include_that_appears_is_told(table: Table, peer: NotedPeer) ->
     assert peer.notes[1]["digest"] == peer.notes[0]["previous"]
 
 
-async def test_an_error_and_the_recovery_are_told(table: Table, peer: NotedPeer) -> None:
+async def test_an_error_and_the_recovery_are_notified(table: Table, peer: NotedPeer) -> None:
     """A cycle, another error, another cycle (the same kind), and the prompt as it was."""
     made = await table.subscribe(peer, "commands/hello")
     await table.change(components__tone="<include>commands/hello.md</include>\n")
@@ -126,13 +126,13 @@ async def test_an_error_and_the_recovery_are_told(table: Table, peer: NotedPeer)
     assert peer.notes[1]["error"]["type"] == "promptd.UnknownComponent"
     assert peer.notes[1]["previous"] is None
     await table.change(components__unrelated="More.\n")
-    assert len(peer.notes) == 2, "the same kind of error is not told twice"
+    assert len(peer.notes) == 2, "the same kind of error is not sent twice"
     await table.change(commands__hello=FILES["commands/hello.md"], components__tone="Be kind.\n")
     assert peer.notes[2]["digest"] == made.digest
     assert "error" not in peer.notes[2]
 
 
-async def test_a_name_that_becomes_ambiguous_is_told(table: Table, peer: NotedPeer) -> None:
+async def test_a_name_that_becomes_ambiguous_is_notified(table: Table, peer: NotedPeer) -> None:
     """No file of the prompt changed, but its name now means two."""
     await table.subscribe(peer, "commands/plain")
     await asyncio.to_thread((table.root / "commands/plain.txt").write_text, "The other.\n")
@@ -149,7 +149,7 @@ async def test_values_make_their_own_prompt(table: Table, peer: NotedPeer) -> No
     assert sorted(note["subscription"] for note in peer.notes) == [ada.subscription, bob.subscription]
 
 
-async def test_many_peers_are_told_by_one_assembly(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_peers_are_notified_by_one_assembly(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred peers, one prompt: assembled once for all of them after a change."""
     peers = [NotedPeer() for _ in range(100)]
     for peer in peers:
@@ -168,8 +168,8 @@ async def test_many_peers_are_told_by_one_assembly(table: Table, monkeypatch: py
     assert table.subscriptions.statistics() == module.SubscriptionStatistics(100, 1, 100)
 
 
-async def test_who_subscribes_to_the_new_state_is_not_told_of_it(table: Table, peer: NotedPeer) -> None:
-    """A change that nobody has applied yet is found by the next subscriber: the first is told, he knows."""
+async def test_who_subscribes_to_the_new_state_is_not_notified_of_it(table: Table, peer: NotedPeer) -> None:
+    """A change not applied yet is found by the next subscription; only the first peer is notified."""
     await table.subscribe(peer, "commands/hello")
     await asyncio.to_thread((table.root / "components/tone.md").write_text, "Be brief.\n")
     late = NotedPeer()
@@ -179,7 +179,7 @@ async def test_who_subscribes_to_the_new_state_is_not_told_of_it(table: Table, p
     assert late.notes == []
 
 
-async def test_nobody_is_told_after_leaving(table: Table, peer: NotedPeer) -> None:
+async def test_no_peer_is_notified_after_leaving(table: Table, peer: NotedPeer) -> None:
     """Unsubscribed, gone, or closed a moment ago: nothing is said, and nothing is kept."""
     made = await table.subscribe(peer, "commands/hello")
     ended = table.subscriptions.unsubscribe(peer, UnsubscribeParams(made.subscription))
@@ -230,14 +230,14 @@ async def test_the_limit_holds_for_those_who_ask_all_at_once(table: Table, peer:
 async def test_the_unforeseen_costs_one_topic(
     table: Table, peer: NotedPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is reported; the others are told all the same, and that one is looked at again next time."""
+    """It is reported; the others are notified all the same, and that one is looked at again next time."""
     await table.subscribe(peer, "commands/hello")
     await table.subscribe(peer, "commands/plain")
     attempt = table.workspace.attempt
 
     def broken(attempted: Any, sweep: Any) -> Any:
         if attempted.request.names == ("commands/hello",):
-            raise LookupError("nobody thought of this")
+            raise LookupError("an unexpected failure")
         return attempt(attempted, sweep)
 
     monkeypatch.setattr(table.workspace, "attempt", broken)
@@ -266,7 +266,7 @@ async def test_a_reload_looks_at_everything(table: Table, peer: NotedPeer, libra
 
 
 async def test_being_watched_does_not_make_a_prompt_hot(table: Table, peer: NotedPeer) -> None:
-    """What is assembled for notifications is nobody's use."""
+    """What is assembled for notifications is not counted as a use."""
     await table.subscribe(peer, "commands/hello")
     await table.change(components__tone="Be brief.\n")
     table.workspace.fold_uses(0.0)

@@ -42,6 +42,6 @@ def test_nothing_awaited_is_never_overdue() -> None:
 
 
 def test_the_error_names_the_limit() -> None:
-    """What a peer is told holds the setting and its seconds."""
+    """What a peer is sent holds the setting and its seconds."""
     assert timeout_error("first_byte", LIMITS).details == {"limit": "first_byte_timeout"}
     assert "2 s" in timeout_error("frame", LIMITS).message

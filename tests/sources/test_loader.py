@@ -1,4 +1,4 @@
-"""Loading: as many workers as help, no phase that fails, and nobody waits on the event loop."""
+"""Loading: as many workers as help, no phase that fails, and no wait on the event loop."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ DIALECTS = [("include", "front-matter")]
 
 
 class SlowFiles(Worktree):
-    """A fake source: every look reports a latency, blocks until it is let go, and may fail as told."""
+    """A fake source: every look reports a latency, blocks until it is let go, and may fail."""
 
     def __init__(self, latency_s: float = 0.0) -> None:
         super().__init__(["/nowhere"], NamingRules((".md",)))
@@ -64,7 +64,7 @@ def loader(slow: SlowFiles) -> Iterator[Loader]:
 times = st.floats(0, 1, allow_nan=False)
 
 
-def told(workers: Workers, read_s: float, work_s: float, times_over: int = 60) -> int:
+def count_after(workers: Workers, read_s: float, work_s: float, times_over: int = 60) -> int:
     """Feed a rule with the same times until it has settled; return its count."""
     for _ in range(times_over):
         workers.observe(read_s, work_s)
@@ -84,27 +84,27 @@ def test_the_count_stays_within_its_bounds(least: int, most: int, seen: list[tup
 def test_the_count_grows_with_latency(faster: float, slower: float, work_s: float) -> None:
     """Slower reads never ask for fewer workers."""
     faster, slower = sorted((faster, slower))
-    assert told(Workers(1, 64), faster, work_s) <= told(Workers(1, 64), slower, work_s)
+    assert count_after(Workers(1, 64), faster, work_s) <= count_after(Workers(1, 64), slower, work_s)
 
 
 @given(st.floats(0, SLOW_READ_S * 0.99), times)
 def test_fast_reads_are_made_by_the_fewest(read_s: float, work_s: float) -> None:
     """From the page cache threads only queue for the interpreter."""
-    assert told(Workers(1, 8), read_s, work_s) == 1
+    assert count_after(Workers(1, 8), read_s, work_s) == 1
 
 
 def test_latency_asks_for_workers_by_its_share() -> None:
     """One worker waits while others parse: 10 ms of waiting to 1 ms of work keeps eleven busy."""
-    assert told(Workers(1, 64), 0.010, 0.001) == 11
-    assert told(Workers(1, 8), 0.010, 0.001) == 8
-    assert told(Workers(3, 8), 0.0, 0.001) == 3
+    assert count_after(Workers(1, 64), 0.010, 0.001) == 11
+    assert count_after(Workers(1, 8), 0.010, 0.001) == 8
+    assert count_after(Workers(3, 8), 0.0, 0.001) == 3
 
 
 def test_it_follows_in_both_directions() -> None:
     """A network that was slow for a while does not leave threads behind."""
     workers = Workers(1, 8)
-    assert told(workers, 0.05, 0.001) == 8
-    assert told(workers, 0.00002, 0.001) == 1
+    assert count_after(workers, 0.05, 0.001) == 8
+    assert count_after(workers, 0.00002, 0.001) == 1
     assert repr(workers) == "<Workers 1 of 1-8>"
 
 
@@ -143,7 +143,7 @@ def test_waits_for_the_interpreter_are_no_slow_disk() -> None:
     for number in range(300):
         workers.observe(0.005 if number % 3 == 0 else 0.00003, 0.0002)
         assert workers.count == 1
-    assert told(workers, 0.005, 0.0002) == 8
+    assert count_after(workers, 0.005, 0.0002) == 8
 
 
 def test_real_reads_after_a_slow_spell_are_found_to_be_fast(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_real_reads_after_a_slow_spell_are_found_to_be_fast(tmp_path: Path) -> N
     for number in range(300):
         (tmp_path / f"{number}.md").write_text(f"# {number}\n" + "word <include>x.md</include>\n" * 40)
     workers = Workers(1, 8)
-    told(workers, 0.05, 0.001)
+    count_after(workers, 0.05, 0.001)
     loader = Loader(Worktree([str(tmp_path)], NamingRules((".md",))), DIALECTS, workers)
     readings = loader.load_now(places(300))
     loader.close()
@@ -174,7 +174,7 @@ def test_one_failure_never_fails_a_phase(latency_s: float) -> None:
         "13.md": EncodingError("by hand"),
     }
     loader = Loader(files, DIALECTS, Workers(1, 8))
-    told(loader.workers, latency_s, 0.001)
+    count_after(loader.workers, latency_s, 0.001)
     readings = loader.load_now(places(100))
     loader.close()
     wrong = {reading.place.id: reading for reading in readings if reading.error is not None}
@@ -198,7 +198,7 @@ def test_a_text_that_cannot_be_parsed_is_an_error_of_that_file(monkeypatch: pyte
     assert (reading.text, reading.parsed, reading.digest) == (None, None, "digest")
 
 
-def test_what_was_filled_is_said_to_the_door() -> None:
+def test_what_was_filled_is_passed_to_the_source() -> None:
     """The torn-write guard needs to know which files had something in them."""
     readings = Loader(SlowFiles(), DIALECTS, Workers(1, 1)).load_now(places(2), {Place(0, "1.md")})
     assert [reading.text for reading in readings] == ["0.md", "1.md filled"]
@@ -216,7 +216,7 @@ def test_each_root_has_its_dialects(tmp_path: Path) -> None:
 
 
 def test_progress_is_reported_to_its_end() -> None:
-    """Whoever waits for a long scan sees it move, up to the total."""
+    """A long scan reports progress, up to the total."""
     seen: list[tuple[int, int]] = []
     Loader(SlowFiles(), DIALECTS, Workers(1, 1)).load_now(places(40), progress=lambda *at: seen.append(at))
     assert seen[-1] == (40, 40)
@@ -237,7 +237,7 @@ async def test_loading_does_not_block_the_event_loop(slow: SlowFiles, loader: Lo
 
 def test_a_closed_loader_ends_its_phase_early(slow: SlowFiles, loader: Loader) -> None:
     """What is under way when the daemon stops is not waited for file by file."""
-    told(loader.workers, 0.05, 0.001)
+    count_after(loader.workers, 0.05, 0.001)
     slow.gate.clear()
     results: list[int] = []
     phase = threading.Thread(target=lambda: results.append(len(loader.load_now(places(5_000)))))

@@ -1,10 +1,10 @@
 """Tests marked `alone` run while no other test does: those that change a setting of the whole machine.
 
 A pytest plugin, loaded by tests/conftest.py. xdist can keep tests together but not apart, so two locks in the
-directory for temporary files do it, for all processes of this user, of whichever checkout: every test holds
-`room` shared, one that is alone holds it exclusively. `door` is taken on the way in and let go once inside,
-so that nobody new comes in while somebody waits to be alone. The kernel lets go of both when a process ends,
-however it ends.
+directory for temporary files do it, for all processes of this user, of whichever checkout: every test takes
+`shared` as a reader, one that is alone as a writer. `turnstile` is held while waiting for `shared`, so
+that no other test begins while one waits to be alone. The kernel releases both when a process ends, however
+it ends.
 
 The locks are taken outside the time limit of the test: waiting for a neighbour is not the test's doing.
 """
@@ -36,23 +36,23 @@ class Locks:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
-        self._door, self._room = (
+        self._turnstile, self._shared = (
             os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            for name in ("door", "room")
+            for name in ("turnstile", "shared")
         )
 
     @contextmanager
     def inside(self, *, alone: bool) -> Iterator[None]:
         """Wait until this test may run, and keep others out if it is to be alone."""
         with ExitStack() as stay:
-            with locked(self._door, fcntl.LOCK_EX):
-                stay.enter_context(locked(self._room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
+            with locked(self._turnstile, fcntl.LOCK_EX):
+                stay.enter_context(locked(self._shared, fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
             yield
 
     def close(self) -> None:
         """Close both files."""
-        os.close(self._door)
-        os.close(self._room)
+        os.close(self._turnstile)
+        os.close(self._shared)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,7 +5,7 @@ and before any of them is collected, so that child processes inherit what it lea
 it, and no fixture has to repeat it.
 
 The home and the runtime directory are new, empty and removed at the end. One thing is in the runtime
-directory: a socket on which nobody listens. Discovery takes the first socket that exists, so no command, in
+directory: a socket on which nothing listens. Discovery takes the first socket that exists, so no command, in
 whatever process, goes on to the system's and asks a promptd that happens to serve this machine.
 """
 

@@ -1,6 +1,6 @@
 """A machine that is hostile to the suite: `unshare … python -m tests.suite.hostile TESTS…`.
 
-A promptd serves the system socket, and the environment is that of somebody else's session: a runtime
+A promptd serves the system socket, and the environment is that of another user's session: a runtime
 directory of another user in which the same daemon is found, a home and a state that would show any write,
 settings of promptd that no configuration takes. The tests that are named are run in it. What happened is
 printed as one line of JSON: whether they passed, how many connections they made to that daemon, and what they
@@ -21,8 +21,8 @@ from tests.daemon.process import PATIENCE_S, POLL_S, Peer
 
 REPOSITORY = Path(__file__).parents[2]
 SYSTEM_SOCKET = Path("/run/promptd/promptd.sock")
-SOMEBODY = 4242
-RUNTIME, HOME, OURS = Path(f"/run/user/{SOMEBODY}"), Path("/run/home"), Path("/run/ours")
+OTHER_UID = 4242
+RUNTIME, HOME, OURS = Path(f"/run/user/{OTHER_UID}"), Path("/run/home"), Path("/run/ours")
 HOSTILE = {
     "HOME": str(HOME),
     "XDG_RUNTIME_DIR": str(RUNTIME),
@@ -53,7 +53,7 @@ PYTEST = (
 
 
 def furnish() -> None:
-    """An own `/run` with a library, and the directories of somebody else."""
+    """An own `/run` with a library, and the directories of another user."""
     subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
     for directory in (
         SYSTEM_SOCKET.parent,
@@ -66,7 +66,7 @@ def furnish() -> None:
     (RUNTIME / "promptd" / "promptd.sock").symlink_to(SYSTEM_SOCKET)
     RUNTIME.chmod(0o700)
     with suppress(OSError):  # in a namespace of users there is only one
-        os.chown(RUNTIME, SOMEBODY, SOMEBODY)
+        os.chown(RUNTIME, OTHER_UID, OTHER_UID)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def accepted(peer: Peer) -> int:
 
 
 def belongings() -> dict[str, int]:
-    """Everything in the directories of somebody else, and when it was written."""
+    """Everything in the directories of another user, and when it was written."""
     return {
         str(path): path.lstat().st_mtime_ns
         for place in (RUNTIME, HOME)

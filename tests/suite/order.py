@@ -2,8 +2,8 @@
 
 A pytest plugin, loaded by tests/conftest.py; `--dist loadscope` turns it on. Tests of a module that has a
 fixture for the whole module, a daemon for example, are given to one process, so that it is made once; all
-others go to whoever is free. Slow tests come first, so that none of them is begun when all the others are
-done. Otherwise the order is that of the files, as without workers.
+others go to any worker that is free. Slow tests come first, so that none of them is begun when all the others
+are done. Otherwise the order is that of the files, as without workers.
 
 xdist's own groups (`loadgroup`) are without effect since pytest 9.2, which has no place for them in a test's
 id.

@@ -5,7 +5,7 @@ are shared by several tests, and of two figures the greater:
 
 - processor time of this process and of its children that have ended. A busy machine does not add to it.
 - time on the clock, less the time in which some process of this machine waited for a processor or a disk (the
-  kernel's pressure stall information). That is what the test would have taken had nobody else been there; it
+  kernel's pressure stall information). That is what the test would have taken alone on the machine; it
   finds the test that merely waits. Where the machine is busy all the while it is nothing, and the first
   figure remains.
 
@@ -42,7 +42,7 @@ _spent = pytest.StashKey["Spent"]()
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds: of processors, on the clock, and those in which somebody waited for a processor or a disk."""
+    """Seconds: of processors, on the clock, and those in which a process waited for a processor or a disk."""
 
     processor_s: float = 0.0
     clock_s: float = 0.0

@@ -2,7 +2,7 @@
 
 A pytest plugin, loaded by tests/conftest.py, beside pytest-rerunfailures, which runs a failed test again
 where it is asked to (`--reruns`, in the gate) and says no more than how often. A rerun is not a success like
-others: it is a race in promptd, or a test that a busy machine can fail, and somebody should look.
+others: it is a race in promptd, or a test that a busy machine can fail, and should be looked at.
 """
 
 from collections.abc import Iterable

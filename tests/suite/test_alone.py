@@ -48,7 +48,7 @@ def test_others_come_in_beside_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first_alone", [True, False])
 def test_alone_is_alone(tmp_path: Path, first_alone: bool) -> None:
-    """Whoever is alone waits until all have left, and all wait until it has."""
+    """A test that runs alone waits until all have ended, and all wait until it has."""
     with inside(tmp_path, alone=first_alone) as first:
         second = Guest(tmp_path, alone=not first_alone)
         assert not second.is_inside.wait(0.05)
@@ -59,7 +59,7 @@ def test_alone_is_alone(tmp_path: Path, first_alone: bool) -> None:
 
 
 def test_who_waits_to_be_alone_is_not_overtaken(tmp_path: Path) -> None:
-    """While one waits at the door nobody else gets in, though it could be shared."""
+    """While one waits to be alone no other test begins, though the lock could be shared."""
     with inside(tmp_path, alone=False) as first:
         waiting = Guest(tmp_path, alone=True)
         assert not waiting.is_inside.wait(0.05)

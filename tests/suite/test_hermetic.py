@@ -38,7 +38,9 @@ def test_what_is_foreign_is_left_out_and_all_else_kept(tmp_path: Path) -> None:
     }
 
 
-def test_nobody_listens_on_the_socket_that_is_found_first(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_server_listens_on_the_socket_that_is_found_first(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """It is a socket, so that discovery stops there, and connecting to it is refused."""
     place = tmp_path_factory.mktemp("h")
     furnish(place)
@@ -48,7 +50,7 @@ def test_nobody_listens_on_the_socket_that_is_found_first(tmp_path_factory: pyte
 
 
 def test_an_environment_is_replaced_in_place() -> None:
-    """Whoever holds it sees the new one."""
+    """A module that holds it sees the new one."""
     environment = {"a": "1", "b": "2"}
     replace(environment, {"b": "3", "c": "4"})
     assert environment == {"b": "3", "c": "4"}
@@ -90,23 +92,23 @@ def story(*options: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_promptd_on_the_system_socket_is_not_noticed() -> None:
     """Green beside it, in the environment of another user's session, without one connection or write."""
-    told = story(*PART)
-    assert told["code"] == 0, told["said"]
-    assert (told["asked"], told["written"]) == (0, [])
+    outcome = story(*PART)
+    assert outcome["code"] == 0, outcome["said"]
+    assert (outcome["asked"], outcome["written"]) == (0, [])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_without_protection_it_is() -> None:
     """The machine is hostile indeed: the same tests fail there, and ask that daemon."""
-    told = story("-p", "no:tests.suite.hermetic", "tests/cli/test_socket.py", "tests/cli/test_options.py")
-    assert told["code"] == 1, told["said"]
-    assert told["asked"] > 0
+    outcome = story("-p", "no:tests.suite.hermetic", "tests/cli/test_socket.py", "tests/cli/test_options.py")
+    assert outcome["code"] == 1, outcome["said"]
+    assert outcome["asked"] > 0

@@ -20,7 +20,7 @@ from tests.suite.session import session
     ids=["works in threads", "merely waits", "is kept waiting by others", "is always kept waiting"],
 )
 def test_what_counts(spent: Spent, seconds: float) -> None:
-    """Processor time, or the clock less the time in which somebody waited for a processor or a disk."""
+    """Processor time, or the clock less the time in which a process waited for a processor or a disk."""
     assert spent.seconds == pytest.approx(seconds)
 
 

@@ -52,7 +52,7 @@ def test_replacing_keeps_an_open_reader_on_the_old_version(tmp_path: Path) -> No
 def test_a_full_disk_keeps_the_last_good_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """ENOSPC at any step before the rename: old content stays, no temporary file, the error is told."""
+    """ENOSPC at any step before the rename: old content stays, no temporary file, the error is raised."""
     target = tmp_path / "health.json"
     atomic.write_atomic(target, b"good")
 
@@ -104,7 +104,7 @@ def test_a_directory_that_cannot_be_synced_is_no_error(
 
 
 def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
-    """The directory is the caller's to make; its absence is told, not mended."""
+    """The directory is the caller's to make; its absence is an error."""
     with pytest.raises(FileNotFoundError):
         atomic.write_atomic(tmp_path / "nowhere" / "a", b"")
 
@@ -152,7 +152,7 @@ def test_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
 
 
 def test_only_stale_leftovers_of_this_target_go(tmp_path: Path) -> None:
-    """A fresh temporary file may have a living writer, and other files are nobody's leftovers."""
+    """A fresh temporary file may have a living writer, and other files are no leftovers."""
     for name in (".health.json.1-0.tmp", ".health.json.2-0.tmp", ".other.1-0.tmp", "health.json"):
         (tmp_path / name).write_bytes(b"")
     os.utime(tmp_path / ".health.json.1-0.tmp", (1_000, 1_000))

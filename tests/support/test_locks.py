@@ -24,7 +24,7 @@ sys.stdin.read()
 """
 
 
-def test_the_second_is_told_who_was_first_and_takes_over(tmp_path: Path) -> None:
+def test_the_second_learns_who_was_first_and_takes_over(tmp_path: Path) -> None:
     """The error names the process and the key; when the first lets go the second has it at its next try."""
     first, second = StateLock(tmp_path), StateLock(tmp_path)
     first.assert_held()

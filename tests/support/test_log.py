@@ -1,4 +1,4 @@
-"""Logs: shape, level, what is withheld, who else is heard, and what a broken stream costs."""
+"""Logs: shape, level, what is withheld, which other loggers are included, and what a broken stream costs."""
 
 import asyncio
 import datetime
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from promptd.support import log
 
-SECRET = "the whole prompt, which nobody may read here"
+SECRET = "the whole prompt, which must not be in a log"
 
 
 class Terminal(io.StringIO):
@@ -149,7 +149,7 @@ def test_a_living_logger_follows_a_new_configuration() -> None:
 
 @pytest.mark.parametrize(("level", "enabled"), [("debug", True), ("info", False)])
 def test_whether_a_line_would_be_written_can_be_asked(level: str, enabled: bool) -> None:
-    """Whoever must gather what a line holds asks first."""
+    """Before values for a line are gathered, it can be asked whether it is logged."""
     assert not log.is_enabled("error")
     log.configure("json", level, io.StringIO())
     assert log.is_enabled("debug") is enabled
@@ -234,18 +234,18 @@ def test_any_values_make_one_valid_line(values: dict[str, Any]) -> None:
 # -- others, and a broken stream ------------------------------------------------------------------
 
 
-def test_the_standard_library_is_heard_in_the_same_shape(stream: io.StringIO) -> None:
+def test_the_standard_library_is_logged_in_the_same_shape(stream: io.StringIO) -> None:
     """A record of any logger, its severity and traceback; odd levels are rounded down."""
     try:
         raise KeyError("k")
     except KeyError:
-        logging.getLogger("somebody.else").critical("failed %s", "twice", exc_info=True)
-    logging.getLogger("somebody.else").log(35, "between")
+        logging.getLogger("another.program").critical("failed %s", "twice", exc_info=True)
+    logging.getLogger("another.program").log(35, "between")
     critical, between = lines(stream)
     assert (critical["level"], critical["event"], critical["logger"]) == (
         "error",
         "failed twice",
-        "somebody.else",
+        "another.program",
     )
     assert "KeyError" in critical["exception"]
     assert between["level"] == "warning"

@@ -145,7 +145,7 @@ def test_slices_of_a_window_merge_to_the_window(first: list[int], second: list[i
 
 
 def test_a_histogram_that_began_anew_counts_whole() -> None:
-    """A reload exchanges the room that counts: nothing negative comes of it."""
+    """A reload exchanges the part that counts: nothing negative comes of it."""
     before = histogram_of([5, 5, 5, 900])
     assert histogram_of([7, 8]).since(before).statistics().count == 2
     assert histogram_of([7, 8, 9, 10, 11]).since(before).statistics().total == 45

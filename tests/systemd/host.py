@@ -23,7 +23,7 @@ class Unable(Exception):
 
 
 def require() -> None:
-    """Raise Unable unless a tree can be built and booted here, as far as can be told without trying."""
+    """Raise Unable unless a tree can be built and booted here, as far as is known without trying."""
     if sys.platform != "linux":
         raise Unable("a real systemd needs Linux")
     if os.geteuid() != 0:

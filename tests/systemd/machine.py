@@ -23,7 +23,7 @@ STOP_S = 20  # SIGTERM makes nspawn ask its systemd for an orderly power-off
 
 
 def command(root: Path, *options: str) -> list[str]:
-    """A command line for systemd-nspawn on `root`, to be told to end when we die (even by SIGKILL)."""
+    """A command line for systemd-nspawn on `root`, to be ended when we die (even by SIGKILL)."""
     name = f"promptd-test-{os.getpid()}"
     nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--machine={name}"]
     isolated = ["--private-network", "--volatile=overlay", "-D", str(root)]

@@ -41,13 +41,13 @@ class Tree:
         self._install()
 
     def _layer(self, name: str, recipe: Sequence[str], make: Callable[[], None]) -> None:
-        stamp = self.root / f".{name}"
+        marker = self.root / f".{name}"
         key = hashlib.sha256("\n".join((RECIPE, *recipe)).encode()).hexdigest()
-        if stamp.is_file() and stamp.read_text() == key:
+        if marker.is_file() and marker.read_text() == key:
             return
-        stamp.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
         make()
-        stamp.write_text(key)
+        marker.write_text(key)
 
     def _make_system(self) -> None:
         print(f"building a {self.suite} tree in {self.root} (a minute, once)", flush=True)

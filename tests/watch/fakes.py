@@ -156,7 +156,7 @@ class FakeHeartbeat:
 
 
 class AsNobody:
-    """Inside `with`, this thread has no more rights over files than anybody; `directory` is open to it.
+    """Inside `with`, this thread has no more rights over files than any user; `directory` is open to it.
 
     setfsuid takes effect for one thread and drops root's power over permissions; threads started inside
     inherit it. A user who is not root needs no such thing.

@@ -107,7 +107,7 @@ def test_a_forbidden_directory_affects_only_itself() -> None:
 
 
 def test_a_limit_leaves_the_outer_directories_watched() -> None:
-    """The list is halved until it fits; when there is room again all of it is watched."""
+    """The list is halved until it fits; when the limit is higher again all of it is watched."""
     notifiers = FakeNotifiers(most=30)
     watch_set = watch_set_of(notifiers, "/lib", *directories(99))
     assert watch_set.is_at_limit

@@ -246,13 +246,13 @@ def test_the_watch_limit_is_tried_again(tmp_path: Path) -> None:
     setup.thread.open()
     assert setup.thread.is_limited
     assert setup.thread.counts[:2] == (4, 4)
-    assert not setup.thread.hears_of(f"{root}/f/x.md")
-    assert setup.thread.hears_of(f"{root}/a/x.md")
+    assert not setup.thread.is_watched(f"{root}/f/x.md")
+    assert setup.thread.is_watched(f"{root}/a/x.md")
     setup.notifiers.most = None
     setup.clock.advance(RETRY_S)
     assert setup.thread.wait().directories == setup.paths(*"cdef")
     assert not setup.thread.is_limited
-    assert setup.thread.hears_of(f"{root}/f/x.md")
+    assert setup.thread.is_watched(f"{root}/f/x.md")
 
 
 def test_no_watch_at_all_is_an_error(setup: Setup) -> None:
@@ -325,7 +325,7 @@ def test_a_file_system_mounted_over_the_library_is_noticed(setup: Setup) -> None
     assert setup.thread.wait().directories == {str(setup.root)}
     assert setup.watched == {".."}
     assert setup.thread.reliance == "scan"
-    assert not setup.thread.hears_of(f"{setup.root}/a/x.md")
+    assert not setup.thread.is_watched(f"{setup.root}/a/x.md")
     setup.table.mount(str(setup.root), "")
     setup.clock.advance(CHECK_INTERVAL_S)
     setup.thread.wait()

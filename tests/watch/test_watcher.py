@@ -170,8 +170,8 @@ async def test_distrust_makes_all_watches_again() -> None:
     notifiers = FakeNotifiers()
     async with watcher_over(notifiers) as watcher:
         await next_batch(watcher)
-        assert watcher.hears_of(f"{LIB}/a.md")
-        assert not watcher.hears_of("/elsewhere/a.md")
+        assert watcher.is_watched(f"{LIB}/a.md")
+        assert not watcher.is_watched("/elsewhere/a.md")
         old = notifiers.last
         watcher.distrust("1 change without an event")
         await until_full(watcher)
@@ -180,11 +180,11 @@ async def test_distrust_makes_all_watches_again() -> None:
         assert watcher.statistics().last_error == "WatchLost: 1 change without an event"
 
 
-def test_a_watcher_that_is_not_entered_hears_nothing() -> None:
+def test_a_watcher_that_is_not_entered_reports_nothing() -> None:
     """Before it is entered there is no thread to ask."""
     watcher = watcher_over(FakeNotifiers())
     watcher.distrust("not entered")
-    assert not watcher.hears_of(f"{LIB}/a.md")
+    assert not watcher.is_watched(f"{LIB}/a.md")
 
 
 # -- where events cannot be relied on ---------------------------------------------------------

@@ -113,7 +113,7 @@ async def test_atomic_save_and_rename(root: Path) -> None:
 
 
 async def test_permission_and_time_changes(root: Path) -> None:
-    """A chmod or a restored time stamp is an event too."""
+    """A chmod or a restored time is an event too."""
     async with watching(root) as watcher:
         (root / "a.md").chmod(0o600)
         await covered(watcher, root / "a.md")

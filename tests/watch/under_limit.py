@@ -15,7 +15,7 @@ TREE = Worktree([str(ROOT)], NamingRules((".md",)))
 
 
 async def main() -> None:
-    """Enter, hear of a file at the top, add directories, hear of one more file, print two statistics."""
+    """Enter, wait for a file at the top, add directories, wait for one more file, print two statistics."""
     timing = Timing(step_ms=5, settle_ms=10)
     async with Watcher([str(ROOT)], TREE.directories, lambda _: False, timing) as watcher:
         before = asdict(watcher.statistics())

@@ -66,7 +66,7 @@ def closed_loop(
                 turn.ask(next(requests))
             began = time.perf_counter()
             while not _is_over(len(took_ms), count, began, seconds):
-                for turn in _heard(selector):
+                for turn in _received(selector):
                     took_ms.append(turn.took_ms)
                     errors += turn.is_error
                     if on_reply is not None:
@@ -84,19 +84,19 @@ def _is_over(done: int, count: int | None, began: float, seconds: float | None) 
     return seconds is not None and time.perf_counter() - began >= seconds
 
 
-def _heard(selector: selectors.BaseSelector) -> "Iterator[_Turn]":
+def _received(selector: selectors.BaseSelector) -> "Iterator[_Turn]":
     """The connections whose reply is complete now."""
     ready = selector.select(REPLY_WITHIN_S)
     if not ready:
         raise Unavailable(f"no reply from the daemon within {REPLY_WITHIN_S:g} s")
     for key, _ in ready:
         turn: _Turn = key.data
-        if turn.hear():
+        if turn.receive():
             yield turn
 
 
 class _Turn:
-    """One connection: when it asked, what it has heard. The buffer is one for all: what is cheap stays so."""
+    """One connection: when it asked, what it has received. All share one buffer."""
 
     _buffer = memoryview(bytearray(CHUNK_BYTES))
 
@@ -115,7 +115,7 @@ class _Turn:
         self._asked_s = time.perf_counter()
         self.socket.sendall(request)
 
-    def hear(self) -> bool:
+    def receive(self) -> bool:
         """Take what has arrived; True if that completes the reply."""
         size = self.socket.recv_into(self._buffer)
         if not size:

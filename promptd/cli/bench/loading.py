@@ -25,7 +25,7 @@ from promptd.config import Config
 from promptd.core.syntax.component import Place
 from promptd.core.syntax.dialects import resolved
 from promptd.core.syntax.parse import parse
-from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
+from promptd.daemon.state.index_file import IndexFile, Writing, indexed_roots_of
 from promptd.daemon.state.token_counts import TokenCountsFile
 from promptd.engine import procedures
 from promptd.engine.opening import open_worktree
@@ -109,14 +109,14 @@ class _KeptFiles:
     def keep(self, workspace: Workspace) -> None:
         """Write what a fully loaded workspace has computed."""
         self._counts.write(workspace.tokenizer.identity, workspace.segments.export())
-        writing = Writing(shelves_of(workspace))
+        writing = Writing(indexed_roots_of(workspace))
         writing.add(list(workspace.library.readings()))
         self._index.write(writing)
 
     def lend(self, workspace: Workspace, *, with_index: bool) -> None:
         """Hand the kept data to a workspace before it is filled."""
         workspace.segments.recall(self._counts.read(workspace.tokenizer.identity))
-        workspace.loader.index = self._index.read(shelves_of(workspace)) if with_index else None
+        workspace.loader.index = self._index.read(indexed_roots_of(workspace)) if with_index else None
 
 
 def _in_turns(ways: dict[str, Callable[[], Any]], progress: Progress | None) -> dict[str, list[float]]:

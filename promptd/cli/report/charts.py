@@ -120,7 +120,7 @@ def _halves(top: float) -> list[float]:
 
 
 def _decades(values: Sequence[float]) -> list[float]:
-    """The powers of ten around the values; below a thousandth nothing is told apart."""
+    """The powers of ten around the values; values below a thousandth count as one."""
     least, most = (max(value, 1e-3) for value in (min(values), max(values)))
     first, last = math.floor(math.log10(least)), math.ceil(math.log10(most))
     return [10.0**power for power in range(first, max(last, first + 1) + 1)]

@@ -1,4 +1,4 @@
-"""The screen of `top`: lines of text for a state, as wide and as high as they are told.
+"""The screen of `top`: lines of text for a state, of a given width and height.
 
 From the top: version, status and grade, three sparklines, one line of gauges, the prompts (or one prompt's
 token tree), alerts, keys. What does not fit is cut, never wrapped.

@@ -1,7 +1,7 @@
 """Evidence: what an answer rests on, so that its source can say whether it still holds.
 
 The library asks two things of it: which components it names, and whether a change touched them. Everything
-else is the business of the source that gave it (`basis`).
+else is for the source that gave it (`basis`).
 """
 
 from collections.abc import Sequence

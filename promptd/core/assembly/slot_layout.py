@@ -16,7 +16,7 @@ Parts = Sequence[str | Slot]
 
 
 class SlotLayout:
-    """Runs of some parts. `runs` are texts and slots in turn; no two texts stand side by side.
+    """Runs of some parts. `runs` are texts and slots in turn; no two texts are adjacent.
 
     `run_of` and `within` say of each part, and of the end of all, in which run it begins and how far behind
     the run's start, in code points; `names` are those of all variables that have a slot.

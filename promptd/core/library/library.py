@@ -1,9 +1,9 @@
 """The state: every component we know, how its directives resolve, and the graph between them.
 
-One owner, one way in: `apply` takes readings (looks at places on disk) and returns a Delta that says
+One owner, one way in: `apply` takes readings of places and returns a Delta that says
 what became different. A reading with an unchanged digest touches nothing downstream (backdating), and a
 new, changed or removed component re-links only those that wrote its name: cost follows what a change
-touches, not what exists. No I/O and no clock here; `files` looks, `workspace` decides when.
+touches, not what exists. No I/O and no clock here; a source reads, `engine.workspace` decides when.
 
 A place is a root and an id. Where several roots hold the same id the first root's file is the component
 and the others wait in `shadows`.
@@ -37,7 +37,7 @@ class Resolution:
 class Delta:
     """What one batch of readings changed. `relinked` wrote a name that now means something else.
 
-    `affected` is all of them. A prompt remembers everything it contains, so it stands as long as none of
+    `affected` is all of them. A prompt remembers everything it contains, so it stays valid as long as none of
     that is in `affected`; what depends on a change indirectly need not be searched.
     """
 
@@ -160,7 +160,7 @@ class Library:
         return id in self._components and self.names.is_discovered(id.rpartition("/")[2])
 
     def wanted(self) -> Iterator[Place]:
-        """Places that directives look for in vain: files that no listing shows may stand there.
+        """Places that directives look for in vain: files that no listing shows may exist there.
 
         Some at a time, as with `held`.
         """
@@ -254,7 +254,7 @@ class Library:
     def _take(self, reading: Reading, batch: _Batch) -> None:
         held = self._components.get(reading.place.id)
         if held is not None and held.place == reading.place and 0 < reading.order < held.order:
-            return  # it took so long to get here that somebody who looked later was faster
+            return  # a read that began later was applied first
         self.mark += _is_news(held, reading)
         if held is not None and held.root < reading.place.root:
             self.shadows.put(reading)
@@ -276,12 +276,12 @@ class Library:
             self._replace(held, hidden, batch)
             return
         batch.remove(self._components.pop(place.id))
-        held.digest = ""  # whoever still holds this record must not take it for current
+        held.digest = ""  # other holders of this record must not take it for current
 
     def _replace(self, held: Component, reading: Reading, batch: _Batch) -> None:
         same = held.digest == reading.digest and _kind(held.error) == _kind(reading.error)
         if same and held.root == reading.place.root:
-            parsed = held.parsed  # backdating: same bytes, so the old parse and links stand
+            parsed = held.parsed  # backdating: same bytes, so the old parse and links stay valid
             held.take(reading)
             held.parsed = parsed
             return

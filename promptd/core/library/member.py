@@ -1,6 +1,6 @@
 """One component as the library holds it, and its links: what each of its directives leads to.
 
-A Component is the one mutable record of the engine: `Library` alone changes it, everybody else remembers the
+A Component is the one mutable record of the engine: `Library` alone changes it, all others remember the
 digest it had. A Link is frozen; a library that resolves it anew makes another.
 """
 

@@ -27,7 +27,7 @@ class IndexEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def entry_of(reading: Reading) -> IndexEntry | None:
-    """What to keep of a reading; None if it is of no use to anybody: nothing was there, or it failed."""
+    """What to keep of a reading; None if it is of no use: nothing was there, or it failed."""
     if (
         not isinstance(reading.signature, FileSignature)
         or reading.parsed is None
@@ -54,7 +54,7 @@ class ParseCache:
         return len(self._by_place)
 
     def add(self, entries: Sequence[IndexEntry], dialects: Dialects, roots: Iterable[int]) -> None:
-        """Take entries in that were parsed with these dialects, below the roots they may stand for now."""
+        """Take entries in that were parsed with these dialects, below the roots that they belong to now."""
         for root in roots:
             self._by_place |= {Place(root, entry.id): entry for entry in entries}
         if dialects in self._by_content:
@@ -65,7 +65,7 @@ class ParseCache:
     ) -> list[Reading]:
         """Readings of those of the places that are what they were; the signatures are as of now.
 
-        `order` is when these were looked at: whoever looked at a place later knows better.
+        `order` is when these were read: a later read of a place takes precedence.
 
         A file above `max_bytes` is none of them: the limit may have been another one. Those without
         directives come first, so that most others find what they pull in. About 1 µs a place.

@@ -1,9 +1,9 @@
-"""The plan of one request: which components it needs, and every fact its answer rests on.
+"""The plan of one request: which components it needs, and all evidence that its answer rests on.
 
-A plan is made from links alone, no text is touched. Its facts are of two kinds: the components it
+A plan is made from links alone, no text is touched. Its evidence is of two kinds: the components it
 contains (their signatures must still hold) and the places that were looked at in vain (they must still
 be empty). A refusal (unknown name, cycle) is part of the plan, not raised: it too is an answer that is
-only as fresh as its facts.
+only as fresh as its evidence.
 """
 
 from collections.abc import Iterable, Sequence

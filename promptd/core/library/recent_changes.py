@@ -1,8 +1,8 @@
 """What changed when: for each id the revision of its last change, newest last, and no more than fit.
 
-Whoever held the library as of some revision asks which ids to look at again. The memory is bounded: an id
-that has not changed for longest is forgotten first, and whoever comes from before that has to take the
-whole (the recency index of watchman, bounded).
+It answers which ids changed since a revision. The memory is bounded: an id that has not changed for longest
+is forgotten first, and for a revision before that the answer is the whole library (the recency index of
+watchman, bounded).
 """
 
 from collections import OrderedDict

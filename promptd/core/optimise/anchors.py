@@ -101,7 +101,7 @@ def _kind(text: str, start: int) -> AnchorKind:
 
 
 def _merge(found: list[Anchor]) -> list[Anchor]:
-    """Overlapping ones become one; the kind that protects more stands."""
+    """Overlapping ones become one; the kind that protects more is kept."""
     merged: list[Anchor] = []
     for anchor in sorted(found, key=lambda anchor: (anchor.start, -anchor.end)):
         if merged and anchor.start < merged[-1].end:

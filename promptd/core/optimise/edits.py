@@ -114,7 +114,7 @@ def _joined(runs: Iterable[Run]) -> list[Run]:
 
 
 def ordered(edits: Iterable[Edit]) -> list[Edit]:
-    """Sorted and disjoint: of two that overlap the one that begins first, and is longest, stands."""
+    """Sorted and disjoint: of two that overlap the one that begins first, and is longest, is kept."""
     kept: list[Edit] = []
     for edit in sorted(set(edits), key=lambda edit: (edit.start, -edit.end)):
         if not kept or edit.start >= kept[-1].end:

@@ -1,9 +1,9 @@
 """The frozen records a component is made of: signature, directives, front matter, one reading.
 
 Nothing here reads, parses or decides. Paths are ids (POSIX, below a root), times are integers in
-nanoseconds handed in by the doors, and a file that could not be used is a Reading with an error. What parsing
-gives consists of msgspec structs, so that it can be kept on disk and read back at once (`promptd.index`);
-those without containers are nothing to the garbage collector.
+nanoseconds handed in by the source, and a file that could not be used is a Reading with an error. What
+parsing gives consists of msgspec structs, so that it can be kept on disk and read back at once
+(`daemon.state.index_file`); the garbage collector ignores those without containers.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import msgspec
 from promptd.errors import ComponentError, OutsideRoot, UnreadableComponent
 
 MAX_TARGET_CHARS = 1024  # PATH_MAX is 4096 bytes; a name a person wrote is far shorter
-RACY_WINDOW_NS = 2_000_000_000  # git's racily-clean rule with FAT's 2 s time stamps as the worst case
+RACY_WINDOW_NS = 2_000_000_000  # git's racily-clean rule with FAT's resolution of 2 s as the worst case
 
 
 class Signature(Protocol):

@@ -1,6 +1,6 @@
 r"""One text with the questions that dialects ask of it: which line, literal or not, alone on its line or not.
 
-What is literal (fences, code spans, comments) is found by `literal`, and only once somebody asks. The text
+What is literal (fences, code spans, comments) is found by `literal`, and only when first asked for. The text
 is seen with every line ending as `\n` or `\r\n` and a leading BOM as a space; lengths and so all offsets
 stay those of the file.
 """
@@ -47,7 +47,7 @@ class Body:
         return [(literal.start, literal.end) for literal in self._literals]
 
     def diagnostics(self) -> list[Diagnostic]:
-        """Fences and comments that are opened and never closed; none if nobody asked what is literal."""
+        """Fences and comments that are opened and never closed; none before `literal` was first asked for."""
         if "_literals" not in self.__dict__:
             return []
         return [self._unclosed(literal) for literal in self._literals if literal.unclosed]

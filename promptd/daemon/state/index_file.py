@@ -37,11 +37,11 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 MAX_ENTRY_BYTES = 65_536  # a file with thousands of directives is parsed again instead
 AT_ONCE = 256  # entries a frame: 1 ms to encode or to decode
 _SEAL_BYTES = 32
-_FRAME = struct.Struct("<II")  # bytes of the frame, number of the shelf its entries are from
+_FRAME = struct.Struct("<II")  # bytes of the frame, number of the root its entries are from
 
 
-class Shelf(msgspec.Struct, frozen=True, array_like=True):
-    """Where entries are from: a root, and the dialects its files were parsed with."""
+class IndexedRoot(msgspec.Struct, frozen=True, array_like=True):
+    """Where entries are from: a root, and the dialects that its files were parsed with."""
 
     root: str
     dialects: tuple[str, ...]
@@ -53,12 +53,12 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     schema_version: int
     parser: str
     boot: str
-    shelves: tuple[Shelf, ...]
+    roots: tuple[IndexedRoot, ...]
 
 
-def shelves_of(workspace: Workspace) -> list[Shelf]:
-    """Where the files of a workspace are from."""
-    return list(map(Shelf, workspace.source.roots, workspace.loader.dialects))
+def indexed_roots_of(workspace: Workspace) -> list[IndexedRoot]:
+    """The roots of a workspace, each with its dialects."""
+    return list(map(IndexedRoot, workspace.source.roots, workspace.loader.dialects))
 
 
 _encode = msgspec.msgpack.encode
@@ -89,8 +89,8 @@ def boot_identity() -> str:
 class Writing:
     """The frames of an index in the making: entries are added some at a time, then all are written."""
 
-    def __init__(self, shelves: Sequence[Shelf]) -> None:
-        header = _encode(Header(SCHEMA_VERSION, parser_identity(), boot_identity(), tuple(shelves)))
+    def __init__(self, roots: Sequence[IndexedRoot]) -> None:
+        header = _encode(Header(SCHEMA_VERSION, parser_identity(), boot_identity(), tuple(roots)))
         self.frames = [_FRAME.pack(len(header), 0), header]
         self.entries = self.size_bytes = 0
 
@@ -123,31 +123,31 @@ class IndexFile(StateFile):
     def __init__(self, directory: Path, lock: StateLock | None = None) -> None:
         super().__init__(directory / FILE_NAME, "index", max_bytes=MAX_FILE_BYTES, lock=lock, mode=0o600)
 
-    def read(self, shelves: Sequence[Shelf]) -> ParseCache:
+    def read(self, roots: Sequence[IndexedRoot]) -> ParseCache:
         """What was saved of files of these roots and dialects; nothing if the file cannot be used."""
-        index = self.load(lambda data: _decoded(memoryview(data), shelves))
-        return _empty(shelves) if index is None else index
+        index = self.load(lambda data: _decoded(memoryview(data), roots))
+        return _empty(roots) if index is None else index
 
     def write(self, writing: Writing) -> bool:
         """Replace what was saved; False if it could not be written."""
         return self.store(b"".join((_seal(writing.frames), *writing.frames)))
 
 
-def _empty(shelves: Sequence[Shelf]) -> ParseCache:
-    return ParseCache([shelf.dialects for shelf in shelves])
+def _empty(roots: Sequence[IndexedRoot]) -> ParseCache:
+    return ParseCache([root.dialects for root in roots])
 
 
-def _decoded(data: memoryview, shelves: Sequence[Shelf]) -> ParseCache:
+def _decoded(data: memoryview, roots: Sequence[IndexedRoot]) -> ParseCache:
     """The index in these bytes; empty if it is of another version or parser. Raises if it is damaged."""
-    index, frames = _empty(shelves), _frames(data)
+    index, frames = _empty(roots), _frames(data)
     header = _header.decode(next(frames, (0, b""))[1])
     if header.schema_version == SCHEMA_VERSION and header.parser == parser_identity():
-        _fill(index, shelves, header, frames)
+        _fill(index, roots, header, frames)
     return index
 
 
 def _frames(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The number of the shelf and the content of each frame. Raises ValueError: damaged."""
+    """The number of the root and the content of each frame. Raises ValueError: damaged."""
     if _seal([data[_SEAL_BYTES:]]) != data[:_SEAL_BYTES]:
         raise ValueError("the file is damaged")
     at = _SEAL_BYTES
@@ -158,16 +158,16 @@ def _frames(data: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _fill(
-    index: ParseCache, now: Sequence[Shelf], header: Header, frames: Iterator[tuple[int, memoryview]]
+    index: ParseCache, now: Sequence[IndexedRoot], header: Header, frames: Iterator[tuple[int, memoryview]]
 ) -> None:
-    """Take the entries of those shelves that are of any use now; places only if it is the same boot."""
+    """Take the entries whose dialects are in use now; places only if boot and root are the same, too."""
     is_same_boot = header.boot == boot_identity() != ""
-    useful = {shelf.dialects for shelf in now}
+    useful = {root.dialects for root in now}
     for number, frame in frames:
-        saved = header.shelves[number]
+        saved = header.roots[number]
         if saved.dialects in useful:
-            roots = [at for at, shelf in enumerate(now) if is_same_boot and shelf == saved]
-            index.add(_entries.decode(frame), saved.dialects, roots)
+            same = [at for at, root in enumerate(now) if is_same_boot and root == saved]
+            index.add(_entries.decode(frame), saved.dialects, same)
 
 
 def _encoded(entry: IndexEntry) -> bytes:

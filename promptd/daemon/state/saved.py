@@ -9,7 +9,7 @@ import time
 from itertools import islice
 
 from promptd.core.library.parse_cache import ParseCache
-from promptd.daemon.state.index_file import AT_ONCE, IndexFile, Writing, shelves_of
+from promptd.daemon.state.index_file import AT_ONCE, IndexFile, Writing, indexed_roots_of
 from promptd.daemon.state.token_counts import TokenCountsFile
 from promptd.daemon.state.use_counts import UseCountsFile
 from promptd.engine.current import Current
@@ -52,7 +52,7 @@ class SavedState:
 
     async def lend_index(self, workspace: Workspace) -> None:
         """Give a workspace that is about to be filled the index that was saved last."""
-        workspace.loader.index = await asyncio.to_thread(self._index.read, shelves_of(workspace))
+        workspace.loader.index = await asyncio.to_thread(self._index.read, indexed_roots_of(workspace))
 
     def note_recalled(self, index: ParseCache) -> None:
         """The current workspace was filled from this index: if nothing differed, it says all there is."""
@@ -81,7 +81,7 @@ class SavedState:
         if not workspace.scanned.is_complete or self._indexed == mark:
             return
         readings = workspace.library.readings()
-        writing = await asyncio.to_thread(Writing, shelves_of(workspace))
+        writing = await asyncio.to_thread(Writing, indexed_roots_of(workspace))
         while some := list(islice(readings, AT_ONCE)):
             await asyncio.to_thread(writing.add, some)
         if await asyncio.to_thread(self._index.write, writing):

@@ -1,8 +1,8 @@
-"""What takes several steps, written once: generators that yield what must be done in the world.
+"""What takes several steps, written once: generators that yield effects.
 
-A procedure decides and yields commands (read these places, scan the roots); a driver does them, in this
+A procedure decides and yields effects (read these places, scan the roots); a driver does them, in this
 thread (`run`, the embedded engine) or off the event loop (`drive`, the daemon), and sends the outcome
-back in. So the daemon, `--no-daemon` and the embedded engine run the very same decisions.
+back in. So the daemon, commands that run in process and the embedded engine make the very same decisions.
 """
 
 from promptd.engine.procedures.answer import (

@@ -1,6 +1,6 @@
-"""What a procedure asks somebody to do in the world, and what it found: plain records.
+"""Effects: what a procedure asks its driver to do, and what was found: plain records.
 
-A procedure (`procedures`) yields commands and is sent their outcomes; only its driver does anything.
+A procedure (`procedures`) yields effects and is sent their outcomes; only its driver does anything.
 """
 
 from collections.abc import Callable, Generator
@@ -18,7 +18,7 @@ class Read:
     """Read and parse these places; the outcome is a list of readings. `filled` were not empty before.
 
     `is_wanted`: they are for a prompt, so their tokens are counted at once, away from the event loop.
-    `of`: how many were read before in the same phase, and of how many, for whoever shows progress.
+    `of`: how many were read before in the same phase, and of how many, to show progress.
     """
 
     places: tuple[Place, ...]

@@ -1,4 +1,4 @@
-"""Who does what procedures ask for: in this thread, or in threads beside an event loop."""
+"""The drivers of procedures: they perform effects in this thread, or in threads beside an event loop."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Flows that keep what is held equal to the disk: scans, batches of a watcher, and what is hot."""
+"""Procedures that keep what is held equal to the disk: scans, batches of a watcher, and what is hot."""
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -157,7 +157,7 @@ def _take_in(
 
 
 def _adoptable(workspace: Workspace, gone: Collection[Place]) -> Procedure[list[Place]]:
-    """Places that directives look for and where something stands by now, but for those that are `gone`."""
+    """Places that directives look for and where something exists by now, but for those that are `gone`."""
     wanted = (place for place in workspace.library.wanted() if place not in gone)
     places: list[Place] = []
     while some := tuple(islice(wanted, COMPARE_AT_ONCE)):

@@ -1,4 +1,4 @@
-"""A procedure of its own: the words of every component, which strategies need and nobody else does."""
+"""A procedure of its own: the words of every component, which only strategies need."""
 
 from collections.abc import Mapping
 from functools import partial

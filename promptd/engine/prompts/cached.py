@@ -1,7 +1,7 @@
 """A prompt in the cache, with what others keep of it: how often it was asked for, and its encoded reply.
 
-The prompt itself is a plain record that never changes. `engine.usage` counts with `uses`, whoever encodes
-replies (`engine.handlers`) keeps the bytes here, so that both go when the prompt leaves the cache.
+The prompt itself is a plain record that never changes. `engine.usage` counts with `uses`, `engine.handlers`
+keeps the encoded bytes here, so that both go when the prompt leaves the cache.
 """
 
 from collections.abc import Mapping

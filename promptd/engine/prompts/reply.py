@@ -1,8 +1,9 @@
 """A prompt as the reply to `assemble`, and the bytes of a reply that values or the moment change.
 
 What may change is put into a reply as a mark, the reply is encoded, and the bytes are cut at the marks. So
-nobody who writes into encoded bytes knows a key of the reply or the order of its fields. A mark is raw: NUL
-bytes around a number. JSON writes a NUL of any text as an escape, so nothing in a reply can look like one.
+code that writes into encoded bytes knows neither the keys of a reply nor the order of its fields. A mark is
+raw: NUL bytes around a number. JSON writes a NUL of any text as an escape, so nothing in a reply can look
+like one.
 """
 
 import hashlib
@@ -76,7 +77,7 @@ def unchanged_of(prompt: Prompt, clock: str) -> AssembleReply:
 
 
 def mark(number: int) -> Any:
-    """What stands in a reply in place of any value, text or number, until `cut` finds it."""
+    """What a reply holds in place of any value, text or number, until `cut` finds it."""
     return msgspec.Raw(b"\0%d\0" % number)
 
 

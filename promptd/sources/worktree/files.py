@@ -254,7 +254,7 @@ def _top(root: str) -> str:
 
 
 def _refuse_devices(id: str, found: os.stat_result) -> None:
-    """Opening some devices does something; a FIFO or a socket is told apart without opening it."""
+    """Opening some devices does something; a FIFO or a socket is recognised without opening it."""
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         raise UnreadableComponent(f"{id} is {_kind(found.st_mode)}, not a regular file", id=id)
 

@@ -47,7 +47,7 @@ class FileBasis:
     """What the evidence of files is checked by.
 
     `files` holds (component, its digest, path), `absent` (path, place), `paths` all of these paths.
-    `ancestors` are the directories and links through which usable files are reached: a signature says
+    `ancestors` are the directories and links through which readable files are reached: a signature says
     nothing of where a file is. `proof` asks the disk whether all is as it was when this was last found to
     hold, which was at the library's revision `proved_at`.
     """

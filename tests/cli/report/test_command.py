@@ -1,4 +1,4 @@
-"""`report` as a command: a page from the files a daemon keeps, complete, harmless, asking nobody."""
+"""`report` as a command: a page from the files a daemon keeps, complete, harmless, without a request."""
 
 import json
 import re

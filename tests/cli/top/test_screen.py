@@ -1,4 +1,4 @@
-"""How a state is drawn: never wider or higher than told, whatever is in it."""
+"""How a state is drawn: never wider or higher than the terminal, whatever is in it."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_it_fits_whatever_there_is_to_show(size: tuple[int, int]) -> None:
     assert max(line.cell_len for line in lines) <= width
 
 
-def test_the_worst_alert_comes_first_and_problems_are_told() -> None:
+def test_the_worst_alert_comes_first_and_problems_are_shown() -> None:
     """Critical above low; a problem of the daemon stands beside them."""
     alerts = [alert("low", "could be better"), alert("critical", "is very slow; raise cache.entries")]
     text = _text(_state(alerts={"active": alerts}, problems=["no statistics of graph"]))

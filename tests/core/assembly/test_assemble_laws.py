@@ -17,7 +17,7 @@ TEXTS = st.lists(PIECES, max_size=12).map("".join)
 
 
 def acyclic(texts: list[str]) -> dict[str, str]:
-    """Files in which each may name only later ones: directives to itself or earlier ones are struck out."""
+    """Files in which each may name only later ones: directives to itself or earlier ones are removed."""
     files = {}
     for index, (id, text) in enumerate(zip(IDS, texts, strict=True)):
         for earlier in IDS[: index + 1]:

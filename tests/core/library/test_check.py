@@ -1,4 +1,4 @@
-"""The check of a library: what dangles, what is cyclic, unusable, unused or doubtful, and the trees."""
+"""The check of a library: what dangles, what is cyclic, invalid, unused or doubtful, and the trees."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def test_what_dangles_is_named_with_file_line_and_reason() -> None:
 
 
 def test_a_section_that_is_not_there_dangles() -> None:
-    """Only where the file exists and the section is not optional; a file nobody could read is passed over."""
+    """Only where the file exists and the section is not optional; an unreadable file is skipped."""
     files = {
         "a.md": "{{component: b.md#Yes}}\n{{component: b.md#no}}\n{{component: c.md#no}}\n@?./b.md#no\n",
         "b.md": "# Yes\n",
@@ -65,7 +65,7 @@ def test_cycles_are_named_once_with_their_lines() -> None:
 
 
 def test_unused_is_what_no_prompt_reaches() -> None:
-    """By any kind of edge; without prompts in the library, what nobody depends on counts as one."""
+    """By any kind of edge; without prompts in the library, what has no dependents counts as one."""
     assert check(MemoryLibrary(FILES).library, PROMPTS).unused == ("parts/lone.md", "x.md", "y.md")
     assert check(MemoryLibrary(FILES).library, ("nothing/**",)).unused == ("x.md", "y.md")
 
@@ -91,14 +91,14 @@ def test_a_file_that_cannot_be_used_is_an_error() -> None:
 
 
 def test_a_library_in_order_is_ok() -> None:
-    """Warnings alone leave nothing that must be mended."""
+    """Warnings alone are no problem."""
     report = check(MemoryLibrary({"a.md": "@b.md\n", "b.md": "---\nhint: [a] [b]\n---\n"}).library, PROMPTS)
     assert report.ok
     assert report.warnings
 
 
 def shown(root: TreeNode) -> Any:
-    """Return a tree as it is told: only what is said of each node."""
+    """Return a tree as it is sent: only the fields that a node has."""
     return msgspec.json.decode(msgspec.json.encode(root))
 
 
@@ -141,7 +141,7 @@ def test_a_tree_is_bounded_and_survives_cycles() -> None:
 
 
 def test_kinds_of_links() -> None:
-    """Soft ones require, lazy ones refer, all others include."""
+    """Soft ones require, references refer, all others include."""
     links = [link for id in ("commands/a.md", "parts/b.md") for link in _links(id)]
     assert [kind_of(link) for link in links][:4] == ["requires", "requires", "includes", "includes"]
 

@@ -283,7 +283,7 @@ def test_only_what_follows_from_the_bytes_is_proved_by_a_signature(error: Any, p
         (101, 0, True),  # the clock of the file system runs a little ahead
         (0, 101, True),
         (0, 999, True),  # the clock was set back: nothing can be said
-        (999, 0, False),  # a time of modification somebody set: the time of change tells
+        (999, 0, False),  # a time of modification that was set: the time of change tells
         (999, 99, True),
     ],
 )

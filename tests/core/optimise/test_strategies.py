@@ -31,7 +31,7 @@ def test_an_unknown_pass_is_the_operators_error_and_names_the_nearest() -> None:
 
 
 def test_a_renamed_pass_names_its_new_name() -> None:
-    """A configuration of an earlier version is told what to write."""
+    """For a configuration of an earlier version the error says what to write."""
     with pytest.raises(ConfigError, match="no pass 'least'; did you mean 'least_informative'"):
         configured({"mine": ["least"]})
 

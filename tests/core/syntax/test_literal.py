@@ -129,7 +129,7 @@ def test_comments(text: str, expected: list[str]) -> None:
 
 
 def test_what_is_never_closed_is_said() -> None:
-    """An unclosed fence or comment names itself, so that the author can be told."""
+    """An unclosed fence or comment is reported with its place, so that the author can close it."""
     assert [found.unclosed for found in literals("a\n```\nb", 0)] == ["fence"]
     assert [found.unclosed for found in literals("<!-- a", 0)] == ["comment"]
     assert [found.unclosed for found in literals("```\na\n```\n<!-- b -->", 0)] == ["", ""]

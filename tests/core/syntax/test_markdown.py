@@ -67,7 +67,7 @@ def test_overlapping_a_literal_stretch_is_being_literal(start: int, end: int, is
     assert not Body("a `b` c").is_literal(5, 7)
 
 
-def test_nothing_is_scanned_before_somebody_asks() -> None:
+def test_nothing_is_scanned_before_it_is_asked_for() -> None:
     """Diagnostics of unclosed fences are given only where it matters what is literal."""
     body = Body("```\nx")
     assert body.diagnostics() == []

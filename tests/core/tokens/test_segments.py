@@ -107,7 +107,7 @@ def test_a_segment_at_the_end_is_another_than_the_same_in_the_middle() -> None:
 
 
 def test_an_encoding_without_proven_cuts_is_counted_whole() -> None:
-    """No cut is made that nobody has checked."""
+    """No cut is made that was not checked."""
     asked: list[str] = []
     counter = Segments(lambda texts: [asked.append(text) or 1 for text in texts], is_additive=False)
     counter.count("a\nb\nc")

@@ -21,7 +21,7 @@ from promptd.daemon.state.index_file import (
     FILE_NAME,
     IndexFile,
     Writing,
-    shelves_of,
+    indexed_roots_of,
 )
 from promptd.engine import procedures
 from promptd.engine.workspace import Workspace
@@ -43,7 +43,7 @@ def _old_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def kept(workspace: Workspace, state: Path) -> IndexFile:
     """Write down the index of a workspace."""
-    file, writing = IndexFile(state), Writing(shelves_of(workspace))
+    file, writing = IndexFile(state), Writing(indexed_roots_of(workspace))
     writing.add(list(workspace.library.readings()))
     assert file.write(writing)
     return file
@@ -52,7 +52,7 @@ def kept(workspace: Workspace, state: Path) -> IndexFile:
 def recalled(root: Path, file: IndexFile, **overrides: Any) -> tuple[Workspace, ParseCache, list[Place]]:
     """A workspace filled with the help of an index, that index, and the places that were looked at anyway."""
     workspace = workspace_of(root, is_filled=False, **overrides)
-    index = workspace.loader.index = file.read(shelves_of(workspace))
+    index = workspace.loader.index = file.read(indexed_roots_of(workspace))
     looked: list[Place] = []
     look = workspace.loader._text
 
@@ -66,7 +66,7 @@ def recalled(root: Path, file: IndexFile, **overrides: Any) -> tuple[Workspace, 
 
 
 def held(workspace: Workspace) -> dict[Place, Reading]:
-    """Everything a library was made of, whoever looked."""
+    """Everything a library was made of, by whichever read."""
     return {reading.place: replace(reading, order=0) for reading in workspace.library.readings()}
 
 
@@ -103,7 +103,7 @@ def touch(root: Path) -> None:
 
 
 def add(root: Path) -> None:
-    """A file nobody has seen."""
+    """A file that was never read."""
     (root / "components/new.md").write_text("New.\n")
 
 
@@ -165,7 +165,7 @@ def test_after_another_boot_files_are_read_but_not_parsed(
 def test_an_unknown_boot_proves_nothing(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where nobody can say which boot this is, it may always be another one."""
+    """Where the boot is unknown, it may always be another one."""
     monkeypatch.setattr(module, "BOOT", tmp_path / "missing")
     module.boot_identity.cache_clear()
     root = library(FILES)
@@ -190,7 +190,7 @@ def test_another_version_is_read_as_nothing(
     root = library(FILES)
     file = kept(workspace_of(root), tmp_path)
     change(monkeypatch)
-    index = file.read(shelves_of(workspace_of(root)))
+    index = file.read(indexed_roots_of(workspace_of(root)))
     assert len(index) == 0
     assert index.parsed(0, held(workspace_of(root))[Place(0, "components/tone.md")].digest) is None
 
@@ -244,15 +244,15 @@ def test_an_index_is_bounded(library: Library, tmp_path: Path, monkeypatch: pyte
     root = library(FILES)
     workspace = workspace_of(root)
     monkeypatch.setattr(module, "MAX_ENTRIES", 2)
-    writing = Writing(shelves_of(workspace))
+    writing = Writing(indexed_roots_of(workspace))
     for reading in workspace.library.readings():
         writing.add([reading])
     assert writing.entries == 2
     monkeypatch.undo()
     file = kept(workspace, tmp_path)
-    assert len(file.read(shelves_of(workspace))) == 3
+    assert len(file.read(indexed_roots_of(workspace))) == 3
     file.max_bytes = 10
-    assert len(file.read(shelves_of(workspace))) == 0
+    assert len(file.read(indexed_roots_of(workspace))) == 0
 
 
 def test_a_link_is_followed_anew(library: Library, tmp_path: Path) -> None:
@@ -285,12 +285,12 @@ def read(written: tuple[Workspace, bytes, IndexFile], data: bytes) -> int:
     """How many entries are read of these bytes."""
     workspace, _, file = written
     file.path.write_bytes(data)
-    return len(file.read(shelves_of(workspace)))
+    return len(file.read(indexed_roots_of(workspace)))
 
 
 def test_there_may_be_nothing(tmp_path: Path, library: Library) -> None:
     """The first start has no index, and needs none."""
-    assert len(IndexFile(tmp_path).read(shelves_of(workspace_of(library(FILES))))) == 0
+    assert len(IndexFile(tmp_path).read(indexed_roots_of(workspace_of(library(FILES))))) == 0
 
 
 def test_every_cut_is_found(written: tuple[Workspace, bytes, IndexFile]) -> None:
@@ -326,7 +326,7 @@ def test_no_bytes_do_any_harm(written: tuple[Workspace, bytes, IndexFile], data:
 def test_no_mutation_under_a_right_seal_does_any_harm(
     written: tuple[Workspace, bytes, IndexFile], data: st.DataObject
 ) -> None:
-    """As if a program had written it: frames that lie about their length, their shelf, their types."""
+    """As if a program had written it: frames that lie about their length, their root, their types."""
     body = bytearray(written[1][32:])
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
@@ -346,7 +346,7 @@ def test_a_failure_to_write_keeps_what_was_there(
 
     with monkeypatch.context() as patch:
         patch.setattr("promptd.support.state_file.write_atomic", full)
-        assert not file.write(Writing(shelves_of(workspace)))
+        assert not file.write(Writing(indexed_roots_of(workspace)))
     assert file.last_error.endswith("No space left on device")
     assert file.path.read_bytes() == before
     assert kept(workspace, tmp_path).last_error == ""
@@ -357,10 +357,10 @@ WRITER = """
 import sys
 from pathlib import Path
 from promptd.core.syntax.component import Parsed, Place, Reading, FileSignature
-from promptd.daemon.state.index_file import IndexFile, Shelf, Writing
+from promptd.daemon.state.index_file import IndexFile, IndexedRoot, Writing
 file = IndexFile(Path(sys.argv[1]))
 while True:
-    writing = Writing([Shelf("/library", ("include",))])
+    writing = Writing([IndexedRoot("/library", ("include",))])
     for at in range(20):
         signed = [(Place(0, f"{at}-{n}.md"), FileSignature(1, n, 1, 1, 1)) for n in range(200)]
         writing.add([Reading(place, signature, 10**18, "d", None, Parsed()) for place, signature in signed])
@@ -388,6 +388,6 @@ def test_a_writer_killed_at_any_instant_leaves_a_whole_index(
     writer.stdout.readline()  # one is whole; now it is at the next
     writer.send_signal(signal.SIGKILL)
     writer.wait()
-    index = IndexFile(tmp_path).read([module.Shelf("/library", ("include",))])
+    index = IndexFile(tmp_path).read([module.IndexedRoot("/library", ("include",))])
     assert len(index) == 4_000
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600

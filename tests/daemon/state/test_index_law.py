@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis.stateful import initialize, invariant, rule
 
 from promptd import Engine
-from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
+from promptd.daemon.state.index_file import IndexFile, Writing, indexed_roots_of
 from tests.engine.test_attempt import (
     NAMES,
     REQUESTS,
@@ -62,7 +62,7 @@ class Restarted(Library):
     def keep(self) -> None:
         """Write down what is known now."""
         whole(self.warm)
-        writing = Writing(shelves_of(self.warm.workspace))
+        writing = Writing(indexed_roots_of(self.warm.workspace))
         writing.add(list(self.warm.workspace.library.readings()))
         assert self.file.write(writing)
 
@@ -70,7 +70,7 @@ class Restarted(Library):
     def warm_equals_cold(self) -> None:
         """An engine that begins with the index says what one says that begins with nothing."""
         with cold_one(self.warm) as cold, cold_one(self.warm) as again:
-            again.workspace.loader.index = self.file.read(shelves_of(again.workspace))
+            again.workspace.loader.index = self.file.read(indexed_roots_of(again.workspace))
             for request in REQUESTS[: self.steps % 3]:  # before it has looked at everything, and after
                 assert answer(again, *request) == answer(cold, *request), request
             assert whole(again) == whole(cold)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from promptd import Engine
-from promptd.daemon.state.index_file import IndexFile, Writing, shelves_of
+from promptd.daemon.state.index_file import IndexFile, Writing, indexed_roots_of
 from promptd.engine import procedures
 from tests.freshness import make_files_look_old
 
@@ -14,7 +14,7 @@ from tests.freshness import make_files_look_old
 def test_what_is_recalled_does_not_replace_what_was_read_since_the_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scan came first: whoever read a file since knows better than the index."""
+    """The scan came first: a read of a file since then takes precedence over the index."""
     make_files_look_old(monkeypatch)
     lib = tmp_path / "lib"
     lib.mkdir()
@@ -22,13 +22,13 @@ def test_what_is_recalled_does_not_replace_what_was_read_since_the_scan(
     file = IndexFile(tmp_path)
     with Engine.open(lib) as engine:
         engine.call("list")
-        writing = Writing(shelves_of(engine.workspace))
+        writing = Writing(indexed_roots_of(engine.workspace))
         writing.add(list(engine.workspace.library.readings()))
         assert writing.entries == 1
         assert file.write(writing)
     with Engine.open(lib) as engine:
         workspace = engine.workspace
-        workspace.loader.index = file.read(shelves_of(workspace))
+        workspace.loader.index = file.read(indexed_roots_of(workspace))
         procedure = procedures.reconcile(workspace)
         outcome, digest = None, ""
         with suppress(StopIteration):

@@ -33,7 +33,7 @@ async def test_counts_are_not_overwritten_before_they_were_taken_back(maintained
 
 
 async def test_what_cannot_be_saved_is_a_problem_for_the_operator(maintained: Maintained) -> None:
-    """And for nobody else."""
+    """And by its owner only."""
     await maintained.maintenance.saved.restore()
     assert maintained.maintenance.saved.problems() == []
     await asyncio.to_thread(maintained.state.rmdir)

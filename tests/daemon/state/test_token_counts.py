@@ -44,7 +44,7 @@ def test_a_second_process_encodes_nothing(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(st.sampled_from("ab \n/"), max_size=20), max_size=5))
 def test_recalled_counts_are_the_counts(texts: list[str]) -> None:
-    """Counted by one process or by two, every sum is the same; what nobody asks for is kept too."""
+    """Counted by one process or by two, every sum is the same; what no request needs is kept too."""
     first = counted(*texts)
     second = Segments(words)
     second.recall(first.export())

@@ -242,7 +242,7 @@ def test_a_pass_that_raises_under_a_budget_is_a_warning_and_counted(monkeypatch:
         ({"budget": 100, "reserve": 100}, "raise `budget` or lower `reserve`"),
     ],
 )
-def test_a_wrong_option_is_told_what_there_is(options: dict[str, Any], said: str) -> None:
+def test_a_wrong_option_is_answered_with_what_there_is(options: dict[str, Any], said: str) -> None:
     """Each is refused before anything is computed, with the valid choices."""
     with pytest.raises(InvalidParams) as caught:
         PromptBuilder(FILES, models=MODELS).build(**options)

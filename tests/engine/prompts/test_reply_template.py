@@ -134,7 +134,7 @@ Other = msgspec.defstruct(
 
 
 def test_a_new_field_needs_no_change_of_a_template(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever knows a value puts it into the reply: its template has it too, in whatever order."""
+    """A value that is added to the reply is in its template too, in whatever order."""
 
     def other(_kind: type[AssembleReply], **fields: Any) -> msgspec.Struct:
         return Other(author="Ada, 100 %", weight=0.5, **fields)
@@ -150,7 +150,7 @@ def test_a_new_field_needs_no_change_of_a_template(library: Path, monkeypatch: p
 
 
 def test_a_reply_has_the_clock_of_its_moment(library: Path) -> None:
-    """A held prompt and a template are both told with the clock of the revision that they are told at."""
+    """A held prompt and a template are both sent with the clock of the revision at that time."""
     with Engine.open([library]) as engine:
         before = json.loads(ask(engine, {"name": "held"}))
         (library / "unrelated.md").write_text("Something else.\n")
@@ -162,7 +162,7 @@ def test_a_reply_has_the_clock_of_its_moment(library: Path) -> None:
         assert before | {"clock": held["clock"]} == held
 
 
-def test_other_names_have_a_stamp_of_their_own(library: Path) -> None:
+def test_other_names_have_a_template_of_their_own(library: Path) -> None:
     """What is unused, empty or left as written depends on which names are given, not on their values."""
     with Engine.open([library]) as engine:
         for names in (["name"], ["name", "task"], ["unused"]):

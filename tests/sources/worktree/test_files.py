@@ -24,12 +24,12 @@ from promptd.errors import (
     OutsideRoot,
     UnreadableComponent,
 )
-from promptd.sources.worktree import files as door
+from promptd.sources.worktree import files as worktree_files
 from promptd.sources.worktree import walk as listing
 from promptd.sources.worktree.files import Worktree, library_path
 from promptd.sources.worktree.sweep import SLOW_STAT_S, Sweep
 
-SECRET = "SECRET that nobody may see"
+SECRET = "SECRET that must not be read"
 PR_SET_DUMPABLE = 4
 NOBODY = 65534
 
@@ -50,7 +50,7 @@ def secret(root: Path) -> Path:
 
 
 def files_of(*roots: Path, **bounds: int) -> Worktree:
-    """Return the door to these roots."""
+    """Return the working tree of these roots."""
     return Worktree([str(root) for root in roots], NamingRules((".md", ".txt"), {}, (".git", "*~")), **bounds)
 
 
@@ -63,7 +63,7 @@ def look(root: Path, id: str = "a.md", **bounds: int) -> Reading:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test both ways a file can be opened: through /proc, and step by step where there is none."""
     if request.param == "by steps":
-        monkeypatch.setattr(door, "_O_PATH", 0)
+        monkeypatch.setattr(worktree_files, "_O_PATH", 0)
         monkeypatch.setattr(listing, "HAS_PROC", False)
     return str(request.param)
 
@@ -147,7 +147,7 @@ def test_what_is_not_utf8_is_an_error_that_says_where(root: Path) -> None:
 
 @pytest.mark.usefixtures("way")
 def test_an_oversized_file_is_not_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told by its size, without a byte being read; a file just as large as allowed is."""
+    """Known by its size, without a byte being read; a file just as large as allowed is."""
     (root / "a.md").write_text("x" * 101)
     (root / "b.md").write_text("x" * 100)
     assert look(root, "b.md", max_bytes=100).text == "x" * 100
@@ -158,7 +158,7 @@ def test_an_oversized_file_is_not_read(root: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_file_that_grows_while_it_is_read_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The size that stat told is no promise: at most one byte more than allowed is taken in."""
+    """The size that stat gave is no promise: at most one byte more than allowed is taken in."""
     (root / "a.md").write_text("x" * 10)
     real, taken = os.read, []
 
@@ -242,23 +242,23 @@ class TornFile:
 def test_a_torn_write_is_waited_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that was filled and is empty is given a moment to be written."""
     torn = TornFile(root / "a.md", 3)
-    monkeypatch.setattr(door.time, "sleep", torn.step)
+    monkeypatch.setattr(worktree_files.time, "sleep", torn.step)
     assert files_of(root).read(Place(0, "a.md"), was_filled=True).text == "whole"
 
 
 def test_an_emptied_file_is_believed_after_a_while(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody may mean it: after 100 ms of emptiness it is empty."""
+    """It may be meant: after 100 ms of emptiness it is empty."""
     (root / "a.md").write_text("")
     now, waited = [0.0], []
-    monkeypatch.setattr(door.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(worktree_files.time, "perf_counter", lambda: now[0])
 
     def sleep(seconds: float) -> None:
         waited.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr(door.time, "sleep", sleep)
+    monkeypatch.setattr(worktree_files.time, "sleep", sleep)
     assert files_of(root).read(Place(0, "a.md"), was_filled=True).text == ""
-    assert sum(waited) == pytest.approx(door.TORN_WAIT_S, abs=2 * door.TORN_STEP_S)
+    assert sum(waited) == pytest.approx(worktree_files.TORN_WAIT_S, abs=2 * worktree_files.TORN_STEP_S)
 
 
 @pytest.mark.parametrize("was_filled", [True, False])
@@ -268,7 +268,7 @@ def test_only_what_was_filled_and_is_empty_is_waited_for(
     """New empty files, and filled ones that can no longer be read, are answered at once."""
     (root / "empty.md").write_text("")
     (root / "bad.md").write_bytes(b"\xff")
-    monkeypatch.setattr(door.time, "sleep", None)
+    monkeypatch.setattr(worktree_files.time, "sleep", None)
     files = files_of(root)
     assert files.read(Place(0, "empty.md")).text == ""
     assert files.read(Place(0, "bad.md"), was_filled=was_filled).error is not None
@@ -350,7 +350,7 @@ def test_a_root_that_is_a_symlink_may_be_pointed_elsewhere(root: Path, secret: P
 
 @pytest.mark.usefixtures("way")
 def test_what_is_no_regular_file_is_refused_without_waiting(root: Path) -> None:
-    """A FIFO nobody writes to, a socket, a device, links to devices: told apart without opening them."""
+    """A FIFO without a writer, a socket, a device, links to devices: recognised without opening them."""
     os.mkfifo(root / "fifo.md")
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(os.path.relpath(root / "socket.md"))

@@ -37,7 +37,7 @@ CHECKS: tuple[Callable[[], str], ...] = (
     supervision.watchdog_restarts_a_frozen_daemon,
     supervision.killed_daemon_comes_back,
     activation.first_client_starts_the_service,
-    activation.twenty_restarts_refuse_nobody,
+    activation.twenty_restarts_refuse_no_client,
     activation.activated_service_is_supervised,
     activation.socket_outlives_a_configuration_error,
     units.user_unit_serves,

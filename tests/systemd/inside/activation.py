@@ -79,7 +79,7 @@ def _connect_and_ask(hesitation_s: float) -> str:
     return "" if reply.get("result", {}).get("pong") else f"answer: {reply}"
 
 
-def twenty_restarts_refuse_nobody() -> str:
+def twenty_restarts_refuse_no_client() -> str:
     """Over 20 restarts under load every connection is accepted and answered, by 20 different processes."""
     stage.start_on_socket()
     pids = {stage.ask("ping")["pid"]}
@@ -106,7 +106,7 @@ def activated_service_is_supervised() -> str:
 
 
 def socket_outlives_a_configuration_error() -> str:
-    """A wrong configuration does not loop for ever behind the socket; mended, a start brings both back."""
+    """A wrong configuration does not loop for ever behind the socket; fixed, a start brings both back."""
     stage.configure("[cache]", "entires = 3")
     stage.drop_in("limit.conf", "[Unit]", f"StartLimitBurst={START_LIMIT}")  # the same end, sooner
     stage.start_on_socket()
@@ -122,4 +122,4 @@ def socket_outlives_a_configuration_error() -> str:
     stage.systemctl("reset-failed", stage.SOCKET_UNIT, stage.SERVICE)
     stage.systemctl("start", stage.SOCKET_UNIT)
     expect(stage.does_answer(), "no answer")
-    return f"gave up after {START_LIMIT} starts, came back when mended"
+    return f"gave up after {START_LIMIT} starts, came back when it was fixed"

@@ -72,10 +72,10 @@ def stops_in_time() -> str:
     expect(took_s < STOP_LIMIT_S, f"stop took {took_s:.1f} s with 20 idle clients")
     _expect_clean_end()
     stage.systemctl("start", stage.SERVICE)
-    with stage.Client(limit_s=1.0) as deaf:
-        with contextlib.suppress(TimeoutError):  # the daemon stops reading from whoever does not read
+    with stage.Client(limit_s=1.0) as client:
+        with contextlib.suppress(TimeoutError):  # the daemon stops reading from a client that does not read
             while True:
-                deaf.send("describe")
+                client.send("describe")
         took_s = _stop()
     _expect_clean_end()
     expect(took_s < STOP_LIMIT_S, f"stop took {took_s:.1f} s with a client that does not read")

@@ -9,7 +9,7 @@ ROUNDS = 10
 
 def reload_waits() -> str:
     """When `systemctl reload` returns, the very next reply is by the new configuration; no new process."""
-    _serve("somebody")
+    _serve("Ada")
     ways = [_rounds("ExecReload")]
     if _systemd_version() >= 253:
         stage.drop_in("notify-reload.conf")
@@ -56,6 +56,6 @@ def bad_configuration_is_refused() -> str:
     expect(stage.show("ActiveState") == "active", f"the service is {stage.show('ActiveState')}")
     _configure("the new one")
     stage.systemctl("reload", stage.SERVICE)
-    expect("the new one" in stage.prompt("commands/who"), "the mended configuration is not in force")
+    expect("the new one" in stage.prompt("commands/who"), "the corrected configuration is not in force")
     expect("entires" not in stage.show("StatusText"), f"STATUS still says {stage.show('StatusText')!r}")
     return f"STATUS was {status!r}"

@@ -121,7 +121,7 @@ def other_users_need_permission() -> str:
     welcome, refused = _ping_as(4242), _ping_as(4343)
     expect('"pong":true' in welcome, f"the allowed user got {welcome!r}")
     expect("allow_uids" in refused and "pong" not in refused, f"the other user got {refused!r}")
-    return "an allowed uid is served inside DynamicUser's sandbox, another is told why not"
+    return "an allowed uid is served inside DynamicUser's sandbox, another gets the reason"
 
 
 _PING = f"""

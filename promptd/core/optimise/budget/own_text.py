@@ -1,7 +1,7 @@
 """A component's own text as one string: a mark stands in the place of each child, and it is cut there again.
 
 A mark consists of characters for private use and the line ending of what it stands for, so that the text
-reads as lines like any other. Marks and slots are held: whoever changes the text leaves them as they are.
+reads as lines like any other. Marks and slots are held: no pass changes them.
 """
 
 from collections.abc import Iterator, Sequence

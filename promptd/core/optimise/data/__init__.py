@@ -1,4 +1,4 @@
-"""Tables that passes use, as data files in the package: they are part of the program, not of the world.
+"""Tables that passes use, as data files in the package: they are part of the program.
 
 `phrases.tsv` holds one verbose phrase a line, a tab, and what says the same shorter (or nothing). Lines
 that begin with `#` are comments.

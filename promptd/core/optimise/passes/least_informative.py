@@ -5,10 +5,10 @@ the idf of its words that occur nowhere else, and a part of the idf of its other
 other single unit says: so what is said elsewhere in other words is removed first. It ends when the
 aimed reduction is reached, when nothing more fits above the floor of information, or when only protected
 units are left: those that instruct, those with a literal that occurs nowhere else, and lead-ins whose list
-stands.
+is kept.
 
 Stopped before nothing was left to drop, the text gets a line `<!-- shortened -->` at its end: a text that
-has one is left alone, so that optimising twice changes nothing, and whoever reads it knows.
+has one is left alone, so that optimising twice changes nothing, and readers know.
 """
 
 import re

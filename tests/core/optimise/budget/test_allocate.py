@@ -151,7 +151,7 @@ def test_a_limit_is_the_strongest_strategy() -> None:
 
 
 def test_values_count() -> None:
-    """Tokens of values are part of the sum, and the choice makes room for them."""
+    """Tokens of values are part of the sum, and the choice leaves tokens for them."""
     bench = Bench(FILES | {"a.md": "Hello {name}.\n\n" + FILES["a.md"]})
     long = "word " * 300
     bench_text = bench.text(bench.skeleton, name=long)

@@ -27,7 +27,7 @@ MODEL = Model("m", input=3.0, cached_read=0.3, cache_write=3.75, calibration=1.2
 
 
 def test_the_stable_prefix_ends_at_the_first_value() -> None:
-    """Brace text that nobody gives a value to does not end it; a declared variable does, given or not."""
+    """Brace text that is never given a value does not end it; a declared variable does, given or not."""
     bench = Bench(FILES)
     filled = bench.filled(bench.skeleton, name="Ada")
     assert filled.text[: stable_end(bench.skeleton, filled, ())] == "# A {brace}\n\nFor "
