@@ -72,7 +72,7 @@ class Workers:
 
     @property
     def count(self) -> int:
-        """Workers for the next phase."""
+        """Workers for the next batch."""
         read_s = _median(self._reads_s)
         if read_s < SLOW_READ_S:
             return self.minimum
@@ -139,15 +139,15 @@ class Loader:
         self.dialects = [tuple(names) for names in dialects]
         self._pool: ThreadPoolExecutor | None = None
         self._is_closed = False
-        self._looks = self._phases = self._errors = 0
+        self._reads = self._batches = self._errors = 0
         self._seconds = self._parse_s = self._read_s = 0.0
-        self._at_once = 0
-        self._loads_at_once = Histogram()  # as each look begins, itself included
-        self._load_us = Histogram()  # of a look with its parse, whatever it waited for
-        self._counting = threading.Lock()  # phases may be loaded from several threads
+        self._concurrent = 0
+        self._loads_at_once = Histogram()  # as each read begins, itself included
+        self._load_us = Histogram()  # of a read with its parse, whatever it waited for
+        self._counting = threading.Lock()  # batches may be loaded from several threads
 
     def __repr__(self) -> str:
-        return f"<Loader {self._looks} looks, {self.workers!r}>"
+        return f"<Loader {self._reads} reads, {self.workers!r}>"
 
     def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         """Read one place and parse it. Never raises."""
@@ -157,15 +157,15 @@ class Loader:
 
     def _read(self, place: Place, was_filled: bool) -> _Timed:
         with self._counting:
-            self._at_once += 1
-            self._loads_at_once.record(self._at_once)
+            self._concurrent += 1
+            self._loads_at_once.record(self._concurrent)
         try:
             reading = self._text(place, was_filled)
             started = time.thread_time()
             return _Timed(self._parsed(reading), reading.seconds, time.thread_time() - started)
         finally:
             with self._counting:
-                self._at_once -= 1
+                self._concurrent -= 1
 
     def _text(self, place: Place, was_filled: bool) -> Reading:
         try:
@@ -178,7 +178,7 @@ class Loader:
         """Count reads; the first of them was made alone."""
         with self._counting:
             self.workers.observe(timed[0].read_s, timed[0].work_s)
-            self._looks += len(timed)
+            self._reads += len(timed)
             self._errors += sum(one.reading.error is not None for one in timed)
             self._read_s += sum(one.read_s for one in timed)
             self._parse_s += sum(one.work_s for one in timed)
@@ -213,7 +213,7 @@ class Loader:
     def load_now(
         self, places: Collection[Place], filled: Collection[Place] = (), progress: Progress | None = None
     ) -> list[Reading]:
-        """Read a phase and wait for it: in this thread, or in a pool where waiting dominates."""
+        """Read a batch and wait for it: in this thread, or in a pool where waiting dominates."""
         started = time.perf_counter()
         ordered, readings = list(places), list[Reading]()
         while len(readings) < len(ordered) and not self._is_closed:
@@ -223,7 +223,7 @@ class Loader:
             if progress is not None:
                 progress(len(readings), len(ordered))
         with self._counting:
-            self._phases += 1
+            self._batches += 1
             self._seconds += time.perf_counter() - started
         return readings
 
@@ -248,7 +248,7 @@ class Loader:
         return self._pool
 
     def close(self) -> None:
-        """End the pool's threads; a phase under way in another thread ends early."""
+        """End the pool's threads; a batch under way in another thread ends early."""
         self._is_closed = True
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
@@ -256,16 +256,16 @@ class Loader:
 
     def statistics(self) -> LoadStatistics:
         """A frozen record of counts and times."""
-        looks = max(self._looks, 1)
+        reads = max(self._reads, 1)
         return LoadStatistics(
-            self._looks,
-            self._phases,
+            self._reads,
+            self._batches,
             self._errors,
             round(self._seconds, 6),
             self.workers.count,
-            round(1000 * self._read_s / looks, 4),
-            round(1000 * self._parse_s / looks, 4),
-            self._at_once,
+            round(1000 * self._read_s / reads, 4),
+            round(1000 * self._parse_s / reads, 4),
+            self._concurrent,
             self._loads_at_once.statistics().maximum,
         )
 

@@ -250,11 +250,11 @@ def test_a_closed_loader_ends_its_phase_early(slow: SlowFiles, loader: Loader) -
 
 
 def test_statistics_and_repr(loader: Loader) -> None:
-    """Counts and mean times of all looks."""
+    """Counts and mean times of all reads."""
     loader.load_now(places(10))
     loader.read(Place(0, "x.md"))
     counts = loader.statistics()
     assert (counts.reads, counts.batches, counts.errors, counts.workers) == (11, 1, 0, 8)
     assert counts.mean_read_ms == 50.0
     assert counts.seconds > 0
-    assert repr(loader) == "<Loader 11 looks, <Workers 8 of 1-8>>"
+    assert repr(loader) == "<Loader 11 reads, <Workers 8 of 1-8>>"
