@@ -11,6 +11,7 @@ whatever process, goes on to the system's and asks a promptd that happens to ser
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Mapping, MutableMapping
@@ -66,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
     place = Path(tempfile.mkdtemp(prefix="promptd-tests-"))  # short: a socket's path has at most 107 bytes
     furnish(place)
     replace(os.environ, neutral(os.environ, place))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_place] = place
 
 
