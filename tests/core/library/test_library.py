@@ -311,6 +311,7 @@ def test_statistics_and_repr() -> None:
     assert repr(library.get("b.md")) == "<Component b.md  promptd.UnreadableComponent>"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 def test_one_change_in_twenty_thousand_walks_only_what_it_touches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Editing a component that everything depends on resolves its own directives and no others."""
