@@ -6,8 +6,8 @@ directory if a file is there. tiktoken builds the encoding itself, from its own 
 publishes in that definition. Loading takes 0.3-0.5 s and about 80 MB, so it happens on first use or in
 `load`, which may be called from a thread. A process that counts a few short texts and ends, as a command
 does, does not need all of it: byte pair encoding looks up nothing but parts of the text, so that an encoding
-of the tokens that occur in the text gives the same tokens in a third of the time. A daemon does without that:
-its first count is made in a thread and must leave nothing to load for the event loop.
+of the tokens that occur in the text (and any others) gives the same tokens sooner. A daemon does without
+that: its first count is made in a thread and must leave nothing to load for the event loop.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import threading
 import types
 import zlib
 from binascii import a2b_base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +31,9 @@ from promptd.errors import ConfigError, PromptTooLarge
 
 ADDITIVE = frozenset({"o200k_base", "cl100k_base"})  # encodings with proven safe cuts
 MAX_FEW_CHARS = 24_000  # of texts that are counted at once; from about 60,000 on the whole encoding is faster
-MAX_FEW = 2  # counts with tokens that occur, before the whole encoding is loaded: one prompt takes two
+MAX_FEW = 12  # searches for tokens that occur, 5 ms each after the first, before the whole encoding is loaded
+MAX_LOOKED_UP_BYTES = 1_000  # of a text whose every part is looked up; above, every token is searched in it
+MAX_TOKEN_BYTES = 128  # none is longer in the two encodings that are searched
 HEAD_BYTES = 8  # of a token are looked up before the text is searched; 6 to 10 take the same time
 
 
@@ -52,7 +54,10 @@ class Tokenizer:
         self._environment = environment
         self._encoding: tiktoken.Encoding | None = None
         self._few_left = max_few if self.is_additive else 0
-        self._tokens: list[bytes] = []  # by rank, until the encoding is loaded
+        self._few: tuple[str, tiktoken.Encoding | None] = ("", None)  # what was searched; the tokens in it
+        self._expected: tuple[str, ...] = ()
+        self._found: dict[bytes, int] = {}
+        self._ranks: dict[bytes, int] = {}  # of the whole vocabulary, until the encoding is loaded
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -69,8 +74,14 @@ class Tokenizer:
             with self._lock:
                 if self._encoding is None:
                     self._encoding = self._build()
-                    self._few_left, self._tokens = 0, []
+                    self._few_left, self._few, self._expected = 0, ("", None), ()
+                    self._found, self._ranks = {}, {}
         return self._encoding
+
+    def expect(self, texts: Sequence[str]) -> None:
+        """Say that parts of these texts will be counted: they are searched for tokens together."""
+        if self._few_left > 0:
+            self._expected = (*self._expected, *texts)
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, special-token look-alikes counted as ordinary text.
@@ -99,12 +110,23 @@ class Tokenizer:
 
     def _encoding_for(self, texts: Sequence[str]) -> tiktoken.Encoding:
         """The whole encoding, or before it is loaded one of the tokens that occur in a few short texts."""
-        if self._few_left > 0 and 0 < sum(map(len, texts)) <= MAX_FEW_CHARS:
-            self._few_left -= 1
+        few = self._of_few(texts) if self._few_left > 0 or self._few[1] is not None else None
+        return self.load() if few is None else few
+
+    def _of_few(self, texts: Sequence[str]) -> tiktoken.Encoding | None:
+        with self._lock:
+            searched, few = self._few
+            if few is not None and all(text in searched for text in texts):
+                return few
+            text = "\0".join((*self._expected, *texts))
+            if self._few_left <= 0 or not 0 < len(text) <= MAX_FEW_CHARS:
+                return None
+            self._few_left, self._expected = self._few_left - 1, ()
             with contextlib.suppress(UnicodeEncodeError):  # a lone surrogate: tiktoken knows what to do
-                occurring = partial(self._occurring, "\0".join(texts).encode())
-                return tiktoken.Encoding(**self._definition(occurring))
-        return self.load()
+                few = tiktoken.Encoding(**self._definition(partial(self._occurring, text.encode())))
+                self._few = f"{searched}\0{text}", few
+                return few
+            return None
 
     def _build(self) -> tiktoken.Encoding:
         definition = self._definition(self._vocabulary)
@@ -135,11 +157,13 @@ class Tokenizer:
         return {}
 
     def _occurring(self, text: bytes, url: str, expected_hash: str | None = None) -> dict[bytes, int]:
-        tokens = self._tokens or list(map(a2b_base64, self._words(url, expected_hash)[::2]))
-        self._tokens = tokens
-        return occurring(tokens, text)
+        self._ranks = ranks = self._ranks or self._vocabulary(url, expected_hash)
+        self._found = found = self._found | occurring(ranks, text)
+        return dict(found)
 
     def _vocabulary(self, url: str, expected_hash: str | None = None) -> dict[bytes, int]:
+        if self._ranks:
+            return self._ranks
         words = self._words(url, expected_hash)
         # Both files in the package hold the ranks in order: 200,000 numbers that need not be parsed.
         is_ordered = self.is_additive and expected_hash is not None
@@ -193,12 +217,16 @@ class Tokenizer:
         return ConfigError(f"tokens.encoding: {sentence}", key="tokens.encoding")
 
 
-def occurring(tokens: Iterable[bytes], text: bytes) -> dict[bytes, int]:
-    """The tokens that occur in a text, with their ranks; `tokens` are in the order of ranks."""
+def occurring(ranks: Mapping[bytes, int], text: bytes) -> dict[bytes, int]:
+    """The tokens that occur in a text, with their ranks: looked up part by part if it is short."""
+    if len(text) <= MAX_LOOKED_UP_BYTES:
+        starts, sizes = range(len(text)), range(1, MAX_TOKEN_BYTES + 1)
+        parts = {text[at : at + size] for at in starts for size in sizes}
+        return {part: ranks[part] for part in parts & ranks.keys()}
     heads = {text[at : at + size] for size in range(1, HEAD_BYTES + 1) for at in range(len(text) - size + 1)}
     return {
         token: rank
-        for rank, token in enumerate(tokens)
+        for token, rank in ranks.items()
         if token[:HEAD_BYTES] in heads and (len(token) <= HEAD_BYTES or token in text)
     }
 

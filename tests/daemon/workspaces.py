@@ -21,6 +21,9 @@ class WordTokenizer:
     def load(self) -> None:
         """There is nothing to load."""
 
+    def expect(self, texts: Sequence[str]) -> None:
+        """Nothing to prepare."""
+
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """Words of each text."""
         return [len(text.split()) for text in texts]

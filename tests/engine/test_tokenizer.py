@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptd.engine import tokenizer as module
-from promptd.engine.tokenizer import ADDITIVE, MAX_FEW, MAX_FEW_CHARS, Tokenizer, shared
+from promptd.engine.tokenizer import (
+    ADDITIVE,
+    MAX_FEW,
+    MAX_FEW_CHARS,
+    MAX_LOOKED_UP_BYTES,
+    MAX_TOKEN_BYTES,
+    Tokenizer,
+    occurring,
+    shared,
+)
 from promptd.errors import ConfigError, PromptTooLarge
 from tests.suite.examples import examples
 
@@ -71,31 +80,54 @@ TEXTS = st.text(
 
 @pytest.mark.parametrize("encoding", sorted(ADDITIVE))
 @settings(max_examples=examples(40), deadline=None)
-@given(texts=st.lists(TEXTS, max_size=5))
-def test_the_tokens_that_occur_give_the_same_counts(encoding: str, texts: list[str]) -> None:
-    """A few short texts are counted without the whole vocabulary, and exactly, whatever is in them."""
-    whole, few = shared(encoding), Tokenizer(encoding, {}, max_few=1)
-    few._tokens = vocabulary(encoding)
-    found = few.count_many(texts)
-    assert found == [len(whole.load().encode_ordinary(text)) for text in texts]
+@given(
+    batches=st.lists(st.lists(TEXTS, max_size=4), min_size=1, max_size=4),
+    expected=st.lists(TEXTS, max_size=2),
+)
+def test_the_tokens_that_occur_give_the_same_counts(
+    encoding: str, batches: list[list[str]], expected: list[str]
+) -> None:
+    """A few short texts are counted without the whole vocabulary, and exactly, whatever is in them.
+
+    Also parts of what was searched before, and what spans two texts that were searched apart.
+    """
+    whole, few = shared(encoding).load(), Tokenizer(encoding, {}, max_few=3)
+    few._ranks = dict(vocabulary(encoding))
+    few.expect(expected)
+    for texts in (*batches, expected, [text[1:-1] for text in expected], ["".join(batches[0])]):
+        assert few.count_many(texts) == [len(whole.encode_ordinary(text)) for text in texts]
+
+
+@pytest.mark.parametrize("encoding", sorted(ADDITIVE))
+def test_long_texts_are_searched_to_the_same_result(encoding: str) -> None:
+    """Looked up part by part, or each token searched in the text: the same tokens."""
+    ranks = vocabulary(encoding)
+    text = (Path(__file__).read_text() * 2)[: MAX_LOOKED_UP_BYTES * 3 // 2].encode()
+    shorter = [text[at : at + MAX_LOOKED_UP_BYTES] for at in range(0, len(text), MAX_LOOKED_UP_BYTES // 2)]
+    assert occurring(ranks, text).items() >= {
+        item for each in shorter for item in occurring(ranks, each).items()
+    }
+    assert occurring(ranks, text) == {token: rank for token, rank in ranks.items() if token in text}
+    assert max(map(len, ranks)) <= MAX_TOKEN_BYTES
 
 
 @cache
-def vocabulary(encoding: str) -> list[bytes]:
-    """The tokens of an encoding by rank, from tiktoken's own encoding."""
+def vocabulary(encoding: str) -> dict[bytes, int]:
+    """The tokens of an encoding with their ranks, from tiktoken's own encoding."""
     whole = shared(encoding).load()
-    return [whole.decode_single_token_bytes(rank) for rank in range(len(whole.token_byte_values()))]
+    return {whole.decode_single_token_bytes(rank): rank for rank in range(len(whole.token_byte_values()))}
 
 
 def test_only_the_first_few_texts_are_counted_in_part(tmp_path: Path) -> None:
-    """Who counts a third time, or much at once, or in an encoding without the property, loads all of it."""
+    """Who counts many different texts, or much at once, or in an encoding without the property, loads all."""
     for encoding, text, loaded in (
-        ("o200k_base", "short", [False, False, True]),
+        ("o200k_base", "short", [*[False] * MAX_FEW, True]),
         ("o200k_base", "much " * MAX_FEW_CHARS, [True]),
         ("o200k_harmony", "short", [True]),
     ):
         tokenizer = Tokenizer(encoding, without_cache(tmp_path), max_few=MAX_FEW)
-        for is_loaded in loaded:
+        for number, is_loaded in enumerate(loaded):
+            assert tokenizer.count(f"{text}{number}") > 0
             assert tokenizer.count(text) > 0
             assert repr(tokenizer).endswith("not loaded>") is not is_loaded
 

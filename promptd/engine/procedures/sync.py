@@ -182,6 +182,8 @@ def count_hot(workspace: Workspace) -> Procedure[None]:
 
 def count_bodies(workspace: Workspace, bodies: Iterable[str]) -> None:
     """Count the segments of these texts, so that the event loop only adds them up."""
+    bodies = list(bodies)
+    workspace.tokenizer.expect(bodies)
     for body in bodies:
         with suppress(PromptdError):  # it will be raised where it can be answered
             workspace.segments.count(body)
