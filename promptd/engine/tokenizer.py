@@ -79,9 +79,9 @@ class Tokenizer:
         return self._encoding
 
     def expect(self, texts: Sequence[str]) -> None:
-        """Say that parts of these texts will be counted: they are searched for tokens together."""
+        """Say that parts of these texts will be counted next: they are searched for tokens together."""
         if self._few_left > 0:
-            self._expected = (*self._expected, *texts)
+            self._expected = tuple(texts)
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, special-token look-alikes counted as ordinary text.
