@@ -14,8 +14,9 @@ from pathlib import Path
 
 import uvloop
 
-from promptd.sources.worktree.stat_proof import StatProof
-from promptd.sources.worktree.walk import signature_of
+from promptd.core.syntax.component import Place
+from promptd.sources.worktree import beneath
+from promptd.sources.worktree.stat_proof import StatProof, prove
 
 
 class _Answer(asyncio.Protocol):
@@ -34,9 +35,17 @@ class _Answer(asyncio.Protocol):
 def _look(what: str, paths: list[str]) -> Callable[[], object]:
     if what == "stat":
         return lambda: [os.stat(path) for path in paths]
-    return (
-        StatProof([(path, signature_of(path)) for path in paths]).holds if what == "proof" else lambda: None
-    )
+    return _proof(paths).holds if what == "proof" else lambda: None
+
+
+def _proof(paths: list[str]) -> StatProof:
+    """The proof that these files are as they are now."""
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    roots = beneath.Roots([root])
+    places = [Place(0, os.path.relpath(path, root)) for path in paths]
+    found = prove(roots, beneath.signatures(roots, places, stay=True)[0])
+    assert found is not None
+    return found
 
 
 async def _serve(path: str, reply: bytes, look: Callable[[], object]) -> None:

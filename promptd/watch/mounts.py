@@ -81,6 +81,16 @@ class Mounts:
         return all(self.event_coverage(point) == "all" for point in self.types)
 
 
+def hanging(paths: Iterable[str]) -> frozenset[int]:
+    """The numbers of those paths that lie on a file system that may not answer, by the mount table alone."""
+    table = MountTable()
+    try:
+        mounts = table.read()
+    finally:
+        table.close()
+    return frozenset(at for at, path in enumerate(paths) if mounts.event_coverage(path) == "none")
+
+
 class MountTable:
     """This process's mounts, from the kernel; an empty table where there is no /proc."""
 

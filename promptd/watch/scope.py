@@ -12,6 +12,7 @@ ones and leaves out those whose file system reports nothing (mounts.py).
 """
 
 import os
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -127,7 +128,7 @@ class Scope:
                 if os.path.basename(name) == VOLUME_SWAP:
                     directories.add(parent(name))
                 elif not is_ignored(name):
-                    (directories if name in self.listed or os.path.isdir(name) else paths).add(name)
+                    (directories if name in self.listed or _may_hold(name) else paths).add(name)
         return Changes(frozenset(paths), frozenset(directories))
 
     def _names_of(self, path: str) -> list[str]:
@@ -146,6 +147,15 @@ def _anchors(root: str) -> Iterator[str]:
     """The real paths at which the root may be replaced: as written, and as resolved."""
     written = os.path.join(os.path.realpath(os.path.dirname(root)), os.path.basename(root))
     yield from dict.fromkeys((written, os.path.realpath(root)))
+
+
+def _may_hold(path: str) -> bool:
+    """True for a directory, and for a link: where it leads is not asked, for that may hang."""
+    try:
+        kind = stat.S_IFMT(os.lstat(path).st_mode)
+    except OSError:
+        return False
+    return kind in (stat.S_IFDIR, stat.S_IFLNK)
 
 
 def _nearest_directory(path: str) -> str:

@@ -304,10 +304,9 @@ def test_a_same_tick_rewrite_is_seen(library: Library, monkeypatch: pytest.Monke
     root = library({"a.md": "one"})
     with Engine.open(root) as engine:
         assert engine.assemble("a").text == "one"
-        frozen = module.signature_of(str(root / "a.md"))
+        frozen = module.signature_from(os.stat(root / "a.md"))
         (root / "a.md").write_text("two")
         with monkeypatch.context() as patch:
-            patch.setattr(module, "signature_of", lambda _path: frozen)
             patch.setattr(module, "signature_from", lambda _found: frozen)
             assert engine.assemble("a").text == "two"
 

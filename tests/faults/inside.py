@@ -16,6 +16,12 @@ from typing import Any
 
 from watchfiles._rust_notify import RustNotify
 
+from promptd.core.library.resolve import NamingRules
+from promptd.core.syntax.component import Place
+from promptd.engine import procedures
+from promptd.errors import PromptdError
+from promptd.protocol.request import request_of
+from promptd.sources.worktree.files import Worktree
 from promptd.watch import health_checks
 from promptd.watch.inotify import instances
 from tests.faults.plain import plain
@@ -197,6 +203,62 @@ async def no_instances(place: Path) -> Outcome:
         return {"before": before, "watcher": watcher_of(service)}
 
 
+# -- a file system that does not answer --------------------------------------------------------
+
+
+def hang(target: Path) -> None:
+    """Mount a FUSE file system whose server never reads a request: whoever looks at it waits."""
+    target.mkdir()
+    server = os.open("/dev/fuse", os.O_RDWR)  # open until this process ends: that ends the waiting as well
+    mount("hung", target, "fuse", f"fd={server},rootmode=40000,user_id=0,group_id=0")
+
+
+async def hung(place: Path) -> Outcome:
+    """A mount inside the library, one that links lead to, and a root that is one: all hang."""
+    root, out = place / "lib", place / "out"
+    fill(root, "part\n")
+    hang(root / "sub")
+    hang(out)
+    (root / "inside.md").write_text("<include>sub/x.md</include>\n")
+    (root / "link.md").symlink_to(out / "x.md")
+    (root / "linked").symlink_to(out)
+    lag_ms, answers = [0.0], dict[str, str]()
+
+    async def feel() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before_s = loop.time()
+            await asyncio.sleep(0.005)
+            lag_ms[0] = max(lag_ms[0], 1000 * (loop.time() - before_s))
+
+    async with running(root) as service:
+        feeling = asyncio.create_task(feel())
+        workspace = service.workspace
+
+        async def ask(name: str) -> None:
+            request = request_of((name,))
+            try:
+                asked = procedures.assemble(workspace, request, workspace.source.check())
+                prompt = await procedures.drive(workspace, asked)
+                answers[name] = "".join((prompt.text, *(one.message for one in prompt.warnings)))
+            except PromptdError as problem:
+                answers[name] = problem.message
+
+        for _ in range(2):
+            await asyncio.gather(*map(ask, ("inside", "sub/x.md", "link", "linked/x", "hello")))
+        listing = await asyncio.to_thread(workspace.source.scan)
+        hanging = Worktree([str(out)], NamingRules((".md",)))
+        reading = await asyncio.to_thread(hanging.read, Place(0, "x.md"))
+        feeling.cancel()
+    return {
+        "answers": answers,
+        "problems": listing.problems,
+        "lag_ms": lag_ms[0],
+        "root": str(reading.error),
+        "may_hang": hanging.may_hang([Place(0, "x.md")]),
+    }
+
+
 # -- the queue --------------------------------------------------------------------------------
 
 
@@ -210,7 +272,7 @@ async def listen(place: Path) -> Outcome:
 
 SCENARIOS: dict[str, Callable[[Path], Awaitable[Outcome]]] = {
     scenario.__name__: scenario
-    for scenario in (mounted, mounted_inside, overlaid, few_watches, no_instances, listen)
+    for scenario in (mounted, mounted_inside, overlaid, few_watches, no_instances, hung, listen)
 }
 
 

@@ -31,3 +31,22 @@ def test_an_overlay_whose_lower_layer_changes(place: Path) -> None:
     assert outcome["scans"] >= 1
     assert outcome["missed"] == 0
     assert outcome["watcher"]["watcher_restarts_total"] == 0
+
+
+@pytest.mark.slow
+def test_file_systems_that_do_not_answer(place: Path) -> None:
+    """A hung FUSE mount in the library costs those who need it; what lies outside is not even asked."""
+    outcome = play("hung", place)
+    answers = outcome["answers"]
+    assert answers["hello"] == "Hello.\npart\n"
+    assert "sub/x.md cannot be read: its file system does not answer" in answers["inside"]
+    assert answers["sub/x.md"] == "sub/x.md cannot be read: its file system does not answer"
+    assert answers["link"].startswith("link.md leads out of the library through a symlink (link.md -> ")
+    assert "leads out of the library through a symlink (linked -> " in answers["linked/x"]
+    assert sorted(problem.partition(": ")[2].partition(" (")[0] for problem in outcome["problems"]) == [
+        "a symlink out of the library",
+        "cannot be listed",
+    ]
+    assert outcome["root"] == "x.md cannot be read: its file system does not answer"
+    assert outcome["may_hang"]
+    assert outcome["lag_ms"] < 1000

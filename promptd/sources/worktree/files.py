@@ -1,12 +1,13 @@
 """The working tree: the only place where component files are opened.
 
-Nothing outside the roots is ever read: a file is opened with O_PATH (which reads nothing and blocks on
-nothing), asked of the kernel where it really is, and only then opened for reading through that very
-descriptor, so that no swapped symlink can come between the check and the read. Only regular files up to a
-size are read. OSError becomes one of our errors here and goes no further. All functions are safe in
-threads and keep no state but the running time of a stat.
+Nothing outside the roots is ever read, nor asked: a file is opened with O_PATH (which reads nothing)
+beneath its root (beneath.py), and only then opened for reading through that very descriptor, so that no
+swapped symlink can come between. Only regular files up to a size are read. What lies on a file system that
+may hang is asked in a thread that may be given up (patience.py). OSError becomes one of our errors here and
+goes no further. All functions are safe in threads and keep no state but the running time of a stat.
 """
 
+import errno
 import hashlib
 import itertools
 import os
@@ -14,6 +15,7 @@ import stat
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from promptd.config.schema import Config
@@ -23,16 +25,18 @@ from promptd.core.library.resolve import NamingRules
 from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.errors import ComponentError, ComponentTooLarge, EncodingError, OutsideRoot, UnreadableComponent
 from promptd.sources.base import Listing
-from promptd.sources.worktree import walk
+from promptd.sources.worktree import beneath, walk
+from promptd.sources.worktree.beneath import OUTSIDE, LeadsOut, OtherMount, Roots, Signatures, signature_from
+from promptd.sources.worktree.patience import Patience
 from promptd.sources.worktree.sweep import FileBasis, Sweep
-from promptd.sources.worktree.walk import real_path_of, signature_from, signature_of
+from promptd.watch.mounts import hanging
 
 MAX_READ_ATTEMPTS = 3
 TORN_WAIT_S, TORN_STEP_S = 0.1, 0.005
 STAT_SMOOTHING = 0.05  # weight of the newest sweep in the running mean
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
 _orders = itertools.count(1)
-_O_PATH = getattr(os, "O_PATH", 0) if walk.HAS_PROC else 0
+SILENT = FileSignature.unseen(errno.ETIMEDOUT)  # of what lies on a file system that does not answer
 
 
 class Worktree:
@@ -54,6 +58,9 @@ class Worktree:
         self.max_bytes = max_bytes
         self.max_files = max_files
         self.stat_s = 0.0  # running mean of one stat of a sweep
+        self.beneath = Roots(self.roots)
+        self.patience = Patience()
+        self._hanging: frozenset[int] | None = None  # the roots that may not answer, once that was asked
 
     def __repr__(self) -> str:
         return f"<Worktree {', '.join(self.roots)}>"
@@ -61,18 +68,6 @@ class Worktree:
     def path(self, place: Place) -> str:
         """The path of a place."""
         return f"{self.roots[place.root]}/{place.id}"
-
-    def ancestors(self, places: Iterable[Place]) -> tuple[str, ...]:
-        """Each directory below a root through which places are reached, and those of them that are links."""
-        found: dict[str, None] = {}
-        for root, id in places:
-            if os.path.islink(path := f"{self.roots[root]}/{id}"):
-                found[path] = None
-            directory = id.rpartition("/")[0]
-            while directory and (above := f"{self.roots[root]}/{directory}") not in found:
-                found[above] = None
-                directory = directory.rpartition("/")[0]
-        return tuple(found)
 
     def places(self, path: str) -> list[Place]:
         """The places a path denotes: one for each root it lies below."""
@@ -103,36 +98,58 @@ class Worktree:
             time.sleep(TORN_STEP_S)
 
     def _read_steadily(self, place: Place) -> Reading:
-        path = self.path(place)
+        """The same, and given up where the file system does not answer."""
+        try:
+            if place.root in self.hanging():
+                return self.patience.ask(place.root, partial(self._read_often, place, False))
+            try:
+                return self._read_often(place, True)
+            except OtherMount as other:
+                return self.patience.ask(other.at, partial(self._read_often, place, False))
+        except TimeoutError:
+            problem = UnreadableComponent(
+                f"{place.id} cannot be read: its file system does not answer", id=place.id
+            )
+            return Reading(place, SILENT, time.time_ns(), error=problem, order=next(_orders))
+
+    def _read_often(self, place: Place, stay: bool) -> Reading:
         for _ in range(MAX_READ_ATTEMPTS):
             order = next(_orders)
-            reading = self._read_once(place, path)
-            if reading.signature == signature_of(path):
+            reading = self._read_once(place, stay)
+            if reading.signature == self._signature(place, stay):
                 break
         return replace(reading, order=order)
 
-    def _read_once(self, place: Place, path: str) -> Reading:
+    def _signature(self, place: Place, stay: bool) -> FileSignature | None:
+        found, _ = beneath.signatures(self.beneath, (place,), stay=stay)
+        return found.get(place)
+
+    def _read_once(self, place: Place, stay: bool) -> Reading:
         now = time.time_ns()  # before the read: a write after this moment must look newer or racy
         try:
-            handle = self._handle(place, path)
-        except OSError as problem:
-            signature = walk.unseen(problem) and signature_of(path)
+            handle = self.beneath.open(place, stay=stay)
+        except OtherMount:
+            raise
+        except LeadsOut as problem:
+            return Reading(
+                place, OUTSIDE, now, error=OutsideRoot(f"{place.id} {problem.strerror}", id=place.id)
+            )
+        except (OSError, ValueError) as problem:
+            signature = beneath.unseen(problem) if isinstance(problem, OSError) else None
             return Reading(place, signature, now, error=_unreadable(place.id, problem) if signature else None)
-        except ComponentError as problem:
-            return Reading(place, signature_of(path), now, error=problem)
         try:
-            return self._seen(place, path, handle, now)
+            return self._seen(place, handle, now)
         finally:
             os.close(handle)
 
-    def _seen(self, place: Place, path: str, handle: int, now: int) -> Reading:
+    def _seen(self, place: Place, handle: int, now: int) -> Reading:
         found = os.fstat(handle)
         if stat.S_ISDIR(found.st_mode):
             return Reading(place)
         signature = signature_from(found)
         try:
-            self._check(place, found, real_path_of(handle, path))
-            data = self._bytes(handle, found.st_size)
+            self._check(place, found)
+            data = self._bytes(place, handle, found)
         except ComponentError as problem:
             return Reading(place, signature, now, error=problem)
         except OSError as problem:
@@ -141,9 +158,7 @@ class Worktree:
             return Reading(place, signature, now, error=self._too_large(place.id, len(data)))
         return _decoded(place, signature, now, data)
 
-    def _check(self, place: Place, found: os.stat_result, real: str) -> None:
-        if not self.is_inside(real, first=place.root):
-            raise OutsideRoot(f"{place.id} leads out of the library through a symlink", id=place.id)
+    def _check(self, place: Place, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
             kind = _kind(found.st_mode)
             raise UnreadableComponent(f"{place.id} is {kind}, not a regular file", id=place.id)
@@ -157,12 +172,12 @@ class Worktree:
             limit=self.max_bytes,
         )
 
-    def _bytes(self, handle: int, size: int) -> bytes:
+    def _bytes(self, place: Place, handle: int, found: os.stat_result) -> bytes:
         """All bytes, or one more than are allowed. A short read of a regular file is its end."""
-        descriptor = os.open(f"/proc/self/fd/{handle}", _READ_FLAGS) if _O_PATH else os.dup(handle)
+        descriptor = self._readable(place, handle, found)
         try:
             pieces: list[bytes] = []
-            left, want = self.max_bytes + 1, size + 1
+            left, want = self.max_bytes + 1, found.st_size + 1
             while left > 0:
                 want = min(left, max(want, 1 << 16))
                 piece = os.read(descriptor, want)
@@ -174,61 +189,99 @@ class Worktree:
         finally:
             os.close(descriptor)
 
-    def _handle(self, place: Place, path: str) -> int:
-        """A descriptor of whatever the path leads to, with which nothing has been read yet."""
-        if _O_PATH:
-            return os.open(path, _O_PATH | os.O_CLOEXEC)
-        return self._handle_by_steps(place, path)
-
-    def _handle_by_steps(self, place: Place, path: str) -> int:
-        """Without O_PATH: down from the root along the resolved path, following no symlink any more."""
-        real = os.path.realpath(path, strict=True)
-        top = next((top for top in map(_top, self.roots) if real.startswith(f"{top}/")), None)
-        if top is None:
-            raise OutsideRoot(f"{place.id} leads out of the library through a symlink", id=place.id)
-        *directories, name = real[len(top) + 1 :].split("/")
-        at = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    def _readable(self, place: Place, handle: int, found: os.stat_result) -> int:
+        """A descriptor to read from of the regular file that was looked at. Raises OSError."""
+        if beneath.HAS_PROC:
+            return os.open(f"/proc/self/fd/{handle}", _READ_FLAGS)
+        directory, way = self.beneath.walk(place)
+        os.close(directory)
+        end = way.end or place
+        above, _, name = end.id.rpartition("/")
+        directory = self.beneath.open(Place(end.root, above))
         try:
-            for directory in directories:
-                below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
-                os.close(at)
-                at = below
-            _refuse_devices(place.id, os.stat(name, dir_fd=at, follow_symlinks=False))
-            return os.open(name, _READ_FLAGS | os.O_NOFOLLOW, dir_fd=at)
+            descriptor = os.open(name, _READ_FLAGS | os.O_NOFOLLOW, dir_fd=directory)
         finally:
-            os.close(at)
-
-    def is_inside(self, real: str, first: int = 0) -> bool:
-        """True if a resolved path lies below where a root is now; the root `first` is asked first."""
-        return any(real.startswith(f"{top}/") for top in map(_top, (self.roots[first], *self.roots)))
+            os.close(directory)
+        if not os.path.samestat(found, os.fstat(descriptor)):  # it was replaced meanwhile
+            os.close(descriptor)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return descriptor
 
     # -- all files ----------------------------------------------------------------------------
 
     def scan(self) -> Listing:
         """List every component file below the roots, with its signature, in a fixed order."""
         order = next(_orders)
-        return replace(walk.scan(self.roots, self.names, self.is_inside, self.max_files), order=order)
+        self._hanging = None  # whatever was mounted meanwhile
+        return replace(walk.scan(self._walk()), order=order)
 
     def directories(self, below: str | None = None) -> dict[str, str]:
         """Where each directory of the library really is, by its path. Looks at no file.
 
         `below` is a path: only that directory and what is below it, nothing if it is no part of the library.
         """
-        return walk.directories(self.roots, self.names, self.is_inside, self.max_files, below)
+        return walk.directories(self._walk(), below)
+
+    def _walk(self) -> walk.Bounds:
+        return walk.Bounds(self.beneath, self.names, self.max_files, self.patience, self.hanging())
 
     def exists(self, places: Sequence[Place]) -> list[Place]:
         """Those of the places where there is something other than a directory."""
-        return [place for place in places if signature_of(self.path(place)) is not None]
+        found = self.look(places)
+        return [place for place in places if found[place] is not None]
+
+    # -- signatures ---------------------------------------------------------------------------
+
+    def hanging(self) -> frozenset[int]:
+        """The roots on file systems that may not answer: to be called in a thread."""
+        if self._hanging is None:
+            self._hanging = hanging([self._real(root) for root in range(len(self.roots))])
+        return self._hanging
+
+    def _real(self, root: int) -> str:
+        """Where a root really is; as configured if the file system does not say."""
+        path = self.roots[root]
+        if hanging([path]):
+            return path
+        try:
+            real: str = self.patience.ask(path, partial(os.path.realpath, path))
+            return real
+        except TimeoutError:
+            return path
+
+    def may_hang(self, places: Iterable[Place]) -> bool:
+        """True if some of these are below a root whose file system may not answer."""
+        hang = self._hanging
+        return hang is not None and bool(hang) and any(place.root in hang for place in places)
+
+    def glance(self, places: Iterable[Place]) -> Signatures:
+        """The signatures of those places that are where their root is: other file systems are not asked."""
+        return beneath.signatures(self.beneath, places, stay=True)[0]
+
+    def look(self, places: Iterable[Place]) -> Signatures:
+        """The signature of every place, SILENT where no answer comes: to be called in a thread."""
+        places, hang = list(places), self.hanging()
+        near = [place for place in places if place.root not in hang]
+        found, left = beneath.signatures(self.beneath, near, stay=True)
+        for place in (*left, *(place for place in places if place.root in hang)):
+            found[place] = self._look_patiently(place)
+        return found
+
+    def _look_patiently(self, place: Place) -> FileSignature | None:
+        # Of a file system inside the root nothing is known but the place that leads there.
+        key = place.root if place.root in self.hanging() else place
+        try:
+            return self.patience.ask(key, partial(self._signature, place, False))
+        except TimeoutError:
+            return SILENT
 
     def evidence(self, components: Sequence[Component], absent: Sequence[Place]) -> Evidence:
-        """Evidence of files: their signatures, those of empty places, and the directories on the way."""
-        path = self.path
-        files = tuple((component, component.digest, path(component.place)) for component in components)
-        missing = tuple((path(place), place) for place in absent)
-        paths = (*(at for _, _, at in files), *(at for at, _ in missing))
-        ancestors = self.ancestors(component.place for component in components if component.error is None)
-        basis = FileBasis(files, missing, paths, ancestors)
-        return Evidence(tuple(components), ids_of(components, absent), basis)
+        """Evidence of files: their signatures, and the places that are empty."""
+        files = tuple((component, component.digest) for component in components)
+        places = (*(component.place for component in components), *absent)
+        return Evidence(
+            tuple(components), ids_of(components, absent), FileBasis(files, tuple(absent), places)
+        )
 
     def check(self) -> Sweep:
         """A sweep that has not looked at anything yet."""
@@ -237,26 +290,6 @@ class Worktree:
     def observe_stats(self, count: int, seconds: float) -> None:
         """Take the time of a sweep's new stats into the running mean."""
         self.stat_s += STAT_SMOOTHING * (seconds / count - self.stat_s)
-
-
-def _top(root: str) -> str:
-    """Where a root is now: asked of the kernel in 4 µs; never what it was when last asked."""
-    if not _O_PATH:
-        return os.path.realpath(root)
-    try:
-        handle = os.open(root, _O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return "\0"  # there is no root, so nothing is below it
-    try:
-        return real_path_of(handle, root).rstrip("/")
-    finally:
-        os.close(handle)
-
-
-def _refuse_devices(id: str, found: os.stat_result) -> None:
-    """Opening some devices does something; a FIFO or a socket is recognised without opening it."""
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-        raise UnreadableComponent(f"{id} is {_kind(found.st_mode)}, not a regular file", id=id)
 
 
 def _decoded(place: Place, signature: FileSignature, now: int, data: bytes) -> Reading:
@@ -273,10 +306,9 @@ def _decoded(place: Place, signature: FileSignature, now: int, data: bytes) -> R
         return Reading(place, signature, now, digest, error=error)
 
 
-def _unreadable(id: str, problem: OSError) -> UnreadableComponent:
-    return UnreadableComponent(
-        f"{id} cannot be read: {problem.strerror or problem}", id=id, errno=problem.errno
-    )
+def _unreadable(id: str, problem: OSError | ValueError) -> UnreadableComponent:
+    said, number = getattr(problem, "strerror", None), getattr(problem, "errno", None)
+    return UnreadableComponent(f"{id} cannot be read: {said or problem}", id=id, errno=number)
 
 
 def _kind(mode: int) -> str:

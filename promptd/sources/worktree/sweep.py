@@ -1,12 +1,11 @@
 """A sweep: signatures as of one turn of the event loop, and whether evidence holds against them.
 
-Each path is looked at once, however many ask. Evidence holds if every signature is the one that was read,
-every empty place is still empty, and no directory on the way has become a link that leads out. A component
-whose signature proves nothing yet (racily clean, as git calls it) must be read again in the same sweep.
-Where stat is slow nothing is looked at here: `pending` hands the work out.
+Each place is looked at once, however many ask. Evidence holds if every signature is the one that was read,
+and every empty place is still empty. A component whose signature proves nothing yet (racily clean, as git
+calls it) must be read again in the same sweep. Where stat is slow, or the file system may not answer at
+all, nothing is looked at here: `pending` hands the work out.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from typing import Protocol
 from promptd.core.assembly.evidence import Evidence
 from promptd.core.library.library import Component
 from promptd.core.syntax.component import FileSignature, Place, Reading
-from promptd.sources.worktree.stat_proof import StatProof
-from promptd.sources.worktree.walk import ancestor_signature, signature_of
+from promptd.sources.worktree.beneath import Roots, Signatures
+from promptd.sources.worktree.stat_proof import prove
 
 SLOW_STAT_S = 0.0001  # local file systems take 0.002 ms; 50 paths at this rate hold the event loop for 5 ms
 
@@ -32,11 +31,18 @@ class SweptTree(Protocol):
     def observe_stats(self, count: int, seconds: float) -> None:
         """Take the time of some stat calls into the running mean."""
 
-    def is_inside(self, real: str, first: int = 0) -> bool:
-        """True if a resolved path lies below a root."""
+    @property
+    def beneath(self) -> Roots:
+        """The roots."""
 
-    def ancestors(self, places: Iterable[Place]) -> tuple[str, ...]:
-        """The directories and links through which places are reached."""
+    def may_hang(self, places: Iterable[Place]) -> bool:
+        """True if looking at these places may block for ever."""
+
+    def glance(self, places: Iterable[Place]) -> Signatures:
+        """The signatures of those places that can be looked at here and now."""
+
+    def look(self, places: Iterable[Place]) -> Signatures:
+        """The signature of each place, in a thread."""
 
     def read(self, place: Place, *, was_filled: bool = False) -> Reading:
         """Read one file whole."""
@@ -46,16 +52,14 @@ class SweptTree(Protocol):
 class FileBasis:
     """What the evidence of files is checked by.
 
-    `files` holds (component, its digest, path), `absent` (path, place), `paths` all of these paths.
-    `ancestors` are the directories and links through which readable files are reached: a signature says
-    nothing of where a file is. `proof` asks the disk whether all is as it was when this was last found to
-    hold, which was at the library's revision `proved_at`.
+    `files` holds (component, its digest), `places` are theirs and the `absent` ones. `proof` asks the disk
+    whether all is as it was when this was last found to hold, which was at the library's revision
+    `proved_at`.
     """
 
-    files: tuple[tuple[Component, str, str], ...]
-    absent: tuple[tuple[str, Place], ...]
-    paths: tuple[str, ...]
-    ancestors: tuple[str, ...] = ()
+    files: tuple[tuple[Component, str], ...]
+    absent: tuple[Place, ...]
+    places: tuple[Place, ...]
     proof: Callable[[], bool] | None = None
     proved_at: int = -1
 
@@ -66,17 +70,16 @@ class Sweep:
     `seen` are the signatures so far, None where there was nothing or a directory.
     """
 
-    __slots__ = ("_ancestors", "_held", "_readings", "_tree", "seen")
+    __slots__ = ("_held", "_readings", "_tree", "seen")
 
     def __init__(self, tree: SweptTree) -> None:
         self._tree = tree
-        self.seen: dict[str, FileSignature | None] = {}
+        self.seen: Signatures = {}
         self._held: dict[Evidence, int] = {}  # found to hold, at which revision of the library
         self._readings: dict[Place, Reading] = {}
-        self._ancestors: dict[str, tuple[FileSignature | None, bool]] = {}
 
     def __repr__(self) -> str:
-        return f"<Sweep of {len(self.seen)} paths, {len(self._readings)} readings>"
+        return f"<Sweep of {len(self.seen)} places, {len(self._readings)} readings>"
 
     # -- sources.base.Check ---------------------------------------------------------------------
 
@@ -96,23 +99,21 @@ class Sweep:
         return True
 
     def pending(self, evidence: Evidence) -> Callable[[], None] | None:
-        """Look at the paths; where a stat is slow, return the looking instead."""
-        paths = evidence.basis.paths
-        if self._tree.stat_s > SLOW_STAT_S:
-            new = self._unseen(paths)
-            return partial(self.stat, new) if new else None
-        self.stat(paths)
-        return None
+        """Look at the places; return the looking at those that are slow or may not answer."""
+        places = evidence.basis.places
+        if not self._is_slow(places):
+            self.stat(places)
+        new = self._unseen(places)
+        return partial(self._look, new) if new else None
 
     def stale(self, evidence: Evidence) -> Iterable[Place]:
         """The places that are not what they were."""
         basis: FileBasis = evidence.basis
-        for component, _, path in basis.files:
-            is_other = self.signature(path) != component.signature
-            is_out = component.error is None and not self.are_inside(self._tree.ancestors([component.place]))
-            if is_other or is_out or (component.is_racy and self._is_refuted(component)):
+        for component, _ in basis.files:
+            is_other = self.signature(component.place) != component.signature
+            if is_other or (component.is_racy and self._is_refuted(component)):
                 yield component.place
-        yield from (place for path, place in basis.absent if self.signature(path) is not None)
+        yield from (place for place in basis.absent if self.signature(place) is not None)
 
     def doubted(self, evidence: Evidence) -> Iterable[Place]:
         """The places whose signature proves nothing and that were not read in this sweep."""
@@ -126,81 +127,75 @@ class Sweep:
             if place not in self._readings:
                 self._readings[place] = self._tree.read(place)
 
-    # -- paths ----------------------------------------------------------------------------------
+    # -- places ---------------------------------------------------------------------------------
 
-    def signature(self, path: str) -> FileSignature | None:
-        """The signature of a path, None if there is nothing or a directory."""
-        try:
-            return self.seen[path]
-        except KeyError:
-            signature = self.seen[path] = signature_of(path)
-            return signature
+    def signature(self, place: Place) -> FileSignature | None:
+        """The signature of a place, None if there is nothing or a directory."""
+        if place not in self.seen:
+            self.stat((place,))
+        if place not in self.seen:
+            self._look((place,))
+        return self.seen[place]
 
-    def stat(self, paths: Iterable[str]) -> None:
-        """Look at all of these paths now, and measure how long that takes."""
-        new = self._unseen(paths)
+    def stat(self, places: Iterable[Place]) -> None:
+        """Look at all of these places now, as far as they answer, and measure how long that takes."""
+        self._timed(self._tree.glance, places)
+
+    def _look(self, places: Iterable[Place]) -> None:
+        """The same in a thread: all of them, however long it takes."""
+        self._timed(self._tree.look, places)
+
+    def _timed(self, look: Callable[[Iterable[Place]], Signatures], places: Iterable[Place]) -> None:
+        new = self._unseen(places)
         if new:
             started = time.perf_counter()
-            self.seen.update(zip(new, map(signature_of, new), strict=True))
+            self.seen.update(look(new))
             self._tree.observe_stats(len(new), time.perf_counter() - started)
 
-    def are_inside(self, ancestors: Iterable[str]) -> bool:
-        """True if none of these directories and links is by now a symlink that leads out of the library.
-
-        A directory that was moved away and linked to leaves the signatures of its files as they were.
-        """
-        for path in ancestors:
-            if path not in self._ancestors:
-                # In this order: what changes in between has another signature.
-                self._ancestors[path] = ancestor_signature(path), self._is_inside(path)
-            if not self._ancestors[path][1]:
-                return False
-        return True
-
-    def _unseen(self, paths: Iterable[str]) -> Sequence[str]:
+    def _unseen(self, places: Iterable[Place]) -> Sequence[Place]:
         seen = self.seen
-        return [path for path in paths if path not in seen]
+        return [place for place in places if place not in seen]
 
-    def _is_inside(self, path: str) -> bool:
-        return not os.path.islink(path) or self._tree.is_inside(f"{os.path.realpath(path)}/")
+    def _is_slow(self, places: Iterable[Place]) -> bool:
+        """True if these are better looked at in a thread."""
+        tree = self._tree
+        return tree.stat_s > SLOW_STAT_S or tree.may_hang(places)
 
     # -- evidence -------------------------------------------------------------------------------
 
     def _ask(self, basis: FileBasis) -> bool:
         """Ask the proof, unless a stat is slow, and measure how long that takes."""
         tree = self._tree
-        if basis.proof is None or not basis.paths or tree.stat_s > SLOW_STAT_S:
+        if basis.proof is None or not basis.places or self._is_slow(basis.places):
             return False
         started = time.perf_counter()
         is_same = basis.proof()
-        tree.observe_stats(len(basis.paths), time.perf_counter() - started)
+        tree.observe_stats(len(basis.places), time.perf_counter() - started)
         return is_same
 
     def _hold_one_by_one(self, basis: FileBasis, revision: int) -> bool:
-        if not self._are_all_seen(basis.paths) or not self.are_inside(basis.ancestors):
-            return False
+        if not self._is_slow(basis.places):
+            self.stat(basis.places)
         seen = self.seen
-        for component, digest, path in basis.files:
-            if component.digest != digest or seen[path] != component.signature:
+        if any(place not in seen for place in basis.places):
+            return False
+        for component, digest in basis.files:
+            if component.digest != digest or seen[component.place] != component.signature:
                 return False
             if component.is_racy and not self._is_confirmed(component):
                 return False
-        if not all(seen[path] is None for path, _ in basis.absent):
+        if not all(seen[place] is None for place in basis.absent):
             return False
-        if not any(component.is_racy for component, _, _ in basis.files):
+        if not any(component.is_racy for component, _ in basis.files):
             self._prove(basis, revision)
         return True
 
-    def _are_all_seen(self, paths: Iterable[str]) -> bool:
-        """Look at the paths; where a stat is slow, only say whether that has been done."""
-        if self._tree.stat_s > SLOW_STAT_S:
-            return not self._unseen(paths)
-        self.stat(paths)
-        return True
-
     def _prove(self, basis: FileBasis, revision: int) -> None:
-        ancestors = [(path, self._ancestors[path][0]) for path in basis.ancestors]
-        basis.proof = StatProof([(path, self.seen[path]) for path in basis.paths], ancestors).holds
+        """Have the next look at all of it made in one call, where that cannot block."""
+        if self._tree.may_hang(basis.places):
+            return
+        proof = prove(self._tree.beneath, {place: self.seen[place] for place in basis.places})
+        basis.proof = None if proof is None else proof.holds
         basis.proved_at = revision
 
     def _is_refuted(self, component: Component) -> bool:

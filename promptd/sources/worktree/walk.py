@@ -1,202 +1,252 @@
 """All files below the roots: names, places and signatures, without opening one of them.
 
-Every directory is opened, asked of the kernel where it really is, and listed through that descriptor, so
-that no symlink swapped meanwhile can lead the walk out of the library; outward symlinks and those that
-lead back to their own parents are not followed. Bounded in files, directories and depth. What could not
-be listed is a sentence in `problems`, never an exception.
+Every directory is opened beneath its root (beneath.py) and listed through that descriptor, so that no
+symlink swapped meanwhile can lead the walk out of the library. No directory is listed twice: a link to one
+that the walk reaches anyway, by its own name, is not followed, so that links to each other do not multiply.
+Where a link leads out is said as it is written in it; what is there is not asked. Bounded in files,
+directories and depth. What could not be listed is a sentence in `problems`, never an exception.
 """
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from errno import ENAMETOOLONG, EXDEV
-from operator import attrgetter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from promptd.core.library.resolve import NamingRules
 from promptd.core.syntax.component import FileSignature, Place, Signature
 from promptd.sources.base import Listing
+from promptd.sources.worktree.beneath import (
+    OUTSIDE,
+    LeadsOut,
+    OtherMount,
+    Roots,
+    real_path_of,
+    signature_from,
+    unseen,
+)
+from promptd.sources.worktree.patience import Patience
 
 MAX_DIRECTORY_DEPTH = 64
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
-HAS_PROC = os.path.isdir("/proc/self/fd")  # Linux; elsewhere paths are walked step by step
-fields_of = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")  # those of a Signature
-_KIND = stat.S_IFMT(0o177777)
-_new = tuple.__new__
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 
-IsInside = Callable[[str], bool]
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a walk goes by: the roots, the names, and the numbers of the roots that may not answer."""
+
+    roots: Roots
+    names: NamingRules
+    max_files: int
+    patience: Patience
+    hanging: frozenset[int]
+
+    def key_of(self, root: int) -> int | None:
+        """How a root's file system is named where it may not answer, None where it will."""
+        return root if root in self.hanging else None
 
 
-def scan(roots: Sequence[str], names: NamingRules, is_inside: IsInside, max_files: int) -> Listing:
+def scan(bounds: Bounds) -> Listing:
     """List every component file below the roots, in a fixed order."""
-    walk = _Walk(names, is_inside, max_files)
-    for root, top in enumerate(roots):
-        walk.tree(root, _Step(top))
+    walk = _Walk(bounds)
+    for root in range(len(bounds.roots.paths)):
+        walk.tree(_Step(Place(root, ""), bounds.key_of(root)))
     return Listing(walk.found, tuple(walk.problems), frozenset(walk.links))
 
 
-def directories(
-    roots: Sequence[str], names: NamingRules, is_inside: IsInside, max_files: int, below: str | None = None
-) -> dict[str, str]:
+def directories(bounds: Bounds, below: str | None = None) -> dict[str, str]:
     """Where each directory really is, by its path; no file is looked at. See `Worktree.directories`."""
-    walk = _Walk(names, is_inside, max_files, wants_files=False)
-    for root, top in enumerate(roots):
-        if below is None or below == top:
-            walk.tree(root, _Step(top))
-        elif below.startswith(f"{top}/") and not names.is_ignored(below[len(top) + 1 :]):
-            walk.tree(root, _Step(below, f"{below[len(top) + 1 :]}/", _identities(top, below)))
+    walk = _Walk(bounds, wants_files=False)
+    for root, top in enumerate(bounds.roots.paths):
+        id = "" if below is None or below == top else below.removeprefix(f"{top}/")
+        if not id or (id != below and not bounds.names.is_ignored(id)):
+            walk.tree(_Step(Place(root, id), bounds.key_of(root), id.count("/") + bool(id)))
     return walk.directories
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A directory still to be listed; `above` are the identities of those it was reached through."""
+    """A directory still to be listed; `key` names its file system if that may not answer."""
 
-    path: str
-    prefix: str = ""
-    above: frozenset[tuple[int, int]] = frozenset()
+    place: Place
+    key: object = None
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One name in a directory: what a link leads to if it is one.
+
+    `signature` is None for a directory, and for what is gone. `target` is what is written in a link that
+    leads out, `end` where a link to a directory ends.
+    """
+
+    name: str
+    is_directory: bool
+    signature: FileSignature | None = None
+    is_link: bool = False
+    target: str = ""
+    end: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """One directory as it was listed: where it is, which one it is, and what is in it."""
+
+    real: str
+    identity: tuple[int, int]
+    entries: tuple[_Entry, ...]
+    problems: tuple[str, ...]
 
 
 @dataclass
 class _Walk:
-    names: NamingRules
-    is_inside: IsInside
-    max_files: int
+    bounds: Bounds
     wants_files: bool = True
     found: dict[Place, Signature] = field(default_factory=dict)
     directories: dict[str, str] = field(default_factory=dict)  # as reached -> where it really is
     problems: list[str] = field(default_factory=list)
     links: set[Place] = field(default_factory=set)
+    visited: set[tuple[int, int, int]] = field(default_factory=set)  # root, device, inode
 
-    def tree(self, root: int, top: _Step) -> None:
+    def path(self, place: Place) -> str:
+        """The path of a place, for people."""
+        return "/".join(filter(None, (self.bounds.roots.paths[place.root], place.id)))
+
+    def tree(self, top: _Step) -> None:
+        """List a directory and all below it."""
         steps = [top]
         while steps:
-            if max(len(self.found), len(self.directories)) >= self.max_files:
+            if max(len(self.found), len(self.directories)) >= self.bounds.max_files:
                 self.problems.append(
-                    f"{top.path}: more than {self.max_files} files or directories; raise library.max_files"
+                    f"{self.path(top.place)}: more than {self.bounds.max_files} files or directories; raise"
+                    " library.max_files"
                 )
                 return
-            steps += reversed(self.step(root, steps.pop()))
+            steps += reversed(self.step(steps.pop()))
 
-    def step(self, root: int, at: _Step) -> list[_Step]:
+    def step(self, at: _Step) -> list[_Step]:
         """List one directory; returns those below it."""
+        path = self.path(at.place)
         try:
-            descriptor = os.open(at.path, _DIRECTORY_FLAGS)
+            listed, key = self.listed(at)
+        except LeadsOut:
+            self.problems.append(f"{path}: a symlink out of the library; not followed")
+        except TimeoutError:
+            self.problems.append(f"{path}: cannot be listed (its file system does not answer)")
         except OSError as problem:
-            if at.prefix == "" or not isinstance(problem, _NOTHING_THERE):  # it may have gone meanwhile
-                self.problems.append(f"{at.path}: cannot be listed ({problem.strerror})")
-            return []
-        try:
-            return self.opened(root, at, descriptor)
-        except OSError as problem:
-            self.problems.append(f"{at.path}: cannot be listed ({problem.strerror})")
-            return []
-        finally:
-            os.close(descriptor)
+            if not at.place.id or not isinstance(problem, _NOTHING_THERE):  # it may have gone meanwhile
+                self.problems.append(f"{path}: cannot be listed ({problem.strerror})")
+        else:
+            return self.taken(replace(at, key=key), listed)
+        return []
 
-    def opened(self, root: int, at: _Step, descriptor: int) -> list[_Step]:
-        real = real_path_of(descriptor, at.path)
-        if not self.is_inside(f"{real}/"):
-            self.problems.append(f"{at.path}: a symlink out of the library; not followed")
+    def listed(self, at: _Step) -> tuple[_Directory, object]:
+        """One directory, and the `key` of the file system if it was asked patiently. Raises OSError."""
+        patience = self.bounds.patience
+        if at.key is not None:
+            return patience.ask(at.key, partial(self.look_into, at.place, False)), at.key
+        try:
+            return self.look_into(at.place, True), None
+        except OtherMount as other:
+            return patience.ask(other.at, partial(self.look_into, at.place, False)), other.at
+
+    def taken(self, at: _Step, listed: _Directory) -> list[_Step]:
+        """Note what is in a directory, unless it was listed before; returns the directories below it."""
+        identity = at.place.root, *listed.identity
+        if identity in self.visited:
             return []
-        identity = _identity(os.fstat(descriptor))
-        if identity in at.above:
+        path = self.path(at.place)
+        if at.depth >= MAX_DIRECTORY_DEPTH:
+            self.problems.append(f"{path}: deeper than {MAX_DIRECTORY_DEPTH} directories; not followed")
             return []
-        if len(at.above) >= MAX_DIRECTORY_DEPTH:
-            self.problems.append(f"{at.path}: deeper than {MAX_DIRECTORY_DEPTH} directories; not followed")
-            return []
-        self.directories[at.path] = real
+        self.visited.add(identity)
+        self.directories[path] = listed.real
+        self.problems += listed.problems
         below: list[_Step] = []
-        for entry in self.entries(at.path, descriptor):
-            if _is_directory(entry):
-                step = _Step(f"{at.path}/{entry.name}", f"{at.prefix}{entry.name}/", at.above | {identity})
-                below.append(step)
-            elif self.wants_files and self.names.is_discovered(entry.name):
-                self.file(Place(root, at.prefix + entry.name), at.path, entry)
+        for entry in listed.entries:
+            place = Place(at.place.root, "/".join(filter(None, (at.place.id, entry.name))))
+            if not entry.is_directory:
+                self.file(place, entry)
+            elif entry.end is None or not self.is_reached_anyway(place.root, entry.end):
+                below.append(_Step(place, at.key, at.depth + 1))
         return below
 
-    def file(self, place: Place, directory: str, entry: os.DirEntry[str]) -> None:
-        if entry.is_symlink():
-            self.links.add(place)
-        try:
-            self.found[place] = signature_from(entry.stat())
-            if place in self.links and not self.is_inside(os.path.realpath(f"{directory}/{entry.name}")):
-                self.found[place] = FileSignature.unseen(EXDEV)  # whatever it is: what it was is no proof
-        except _NOTHING_THERE:
-            return  # a dangling symlink, or gone meanwhile
-        except OSError as problem:
-            self.found[place] = FileSignature.unseen(problem.errno or 0)
-            self.problems.append(f"{directory}/{entry.name}: cannot be looked at ({problem.strerror})")
+    def is_reached_anyway(self, root: int, end: Place) -> bool:
+        """True if the walk lists this directory by its own name."""
+        return end.root == root and (not end.id or not self.bounds.names.is_ignored(end.id))
 
-    def entries(self, directory: str, descriptor: int) -> Iterator[os.DirEntry[str]]:
-        with os.scandir(descriptor) as found:
+    def file(self, place: Place, entry: _Entry) -> None:
+        """Note a file, or a link that leads out."""
+        if not self.bounds.names.is_discovered(entry.name):
+            if entry.target and "." not in entry.name:  # it reads like a directory
+                path = self.path(place)
+                self.problems.append(f"{path}: a symlink out of the library ({entry.target}); not followed")
+        elif entry.signature is not None and self.wants_files:
+            self.found[place] = entry.signature
+            if entry.is_link:
+                self.links.add(place)
+            if entry.signature.device == -1 and entry.signature != OUTSIDE and not entry.is_link:
+                reason = os.strerror(entry.signature.inode)
+                self.problems.append(f"{self.path(place)}: cannot be looked at ({reason})")
+
+    # -- one directory: only looked at, for its file system may answer when the walk is over ---------
+
+    def look_into(self, place: Place, stay: bool) -> _Directory:
+        """What is in a directory. Raises OSError."""
+        roots = self.bounds.roots
+        opened = roots.open(place, _LISTED, stay=stay)
+        try:
+            found, problems = os.fstat(opened), list[str]()
+            real = real_path_of(opened, self.path(place))
+            entries = tuple(self.entries(place, opened, stay, problems))
+            return _Directory(real, (found.st_dev, found.st_ino), entries, tuple(problems))
+        finally:
+            os.close(opened)
+
+    def entries(self, at: Place, opened: int, stay: bool, problems: list[str]) -> Iterator[_Entry]:
+        """What is in an opened directory, by name."""
+        with os.scandir(opened) as found:
             entries = sorted(found, key=lambda entry: entry.name)
+        names = self.bounds.names
         for entry in entries:
-            if self.names.is_ignored_part(entry.name):
+            if names.is_ignored_part(entry.name):
                 continue
             try:
                 entry.name.encode()
             except UnicodeEncodeError:
-                shown = os.fsencode(f"{directory}/{entry.name}").decode(errors="replace")
-                self.problems.append(f"{shown}: the name is not UTF-8; not served")
+                shown = os.fsencode(f"{self.path(at)}/{entry.name}").decode(errors="replace")
+                problems.append(f"{shown}: the name is not UTF-8; not served")
                 continue
-            yield entry
+            if entry.is_symlink():
+                yield self.link(Place(at.root, "/".join(filter(None, (at.id, entry.name)))), entry.name, stay)
+            elif entry.is_dir(follow_symlinks=False):
+                yield _Entry(entry.name, True)
+            elif self.wants_files and names.is_discovered(entry.name):
+                yield _Entry(entry.name, False, _signature_of(entry))
+
+    def link(self, place: Place, name: str, stay: bool) -> _Entry:
+        """What a link leads to, if that is in the library."""
+        try:
+            opened, way = self.bounds.roots.walk(place, stay=stay)
+        except LeadsOut as out:
+            return _Entry(name, False, OUTSIDE, True, out.target)
+        except OtherMount:
+            return _Entry(name, False, FileSignature.unseen(0), True)  # whatever it is: nothing proves it
+        except OSError as problem:
+            return _Entry(name, False, unseen(problem), True)
+        try:
+            found = os.fstat(opened)
+        finally:
+            os.close(opened)
+        if stat.S_ISDIR(found.st_mode):
+            return _Entry(name, True, None, True, "", way.end)
+        return _Entry(name, False, signature_from(found), True)
 
 
-def _identities(top: str, below: str) -> frozenset[tuple[int, int]]:
-    """Those of the directories from `top` down to the parent of `below`."""
-    found = set()
-    while below != top:
-        below = os.path.dirname(below)
-        with suppress(OSError):
-            found.add(_identity(os.stat(below)))
-    return frozenset(found)
-
-
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
-
-
-def real_path_of(descriptor: int, path: str) -> str:
-    """Where an open file or directory really is; without /proc as far as its path tells. Raises OSError."""
-    return os.readlink(f"/proc/self/fd/{descriptor}") if HAS_PROC else os.path.realpath(path)
-
-
-def signature_from(found: os.stat_result) -> FileSignature:
-    """The signature of what was stat-ed."""
-    return _new(FileSignature, fields_of(found))  # half the time of Signature(…): this is done for every fact
-
-
-def signature_of(path: str) -> FileSignature | None:
-    """The signature of what a path leads to; None if there is nothing or a directory."""
+def _signature_of(entry: os.DirEntry[str]) -> FileSignature | None:
     try:
-        found = os.stat(path)
-    except ValueError:
-        return None
+        return signature_from(entry.stat(follow_symlinks=False))
     except OSError as problem:
         return unseen(problem)
-    return None if found.st_mode & _KIND == stat.S_IFDIR else signature_from(found)
-
-
-def ancestor_signature(path: str) -> FileSignature | None:
-    """The signature of what is at a path itself, be it a directory or a link; None if nothing is."""
-    try:
-        return signature_from(os.lstat(path))
-    except OSError as problem:
-        return unseen(problem)
-
-
-def unseen(problem: OSError) -> FileSignature | None:
-    """The signature of what cannot be looked at; None if the failure says that nothing can be there."""
-    if isinstance(problem, _NOTHING_THERE) or problem.errno == ENAMETOOLONG:
-        return None
-    return FileSignature.unseen(problem.errno or 0)
-
-
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a loop of symlinks
-        return False

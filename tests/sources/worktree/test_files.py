@@ -24,10 +24,11 @@ from promptd.errors import (
     OutsideRoot,
     UnreadableComponent,
 )
+from promptd.sources.worktree import beneath
 from promptd.sources.worktree import files as worktree_files
-from promptd.sources.worktree import walk as listing
 from promptd.sources.worktree.files import Worktree, library_path
 from promptd.sources.worktree.sweep import SLOW_STAT_S, Sweep
+from promptd.support import resolve
 
 SECRET = "SECRET that must not be read"
 PR_SET_DUMPABLE = 4
@@ -59,12 +60,14 @@ def look(root: Path, id: str = "a.md", **bounds: int) -> Reading:
     return files_of(root, **bounds).read(Place(0, id))
 
 
-@pytest.fixture(params=["O_PATH", "by steps"])
+@pytest.fixture(params=["openat2", "by steps", "without /proc"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test both ways a file can be opened: through /proc, and step by step where there is none."""
+    """Run a test each way: by openat2, by steps where that is missing, and without /proc."""
     if request.param == "by steps":
-        monkeypatch.setattr(worktree_files, "_O_PATH", 0)
-        monkeypatch.setattr(listing, "HAS_PROC", False)
+        monkeypatch.setattr(resolve, "HAS_OPENAT2", False)
+        monkeypatch.setattr(beneath, "HAS_OPENAT2", False)
+    if request.param == "without /proc":
+        monkeypatch.setattr(beneath, "HAS_PROC", False)
     return str(request.param)
 
 
@@ -131,7 +134,7 @@ def test_nothing_is_there(root: Path, id: str) -> None:
     (root / "dangling.md").symlink_to("nowhere")
     assert look(root, id).signature is None
     assert look(root, id).error is None
-    assert Sweep(files_of(root)).signature(f"{root}/{id}") is None
+    assert Sweep(files_of(root)).signature(Place(0, id)) is None
 
 
 @pytest.mark.usefixtures("way")
@@ -151,8 +154,10 @@ def test_an_oversized_file_is_not_read(root: Path, monkeypatch: pytest.MonkeyPat
     (root / "a.md").write_text("x" * 101)
     (root / "b.md").write_text("x" * 100)
     assert look(root, "b.md", max_bytes=100).text == "x" * 100
+    files = files_of(root, max_bytes=100)
+    files.hanging()  # reads the mount table
     monkeypatch.setattr(os, "read", None)
-    seen = look(root, max_bytes=100)
+    seen = files.read(Place(0, "a.md"))
     assert isinstance(seen.error, ComponentTooLarge)
     assert "101 bytes" in seen.error.message
 
@@ -189,8 +194,10 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
             path.write_text(f"{len(reads)}" * (len(reads) + 1))
         return data
 
+    files = files_of(root)
+    files.hanging()  # reads the mount table
     monkeypatch.setattr(os, "read", read)
-    assert look(root).text == "222"
+    assert files.read(Place(0, "a.md")).text == "222"
     assert len(reads) == 3
 
 
@@ -203,7 +210,7 @@ def test_a_file_that_vanishes_between_the_looks_is_absent(
     def gone(*_: Any, **__: Any) -> int:
         raise FileNotFoundError(errno.ENOENT, "gone")
 
-    monkeypatch.setattr(os, "open", gone)
+    monkeypatch.setattr(beneath, "open_beneath", gone)
     seen = look(root)
     assert (seen.signature, seen.text, seen.error) == (None, None, None)
 
@@ -216,7 +223,7 @@ def test_no_descriptors_left_is_an_error_of_the_moment(root: Path, monkeypatch: 
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "open", full)
+        patch.setattr(beneath, "open_path", full)
         seen = look(root)
     assert isinstance(seen.error, UnreadableComponent)
     assert seen.error.details["errno"] == errno.EMFILE
@@ -383,7 +390,7 @@ def test_loops_of_symlinks_are_errors_of_that_place(root: Path) -> None:
         assert (
             seen.signature
             == FileSignature.unseen(errno.ELOOP)
-            == Sweep(files_of(root)).signature(f"{root}/{id}")
+            == Sweep(files_of(root)).signature(Place(0, id))
         )
 
 
@@ -439,7 +446,7 @@ def test_a_file_without_read_permission(public: Path) -> None:
         denied = look(public)
         assert refused(denied, UnreadableComponent)
         assert "Permission denied" in str(denied.error)
-        assert denied.signature == Sweep(files_of(public)).signature(str(path))
+        assert denied.signature == Sweep(files_of(public)).signature(Place(0, "a.md"))
     path.chmod(0o644)
     with as_nobody():
         assert look(public).text == "x"
@@ -506,7 +513,8 @@ def test_outward_directories_are_not_walked(root: Path, secret: Path) -> None:
     assert [place.id for place in scanned.found] == ["a.md"]
     assert tuple(files.directories()) == (f"{root}",)
     assert scanned.problems == tuple(
-        f"{root}/{name}: a symlink out of the library; not followed" for name in ("away", "near")
+        f"{root}/{name}: a symlink out of the library ({target}); not followed"
+        for name, target in (("away", "/usr"), ("near", secret.parent))
     )
 
 
@@ -519,27 +527,56 @@ def test_an_outward_file_is_listed_and_then_refused(root: Path, secret: Path) ->
 
 
 def test_directories_that_contain_themselves_are_walked_once(root: Path) -> None:
-    """Links upward end where they began; a link beside is another way to the same files."""
+    """A link upward, or beside, leads to what is listed by its own name; by the other it can be read."""
     (root / "a" / "b").mkdir(parents=True)
     (root / "a" / "b" / "x.md").write_text("x")
     (root / "a" / "b" / "up").symlink_to("../..")
     (root / "a" / "self").symlink_to(".")
     (root / "twin").symlink_to("a")
-    assert ids(root) == ["a/b/x.md", "twin/b/x.md"]
+    assert ids(root) == ["a/b/x.md"]
+    assert look(root, "twin/b/x.md").text == "x"
+
+
+def test_a_directory_is_listed_by_a_link_if_it_has_no_name_of_its_own(root: Path, tmp_path: Path) -> None:
+    """What is in another root, or in a directory that is ignored: once, however many links lead there."""
+    other = tmp_path / "other"
+    for directory in (other, root / ".git"):
+        directory.mkdir()
+        (directory / "x.md").write_text("x")
+        (directory / "up").symlink_to(root)
+    for name in ("first", "second"):
+        (root / name).symlink_to(other)
+        (root / f"{name}-git").symlink_to(".git")
+    scanned = files_of(root, other).scan()
+    assert list(scanned.found) == [
+        *(Place(0, id) for id in ("first/x.md", "first-git/x.md")),
+        *(Place(1, id) for id in ("x.md", "up/first-git/x.md")),
+    ]
 
 
 @pytest.mark.timeout(20)
 def test_directories_that_link_to_each_other_do_not_multiply_without_end(root: Path) -> None:
-    """Twelve directories with a link to each other have 12! ways through them: the walk is bounded."""
-    for number in range(12):
+    """34 directories with a link to each other have 34! ways through them: each is listed once."""
+    for number in range(34):
         (root / f"d{number}").mkdir()
-    for number in range(12):
-        for other in range(12):
+        (root / f"d{number}" / "x.md").write_text("x")
+    for number in range(34):
+        for other in range(34):
             (root / f"d{number}" / f"to{other}").symlink_to(f"../d{other}")
-    files = files_of(root, max_files=500)
+    files = files_of(root)
     scanned = files.scan()
-    assert len(files.directories()) == 500
-    assert scanned.problems == (f"{root}: more than 500 files or directories; raise library.max_files",)
+    assert len(files.directories()) == 35
+    assert len(scanned.found) == 34
+    assert scanned.problems == ()
+
+
+def test_too_many_directories_are_said_once(root: Path) -> None:
+    """The walk is bounded in directories as well as in files."""
+    for number in range(30):
+        (root / f"d{number}").mkdir()
+    files = files_of(root, max_files=20)
+    assert len(files.directories()) == 20
+    assert files.scan().problems == (f"{root}: more than 20 files or directories; raise library.max_files",)
 
 
 def test_a_tree_deeper_than_allowed_is_said_to_be(root: Path) -> None:
@@ -622,13 +659,13 @@ def test_a_sweep_looks_once(root: Path) -> None:
     path = root / "a.md"
     path.write_text("a")
     sweep = Sweep(files_of(root))
-    first = sweep.signature(str(path))
+    first = sweep.signature(Place(0, "a.md"))
     sweep.compare([Place(0, "a.md")])
     path.unlink()
-    sweep.stat([str(path)])
+    sweep.stat([Place(0, "a.md")])
     sweep.compare([Place(0, "a.md")])
-    assert sweep.signature(str(path)) == first
-    assert repr(sweep) == "<Sweep of 1 paths, 1 readings>"
+    assert sweep.signature(Place(0, "a.md")) == first
+    assert repr(sweep) == "<Sweep of 1 places, 1 readings>"
 
 
 def test_slow_stats_are_measured(root: Path) -> None:
