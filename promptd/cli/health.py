@@ -15,8 +15,10 @@ import click
 
 from promptd.cli import output
 from promptd.cli.backend import config_option
+from promptd.support.own_files import read_regular
 
 FILE_NAME = "health.json"
+MAX_BYTES = 64 * 1024 * 1024  # a snapshot has some 20 KB
 SYSTEM_DIRECTORY = Path("/var/lib/promptd")  # StateDirectory= of the unit
 KNOWN_SCHEMA = 2
 NEEDED = ("status", "time", "version", "problems", "alerts", "health", "targets", "recommendations")
@@ -78,7 +80,7 @@ def snapshot_path(config_path: str | None) -> Path:
 
 def read(path: Path) -> dict[str, Any]:
     """The snapshot in a file. Raises OSError, and ValueError if it is not a snapshot."""
-    found = json.loads(path.read_bytes())
+    found = json.loads(read_regular(path, MAX_BYTES))
     if not isinstance(found, dict) or "valid_until_unix_s" not in found:
         raise ValueError(f"{path} is not a health snapshot")
     if found.get("schema_version") != KNOWN_SCHEMA:

@@ -4,6 +4,7 @@ Both are called with a Snapshot, in a thread; `Snapshots` counts their failures 
 """
 
 import contextlib
+import os
 from pathlib import Path
 
 from promptd.monitor import metrics
@@ -11,6 +12,7 @@ from promptd.monitor.evaluator import Evaluation
 from promptd.monitor.history import History, line_of
 from promptd.monitor.snapshot import Snapshot
 from promptd.support.atomic import write_atomic
+from promptd.support.own_files import own_directory
 
 METRICS_NAME = "metrics.prom"
 
@@ -47,8 +49,8 @@ class MetricsWriter:
     def __call__(self, snapshot: Snapshot) -> None:
         """Replace the file."""
         if snapshot.is_last:
-            with contextlib.suppress(FileNotFoundError):
-                self.path.unlink()
+            with contextlib.suppress(FileNotFoundError), own_directory(self.path.parent) as directory:
+                os.unlink(self.path.name, dir_fd=directory)
         elif isinstance(snapshot.evaluation, Evaluation):
             text = metrics.exposition(snapshot.sample, snapshot.evaluation, self._version)
             write_atomic(self.path, text.encode())

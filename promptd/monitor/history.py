@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 
 from promptd.monitor.measures import at
+from promptd.support.own_files import open_own, own_directory, read_regular
 
 FILE_NAME = "history.jsonl"
+MAX_READ_BYTES = 1 << 30  # a reader takes it in whole
 SCHEMA_VERSION = 2  # 2: money_saved became cost_saved
 
 # Key of a line, and its path in a snapshot; "1m." is the window of the last minute.
@@ -74,30 +76,33 @@ class History:
     def append(self, line: Mapping[str, Any]) -> None:
         """Append one line, rotating the file if it is full. Raises OSError."""
         data = msgspec.json.encode(line) + b"\n"
-        if self._size() + len(data) > self.max_bytes:
-            self.path.replace(_older(self.path))
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        with own_directory(self.path.parent) as directory:
+            if self._size(directory) + len(data) > self.max_bytes:
+                older = _older(self.path).name
+                os.replace(self.path.name, older, src_dir_fd=directory, dst_dir_fd=directory)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            descriptor = open_own(directory, self.path.name, flags, 0o644)
         try:
             os.write(descriptor, data)
         finally:
             os.close(descriptor)
 
-    def _size(self) -> int:
+    def _size(self, directory: int) -> int:
         try:
-            return self.path.stat().st_size
+            return os.stat(self.path.name, dir_fd=directory, follow_symlinks=False).st_size
         except FileNotFoundError:
             return 0
 
 
 def read(directory: Path) -> list[dict[str, Any]]:
-    """Every complete line, oldest first; an empty list without files. Raises OSError."""
+    """Every complete line, oldest first; an empty list without files. Raises OSError, ValueError."""
     path = directory / FILE_NAME
     return [line for each in (_older(path), path) for line in _lines(each)]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_READ_BYTES)
     except FileNotFoundError:
         return
     for raw in data.split(b"\n"):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptd.errors import AlreadyRunning, ConfigError
+from promptd.support.own_files import open_own, own_directory
 
 MAX_PATH_BYTES = 107  # sockaddr_un.sun_path holds 108 with its final NUL (unix(7))
 _BACKLOG = 512  # queued by the kernel before we accept; it caps this at net.core.somaxconn
@@ -29,6 +30,7 @@ class Binding:
     path: str
     _inode: tuple[int, int] | None = None  # of the socket file, if we made it
     _lock: int | None = None
+    _directory: int | None = None  # where both are
 
     @property
     def is_open(self) -> bool:
@@ -37,10 +39,13 @@ class Binding:
 
     def withdraw(self) -> None:
         """Close the socket, and remove its file if it is the one we made."""
-        if self._inode is not None and _inode_of(self.path) == self._inode:
-            with contextlib.suppress(OSError):
-                Path(self.path).unlink()
-        self._inode = None
+        if self._directory is not None:
+            name = Path(self.path).name
+            if self._inode is not None and _inode_of(self._directory, name) == self._inode:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=self._directory)
+            os.close(self._directory)
+        self._inode = self._directory = None
         self.socket.close()
 
     def release(self) -> None:
@@ -58,17 +63,16 @@ def bind(path: str, mode: int = 0o600) -> Binding:
     _check(path)
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _take_lock(path)
+        with own_directory(Path(path).absolute().parent) as directory:
+            lock = _take_lock(directory, path)
+            try:
+                _remove_stale(directory, path)
+                return _bind(directory, path, mode, lock)
+            except BaseException:
+                os.close(lock)
+                raise
     except OSError as error:
         raise _cannot_listen(path, error) from error
-    try:
-        _remove_stale(path)
-        return _bind(path, mode, lock)
-    except BaseException as error:
-        os.close(lock)
-        if isinstance(error, OSError):
-            raise _cannot_listen(path, error) from error
-        raise
 
 
 def adopt(listening: socket.socket) -> Binding:
@@ -96,14 +100,14 @@ def _check(path: str) -> None:
 
 
 def _cannot_listen(path: str, error: OSError) -> ConfigError:
-    return ConfigError(f"cannot listen on {path}: {error.strerror}", key="serve.socket", path=path)
+    return ConfigError(f"cannot listen on {path}: {error.strerror or error}", key="serve.socket", path=path)
 
 
-def _take_lock(path: str) -> int:
+def _take_lock(directory: int, path: str) -> int:
     """The descriptor of the held lock. Raises AlreadyRunning."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    name = f"{Path(path).name}.lock"
     while True:
-        lock = os.open(f"{path}.lock", flags, 0o600)
+        lock = open_own(directory, name, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -111,7 +115,7 @@ def _take_lock(path: str) -> int:
             os.close(lock)
             raise _running(path, holder) from None
         found = os.fstat(lock)
-        if _inode_of(f"{path}.lock") == (found.st_dev, found.st_ino):
+        if _inode_of(directory, name) == (found.st_dev, found.st_ino):
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             return lock
@@ -123,10 +127,11 @@ def _running(path: str, holder: str) -> AlreadyRunning:
     return AlreadyRunning(f"{who} already serves {path}", socket=path, holder=holder)
 
 
-def _remove_stale(path: str) -> None:
+def _remove_stale(directory: int, path: str) -> None:
     """Remove the socket file of a daemon that died. Raises AlreadyRunning if a process listens on it."""
+    name = Path(path).name
     try:
-        mode = Path(path).lstat().st_mode
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
@@ -135,7 +140,7 @@ def _remove_stale(path: str) -> None:
         )
     if _is_listening(path):
         raise _running(path, "")
-    Path(path).unlink()
+    os.unlink(name, dir_fd=directory)
 
 
 def _is_listening(path: str) -> bool:
@@ -145,26 +150,29 @@ def _is_listening(path: str) -> bool:
         return probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
-def _bind(path: str, mode: int, lock: int) -> Binding:
+def _bind(directory: int, path: str, mode: int, lock: int) -> Binding:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # The file is born with the socket's own mode less the umask: there is no moment at which it is
-        # open to more people than `mode` says, and no process-wide umask is touched.
-        os.fchmod(listening.fileno(), mode)
-        listening.bind(path)
-        Path(path).chmod(mode)
-        inode = _inode_of(path)
+        # Born with its mode, so that no path is led elsewhere before a chmod; nothing else runs at the start.
+        umask = os.umask(0o777 & ~mode)
+        try:
+            listening.bind(path)
+        finally:
+            os.umask(umask)
+        inode = _inode_of(directory, Path(path).name)
+        if inode is None:
+            raise OSError(errno.EBUSY, "its directory was replaced meanwhile")
         listening.listen(_BACKLOG)
     except BaseException:
         listening.close()
         raise
     listening.setblocking(False)
-    return Binding(listening, path, inode, lock)
+    return Binding(listening, path, inode, lock, os.dup(directory))
 
 
-def _inode_of(path: str) -> tuple[int, int] | None:
+def _inode_of(directory: int, name: str) -> tuple[int, int] | None:
     try:
-        found = Path(path).lstat()
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -11,6 +11,8 @@ import os
 import threading
 from pathlib import Path
 
+from promptd.support.own_files import open_own, own_directory
+
 FILE_NAME = "lock"
 _NO_LOCKS = (
     errno.ENOLCK,
@@ -33,7 +35,7 @@ class StateLock:
     def assert_held(self) -> None:
         """Take the lock, unless it is ours already.
 
-        Raises OSError: another daemon has it (EBUSY), or the directory cannot be written.
+        Raises OSError: another daemon has it (EBUSY), or the directory cannot be written or trusted.
         """
         with self._taking:  # snapshots and use counts are written in threads
             if self._lock is not None and not self._is_in_place(self._lock):
@@ -44,13 +46,15 @@ class StateLock:
     def _is_in_place(self, lock: int) -> bool:
         """False if the file was removed: then the next process locks another one of that name."""
         try:
-            return os.path.samestat(os.fstat(lock), os.lstat(self.directory / FILE_NAME))
+            with own_directory(self.directory) as directory:
+                found = os.stat(FILE_NAME, dir_fd=directory, follow_symlinks=False)
+            return os.path.samestat(os.fstat(lock), found)
         except FileNotFoundError:
             return False
 
     def _take(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        lock = os.open(self.directory / FILE_NAME, flags, 0o600)
+        with own_directory(self.directory) as directory:
+            lock = open_own(directory, FILE_NAME, os.O_RDWR | os.O_CREAT)
         try:
             _lock(lock, self.directory)
             os.ftruncate(lock, 0)

@@ -17,6 +17,7 @@ import msgspec
 from promptd.support import log
 from promptd.support.atomic import discard_leftovers, write_atomic
 from promptd.support.locks import StateLock
+from promptd.support.own_files import read_own
 
 # What reading a file and decoding it may raise when the file is damaged.
 PROBLEMS = (OSError, ValueError, IndexError, RecursionError, struct.error, msgspec.MsgspecError)
@@ -50,7 +51,7 @@ class StateFile:
         `decode` raises one of PROBLEMS for content that is damaged.
         """
         try:
-            decoded = decode(self._bytes())
+            decoded = decode(read_own(self.path, self.max_bytes))
         except FileNotFoundError:
             return None
         except PROBLEMS as problem:
@@ -58,15 +59,6 @@ class StateFile:
             return None
         discard_leftovers(self.path)
         return decoded
-
-    def _bytes(self) -> bytes:
-        size_bytes = self.path.stat().st_size
-        if size_bytes <= self.max_bytes:
-            with self.path.open("rb") as file:
-                data = file.read(size_bytes + 1)
-            if len(data) <= size_bytes:
-                return data
-        raise ValueError(f"the file is larger than {self.max_bytes} bytes, or growing")
 
     def store(self, data: bytes) -> bool:
         """Replace the content; False if it could not be written."""

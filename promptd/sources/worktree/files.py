@@ -235,19 +235,18 @@ class Worktree:
     def hanging(self) -> frozenset[int]:
         """The roots on file systems that may not answer: to be called in a thread."""
         if self._hanging is None:
-            self._hanging = hanging([self._real(root) for root in range(len(self.roots))])
+            known = hanging(self.roots)  # of the others no part up to the first link can hang
+            others = ((at, path) for at, path in enumerate(self.roots) if at not in known and _has_link(path))
+            self._hanging = known | {at for at, path in others if self._leads_to_one(path)}
         return self._hanging
 
-    def _real(self, root: int) -> str:
-        """Where a root really is; as configured if the file system does not say."""
-        path = self.roots[root]
-        if hanging([path]):
-            return path
+    def _leads_to_one(self, path: str) -> bool:
+        """True if a link on the way to a root leads to a file system that may not answer."""
         try:
             real: str = self.patience.ask(path, partial(os.path.realpath, path))
-            return real
         except TimeoutError:
-            return path
+            return True
+        return bool(hanging([real]))
 
     def may_hang(self, places: Iterable[Place]) -> bool:
         """True if some of these are below a root whose file system may not answer."""
@@ -290,6 +289,11 @@ class Worktree:
     def observe_stats(self, count: int, seconds: float) -> None:
         """Take the time of a sweep's new stats into the running mean."""
         self.stat_s += STAT_SMOOTHING * (seconds / count - self.stat_s)
+
+
+def _has_link(path: str) -> bool:
+    """True if an absolute path is, or has above it, a link."""
+    return any(os.path.islink(above) for above in (*map(str, reversed(Path(path).parents)), path))
 
 
 def _decoded(place: Place, signature: FileSignature, now: int, data: bytes) -> Reading:
