@@ -30,6 +30,9 @@ async def warm_up(workspace: Workspace) -> None:
     Raises ConfigError: the vocabulary is damaged.
     """
     await asyncio.to_thread(workspace.tokenizer.load)
+    if not await asyncio.to_thread(workspace.segments.verify):
+        _log.warning("token counts kept on disk are wrong: everything is counted afresh")
+        workspace.forget_prompts()
     await asyncio.to_thread(strongly_connected, {})  # imports networkx
     await procedures.drive(workspace, procedures.warm(workspace))
     await procedures.drive(workspace, procedures.count_hot(workspace))

@@ -10,8 +10,8 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from math import isfinite
 
+MAX_WEIGHT = 1e15  # more uses than any daemon counts: what was kept is damaged
 REBASE_HALF_LIVES = 512.0  # 2^512 is far inside a double's range
 
 
@@ -81,7 +81,7 @@ class HotSet:
         """Take back weights that were kept `age_s` seconds before this set was made."""
         scale = 2.0 ** (-max(age_s, 0.0) / self.half_life_s)
         for id, weight in weights.items():
-            if isfinite(weight) and weight > 0:
+            if 0 < weight < MAX_WEIGHT:
                 self._weights[id] = self._weights.get(id, 0.0) + weight * scale
 
     def statistics(self) -> HotSetStatistics:

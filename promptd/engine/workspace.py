@@ -303,6 +303,13 @@ class Workspace:
         self.hot.forget(delta.removed)
         return tuple(dropped)
 
+    def forget_prompts(self) -> None:
+        """Drop everything that was made, but nothing that was read: a count in it was wrong."""
+        for request, _ in self.prompts.items():
+            self.prompts.discard(request)
+        for names, _ in self._compiled.items():
+            self._compiled.discard(names)
+
     def places_of(self, names: Iterable[str]) -> list[Place]:
         """Every place a name may mean, for reading what is asked for before anything is known."""
         places: list[Place] = []

@@ -7,20 +7,14 @@ unreadable is logged and counts as missing. What the bytes mean is for the subcl
 call from a thread.
 """
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
-
-import msgspec
 
 from promptd.support import log
 from promptd.support.atomic import discard_leftovers, write_atomic
 from promptd.support.locks import StateLock
 from promptd.support.own_files import read_own
-
-# What reading a file and decoding it may raise when the file is damaged.
-PROBLEMS = (OSError, ValueError, IndexError, RecursionError, struct.error, msgspec.MsgspecError)
 
 Decoded = TypeVar("Decoded")
 _log = log.get_logger("promptd.state")
@@ -48,13 +42,13 @@ class StateFile:
     def load(self, decode: Callable[[bytes], Decoded]) -> Decoded | None:
         """What `decode` makes of the content; None if there is no file, or none that can be used.
 
-        `decode` raises one of PROBLEMS for content that is damaged.
+        Whatever `decode` raises, the content is damaged: what is in the file must never end the daemon.
         """
         try:
             decoded = decode(read_own(self.path, self.max_bytes))
         except FileNotFoundError:
             return None
-        except PROBLEMS as problem:
+        except Exception as problem:
             _log.warning(f"{self._content} cannot be read, starting afresh", path=self.path, error=problem)
             return None
         discard_leftovers(self.path)

@@ -12,7 +12,7 @@ import pytest
 
 from promptd.support import log
 from promptd.support.locks import StateLock
-from promptd.support.state_file import PROBLEMS, StateFile
+from promptd.support.state_file import StateFile
 
 
 @pytest.fixture
@@ -49,11 +49,13 @@ def test_no_file_is_nothing_to_say(tmp_path: Path, said: io.StringIO) -> None:
     assert events(said) == []
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(
+    "problem", [OSError, ValueError, KeyError, TypeError, MemoryError, ZeroDivisionError]
+)
 def test_whatever_decoding_runs_into_means_starting_afresh(
     tmp_path: Path, said: io.StringIO, problem: type[Exception]
 ) -> None:
-    """One warning, no exception; what a decoder should not raise travels on."""
+    """One warning, no exception: a damaged file may make a decoder do anything."""
     file_in(tmp_path).store(b"1")
 
     def broken(_: bytes) -> int:
@@ -61,8 +63,6 @@ def test_whatever_decoding_runs_into_means_starting_afresh(
 
     assert file_in(tmp_path).load(broken) is None
     assert events(said) == ["notes cannot be read, starting afresh"]
-    with pytest.raises(ZeroDivisionError):
-        file_in(tmp_path).load(lambda _: 1 // 0)
 
 
 def test_a_file_beyond_the_bound_is_not_read(tmp_path: Path, said: io.StringIO) -> None:

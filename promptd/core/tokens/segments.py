@@ -57,6 +57,8 @@ class Segments:
         self._ends: dict[str, int] = {}  # the last segment of a text, which no newline ends
         self._recent: dict[str, int] = {}  # what stood around values lately
         self._earlier: dict[bytes, int] = {}  # by digest, from an earlier process
+        self._believed: list[tuple[dict[str, int], str, str]] = []  # memory, segment, ending: taken from it
+        self._is_verified = False
         self._asked = self._encoded = self._known_bytes = self._recalled = 0
 
     def __repr__(self) -> str:
@@ -92,7 +94,7 @@ class Segments:
         return known
 
     def _learn(self, known: dict[str, int], fresh: Sequence[str], ending: str) -> None:
-        if fresh and self._earlier:
+        if fresh and self._earlier and not self._is_verified:
             fresh = self._recall(known, fresh, ending)
         if fresh:
             known.update(zip(fresh, self._count_many([line + ending for line in fresh]), strict=True))
@@ -113,9 +115,31 @@ class Segments:
         earlier = ((line, self._earlier.pop(_digest(line + ending), None)) for line in fresh)
         found = {line: count for line, count in earlier if count is not None}
         known.update(found)
+        self._believed += [(known, line, ending) for line in found]
         self._recalled += len(found)
         self._grow(list(found))
         return [line for line in fresh if line not in found]
+
+    def verify(self) -> bool:
+        """Count what was recalled so far; False if a count was wrong, which is put right and ends all belief.
+
+        To be called once the encoder is at hand: from then on counting costs as little as recalling, and
+        nothing more is believed. In a thread.
+        """
+        self._is_verified = True
+        believed, self._believed = self._believed, []
+        counts = self._count_many([line + ending for _, line, ending in believed])
+        wrong = [
+            (known, line, count)
+            for (known, line, _), count in zip(believed, counts, strict=True)
+            if known.get(line, count) != count
+        ]
+        for known, line, count in wrong:
+            known[line] = count
+        if wrong:
+            self._earlier = {}
+            self._recent.clear()
+        return not wrong
 
     def export(self) -> dict[bytes, int]:
         """At most MAX_KEPT counts by digest, those of now first. About 1 µs each: call from a thread."""

@@ -1,10 +1,13 @@
 """Token counts on disk: `counts.bin` in the state directory, by digest of what was counted.
 
-A header says the version and whose counts they are (encoding and tiktoken's version); a checksum proves
-that the rest is what was written. Without a file that can be used everything is counted again, which costs
-time and nothing more. Blocking: call from a thread.
+A header says the version and whose counts they are (encoding and tiktoken's version); a checksum with a key
+that only its owner can read (`key`, beside it) proves that the rest is what a daemon of ours wrote. Even so
+the counts are held against the tokenizer once it is loaded (`Segments.verify`). Without a file that can be
+used everything is counted again, which costs time and nothing more. Blocking: call from a thread.
 """
 
+import hmac
+import secrets
 from array import array
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -13,13 +16,18 @@ from pathlib import Path
 import msgspec
 
 from promptd.core.tokens.segments import DIGEST_BYTES, MAX_KEPT, Segments
+from promptd.support.atomic import write_atomic
 from promptd.support.locks import StateLock
+from promptd.support.own_files import read_own
 from promptd.support.state_file import StateFile
 
 FILE_NAME = "counts.bin"
-SCHEMA_VERSION = 1
+KEY_NAME = "key"
+KEY_BYTES = 32
+SCHEMA_VERSION = 2  # 2: the checksum has a key
 GROWTH = 1.1  # a file that is rewritten for every new line would never be left alone
-MAX_FILE_BYTES = 2 * MAX_KEPT * (DIGEST_BYTES + 4)
+COUNT_BYTES = array("I").itemsize
+MAX_FILE_BYTES = 2 * MAX_KEPT * (DIGEST_BYTES + COUNT_BYTES)
 
 
 class SavedTokenCounts(msgspec.Struct, frozen=True, array_like=True):
@@ -44,7 +52,7 @@ class TokenCountsFile(StateFile):
 
     def read(self, encoding: str) -> dict[bytes, int]:
         """The counts for an encoding; none if there is no file that can be used."""
-        counts = self.load(lambda data: _decoded(data, encoding)) or {}
+        counts = self.load(lambda data: _decoded(data, encoding, self._key())) or {}
         self.saved = len(counts)
         return counts
 
@@ -58,29 +66,49 @@ class TokenCountsFile(StateFile):
         """Replace what was saved; False if it could not be written."""
         digests = b"".join(counts)
         packed = array("I", counts.values()).tobytes()
-        checksum = _checksum(encoding, digests, packed)
+        try:
+            key = self._key() or self._new_key()
+        except OSError:  # `store` says why nothing can be written here
+            key = b""
+        checksum = _checksum(key, encoding, digests, packed)
         content = SavedTokenCounts(SCHEMA_VERSION, encoding, digests, packed, checksum)
         is_written = self.store(msgspec.msgpack.encode(content))
         if is_written:
             self.saved = len(counts)
         return is_written
 
+    def _key(self) -> bytes:
+        """The key that only we can read; empty if there is none."""
+        try:
+            key = read_own(self.path.with_name(KEY_NAME), KEY_BYTES)
+        except FileNotFoundError:
+            return b""
+        return key if len(key) == KEY_BYTES else b""
 
-def _decoded(data: bytes, encoding: str) -> dict[bytes, int]:
+    def _new_key(self) -> bytes:
+        key = secrets.token_bytes(KEY_BYTES)
+        write_atomic(self.path.with_name(KEY_NAME), key, mode=0o600)
+        return key
+
+
+def _decoded(data: bytes, encoding: str, key: bytes) -> dict[bytes, int]:
     """Counts by digest, none if they are of another encoding or version. Raises ValueError: damaged."""
     saved = msgspec.msgpack.decode(data, type=SavedTokenCounts)
     if saved.schema_version != SCHEMA_VERSION or saved.encoding != encoding:
         return {}
-    if saved.checksum != _checksum(saved.encoding, saved.digests, saved.counts):
-        raise ValueError("the file is damaged")
+    expected = _checksum(key, saved.encoding, saved.digests, saved.counts)
+    if not key or not hmac.compare_digest(saved.checksum, expected):
+        raise ValueError("the file is damaged, or another's")
+    if len(saved.digests) * COUNT_BYTES != len(saved.counts) * DIGEST_BYTES:
+        raise ValueError("the file has not one count for each digest")
     counts = array("I")
     counts.frombytes(saved.counts)
     digests = (saved.digests[at : at + DIGEST_BYTES] for at in range(0, len(saved.digests), DIGEST_BYTES))
     return dict(zip(digests, counts, strict=True))
 
 
-def _checksum(encoding: str, digests: bytes, counts: bytes) -> bytes:
-    seen = blake2b(encoding.encode(), digest_size=DIGEST_BYTES)
+def _checksum(key: bytes, encoding: str, digests: bytes, counts: bytes) -> bytes:
+    seen = blake2b(encoding.encode(), digest_size=DIGEST_BYTES, key=key)
     for part in (digests, counts):
         seen.update(len(part).to_bytes(8, "little"))
         seen.update(part)
