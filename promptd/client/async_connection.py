@@ -9,12 +9,15 @@ import socket
 from collections import deque
 from typing import cast
 
+from promptd.client.trust import check_server
 from promptd.client.wire import (
+    MAX_REPLY_BYTES,
     Broken,
     ReplyLine,
     decode_as,
     decode_line,
     revive,
+    too_long,
     unreachable,
 )
 from promptd.errors import PromptdError, Unavailable
@@ -28,8 +31,9 @@ _RETRY_S = 0.01  # the kernel's queue of the daemon's socket is full: it says so
 class AsyncClientConnection(asyncio.Protocol):
     """A connection; made by `connect`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, max_reply_bytes: int = MAX_REPLY_BYTES) -> None:
         self.path = path
+        self._max_reply_bytes = max_reply_bytes
         self.is_broken = False
         self._failure: PromptdError | None = None
         self._transport: asyncio.Transport
@@ -94,7 +98,10 @@ class AsyncClientConnection(asyncio.Protocol):
         try:
             for line in lines:
                 self._deliver(decode_line(line))
+            if len(self._held) > self._max_reply_bytes:
+                raise too_long(self.path, self._max_reply_bytes)
         except Unavailable as error:  # not promptd's protocol: nothing it says means anything
+            self._held.clear()
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -138,15 +145,18 @@ class AsyncClientConnection(asyncio.Protocol):
                 answer.set_exception(error)
 
 
-async def connect(path: str) -> AsyncClientConnection:
+async def connect(path: str, max_reply_bytes: int = MAX_REPLY_BYTES) -> AsyncClientConnection:
     """A connection to the daemon at `path`. Raises Unavailable."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
         while not _try_connect(connection, path):  # noqa: ASYNC110 - the kernel gives no event for it
             await asyncio.sleep(_RETRY_S)
+        check_server(connection, path)
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_unix_connection(lambda: AsyncClientConnection(path), sock=connection)
+        _, link = await loop.create_unix_connection(
+            lambda: AsyncClientConnection(path, max_reply_bytes), sock=connection
+        )
     except BaseException as error:
         connection.close()
         if isinstance(error, OSError):

@@ -22,6 +22,7 @@ from promptd.client.requests import (
     Variables,
 )
 from promptd.client.wire import (
+    MAX_REPLY_BYTES,
     Answer,
     Broken,
     decode_as,
@@ -57,12 +58,20 @@ class AsyncClient:
     ...     print(prompt.tokens, prompt.text)
 
     Every method raises the leaf of promptd.errors that the daemon answered with, and Unavailable if none
-    answers within `timeout_s` seconds.
+    answers within `timeout_s` seconds, if it is neither ours, root's nor a service's (trust.py), or if a
+    reply is longer than `max_reply_bytes`.
     """
 
-    def __init__(self, socket: str | os.PathLike[str] | None = None, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        socket: str | os.PathLike[str] | None = None,
+        timeout_s: float = 30.0,
+        *,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
         self.path = discover(socket, os.environ)
         self.timeout_s = timeout_s
+        self.max_reply_bytes = max_reply_bytes
         self._ids = itertools.count(1)
         self._link: AsyncClientConnection | None = None
         self._connecting = asyncio.Lock()
@@ -215,5 +224,5 @@ class AsyncClient:
     async def _connected(self) -> AsyncClientConnection:
         async with self._connecting:
             if self._link is None or self._link.is_broken:
-                self._link = await connect(self.path)
+                self._link = await connect(self.path, self.max_reply_bytes)
             return self._link

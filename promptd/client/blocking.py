@@ -24,6 +24,7 @@ from promptd.client.requests import (
 )
 from promptd.client.subscription import Subscription
 from promptd.client.wire import (
+    MAX_REPLY_BYTES,
     Answer,
     Broken,
     decode_as,
@@ -58,12 +59,20 @@ class Client:
     ...     print(prompt.tokens, prompt.text)
 
     Every method raises the leaf of promptd.errors that the daemon answered with, and Unavailable if none
-    answers within `timeout_s` seconds.
+    answers within `timeout_s` seconds, if it is neither ours, root's nor a service's (trust.py), or if a
+    reply is longer than `max_reply_bytes`.
     """
 
-    def __init__(self, socket: str | os.PathLike[str] | None = None, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        socket: str | os.PathLike[str] | None = None,
+        timeout_s: float = 30.0,
+        *,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
         self.path = discover(socket, os.environ)
         self.timeout_s = timeout_s
+        self.max_reply_bytes = max_reply_bytes
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._link: ClientConnection | None = None
@@ -216,7 +225,7 @@ class Client:
         if self._link is not None and self._owner_pid != os.getpid():
             self._drop()  # inherited over a fork: it belongs to the parent
         if self._link is None:
-            self._link = ClientConnection(self.path, self.timeout_s)
+            self._link = ClientConnection(self.path, self.timeout_s, self.max_reply_bytes)
             self._owner_pid = os.getpid()
         return self._link
 

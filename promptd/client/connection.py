@@ -6,10 +6,13 @@ Only this file of the blocking client touches a socket. A deadline is a time of 
 import socket
 import time
 
+from promptd.client.trust import check_server
 from promptd.client.wire import (
+    MAX_REPLY_BYTES,
     Broken,
     ReplyLine,
     decode_line,
+    too_long,
     too_slow,
     unreachable,
 )
@@ -20,10 +23,14 @@ _RETRY_S = 0.01  # the kernel's queue of the daemon's socket is full: it says so
 
 
 class ClientConnection:
-    """A connection that is open from the beginning. Raises Unavailable if no daemon answers."""
+    """A connection that is open from the beginning. Raises Unavailable if no daemon to believe answers.
 
-    def __init__(self, path: str, timeout_s: float) -> None:
+    A line of more than `max_reply_bytes` is not taken in.
+    """
+
+    def __init__(self, path: str, timeout_s: float, max_reply_bytes: int = MAX_REPLY_BYTES) -> None:
         self.path = path
+        self._max_reply_bytes = max_reply_bytes
         self._timeout_s = timeout_s
         self._held = bytearray()
         self._scanned = 0
@@ -46,10 +53,12 @@ class ClientConnection:
 
         Raises:
             Broken: the connection ended.
-            Unavailable: it did not come in time, or is no line of promptd's.
+            Unavailable: it did not come in time, is too long, or is no line of promptd's.
         """
         while (end := self._held.find(b"\n", self._scanned)) < 0:
             self._scanned = len(self._held)
+            if self._scanned > self._max_reply_bytes:
+                raise too_long(self.path, self._max_reply_bytes)
             self._held += self._more(deadline_s)
         line = bytes(self._held[:end])
         del self._held[: end + 1]
@@ -104,6 +113,7 @@ def _connect(path: str, deadline_s: float, timeout_s: float) -> socket.socket:
             if time.monotonic() + _RETRY_S > deadline_s:
                 raise too_slow(path, timeout_s)
             time.sleep(_RETRY_S)
+        check_server(connection, path)
     except (OSError, Unavailable) as error:
         connection.close()
         if isinstance(error, OSError):

@@ -17,6 +17,7 @@ from promptd.errors import (
 )
 
 Answer = TypeVar("Answer")
+MAX_REPLY_BYTES = 64 * 1024 * 1024  # of one line; four times what a daemon sends unless it is configured to
 _LEAVES = {f"promptd.{leaf.__name__}": leaf for leaf in leaves()}
 
 
@@ -109,6 +110,16 @@ def unreachable(path: str, cause: OSError) -> Unavailable:
             socket=path,
         )
     return Unavailable(f"cannot connect to {path}: {cause.strerror or cause}", socket=path)
+
+
+def too_long(path: str, limit: int) -> Unavailable:
+    """More than this client takes in for one line."""
+    return Unavailable(
+        f"the reply from {path} is longer than {limit} bytes: ask for less at once, or allow this client more"
+        " with `max_reply_bytes`",
+        socket=path,
+        max_reply_bytes=limit,
+    )
 
 
 def hung_up(path: str) -> Unavailable:
