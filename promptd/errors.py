@@ -161,6 +161,12 @@ class UnknownSubscription(RequestError):
     code = -32015
 
 
+class PermissionDenied(RequestError):
+    """The user may ask, but not administer: the method needs a right that was not given."""
+
+    code = -32000
+
+
 class Unavailable(RequestError):
     """No daemon is running on the socket (raised by clients, never sent)."""
 

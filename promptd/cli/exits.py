@@ -20,6 +20,7 @@ class Exit(IntEnum):
     SOFTWARE = 70  # a bug in promptd
     CANNOT_CREATE = 73  # a file or directory could not be written
     TRY_LATER = 75  # another daemon uses the socket, or the daemon is at a limit
+    NO_PERMISSION = 77  # the daemon's user has not given us the right to administer
     CONFIG = 78  # the configuration is invalid; the message names the key
     INTERRUPTED = 130  # Ctrl-C: 128 + SIGINT
     PIPE_CLOSED = 141  # the reader of stdout closed the pipe: 128 + SIGPIPE
@@ -32,6 +33,7 @@ _BY_ERROR: tuple[tuple[type[errors.PromptdError], Exit], ...] = (
     (errors.Busy, Exit.TRY_LATER),
     (errors.Unavailable, Exit.UNAVAILABLE),
     (errors.ComponentError, Exit.DATA),
+    (errors.PermissionDenied, Exit.NO_PERMISSION),
     (errors.UnknownComponent, Exit.DATA),
     (errors.AmbiguousName, Exit.DATA),
     (errors.OverBudget, Exit.DATA),

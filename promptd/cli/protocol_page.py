@@ -80,6 +80,8 @@ def page(description: dict[str, Any], shown: dict[str, tuple[Any, Any]]) -> str:
 
 def _method(method: dict[str, Any]) -> str:
     parts = [f"### `{method['name']}`\n", f"{method['summary']}\n"]
+    if method.get("right", "ask") != "ask":
+        parts.append(f"Needs the right to {method['right']}.\n")
     rows = list(_fields(method.get("params") or {}))
     if rows:
         parts += ["| parameter | type | required | meaning |", "|---|---|---|---|", *rows, ""]

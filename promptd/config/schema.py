@@ -162,6 +162,10 @@ class ServeConfig(_Section, frozen=True):
         tuple[Annotated[int, Meta(ge=0, le=4_294_967_294)], ...],
         says("user ids that may connect, besides the daemon's own and root"),
     ] = ()
+    admin_uids: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=4_294_967_294)], ...],
+        says("user ids that may also reload, rescan and read the configuration, besides the same two"),
+    ] = ()
     max_connections: Annotated[int, says("maximum number of connections", "connections", ge=1, le=65_536)] = (
         256
     )

@@ -64,7 +64,10 @@ class Daemon(DaemonParts):
         self.maintenance = Maintenance(self.current, self.lock, spawn)
         self.subscriptions = Subscriptions(self.current, spawn, report_unforeseen)
         rescan = self.maintenance.rescans.rescan
-        self.dispatcher = Dispatcher(self.current, services_of(self), spawn, report_unforeseen, rescan)
+        services, admin_uids = services_of(self), config.serve.admin_uids
+        self.dispatcher = Dispatcher(
+            self.current, services, spawn, report_unforeseen, rescan, admin_uids=admin_uids
+        )
         self.monitoring = Monitoring(config, self.lock, spawn, sources_of(self), lambda: histograms_of(self))
         self.dispatcher.on_closed += [self.subscriptions.forget, self.monitoring.alert_feed.forget]
         self.status = StatusReporter(Notifier(environment), self.run, self.current)
@@ -124,7 +127,8 @@ class Daemon(DaemonParts):
         self.run.addresses = tuple(binding.path for binding in bindings)
         limits = limits_of(config)
         new_codec = codec_factory(limits.max_request_bytes, limits.max_json_depth)
-        return Listener(bindings, self.dispatcher, new_codec, limits, allow_uids=config.serve.allow_uids)
+        allow_uids = (*config.serve.allow_uids, *config.serve.admin_uids)
+        return Listener(bindings, self.dispatcher, new_codec, limits, allow_uids=allow_uids)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that a signal to stop cuts short."""

@@ -61,6 +61,7 @@ def _method(method: Method) -> MethodDescription:
         schema_of(method.params),
         schema_of(method.reply),
         tuple(_type_of(leaf) for leaf in method.errors),
+        method.right,
     )
 
 

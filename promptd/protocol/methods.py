@@ -200,12 +200,16 @@ class UnsubscribeParams(Params, frozen=True):
 # -- the table ------------------------------------------------------------------------------------
 
 
+Right = Literal["ask", "administer"]
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """One method: what it takes, what it answers, and which errors it may answer with.
 
-    `reply` is a struct of replies.py, or a mapping where its shape is open; `is_scan` says that answering it
-    means looking at the whole library.
+    `reply` is a struct of replies.py, or a mapping where its shape is open; `is_scan` says that answering
+    it means looking at the whole library. `right` is what the user who calls it must have: to `ask` is to
+    connect.
     """
 
     name: str
@@ -214,6 +218,7 @@ class Method:
     summary: str
     errors: tuple[type[PromptdError], ...] = ()
     is_scan: bool = False
+    right: Right = "ask"
 
 
 _NAME_ERRORS = (errors.UnknownComponent, errors.AmbiguousName, errors.OutsideRoot)
@@ -324,6 +329,8 @@ METHODS: dict[str, Method] = {
             Params,
             replies.ConfigurationReply,
             "The configuration in force, whole and as TOML.",
+            (errors.PermissionDenied,),
+            right="administer",
         ),
         Method(
             "alerts",
@@ -336,14 +343,17 @@ METHODS: dict[str, Method] = {
             Params,
             replies.ReloadReply,
             "Read the configuration again and wait until it is in force.",
-            (errors.ConfigError,),
+            (errors.ConfigError, errors.PermissionDenied),
+            right="administer",
         ),
         Method(
             "rescan",
             Params,
             replies.RescanReply,
             "Compare everything held with the disk now.",
+            (errors.PermissionDenied,),
             is_scan=True,
+            right="administer",
         ),
         Method("ping", Params, replies.PingReply, "Check that the daemon answers; waits until it is ready."),
         Method(

@@ -283,6 +283,12 @@ class MethodDescription(msgspec.Struct, frozen=True):
     params: Annotated[dict[str, Any], Meta(description="JSON Schema of its parameters")]
     result: Annotated[dict[str, Any], Meta(description="JSON Schema of its result")]
     errors: Annotated[tuple[str, ...], Meta(description="types of the errors that it may answer with")]
+    right: Annotated[
+        Literal["ask", "administer"],
+        Meta(
+            description="what the user must be allowed: `administer` is `serve.admin_uids`, the daemon, root"
+        ),
+    ]
 
 
 class NotificationDescription(msgspec.Struct, frozen=True):

@@ -7,8 +7,9 @@ only a running daemon can answer (statistics, health, reload, …) is handed in 
 the answer to the call that raised it, and to no other.
 """
 
+import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from promptd.errors import (
     Busy,
     Internal,
     MethodNotFound,
+    PermissionDenied,
     PromptdError,
 )
 from promptd.protocol import methods
@@ -70,7 +72,7 @@ class Dispatcher:
     """Answers calls; one for the whole daemon, called from the event loop only.
 
     `current` holds the workspace that answers; `report` is called with unforeseen errors; `reconcile` runs a
-    reconcile that calls may share.
+    reconcile that calls may share; `admin_uids` may administer, as may we and root.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Dispatcher:
         spawn: Spawn,
         report: ReportError,
         reconcile: SharedRescan | None = None,
+        admin_uids: Collection[int] = (),
     ) -> None:
         self.on_closed: list[Callable[[Peer], None]] = []
         self._current = current
@@ -87,6 +90,7 @@ class Dispatcher:
         self._spawn = spawn
         self._report = report
         self._reconcile = reconcile
+        self._administrators = frozenset((0, os.geteuid(), *admin_uids))
         self._metrics = RequestMetrics()
         self._recognised: dict[bytes, Request] = {}
         self._in_progress: set[BackgroundTask] = set()
@@ -177,6 +181,8 @@ class Dispatcher:
     def _begin(self, peer: Peer, call: Call, turn: Turn) -> None:
         """Answer a call now if nothing has to be waited for, else in a task. Raises what refuses it."""
         method = self._method(call)
+        if method.right == "administer" and peer.uid not in self._administrators:
+            raise _not_allowed(peer.uid, method.name)
         params = methods.decode_params(method, call.params)
         if call.method in HANDLERS:
             self._begin_procedure(peer, call, params, turn)
@@ -271,6 +277,16 @@ def _kind_of(method: str) -> LatencyKind:
     if method in SCANS:
         return "scan_latency_us"
     return "latency_us" if method in HANDLERS else "service_latency_us"
+
+
+def _not_allowed(uid: int, method: str) -> PermissionDenied:
+    return PermissionDenied(
+        f"user {uid} may ask, but `{method}` needs the right to administer: the daemon's own user or root can"
+        " give it with `serve.admin_uids`",
+        uid=uid,
+        method=method,
+        right="administer",
+    )
 
 
 def _stopping() -> Busy:

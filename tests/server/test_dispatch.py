@@ -19,6 +19,7 @@ from promptd.errors import (
     Busy,
     Internal,
     InvalidParams,
+    PermissionDenied,
     PromptdError,
     UnknownComponent,
 )
@@ -39,6 +40,9 @@ FILES = {
 }
 
 
+ADMINISTRATOR = 4243
+
+
 class Table:
     """A handler with everything around it."""
 
@@ -53,6 +57,7 @@ class Table:
             self.tasks.spawn,
             lambda *report: self.reports.append(report),
             self._reconcile,
+            admin_uids=(ADMINISTRATOR,),
         )
         self.peer = NotedPeer(self.handler)
 
@@ -367,3 +372,25 @@ async def test_a_request_is_one_line_at_debug_and_none_at_info(aged: Workspace) 
     assert all(line["method"] == "assemble" and line["ms"] >= 0 for line in lines)
     assert "Secret" not in stream.getvalue()
     assert "Hello" not in stream.getvalue()
+
+
+# -- rights -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["reload", "rescan", "configuration"])
+async def test_to_ask_is_not_to_administer(workspace: Workspace, method: str) -> None:
+    """Who may only ask is told which right is missing and who gives it; nothing is done for him."""
+    called: list[str] = []
+    services = {name: lambda *_, name=name: called.append(name) or {} for name in ("reload", "configuration")}
+    table = Table(workspace, **services)
+    table.peer.uid = 4242
+    with pytest.raises(PermissionDenied, match="user 4242 may ask, but") as denied:
+        await table.ask(call_of(method))
+    assert "`serve.admin_uids`" in denied.value.message
+    assert (denied.value.details["right"], denied.value.details["method"]) == ("administer", method)
+    assert (called, table.reconciled) == ([], [])
+    assert (await table.ask(call_of("assemble", name="commands/other")))["text"] == "Something else.\n"
+    for uid in (ADMINISTRATOR, 0, os.geteuid()):
+        table.peer.uid = uid
+        await table.ask(call_of(method))
+    assert len(called) + len(table.reconciled) == 3
