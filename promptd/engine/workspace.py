@@ -15,7 +15,6 @@ from promptd.core.assembly.assemble import expand
 from promptd.core.assembly.evidence import Evidence
 from promptd.core.library.library import Component, Delta, Library
 from promptd.core.library.plan import Plan, plan
-from promptd.core.library.resolve import Refused
 from promptd.core.syntax.component import Place, Reading
 from promptd.core.syntax.dialects import resolved
 from promptd.core.tokens.segments import Segments
@@ -253,7 +252,9 @@ class Workspace:
         rivals = (
             self.library.get(id) for member in found.members for link in member.links for id in link.rivals
         )
-        components = dict.fromkeys((*found.members, *(rival for rival in rivals if rival is not None)))
+        components = dict.fromkeys(
+            (*found.members, *(rival for rival in rivals if rival is not None), *found.witnesses)
+        )
         return self.source.evidence(tuple(components), found.absent)
 
     def holds(self, evidence: Evidence, check: Check) -> bool:
@@ -309,17 +310,6 @@ class Workspace:
             self.prompts.discard(request)
         for names, _ in self._compiled.items():
             self._compiled.discard(names)
-
-    def places_of(self, names: Iterable[str]) -> list[Place]:
-        """Every place a name may mean, for reading what is asked for before anything is known."""
-        places: list[Place] = []
-        for name in names:
-            groups = self.library.names.candidates(name)
-            if not isinstance(groups, Refused):
-                places += [
-                    Place(root, id) for group in groups for id in group for root in range(self.library.roots)
-                ]
-        return places
 
     def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
         """Readings that forget those of the ids that a scan from scratch would not know.

@@ -2,6 +2,7 @@
 engine says what a cold one says. No watcher, no sleep: freshness is decided by what the disk says now.
 """
 
+import json
 import mmap
 import os
 import shutil
@@ -23,6 +24,7 @@ from promptd.errors import (
     MissingInclude,
     OutsideRoot,
     OverBudget,
+    PromptdError,
     PromptTooLarge,
     UnknownComponent,
     UnsupportedOption,
@@ -563,3 +565,45 @@ def test_progress_is_reported_while_much_is_read(library: Library) -> None:
     with Engine.open(root, progress=lambda done, total: seen.append((done, total))) as engine:
         engine.call("check")
     assert seen[-1] == (40, 40)
+
+
+# -- what is no component ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["id_rsa", "notes.raw", "d/key.pem"])
+@pytest.mark.parametrize("method", ["assemble", "get", "dependencies", "dependents", "graph"])
+def test_a_file_that_is_no_component_is_not_served_by_name(library: Library, name: str, method: str) -> None:
+    """Whatever lies in a root: suffixes decide, or a directive that names it; and as long as it does."""
+    root = library({"a.md": "a\n", "id_rsa": "SECRET", "notes.raw": "SECRET", "d/key.pem": "SECRET"})
+    with Engine.open(root) as engine:
+        for has_scanned in (False, True):
+            with pytest.raises(UnknownComponent):
+                engine.call(method, {"name": name})
+            if not has_scanned:
+                engine.call("list")
+        (root / "a.md").write_text(f"<include>{name}</include>\n")
+        assert engine.call(method, {"name": name})
+        assert engine.assemble("a").text == "SECRET\n"
+        (root / "a.md").write_text("no more\n")
+        with pytest.raises(UnknownComponent):
+            engine.call(method, {"name": name})
+    with Engine.open(root) as cold, pytest.raises(UnknownComponent):
+        cold.call(method, {"name": name})
+
+
+def test_a_named_file_is_served_to_who_starts_from_nothing(library: Library) -> None:
+    """Without a scan nobody knows which directives there are: then all of them are looked at."""
+    root = library({"a.md": "<include>notes.raw</include>", "notes.raw": "notes\n"})
+    with Engine.open(root) as engine:
+        assert engine.assemble("notes.raw").text == "notes\n"
+
+
+def test_a_dot_file_is_not_served_at_all(library: Library) -> None:
+    """Not by name, not by a directive, and not with a component's suffix."""
+    root = library({"a.md": "<include>.env</include>@.env", ".env": "SECRET", ".x.md": "SECRET", "b.md": "b"})
+    with Engine.open(root) as engine:
+        assert "SECRET" not in engine.assemble("a").text
+        for name in (".env", ".x.md", ".x"):
+            with pytest.raises(PromptdError, match="dot file"):
+                engine.call("get", {"name": name})
+        assert [row["id"] for row in json.loads(engine.call("list"))["components"]] == ["a.md", "b.md"]

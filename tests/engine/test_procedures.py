@@ -71,22 +71,20 @@ def test_reconcile_forgets_what_a_scan_would_not_know(library: Library) -> None:
         procedures.run(
             workspace, procedures.assemble(workspace, request_of(("away/bin/env",)), workspace.source.check())
         )
-    assert "away/bin/env" in workspace.library
+    assert "away/bin/env.md" in workspace.library
     procedures.run(workspace, procedures.reconcile(workspace))
     assert workspace.library.ids() == ["a.md", "p.md", "raw.xml"]
-    assert "away/bin/env" not in workspace.library
+    assert "away/bin/env.md" not in workspace.library
 
 
 def test_reconcile_forgets_what_no_directive_leads_to_any_more(library: Library) -> None:
-    """Adopted for a directive that is gone: neither the file nor its edges stay, unless it is asked for."""
+    """Adopted for a directive that is gone: neither the file nor its edges stay, nor is it served."""
     workspace = workspace_of(library(FILES | {"raw.xml": "<include>a.md</include>"}))
     assert workspace.library.graph.count_dependents("a.md") == 2
     library({"p.md": "<include>a.md</include>"})
     by_name = request_of(("raw.xml",))
-    procedures.run(workspace, procedures.assemble(workspace, by_name, workspace.source.check()))
-    procedures.run(workspace, procedures.reconcile(workspace))
-    assert "raw.xml" in workspace.library
-    workspace.prompts.discard(by_name)
+    with pytest.raises(UnknownComponent):
+        procedures.run(workspace, procedures.assemble(workspace, by_name, workspace.source.check()))
     procedures.run(workspace, procedures.reconcile(workspace))
     assert "raw.xml" not in workspace.library
     assert workspace.library.graph.count_dependents("a.md") == 1

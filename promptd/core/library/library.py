@@ -11,6 +11,7 @@ and the others wait in `shadows`.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from promptd.core.library.graph import Graph
 from promptd.core.library.member import Component, Link
@@ -175,8 +176,27 @@ class Library:
         return self.names.is_discovered(id.rpartition("/")[2]) and not self.names.is_ignored(id)
 
     def resolve(self, name: str) -> Resolution:
-        """What a name in a request means."""
-        return self._first(self.names.candidates(name))
+        """What a name in a request means.
+
+        That is a file without a component's suffix only if a directive names it. Of several that are all
+        invalid it is the first: below a link that leads out every suffix seems to be there.
+        """
+        groups = self.names.candidates(name)
+        if not isinstance(groups, Refused):
+            groups = [group for group in groups if all(map(self.is_served, group))]
+        found = self._first(groups)
+        if found.matches and all(self._components[id].error is not None for id in found.matches):
+            return Resolution(found.matches[0], found.absent)
+        return found
+
+    def is_served(self, id: str) -> bool:
+        """True if a request may name this id: by its suffix, or because a directive does so."""
+        return self.names.is_component(id) or id in self._seekers or self.witness(id) is not None
+
+    def witness(self, id: str) -> Component | None:
+        """The first component whose directives lead to an id, as evidence that one does."""
+        dependents = (held for each in self.graph.dependents(id) if (held := self.get(each)) is not None)
+        return min(dependents, key=attrgetter("id"), default=None)
 
     def link(self, directive: Directive, from_id: str) -> Link:
         """What a directive in a component means."""

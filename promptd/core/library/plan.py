@@ -25,13 +25,14 @@ from promptd.errors import (
 class Plan:
     """`ids` are the requested components in order, `members` all needed ones in order of first use.
 
-    `absent` are places that must be
-    empty for the plan to be right. `refusal` is set when there is no prompt to be had.
+    `absent` are places that must be empty for the plan to be right, `witnesses` lead to what is a component
+    only because they do. `refusal` is set when there is no prompt to be had.
     """
 
     ids: tuple[str, ...]
     members: tuple[Component, ...]
     absent: tuple[Place, ...]
+    witnesses: tuple[Component, ...]
     refusal: PromptdError | None = None
 
 
@@ -43,12 +44,14 @@ def plan(library: Library, names: Sequence[str]) -> Plan:
         if resolution.id is None:
             refusal = _no_such(name, resolution)
             standing = tuple(_standing(library, found))
-            return Plan((), standing, tuple(_places(library, absent, standing)), refusal)
+            return Plan((), standing, tuple(_places(library, absent, standing)), (), refusal)
     ids = tuple(resolution.id for resolution in found if resolution.id is not None)
     members, expanded = _closure(library, ids)
     absent += [id for member in members for link in member.links for id in link.absent]
     places = tuple(_places(library, absent, members))
-    return Plan(ids, tuple(members), places, _refusal(library, ids, expanded))
+    unlike = (id for id in ids if not library.names.is_component(id))
+    witnesses = tuple(each for id in unlike if (each := library.witness(id)) is not None)
+    return Plan(ids, tuple(members), places, witnesses, _refusal(library, ids, expanded))
 
 
 def _standing(library: Library, found: Iterable[Resolution]) -> Iterable[Component]:

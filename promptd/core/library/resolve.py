@@ -44,7 +44,9 @@ class NamingRules:
         self.is_ignored_part = lru_cache(maxsize=MAX_KNOWN_PARTS)(self._is_ignored_part)
 
     def is_discovered(self, filename: str) -> bool:
-        """True if a file of this name is a component without being asked for."""
+        """True if a file of this name is a component without being asked for; a dot file never is one."""
+        if filename.startswith("."):
+            return False
         stem, dot, suffix = filename.rpartition(".")
         return (f".{suffix}" if dot and stem else "") in self.suffixes
 
@@ -57,8 +59,23 @@ class NamingRules:
         return any(self.is_ignored_part(part) for part in id.split("/"))
 
     def candidates(self, written: str) -> list[Group] | Refused:
-        """Candidates for a name in a request: below the roots, suffix optional."""
-        return self._groups(written, "")
+        """Candidates for a name in a request: below the roots, suffix optional.
+
+        What has no component's suffix comes last: it is one only if a directive leads to it.
+        """
+        groups = self._groups(written, "")
+        if isinstance(groups, Refused) or self.is_component(groups[0][0]):
+            return groups
+        return [*groups[1:], groups[0]]
+
+    def unlike(self, written: str) -> Group:
+        """The id among the candidates for a name that is a component only if a directive leads to it."""
+        groups = self._groups(written, "")
+        return () if isinstance(groups, Refused) or self.is_component(groups[0][0]) else groups[0]
+
+    def is_component(self, id: str) -> bool:
+        """True if the suffix of an id makes it a component, whether or not a directive leads there."""
+        return self.is_discovered(id.rpartition("/")[2])
 
     def candidates_of(self, directive: Directive, from_id: str) -> list[Group] | Refused:
         """Candidates for a directive in the component `from_id`, aliases applied."""
@@ -89,6 +106,8 @@ class NamingRules:
             return id
         if self.is_ignored(id):
             return Refused("is ignored by library.ignore")
+        if id.rpartition("/")[2].startswith("."):
+            return Refused("is a dot file, which is never a component")
         if id.endswith(self._omittable):
             return [(id,)]
         return [(id,), tuple(id + suffix for suffix in self._omittable)]

@@ -13,6 +13,7 @@ from promptd.engine.procedures.effects import (
     Compute,
     Exists,
     Procedure,
+    Reconcile,
     Scan,
 )
 from promptd.engine.procedures.sync import read
@@ -45,14 +46,20 @@ def cached_prompt(workspace: Workspace, request: Request, check: Check) -> Proce
     """
     if held := workspace.current(request, check):
         return held
-    attempt = Attempt(request)
     try:
-        while not isinstance(step := workspace.attempt(attempt, check), CachedPrompt):
-            check = yield from _advance(workspace, step, attempt, check)
-            if held := workspace.current(request, check):
-                return held  # read again, and found to be what it was
+        return (yield from _made(workspace, request, check))
     except UnknownComponent as error:
-        raise (yield from _with_nearest(workspace, error)) from None
+        if not (yield from _is_named_by_now(workspace, request.names)):
+            raise (yield from _with_nearest(workspace, error)) from None
+    return (yield from _made(workspace, request, workspace.source.check()))
+
+
+def _made(workspace: Workspace, request: Request, check: Check) -> Procedure[CachedPrompt]:
+    attempt = Attempt(request)
+    while not isinstance(step := workspace.attempt(attempt, check), CachedPrompt):
+        check = yield from _advance(workspace, step, attempt, check)
+        if held := workspace.current(request, check):
+            return held  # read again, and found to be what it was
     return step
 
 
@@ -85,20 +92,39 @@ def satisfy(workspace: Workspace, needs: Needs, attempt: Attempt, check: Check) 
 
 def closure(workspace: Workspace, name: str, check: Check, *, with_text: bool = False) -> Procedure[Closure]:
     """Plan a name with its evidence made true, without assembling it. Raises if there is no such name."""
+    found, text = yield from _planned(workspace, name, check, with_text)
+    if isinstance(found.refusal, UnknownComponent) and (yield from _is_named_by_now(workspace, (name,))):
+        found, text = yield from _planned(workspace, name, workspace.source.check(), with_text)
+    if isinstance(found.refusal, UnknownComponent):
+        raise (yield from _with_nearest(workspace, found.refusal))
+    if not found.ids and found.refusal is not None:
+        raise found.refusal
+    return Closure(found, text or "")
+
+
+def _planned(
+    workspace: Workspace, name: str, check: Check, with_text: bool
+) -> Procedure[tuple[Plan, str | None]]:
     attempt = Attempt(Request((name,)))
     while True:
         found = plan(workspace.library, (name,))
         members = found.members[:1] if with_text and found.ids else ()
         needs = workspace.needs(workspace.evidence(found), members, attempt, check)
         if not needs:
-            break
+            text = workspace.text_of(found.members[0], attempt) if members else None
+            return found, text
         check = yield from satisfy(workspace, needs, attempt, check)
-    if isinstance(found.refusal, UnknownComponent):
-        raise (yield from _with_nearest(workspace, found.refusal))
-    if not found.ids and found.refusal is not None:
-        raise found.refusal
-    text = workspace.text_of(found.members[0], attempt) if with_text else None
-    return Closure(found, text or "")
+
+
+def _is_named_by_now(workspace: Workspace, names: Iterable[str]) -> Procedure[bool]:
+    """True if a file that only a directive can make a component is one, as the whole library shows."""
+    library = workspace.library
+    ids = [id for name in names for id in library.names.unlike(name) if not library.is_served(id)]
+    places = tuple(Place(root, id) for id in ids for root in range(library.roots))
+    if not places or not (yield Exists(places)):
+        return False
+    yield Reconcile()
+    return any(map(library.is_served, ids))
 
 
 def _with_nearest(workspace: Workspace, error: UnknownComponent) -> Procedure[UnknownComponent]:

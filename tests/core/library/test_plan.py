@@ -63,7 +63,7 @@ def test_a_plan_rests_on_places_that_are_empty() -> None:
 def test_a_name_without_suffix_rests_on_its_rivals_being_absent() -> None:
     """A file of another suffix would make the name ambiguous."""
     absent = MemoryLibrary({"a.md": ""}).plan("a").absent
-    assert [place.id for place in absent] == ["a", "a.markdown", "a.mdc", "a.txt", "a.prompt"]
+    assert [place.id for place in absent] == ["a.markdown", "a.mdc", "a.txt", "a.prompt"]
 
 
 def test_a_plan_rests_on_earlier_roots_too() -> None:
@@ -96,7 +96,7 @@ def test_an_unknown_name_rests_on_every_place_it_was_looked_for() -> None:
     """So that the refusal is as fresh as an answer."""
     found = MemoryLibrary({"a.md": ""}).plan("gone")
     assert [place.id for place in found.absent] == [
-        "gone", "gone.md", "gone.markdown", "gone.mdc", "gone.txt", "gone.prompt",
+        "gone.md", "gone.markdown", "gone.mdc", "gone.txt", "gone.prompt",
     ]  # fmt: skip
 
 

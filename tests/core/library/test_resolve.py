@@ -28,10 +28,10 @@ def candidates(target: str, base: Base = "root", from_id: str = "d/e.md") -> obj
 
 
 def test_a_suffix_may_be_omitted() -> None:
-    """The written name first, then the same with each suffix, of equal rank."""
-    assert NAMES.candidates("a") == [("a",), ("a.md", "a.txt")]
+    """The same with each suffix, of equal rank; last the written name if a directive has to name it."""
+    assert NAMES.candidates("a") == [("a.md", "a.txt"), ("a",)]
     assert NAMES.candidates("a.md") == [("a.md",)]
-    assert NAMES.candidates("a.py") == [("a.py",), ("a.py.md", "a.py.txt")]
+    assert NAMES.candidates("a.py") == [("a.py.md", "a.py.txt"), ("a.py",)]
     assert NamingRules(("",)).candidates("a") == [("a",), ()]
 
 
@@ -90,7 +90,7 @@ def test_what_could_leave_the_library_is_refused_by_name(target: str, reason: st
 
 
 @pytest.mark.parametrize(
-    "target", ["a%20b.md", "100%.md", "a%2fb.md", "é/😀.md", "a b.md", "...md", "..a/b.md", "C:/x.md"]
+    "target", ["a%20b.md", "100%.md", "a%2fb.md", "é/😀.md", "a b.md", "..a/b.md", "C:/x.md"]
 )
 def test_odd_names_are_names(target: str) -> None:
     """A percent sign, dots inside a segment and any script name a file like others."""
@@ -179,3 +179,12 @@ def test_the_nearest_names() -> None:
     assert nearest("commands/reveiw-code", ids)[0] == "commands/review-code.md"
     assert nearest("zzzz", ids) == []
     assert nearest("review", []) == []
+
+
+@pytest.mark.parametrize("name", [".env", ".env.md", "a/.hidden.md", ".ssh/.key", "x/..md"])
+def test_a_dot_file_is_never_a_component(name: str) -> None:
+    """Neither by name nor by a directive; a directory may begin with a dot."""
+    assert NAMES.candidates(name) == Refused("is a dot file, which is never a component")
+    assert candidates(name) == Refused("is a dot file, which is never a component")
+    assert not NAMES.is_discovered(name.rpartition("/")[2])
+    assert NAMES.candidates(".claude/a.md") == [(".claude/a.md",)]
