@@ -24,12 +24,14 @@ def digest_of(text: str) -> str:
 
 
 def seal_of(digest: Any, *seen: object) -> bytes:
-    """What an etag is made of: everything in the answer that may change. What is None does not count."""
+    """What an etag is made of: everything in the answer that may change while a daemon is asked, be it by
+    another configuration (prices, calibration, encoding). What is None does not count.
+    """
     return _encode([each for each in (digest, *seen) if each is not None])
 
 
 def etag_of(seal: bytes) -> str:
-    """One word for everything in an answer; a plain request's stays what it was without options."""
+    """One word for everything in an answer."""
     return hashlib.sha256(seal).hexdigest()[:32]
 
 

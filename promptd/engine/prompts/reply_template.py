@@ -53,7 +53,8 @@ class ReplyTemplate:
         self._manifest = manifest.form
         self._numbers = [numbers[number] for number in manifest.marks]
         self._reply = _reply(prompt)
-        self._seal = cut(msgspec.Raw(seal_of(mark(_DIGEST), mark(_MANIFEST), prompt.warnings)))
+        seen = prompt.warnings, prompt.encoding, prompt.stable_prefix_tokens
+        self._seal = cut(msgspec.Raw(seal_of(mark(_DIGEST), mark(_MANIFEST), *seen)))
         self.stable_tokens = prompt.stable_prefix_tokens
         self.prefix = digest_of(prompt.text[: prompt.stable_end])
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from promptd import Engine
+from promptd import config as configuration
 from promptd.engine.prompts import reply
 from promptd.errors import OverBudget
 from promptd.protocol.replies import AssembleReply
@@ -184,3 +185,41 @@ def test_rendered_replies_are_replies(tmp_path: Path) -> None:
         ]
         assert engine.workspace.savings().prompts.replies == 5
         assert engine.workspace.savings().tokens_served == sum(tokens)
+
+
+ETAG_FILES = {"main.md": "A stable line.\n" * 30 + "{name}\n"}
+MODELS = (
+    'models = { m = { input = 1.0, cached_read = 0.1, cache_write = 1.0, calibration = 1.2 } }\nmodel = "m"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "other"),
+    [
+        ("input = 1.0", "input = 2.0"),
+        ("calibration = 1.2", "calibration = 1.3"),
+        ("cache_min_tokens", "cache_min_tokens"),
+        ('encoding = "o200k_base"', 'encoding = "cl100k_base"'),
+        ('model = "m"', ""),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"strategy": "conservative"}, {"budget": 500}])
+def test_an_etag_is_another_where_the_reply_is(
+    tmp_path: Path, written: str, other: str, options: dict[str, Any]
+) -> None:
+    """Prices, calibration, encoding: whatever else the reply has, one etag never stands for two replies."""
+    for name, text in ETAG_FILES.items():
+        (tmp_path / name).write_text(text)
+    replies = []
+    for tokens in (
+        MODELS + 'encoding = "o200k_base"\n',
+        (MODELS + 'encoding = "o200k_base"\n').replace(written, other),
+    ):
+        file = tmp_path / "promptd.toml"
+        file.write_text(f'[[roots]]\npath = "{tmp_path}"\n[tokens]\n{tokens}')
+        with Engine.open(config=configuration.load(str(file), {}, {})) as engine:
+            asked = {"name": "main", "variables": {"name": "x"}, **options}
+            replies.append(json.loads(engine.call("assemble", asked)))
+    first, second = ({key: reply[key] for key in reply if key not in ("etag", "clock")} for reply in replies)
+    assert (first == second) is (replies[0]["etag"] == replies[1]["etag"])
+    assert (first == second) is (written == other)
