@@ -7,6 +7,7 @@ supervisor, and the log says which of the two it was.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,6 +16,8 @@ from promptd.server.local_peer import LocalPeer
 from promptd.support import log
 
 PING = b'{"jsonrpc":"2.0","id":0,"method":"ping"}\n'
+
+RETRY_S = 0.01
 
 _log = log.get_logger("promptd.daemon")
 
@@ -50,11 +53,31 @@ async def ask_handler(peer: LocalPeer) -> None:
 
 
 async def ask_socket(address: str) -> None:
-    """Wait for one line of answer; a refusal for load is an answer too. Raises OSError if none comes."""
-    reader, writer = await asyncio.open_unix_connection(address)
+    """Wait for one line of answer; a refusal for load is an answer too. Raises OSError if none comes.
+
+    A flood of connections may fill the kernel's queue: then there is room again in a moment.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        while not _try_connect(connection, address):  # noqa: ASYNC110 - the kernel gives no event for it
+            await asyncio.sleep(RETRY_S)
+        reader, writer = await asyncio.open_unix_connection(sock=connection)
+    except BaseException:
+        connection.close()
+        raise
     try:
         writer.write(PING)
         if not (await reader.readline()).startswith(b"{"):
             raise ConnectionResetError("the connection was closed without an answer")
     finally:
         writer.close()
+
+
+def _try_connect(connection: socket.socket, address: str) -> bool:
+    """Connect, or say not yet; the loop's own connect takes EAGAIN for a connection on its way."""
+    try:
+        connection.connect(address)
+    except BlockingIOError:
+        return False
+    return True

@@ -7,6 +7,7 @@ what it was sent, so a client that floods the daemon slows itself down.
 """
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -258,7 +259,10 @@ class Connection(asyncio.Protocol):
     # -- timeouts -------------------------------------------------------------------------------
 
     def sweep(self, now_s: float) -> None:
-        """Disconnect a peer that has left something unfinished for too long."""
+        """Disconnect a peer that left something unfinished for too long, or is gone while we do not read."""
+        if self._is_paused and self._has_gone():
+            self.abort()
+            return
         overdue = self._patience.overdue(self._state(), now_s)
         if overdue == "stall":
             self._give_up()
@@ -277,6 +281,15 @@ class Connection(asyncio.Protocol):
         if not self._codec.is_mid_frame:
             return None if frames else Pending("first_byte", 0)
         return None if self._is_paused else Pending("frame", frames)
+
+    def _has_gone(self) -> bool:
+        """True if the peer has closed its socket, not only said that it sends no more."""
+        socket = None if self._transport is None else self._transport.get_extra_info("socket")
+        if socket is None or self.is_closed:
+            return False
+        poll = select.poll()
+        poll.register(socket.fileno(), 0)  # a hang-up is told without being asked for
+        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
 
     def _unsent_bytes(self) -> int:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()

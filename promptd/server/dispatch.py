@@ -93,7 +93,7 @@ class Dispatcher:
         self._administrators = frozenset((0, os.geteuid(), *admin_uids))
         self._metrics = RequestMetrics()
         self._recognised: dict[bytes, Request] = {}
-        self._in_progress: set[BackgroundTask] = set()
+        self._in_progress: dict[BackgroundTask, Peer] = {}
         self._is_stopping = False
 
     def __repr__(self) -> str:
@@ -120,7 +120,9 @@ class Dispatcher:
             self._account_fast(fast, started_s)
 
     def closed(self, peer: Peer) -> None:
-        """A peer is gone: let go of what is kept for it."""
+        """A peer is gone: let go of what is kept for it, and drop what it was waiting for."""
+        for task in [task for task, asker in self._in_progress.items() if asker is peer]:
+            task.cancel()
         for forget in self.on_closed:
             forget(peer)
 
@@ -221,7 +223,7 @@ class Dispatcher:
 
     def _wait(self, slow: SlowCall) -> None:
         task = self._spawn(self._finish(slow))
-        self._in_progress.add(task)
+        self._in_progress[task] = slow.peer
         task.add_done_callback(partial(self._ended, slow))
 
     async def _finish(self, slow: SlowCall) -> None:
@@ -234,7 +236,7 @@ class Dispatcher:
 
     def _ended(self, slow: SlowCall, task: BackgroundTask) -> None:
         """Answer for a task that was cancelled, perhaps before it took its first step."""
-        self._in_progress.discard(task)
+        self._in_progress.pop(task, None)
         if task.cancelled():
             if isinstance(slow.outcome, Coroutine):
                 slow.outcome.close()

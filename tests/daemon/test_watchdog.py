@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
@@ -139,3 +140,31 @@ async def test_no_socket_is_an_error(path: str) -> None:
     """Not even a file."""
     with pytest.raises(OSError, match="No such file"):
         await ask_socket(path)
+
+
+async def test_a_queue_full_of_others_is_waited_out(path: str) -> None:
+    """A flood by those who may not ask fills the kernel's queue: that the daemon is dead it does not mean."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen(0)
+        flood = []
+        while True:
+            one = socket.socket(socket.AF_UNIX)
+            one.setblocking(False)
+            flood.append(one)
+            if one.connect_ex(path):
+                break
+        asked = asyncio.create_task(ask_socket(path))
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+        for one in flood:
+            one.close()
+        listening.setblocking(False)
+        loop = asyncio.get_running_loop()
+        while not asked.done():
+            accepted, _ = await loop.sock_accept(listening)
+            with accepted:
+                if await loop.sock_recv(accepted, 1000) == PING:
+                    await loop.sock_sendall(accepted, b"{}\n")
+                    break
+        await asked

@@ -99,6 +99,9 @@ class RecordingTransport:
         self.is_closed = False
         self.is_aborted = False
 
+    def get_extra_info(self, _name: str) -> None:
+        """There is no socket."""
+
     def set_write_buffer_limits(self, high: int) -> None:
         """Keep the mark."""
         self.high = high

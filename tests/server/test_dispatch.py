@@ -394,3 +394,34 @@ async def test_to_ask_is_not_to_administer(workspace: Workspace, method: str) ->
         table.peer.uid = uid
         await table.ask(call_of(method))
     assert len(called) + len(table.reconciled) == 3
+
+
+# -- peers that are gone ----------------------------------------------------------------------------
+
+
+async def test_work_for_who_hung_up_is_dropped(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six hundred budgets asked and left: nothing is computed for nobody, and the others are answered."""
+    table, other = Table(workspace), Table(workspace)
+    started: list[object] = []
+    gate = asyncio.Event()
+
+    async def wait(*_: object) -> object:
+        started.append(_)
+        await gate.wait()
+        return {}
+
+    monkeypatch.setattr(module.procedures, "drive", wait)
+    calls = [call_of("assemble", each, name="commands/hello", budget=1000 + each) for each in range(600)]
+    answers = table.turn(*calls)
+    kept = other.peer
+    other.handler = table.handler
+    (answer,) = other.turn(call_of("assemble", name="commands/other", budget=5000))
+    assert table.handler.statistics().in_progress == 601
+    table.peer.close()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert table.handler.statistics().in_progress == 1
+    assert all(each.cancelled() for each in answers)
+    gate.set()
+    assert json.loads(await answer) == {}
+    assert not kept.is_closed

@@ -106,6 +106,25 @@ async def test_a_large_reply_arrives_whole(
         assert len((await peer.receive())["result"]) == LARGE - 2
 
 
+async def test_who_hung_up_is_let_go(
+    serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler, until: Until
+) -> None:
+    """Closed, and not only at the end of what it asks: the handler learns it while it is still at work."""
+    listener = await serve(handler, socket_path)
+    peer = await dial(socket_path)
+    peer.say(line_of("hold") * 3)
+    await until(lambda: handler.held)
+    peer.writer.write_eof()
+    await asyncio.sleep(0.05)
+    listener.sweep()
+    assert handler.gone == []
+    peer.writer.close()
+    await peer.writer.wait_closed()
+    listener.sweep()
+    await until(lambda: handler.gone)
+    assert {peer for peer, _ in handler.held} == set(handler.gone)
+
+
 async def test_half_close(serve: Serve, dial: Dial, socket_path: str, handler: EchoHandler) -> None:
     """`printf … | nc -N`: end of input, the replies, end."""
     await serve(handler, socket_path)
