@@ -41,7 +41,7 @@ def _look(what: str, paths: list[str]) -> Callable[[], object]:
 def _proof(paths: list[str]) -> StatProof:
     """The proof that these files are as they are now."""
     root = os.path.commonpath([os.path.dirname(path) for path in paths])
-    roots = beneath.Roots([root])
+    roots = beneath.RootPaths([root])
     places = [Place(0, os.path.relpath(path, root)) for path in paths]
     found = prove(roots, beneath.signatures(roots, places, stay=True)[0])
     assert found is not None

@@ -9,16 +9,17 @@ it.
 import os
 import socket
 import stat
-import struct
+import sys
 
 from promptd.errors import Unavailable
 
-_UCRED = struct.Struct("=3i")  # pid, uid, gid: SO_PEERCRED in unix(7)
+_UCRED_BYTES = 12  # pid, uid, gid: SO_PEERCRED in unix(7)
 
 
 def check_server(connection: socket.socket, path: str) -> None:
     """Raise Unavailable, which says who answers, unless it is somebody to believe."""
-    _, uid, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED_BYTES)
+    uid = int.from_bytes(found[4:8], sys.byteorder)
     if uid in (os.geteuid(), 0) or _is_given_to(os.path.dirname(os.path.abspath(path)), uid):  # noqa: PTH100, PTH120 - pathlib costs a command a tenth of its start
         return
     raise Unavailable(

@@ -152,7 +152,7 @@ def test_assembling_imports_little(daemon: FakeDaemon) -> None:
     assert not {name.partition(".")[0] for name in loaded} & HEAVY
     ours = {name for name in loaded if name.partition(".")[0] == "promptd"}
     assert not {name for name in ours if name.split(".")[1:2] not in ([], ["cli"], ["client"], ["errors"])}
-    assert len(ours) <= 13, sorted(ours)
+    assert len(ours) <= 14, sorted(ours)
     assert len(loaded - _loaded_by("click, msgspec, socket")) <= len(ours) + 2
 
 

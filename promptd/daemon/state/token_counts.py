@@ -86,6 +86,8 @@ class TokenCountsFile(StateFile):
         return key if len(key) == KEY_BYTES else b""
 
     def _new_key(self) -> bytes:
+        if self._lock is not None:
+            self._lock.assert_held()
         key = secrets.token_bytes(KEY_BYTES)
         write_atomic(self.path.with_name(KEY_NAME), key, mode=0o600)
         return key

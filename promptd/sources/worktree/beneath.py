@@ -72,7 +72,7 @@ class Way:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _Steps:
     """A walk under way: descriptors and names from the root it is below, and the names still to go."""
 
     root: int
@@ -86,14 +86,14 @@ class _Walk:
         return Place(self.root, "/".join((*self.names, *more)))
 
 
-class Roots:
+class RootPaths:
     """The roots of a library, each opened anew for every look: it may be another directory by now."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = tuple(paths)
 
     def __repr__(self) -> str:
-        return f"<Roots {', '.join(self.paths)}>"
+        return f"<RootPaths {', '.join(self.paths)}>"
 
     def open_root(self, root: int) -> int:
         """A descriptor (O_PATH) of a root. Raises OSError."""
@@ -121,7 +121,7 @@ class Roots:
 
     def walk(self, place: Place, *, stay: bool = False) -> tuple[int, Way]:
         """The same, one component at a time, with the way that was gone. Raises as `open`."""
-        walk = _Walk(place.root, deque(place.id.split("/")), [self.open_root(place.root)])
+        walk = _Steps(place.root, deque(place.id.split("/")), [self.open_root(place.root)])
         try:
             while walk.left:
                 self._step(walk, walk.left.popleft(), stay)
@@ -132,7 +132,7 @@ class Roots:
 
     def way(self, place: Place) -> Way:
         """How a place is reached, as far as something is there; its end may be empty. Raises OSError."""
-        walk = _Walk(place.root, deque(place.id.split("/")), [self.open_root(place.root)])
+        walk = _Steps(place.root, deque(place.id.split("/")), [self.open_root(place.root)])
         try:
             while walk.left:
                 name = walk.left.popleft()
@@ -149,7 +149,7 @@ class Roots:
         finally:
             close_all(walk.stack)
 
-    def _step(self, walk: _Walk, name: str, stay: bool) -> None:
+    def _step(self, walk: _Steps, name: str, stay: bool) -> None:
         if name in ("", "."):
             return
         if name == "..":
@@ -170,7 +170,7 @@ class Roots:
         walk.way.links.append((walk.place(name), signature_from(found)))
         self._follow(walk, name, target)
 
-    def _below(self, walk: _Walk, name: str, stay: bool) -> int:
+    def _below(self, walk: _Steps, name: str, stay: bool) -> int:
         """What is in the directory where the walk is, be it a link. Raises OtherMount if it may not cross."""
         if not (stay and HAS_OPENAT2):
             return os.open(name, O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=walk.stack[-1])
@@ -182,7 +182,7 @@ class Roots:
                 raise
             raise OtherMount(walk.place(name)) from None
 
-    def _follow(self, walk: _Walk, name: str, target: str) -> None:
+    def _follow(self, walk: _Steps, name: str, target: str) -> None:
         if len(walk.way.links) > MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if target.startswith("/"):
@@ -190,7 +190,7 @@ class Roots:
         else:
             walk.left.extendleft(reversed(target.split("/")))
 
-    def _up(self, walk: _Walk) -> None:
+    def _up(self, walk: _Steps) -> None:
         if walk.names:
             os.close(walk.stack.pop())
             walk.names.pop()
@@ -202,7 +202,7 @@ class Roots:
         link = walk.way.links[-1][0].id if walk.way.links else ".."
         self._anchor(walk, f"{above.rstrip('/')}/{'/'.join(walk.left)}", LeadsOut(link, ".."))
 
-    def _anchor(self, walk: _Walk, path: str, refusal: LeadsOut) -> None:
+    def _anchor(self, walk: _Steps, path: str, refusal: LeadsOut) -> None:
         """Go on at the root that an absolute path is below as it is written. Raises if there is none."""
         for root in dict.fromkeys((walk.root, *range(len(self.paths)))):
             for top in self._names_of(root):
@@ -224,7 +224,7 @@ class Roots:
             finally:
                 os.close(opened)
 
-    def _real(self, walk: _Walk) -> str:
+    def _real(self, walk: _Steps) -> str:
         return real_path_of(walk.stack[0], self.paths[walk.root])
 
 
@@ -234,7 +234,7 @@ class Looks:
     With `stay` it raises OtherMount for a place in another file system.
     """
 
-    def __init__(self, roots: Roots, *, stay: bool) -> None:
+    def __init__(self, roots: RootPaths, *, stay: bool) -> None:
         self._roots = roots
         self._stay = stay
         self._opened: dict[tuple[int, str], int] = {}  # descriptors, or an errno as a negative number
@@ -297,15 +297,20 @@ class Looks:
             os.close(opened)
 
 
-def signatures(roots: Roots, places: Iterable[Place], *, stay: bool) -> tuple[Signatures, list[Place]]:
-    """The signature of each place; with `stay` without those in other file systems, which come second."""
-    found, left = Signatures(), list[Place]()
+def signatures(
+    roots: RootPaths, places: Iterable[Place], *, stay: bool
+) -> tuple[Signatures, list[tuple[Place, Place]]]:
+    """The signature of each place; with `stay` without those in other file systems.
+
+    These come second, each with the place where the other file system begins.
+    """
+    found, left = Signatures(), list[tuple[Place, Place]]()
     with Looks(roots, stay=stay) as looks:
         for place in places:
             try:
                 found[place] = looks.signature(place)
-            except OtherMount:
-                left.append(place)
+            except OtherMount as other:
+                left.append((place, other.at))
     return found, left
 
 

@@ -26,8 +26,15 @@ from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.errors import ComponentError, ComponentTooLarge, EncodingError, OutsideRoot, UnreadableComponent
 from promptd.sources.base import Listing
 from promptd.sources.worktree import beneath, walk
-from promptd.sources.worktree.beneath import OUTSIDE, LeadsOut, OtherMount, Roots, Signatures, signature_from
-from promptd.sources.worktree.patience import Patience
+from promptd.sources.worktree.beneath import (
+    OUTSIDE,
+    LeadsOut,
+    OtherMount,
+    RootPaths,
+    Signatures,
+    signature_from,
+)
+from promptd.sources.worktree.patience import HangGuard
 from promptd.sources.worktree.sweep import FileBasis, Sweep
 from promptd.watch.mounts import hanging
 
@@ -58,8 +65,8 @@ class Worktree:
         self.max_bytes = max_bytes
         self.max_files = max_files
         self.stat_s = 0.0  # running mean of one stat of a sweep
-        self.beneath = Roots(self.roots)
-        self.patience = Patience()
+        self.beneath = RootPaths(self.roots)
+        self.patience = HangGuard()
         self._hanging: frozenset[int] | None = None  # the roots that may not answer, once that was asked
 
     def __repr__(self) -> str:
@@ -101,7 +108,7 @@ class Worktree:
         """The same, and given up where the file system does not answer."""
         try:
             if place.root in self.hanging():
-                return self.patience.ask(place.root, partial(self._read_often, place, False))
+                return self.patience.ask(Place(place.root, ""), partial(self._read_often, place, False))
             try:
                 return self._read_often(place, True)
             except OtherMount as other:
@@ -262,15 +269,15 @@ class Worktree:
         places, hang = list(places), self.hanging()
         near = [place for place in places if place.root not in hang]
         found, left = beneath.signatures(self.beneath, near, stay=True)
-        for place in (*left, *(place for place in places if place.root in hang)):
-            found[place] = self._look_patiently(place)
+        left += [(place, Place(place.root, "")) for place in places if place.root in hang]
+        for place, at in left:
+            found[place] = self._look_patiently(place, at)
         return found
 
-    def _look_patiently(self, place: Place) -> FileSignature | None:
-        # Of a file system inside the root nothing is known but the place that leads there.
-        key = place.root if place.root in self.hanging() else place
+    def _look_patiently(self, place: Place, at: Place) -> FileSignature | None:
+        """The signature of a place on the file system that begins at another."""
         try:
-            return self.patience.ask(key, partial(self._signature, place, False))
+            return self.patience.ask(at, partial(self._signature, place, False))
         except TimeoutError:
             return SILENT
 

@@ -13,10 +13,10 @@ from typing import TypeVar
 DEADLINE_S = (
     2.0  # a network file system answers in milliseconds; one that is being restarted may need seconds
 )
-Answer = TypeVar("Answer")
+Told = TypeVar("Told")
 
 
-class Patience:
+class HangGuard:
     """Questions to file systems, each of which a key names. Safe in threads."""
 
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
@@ -25,14 +25,14 @@ class Patience:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"<Patience, {self._unanswered.total()} questions unanswered>"
+        return f"<HangGuard, {self._unanswered.total()} questions unanswered>"
 
-    def ask(self, key: Hashable, question: Callable[[], Answer]) -> Answer:
+    def ask(self, key: Hashable, question: Callable[[], Told]) -> Told:
         """The answer, or what the question raises. Raises TimeoutError: there is none yet."""
         with self._lock:
             if self._unanswered[key]:
                 raise TimeoutError
-        answer: list[Answer] = []
+        answer: list[Told] = []
         raised: list[BaseException] = []
         is_over, is_late = threading.Event(), False
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptd.core.syntax.component import FileSignature, Place
-from promptd.sources.worktree.beneath import Looks, Roots, Signatures, signature_from, unseen
+from promptd.sources.worktree.beneath import Looks, RootPaths, Signatures, signature_from, unseen
 from promptd.support.resolve import HAS_OPENAT2
 
 _FIELDS = len(FileSignature._fields)
@@ -46,7 +46,7 @@ IS_COMPILED = _same is not None
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _Expected:
     """One name in a directory, and its signature. Of a link its own if `is_link`, else there must be none."""
 
     name: str
@@ -59,7 +59,7 @@ class StatProof:
 
     __slots__ = ("_directories", "_packed", "_roots")
 
-    def __init__(self, roots: Roots, directories: Mapping[tuple[int, str], Iterable[_Entry]]) -> None:
+    def __init__(self, roots: RootPaths, directories: Mapping[tuple[int, str], Iterable[_Expected]]) -> None:
         self._roots = roots
         self._directories = sorted((at, tuple(entries)) for at, entries in directories.items())
         # For the helper: each directory with its signatures and its names; a root before what is below it.
@@ -94,13 +94,13 @@ class StatProof:
             )
 
 
-def _stand(at: int, entries: Iterable[_Entry]) -> bool:
+def _stand(at: int, entries: Iterable[_Expected]) -> bool:
     if at in _UNCERTAIN:
         return False
     return all(_found(at, entry) == entry.signature for entry in entries)
 
 
-def _found(at: int, entry: _Entry) -> FileSignature | None:
+def _found(at: int, entry: _Expected) -> FileSignature | None:
     """What stands in a directory itself; nothing for a directory, and for a link where there was none."""
     try:
         if at < 0:
@@ -114,15 +114,15 @@ def _found(at: int, entry: _Entry) -> FileSignature | None:
     return signature_from(found) if (kind == 0o120000) is entry.is_link else FileSignature.unseen(errno.ELOOP)
 
 
-def prove(roots: Roots, seen: Signatures) -> StatProof | None:
+def prove(roots: RootPaths, seen: Signatures) -> StatProof | None:
     """The proof that these places are what they were seen to be; None where they cannot be proved at once."""
     if not HAS_OPENAT2:
         return None
-    found: dict[tuple[int, str], dict[_Entry, None]] = {}
+    found: dict[tuple[int, str], dict[_Expected, None]] = {}
 
     def expect(place: Place, signature: FileSignature | None, *, is_link: bool = False) -> None:
         directory, _, name = place.id.rpartition("/")
-        found.setdefault((place.root, directory), {})[_Entry(name, signature, is_link)] = None
+        found.setdefault((place.root, directory), {})[_Expected(name, signature, is_link)] = None
 
     for place, signature in seen.items():
         try:
@@ -137,7 +137,7 @@ def prove(roots: Roots, seen: Signatures) -> StatProof | None:
     return StatProof(roots, found)
 
 
-def _packed(is_root: bool, path: str, entries: Iterable[_Entry]) -> bytes:
+def _packed(is_root: bool, path: str, entries: Iterable[_Expected]) -> bytes:
     """A directory as the helper has it."""
     entries = tuple(entries)
     written = b"".join(os.fsencode(name) + b"\0" for name in (path, *(entry.name for entry in entries)))
@@ -145,7 +145,7 @@ def _packed(is_root: bool, path: str, entries: Iterable[_Entry]) -> bytes:
     return head + b"".join(map(_expected, entries)) + written
 
 
-def _expected(entry: _Entry) -> bytes:
+def _expected(entry: _Expected) -> bytes:
     """A signature as the helper has it: whether it is a link's, and five words of 64 bits."""
     words = (value & _WORD for value in entry.signature or _NOTHING)
     return struct.pack(f"={_FIELDS + 1}Q", entry.is_link, *words)

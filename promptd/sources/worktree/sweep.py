@@ -15,7 +15,7 @@ from typing import Protocol
 from promptd.core.assembly.evidence import Evidence
 from promptd.core.library.library import Component
 from promptd.core.syntax.component import FileSignature, Place, Reading
-from promptd.sources.worktree.beneath import Roots, Signatures
+from promptd.sources.worktree.beneath import RootPaths, Signatures
 from promptd.sources.worktree.stat_proof import prove
 
 SLOW_STAT_S = 0.0001  # local file systems take 0.002 ms; 50 paths at this rate hold the event loop for 5 ms
@@ -32,7 +32,7 @@ class SweptTree(Protocol):
         """Take the time of some stat calls into the running mean."""
 
     @property
-    def beneath(self) -> Roots:
+    def beneath(self) -> RootPaths:
         """The roots."""
 
     def may_hang(self, places: Iterable[Place]) -> bool:

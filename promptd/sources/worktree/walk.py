@@ -20,12 +20,12 @@ from promptd.sources.worktree.beneath import (
     OUTSIDE,
     LeadsOut,
     OtherMount,
-    Roots,
+    RootPaths,
     real_path_of,
     signature_from,
     unseen,
 )
-from promptd.sources.worktree.patience import Patience
+from promptd.sources.worktree.patience import HangGuard
 
 MAX_DIRECTORY_DEPTH = 64
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -36,15 +36,15 @@ _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
 class Bounds:
     """What a walk goes by: the roots, the names, and the numbers of the roots that may not answer."""
 
-    roots: Roots
+    roots: RootPaths
     names: NamingRules
     max_files: int
-    patience: Patience
+    patience: HangGuard
     hanging: frozenset[int]
 
-    def key_of(self, root: int) -> int | None:
-        """How a root's file system is named where it may not answer, None where it will."""
-        return root if root in self.hanging else None
+    def key_of(self, root: int) -> Place | None:
+        """Where a root's file system begins if it may not answer, None if it will."""
+        return Place(root, "") if root in self.hanging else None
 
 
 def scan(bounds: Bounds) -> Listing:
@@ -67,15 +67,15 @@ def directories(bounds: Bounds, below: str | None = None) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A directory still to be listed; `key` names its file system if that may not answer."""
+    """A directory still to be listed; `key` is where its file system begins if that may not answer."""
 
     place: Place
-    key: object = None
+    key: Place | None = None
     depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _Listed:
     """One name in a directory: what a link leads to if it is one.
 
     `signature` is None for a directory, and for what is gone. `target` is what is written in a link that
@@ -96,7 +96,7 @@ class _Directory:
 
     real: str
     identity: tuple[int, int]
-    entries: tuple[_Entry, ...]
+    entries: tuple[_Listed, ...]
     problems: tuple[str, ...]
 
 
@@ -142,7 +142,7 @@ class _Walk:
             return self.taken(replace(at, key=key), listed)
         return []
 
-    def listed(self, at: _Step) -> tuple[_Directory, object]:
+    def listed(self, at: _Step) -> tuple[_Directory, Place | None]:
         """One directory, and the `key` of the file system if it was asked patiently. Raises OSError."""
         patience = self.bounds.patience
         if at.key is not None:
@@ -177,7 +177,7 @@ class _Walk:
         """True if the walk lists this directory by its own name."""
         return end.root == root and (not end.id or not self.bounds.names.is_ignored(end.id))
 
-    def file(self, place: Place, entry: _Entry) -> None:
+    def file(self, place: Place, entry: _Listed) -> None:
         """Note a file, or a link that leads out."""
         if not self.bounds.names.is_discovered(entry.name):
             if entry.target and "." not in entry.name:  # it reads like a directory
@@ -205,7 +205,7 @@ class _Walk:
         finally:
             os.close(opened)
 
-    def entries(self, at: Place, opened: int, stay: bool, problems: list[str]) -> Iterator[_Entry]:
+    def entries(self, at: Place, opened: int, stay: bool, problems: list[str]) -> Iterator[_Listed]:
         """What is in an opened directory, by name."""
         with os.scandir(opened) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -222,27 +222,27 @@ class _Walk:
             if entry.is_symlink():
                 yield self.link(Place(at.root, "/".join(filter(None, (at.id, entry.name)))), entry.name, stay)
             elif entry.is_dir(follow_symlinks=False):
-                yield _Entry(entry.name, True)
+                yield _Listed(entry.name, True)
             elif self.wants_files and names.is_discovered(entry.name):
-                yield _Entry(entry.name, False, _signature_of(entry))
+                yield _Listed(entry.name, False, _signature_of(entry))
 
-    def link(self, place: Place, name: str, stay: bool) -> _Entry:
+    def link(self, place: Place, name: str, stay: bool) -> _Listed:
         """What a link leads to, if that is in the library."""
         try:
             opened, way = self.bounds.roots.walk(place, stay=stay)
         except LeadsOut as out:
-            return _Entry(name, False, OUTSIDE, True, out.target)
+            return _Listed(name, False, OUTSIDE, True, out.target)
         except OtherMount:
-            return _Entry(name, False, FileSignature.unseen(0), True)  # whatever it is: nothing proves it
+            return _Listed(name, False, FileSignature.unseen(0), True)  # whatever it is: nothing proves it
         except OSError as problem:
-            return _Entry(name, False, unseen(problem), True)
+            return _Listed(name, False, unseen(problem), True)
         try:
             found = os.fstat(opened)
         finally:
             os.close(opened)
         if stat.S_ISDIR(found.st_mode):
-            return _Entry(name, True, None, True, "", way.end)
-        return _Entry(name, False, signature_from(found), True)
+            return _Listed(name, True, None, True, "", way.end)
+        return _Listed(name, False, signature_from(found), True)
 
 
 def _signature_of(entry: os.DirEntry[str]) -> FileSignature | None:

@@ -9,7 +9,7 @@ import pytest
 from promptd.core.syntax.component import Place
 from promptd.sources.worktree import beneath
 from promptd.sources.worktree import stat_proof as proof
-from promptd.sources.worktree.beneath import Roots
+from promptd.sources.worktree.beneath import RootPaths
 from promptd.sources.worktree.stat_proof import StatProof, prove
 
 WAYS = [
@@ -25,7 +25,7 @@ Way = Callable[[StatProof], bool]
 
 def proof_of(root: Path, *paths: Path) -> StatProof:
     """A proof of what is there now."""
-    roots = Roots([str(root)])
+    roots = RootPaths([str(root)])
     places = [Place(0, str(path)[len(str(root)) + 1 :]) for path in paths]
     seen, left = beneath.signatures(roots, places, stay=True)
     assert not left
@@ -166,4 +166,4 @@ def test_what_cannot_be_proved_at_once_has_no_proof(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "out").symlink_to("/etc/hostname")
     for name in ("loop", "out"):
-        assert prove(Roots([str(tmp_path)]), {Place(0, name): None}) is None
+        assert prove(RootPaths([str(tmp_path)]), {Place(0, name): None}) is None
