@@ -149,6 +149,12 @@ class PromptTooLarge(RequestError):
     code = -32013
 
 
+class TooExpensive(RequestError):
+    """The request needs more time than one request may take; the message says what makes it so."""
+
+    code = -32000
+
+
 class FrameTooLarge(RequestError):
     """The request line exceeds the size limit."""
 

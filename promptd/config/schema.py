@@ -174,6 +174,19 @@ class ServeConfig(_Section, frozen=True):
     max_request_bytes: Annotated[Bytes, says("maximum size of a request", ge=1024, le=256 * MIB)] = MIB
     max_reply_bytes: Annotated[Bytes, says("maximum size of a reply", ge=1024, le=1024 * MIB)] = 16 * MIB
     max_json_depth: Annotated[int, says("maximum nesting of a request", "brackets", ge=4, le=512)] = 64
+    client_memory: Annotated[
+        Bytes, says("maximum size of the replies that one user has not read yet", ge=65_536, le=1 << 40)
+    ] = 32 * MIB
+    memory_max: Annotated[
+        Bytes,
+        says(
+            "resident memory above which caches are emptied and requests refused; 0 is twice the target",
+            le=1 << 50,
+        ),
+    ] = 0
+    request_time: Annotated[
+        Seconds, says("a request that needs more time of the processor is ended", gt=0, le=86_400)
+    ] = 10.0
     first_byte_timeout: Annotated[
         Seconds, says("a new connection must send something within this time", gt=0, le=86_400)
     ] = 5.0

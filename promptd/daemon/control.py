@@ -45,6 +45,7 @@ LIMIT_KEYS = (
     "max_request_bytes",
     "max_reply_bytes",
     "max_json_depth",
+    "client_memory",
     "first_byte_timeout",
     "request_timeout",
     "write_timeout",

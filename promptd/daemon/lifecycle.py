@@ -64,7 +64,9 @@ class Daemon(DaemonParts):
         self.maintenance = Maintenance(self.current, self.lock, spawn)
         self.subscriptions = Subscriptions(self.current, spawn, report_unforeseen)
         rescan = self.maintenance.rescans.rescan
-        self.dispatcher = Dispatcher(self.current, services_of(self), spawn, report_unforeseen, rescan)
+        self.dispatcher = Dispatcher(
+            self.current, services_of(self), spawn, report_unforeseen, rescan, config.serve.request_time
+        )
         self.monitoring = Monitoring(config, self.lock, spawn, sources_of(self), lambda: histograms_of(self))
         self.dispatcher.on_closed += [self.subscriptions.forget, self.monitoring.alert_feed.forget]
         self.status = StatusReporter(Notifier(environment), self.run, self.current)
@@ -124,7 +126,8 @@ class Daemon(DaemonParts):
         self.run.addresses = tuple(binding.path for binding in bindings)
         limits = limits_of(config)
         new_codec = codec_factory(limits.max_request_bytes, limits.max_json_depth)
-        return Listener(bindings, self.dispatcher, new_codec, limits, allow_uids=config.serve.allow_uids)
+        allowed, shares = config.serve.allow_uids, self.dispatcher.shares
+        return Listener(bindings, self.dispatcher, new_codec, limits, allow_uids=allowed, shares=shares)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that a signal to stop cuts short."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any
 
 import msgspec
@@ -31,7 +32,9 @@ from promptd.protocol.calls import Call
 from promptd.protocol.methods import AssembleParams, Method, Params
 from promptd.protocol.peers import Peer
 from promptd.protocol.request import Request
+from promptd.server.lanes import Claim, Lanes
 from promptd.server.request_metrics import DispatchStatistics, LatencyKind, RequestMetrics, log_request
+from promptd.server.shares import Shares
 from promptd.sources.base import Check
 from promptd.support import log
 from promptd.support.stats import Histogram
@@ -70,7 +73,7 @@ class Dispatcher:
     """Answers calls; one for the whole daemon, called from the event loop only.
 
     `current` holds the workspace that answers; `report` is called with unforeseen errors; `reconcile` runs a
-    reconcile that calls may share.
+    reconcile that calls may share; `request_time_s` is the most that one call may take of the processor.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Dispatcher:
         spawn: Spawn,
         report: ReportError,
         reconcile: SharedRescan | None = None,
+        request_time_s: float = 10.0,
     ) -> None:
         self.on_closed: list[Callable[[Peer], None]] = []
         self._current = current
@@ -89,19 +93,28 @@ class Dispatcher:
         self._reconcile = reconcile
         self._metrics = RequestMetrics()
         self._recognised: dict[bytes, Request] = {}
-        self._in_progress: set[BackgroundTask] = set()
+        self._in_progress: dict[BackgroundTask, SlowCall] = {}
+        self.shares = Shares()
+        self.lanes = Lanes(self.shares, request_time_s)
         self._is_stopping = False
 
     def __repr__(self) -> str:
         return f"<Dispatcher {len(self._in_progress)} in progress>"
 
-    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
-        """Answer, or start to answer, everything that arrived in one turn of the loop."""
+    def turn(self, batch: Sequence[tuple[Peer, Call]], until_s: float = inf) -> int:
+        """Answer, or start to answer, what arrived in one turn of the loop; see Handler."""
         started_s, workspace = time.perf_counter(), self._current.workspace
         check = workspace.source.check()
         known: dict[bytes, CachedPrompt] = {}
         fast: list[Call] = []
+        since_s, begun = started_s, 0
         for peer, call in batch:
+            if since_s > until_s:
+                break
+            begun += 1
+            if peer.is_full:
+                peer.defer(call)
+                continue
             try:
                 is_prompt = call.method == "assemble"
                 prompt = self._known(call, workspace, check, known) if is_prompt else None
@@ -112,13 +125,21 @@ class Dispatcher:
                     fast.append(call)
             except Exception as problem:
                 self._fail(peer, call, problem, started_s)
+            now_s = time.perf_counter()
+            self.shares.charge(peer, now_s - since_s)
+            since_s = now_s
         if fast:
             self._account_fast(fast, started_s)
+        return begun
 
     def closed(self, peer: Peer) -> None:
-        """A peer is gone: let go of what is kept for it."""
+        """A peer is gone: let go of what is kept for it, and of what is being done for it."""
         for forget in self.on_closed:
             forget(peer)
+        for task, slow in list(self._in_progress.items()):
+            if slow.peer is peer:
+                task.cancel()
+        self.shares.forget(peer)
 
     def stop(self) -> None:
         """Time is up: answer calls in progress, and all that still come, with Busy."""
@@ -203,7 +224,8 @@ class Dispatcher:
             self._recognise(call, params)
             self._answer(peer, call, done.value, turn.started_s)
         else:
-            outcome = procedures.drive(turn.workspace, procedure, effect, self._reconcile)
+            claim = Claim(self.lanes, peer)
+            outcome = procedures.drive(turn.workspace, procedure, effect, self._reconcile, claim)
             self._wait(SlowCall(peer, call, params, outcome, turn.started_s))
 
     def _begin_service(self, peer: Peer, call: Call, params: Params, turn: Turn) -> None:
@@ -215,7 +237,7 @@ class Dispatcher:
 
     def _wait(self, slow: SlowCall) -> None:
         task = self._spawn(self._finish(slow))
-        self._in_progress.add(task)
+        self._in_progress[task] = slow
         task.add_done_callback(partial(self._ended, slow))
 
     async def _finish(self, slow: SlowCall) -> None:
@@ -228,11 +250,11 @@ class Dispatcher:
 
     def _ended(self, slow: SlowCall, task: BackgroundTask) -> None:
         """Answer for a task that was cancelled, perhaps before it took its first step."""
-        self._in_progress.discard(task)
+        self._in_progress.pop(task, None)
         if task.cancelled():
             if isinstance(slow.outcome, Coroutine):
                 slow.outcome.close()
-            if not slow.call.is_answered:
+            if not slow.call.is_answered and not slow.peer.is_closed:
                 self._fail(slow.peer, slow.call, _stopping(), slow.started_s)
 
     # -- answers ------------------------------------------------------------------------------

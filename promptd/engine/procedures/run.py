@@ -1,7 +1,8 @@
 """The drivers of procedures: they perform effects in this thread, or in threads beside an event loop."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from promptd.core.syntax.component import Reading
 from promptd.engine.procedures.effects import (
@@ -71,11 +72,38 @@ def run(workspace: Workspace, procedure: Procedure[Outcome], progress: Progress 
         outcome = perform(workspace, command, progress)
 
 
+class Effort(Protocol):
+    """How one request does what takes its time, when many want to: server.lanes."""
+
+    async def compute(self, work: Callable[[], Any]) -> Any:
+        """The outcome of work that is done beside the event loop. Raises what it raises."""
+
+    async def pause(self) -> None:
+        """Let others have the event loop, if this request has had it for long enough."""
+
+
+class Unshared:
+    """Nobody else wants to: the daemon's own work, and tests."""
+
+    async def compute(self, work: Callable[[], Any]) -> Any:
+        """In a thread, at once."""
+        import asyncio  # here: one command in its own process never waits for it
+
+        return await asyncio.to_thread(work)
+
+    async def pause(self) -> None:
+        """One turn of the loop."""
+        import asyncio
+
+        await asyncio.sleep(0)
+
+
 async def drive(
     workspace: Workspace,
     procedure: Procedure[Outcome],
     command: Effect | None = None,
     reconciled: Callable[[Workspace], Awaitable[Reconciled]] | None = None,
+    effort: Effort = Unshared(),  # noqa: B008 - it holds nothing
 ) -> Outcome:
     """Drive a procedure to its end with its commands in threads; `command` if it has been started already.
 
@@ -88,7 +116,7 @@ async def drive(
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
         if not isinstance(command, Reconcile):
-            outcome = await _perform_apart(workspace, command)
+            outcome = await _perform_apart(workspace, command, effort)
         elif reconciled is not None:
             outcome = await reconciled(workspace)
         else:
@@ -96,10 +124,10 @@ async def drive(
         command = None
 
 
-async def _perform_apart(workspace: Workspace, command: Effect) -> Any:
+async def _perform_apart(workspace: Workspace, command: Effect, effort: Effort) -> Any:
     """A pause gives the loop to others, anything else is done in a thread."""
-    import asyncio  # here: one command in its own process never waits for it
-
     if isinstance(command, Pause):
-        return await asyncio.sleep(0)
-    return await asyncio.to_thread(perform, workspace, command)
+        return await effort.pause()
+    if isinstance(command, Compute):
+        return await effort.compute(command.run)
+    return await Unshared().compute(partial(perform, workspace, command))

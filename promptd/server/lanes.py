@@ -1,0 +1,199 @@
+"""Lanes: where costly requests are worked on, shared fairly, each with a deadline.
+
+There are LANES threads beside the event loop, and one slice of SLICE_S a turn on it, for work that may not be
+done elsewhere because it looks at the library's state. Who waits for either is served in the order of
+`shares`: whoever had least of the daemon's time is next. Work whose client has hung up is dropped. A thread
+gives the interpreter to the event loop within SWITCH_S whenever Python code runs in it, and at once while it
+counts tokens. Work that is not done at its deadline is ended with TooExpensive: in a thread the exception is
+raised between two of its instructions (docs/decisions/0122).
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from promptd.errors import TooExpensive
+from promptd.protocol.peers import Peer
+from promptd.server.shares import Shares
+
+LANES = 2
+SLICE_S = 0.004  # of a turn of the event loop
+SWITCH_S = 0.001  # how soon a thread gives the interpreter to the event loop; CPython's own 5 ms add up
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Work for one peer: `thread` is where it is being done, 0 before and afterwards."""
+
+    peer: Peer
+    work: Callable[[], Any]
+    done: "asyncio.Future[Any]"
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    thread: int = 0
+    took_s: float = 0.0
+    is_overdue: bool = False
+
+
+class Lanes:
+    """Runs work for peers; used from one event loop. `deadline_s` is `serve.request_time`."""
+
+    def __init__(self, shares: Shares, deadline_s: float) -> None:
+        self.deadline_s = deadline_s
+        self._shares = shares
+        self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="promptd-lane")
+        self._waiting: list[_Job] = []
+        self._running: set[_Job] = set()
+        self._paused: dict[asyncio.Future[None], Peer] = {}
+        self._is_resuming = False
+        sys.setswitchinterval(SWITCH_S)
+
+    def __repr__(self) -> str:
+        return f"<Lanes, {len(self._running)} of {LANES} in use, {len(self._waiting)} waiting>"
+
+    async def run(self, peer: Peer, work: Callable[[], Outcome]) -> Outcome:
+        """The outcome of work. Raises what it raises, or TooExpensive at the deadline."""
+        loop = asyncio.get_running_loop()
+        job = _Job(peer, work, loop.create_future())
+        self._waiting.append(job)
+        self._next(loop)
+        try:
+            return await job.done  # type: ignore[no-any-return]
+        finally:
+            self._drop(job)
+
+    async def turn(self, peer: Peer) -> None:
+        """Wait for a slice of the event loop's time: one peer gets one in a turn."""
+        loop = asyncio.get_running_loop()
+        mine = loop.create_future()
+        self._paused[mine] = peer
+        if not self._is_resuming:
+            self._is_resuming = True
+            loop.call_soon(self._resume, loop)
+        try:
+            await mine
+        finally:
+            self._paused.pop(mine, None)
+
+    def _resume(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting = [future for future in self._paused if not future.done()]
+        self._is_resuming = bool(waiting)
+        if waiting:
+            next_one = min(waiting, key=lambda future: self._shares.rank(self._paused[future]))
+            next_one.set_result(None)
+            loop.call_soon(loop.call_soon, self._resume, loop)  # its slice is taken in the next turn
+
+    def charge(self, peer: Peer, seconds: float) -> None:
+        """Count a slice of the event loop's time."""
+        self._shares.charge(peer, seconds)
+
+    def close(self) -> None:
+        """Begin no more work; what is being done is let go of."""
+        for job in self._waiting:
+            job.done.cancel()
+        self._waiting.clear()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._waiting and len(self._running) < LANES:
+            job = min(self._waiting, key=lambda each: self._shares.rank(each.peer))
+            self._waiting.remove(job)
+            self._running.add(job)
+            overdue = loop.call_later(self.deadline_s, self._interrupt, job)
+            self._pool.submit(_do, job).add_done_callback(partial(_tell, loop, self._ended, job, overdue))
+
+    def _ended(self, job: _Job, overdue: asyncio.TimerHandle, outcome: Any) -> None:
+        overdue.cancel()
+        self._running.discard(job)
+        self._shares.charge(job.peer, job.took_s)
+        if not job.done.done():
+            if (error := outcome.exception()) is None:
+                job.done.set_result(outcome.result())
+            else:
+                job.done.set_exception(self.too_expensive() if job.is_overdue else error)
+        self._next(job.done.get_loop())
+
+    def _interrupt(self, job: _Job) -> None:
+        with job.lock:
+            if job.thread and not job.is_overdue:
+                job.is_overdue = True
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(job.thread), ctypes.py_object(_Overdue)
+                )
+
+    def _drop(self, job: _Job) -> None:
+        """The caller waits no longer: perhaps it was answered, perhaps its client is gone."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+        elif job in self._running and job.done.cancelled():
+            self._interrupt(job)
+
+    def too_expensive(self) -> TooExpensive:
+        """The error for what was not done in time."""
+        return TooExpensive(
+            f"not done after {self.deadline_s:g} s of work (serve.request_time): ask for less at once",
+            limit="serve.request_time",
+            seconds=self.deadline_s,
+        )
+
+
+class Claim:
+    """The effort of one call: its slices of the event loop and its work in the lanes, with one deadline."""
+
+    def __init__(self, lanes: Lanes, peer: Peer) -> None:
+        self._lanes = lanes
+        self._peer = peer
+        self._since_s = time.perf_counter()
+        self._used_s = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Claim, {self._used_s:.3f} s of the event loop used>"
+
+    async def compute(self, work: Callable[[], Outcome]) -> Outcome:
+        """See procedures.Effort."""
+        outcome = await self._lanes.run(self._peer, work)
+        self._since_s = time.perf_counter()
+        return outcome
+
+    async def pause(self) -> None:
+        """See procedures.Effort. Raises TooExpensive when the call has used its time up."""
+        used_s = time.perf_counter() - self._since_s
+        if used_s < SLICE_S:
+            return
+        self._used_s += used_s
+        self._lanes.charge(self._peer, used_s)
+        if self._used_s > self._lanes.deadline_s:
+            raise self._lanes.too_expensive()
+        await self._lanes.turn(self._peer)
+        self._since_s = time.perf_counter()
+
+
+class _Overdue(BaseException):
+    """Raised in a lane's thread to end the work there; no handler of ordinary errors may swallow it."""
+
+
+def _do(job: _Job) -> Any:
+    """Do the work; from the end of the inner block on nothing can be raised in this thread any more."""
+    began_s = time.monotonic()
+    with job.lock:
+        job.thread = threading.get_ident()
+    try:
+        return job.work()
+    finally:
+        with job.lock:
+            job.thread = 0
+        job.took_s = time.monotonic() - began_s
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, *what: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+        loop.call_soon_threadsafe(*what)
