@@ -181,6 +181,7 @@ class ServeConfig(_Section, frozen=True):
         Bytes,
         says(
             "resident memory above which caches are emptied and requests refused; 0 is twice the target",
+            ge=0,
             le=1 << 50,
         ),
     ] = 0

@@ -19,8 +19,9 @@ from typing import Any
 from promptd import config as configuration
 from promptd.config import Config
 from promptd.daemon.build import build_workspace
-from promptd.daemon.control import histograms_of, limits_of, services_of, sources_of
+from promptd.daemon.control import histograms_of, limits_of, memory_max, services_of, sources_of
 from promptd.daemon.maintenance import Maintenance
+from promptd.daemon.memory import MemoryWatch
 from promptd.daemon.monitoring import Monitoring
 from promptd.daemon.parts import DaemonParts
 from promptd.daemon.reload import Load, Reloader, log_problems
@@ -65,7 +66,12 @@ class Daemon(DaemonParts):
         self.subscriptions = Subscriptions(self.current, spawn, report_unforeseen)
         rescan = self.maintenance.rescans.rescan
         self.dispatcher = Dispatcher(
-            self.current, services_of(self), spawn, report_unforeseen, rescan, config.serve.request_time
+            self.current,
+            services_of(self, spawn),
+            spawn,
+            report_unforeseen,
+            rescan,
+            config.serve.request_time,
         )
         self.monitoring = Monitoring(config, self.lock, spawn, sources_of(self), lambda: histograms_of(self))
         self.dispatcher.on_closed += [self.subscriptions.forget, self.monitoring.alert_feed.forget]
@@ -87,6 +93,7 @@ class Daemon(DaemonParts):
         yield self.maintenance.rescan_every(config.watch.rescan_interval)
         yield self.maintenance.save_every(config.monitor.snapshot_interval)
         yield from self.monitoring.loops()
+        yield MemoryWatch(self.current, self.dispatcher, lambda: memory_max(self.run.config)).run()
         interval_s = watchdog_interval_s(self.run.environment)
         if interval_s is not None:
             peer = LocalPeer(self.dispatcher)

@@ -4,8 +4,9 @@ A handler is registered for its method by `answers` and returns a reply of proto
 is encoded once and kept with it; only the clock in it, which depends on the moment, is exchanged.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -46,8 +47,12 @@ from promptd.protocol.replies import (
 )
 from promptd.sources.base import Check
 
+LARGE_CHARS = 65_536  # of a component: it is counted and encoded beside the event loop
+AT_ONCE = 100  # components that are looked at in one go: some 0.3 ms
 LibraryHandler = Callable[[Workspace, Any, Check], Procedure[Any]]
 HANDLERS: dict[str, LibraryHandler] = {}  # by method; what is not here only a running daemon can answer
+MAX_ATTEMPTS = 3
+_R = TypeVar("_R")
 _H = TypeVar("_H", bound=LibraryHandler)
 
 
@@ -126,31 +131,45 @@ def assemble(
 
 
 @answers("get")
-def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[GetReply]:
+def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[GetReply | msgspec.Raw]:
     """One component, text and all, as it is on disk now."""
     found = yield from procedures.closure(workspace, params.name, check, with_text=True)
     component = found.plan.members[0]
     if component.error is not None:
         raise component.error
     if params.span is not None:
-        return _stretch(workspace, component, found.text, params.span)
-    body = found.text[component.parsed.body_start :]
+        got = partial(_stretch, workspace, component, found.text, params.span, workspace.clock)
+    else:
+        needed = tuple(workspace.library.graph.requires(component.id, hard_only=False))
+        got = partial(_whole, workspace, component, found.text, needed, workspace.clock)
+    if len(found.text) <= LARGE_CHARS:
+        return got()
+    encoded: msgspec.Raw = yield procedures.Compute(lambda: msgspec.Raw(msgspec.json.encode(got())))
+    return encoded
+
+
+def _whole(
+    workspace: Workspace, component: Component, text: str, dependencies: tuple[str, ...], clock: str
+) -> GetReply:
+    body = text[component.parsed.body_start :]
     return replies.partial(
         GetReply,
         id=component.id,
         digest=component.digest,
-        text=found.text,
+        text=text,
         body=body,
         metadata=component.parsed.metadata,
         tokens=workspace.segments.count(body),
         size_bytes=component.signature.size if component.signature else 0,
-        dependencies=tuple(workspace.library.graph.requires(component.id, hard_only=False)),
+        dependencies=dependencies,
         diagnostics=tuple(FileDiagnostic(d.kind, d.message, d.line) for d in component.parsed.diagnostics),
-        clock=workspace.clock,
+        clock=clock,
     )
 
 
-def _stretch(workspace: Workspace, component: Component, text: str, span: tuple[int, int]) -> GetReply:
+def _stretch(
+    workspace: Workspace, component: Component, text: str, span: tuple[int, int], clock: str
+) -> GetReply:
     """A stretch of a component's file: what a strategy or a budget took out of a prompt."""
     start, end = span
     if not start <= end <= len(text):
@@ -166,7 +185,7 @@ def _stretch(workspace: Workspace, component: Component, text: str, span: tuple[
         text=stretch,
         tokens=workspace.segments.count(stretch),
         diagnostics=(),
-        clock=workspace.clock,
+        clock=clock,
     )
 
 
@@ -174,9 +193,43 @@ def _stretch(workspace: Workspace, component: Component, text: str, span: tuple[
 def components(workspace: Workspace, params: ListParams, _check: Check) -> Procedure[ListReply]:
     """`list`: what the whole library holds now."""
     yield procedures.Reconcile()
+    return (yield from _of_one_revision(workspace, lambda: _list(workspace, params.glob)))
+
+
+def _list(workspace: Workspace, glob: str) -> Procedure[ListReply]:
     ids = workspace.library.ids()
-    chosen = (id for id in ids if matches(id, (params.glob,)))
-    return ListReply(_listed(workspace, chosen), len(ids), workspace.clock)
+    chosen = ids if glob == "**" else (yield from _fitting(ids, glob))
+    rows = yield from _rows(workspace, chosen)
+    return replies.partial(ListReply, components=rows, total=len(ids), clock=workspace.clock)
+
+
+def _of_one_revision(workspace: Workspace, make: Callable[[], Procedure[_R]]) -> Procedure[_R]:
+    """A reply that was made with pauses while nothing changed; at last, if it must be, without pauses."""
+    for _ in range(MAX_ATTEMPTS):
+        before = workspace.library.revision
+        reply = yield from make()
+        if workspace.library.revision == before:
+            return reply
+    return procedures.run(workspace, make())
+
+
+def _fitting(ids: Sequence[str], glob: str) -> Procedure[list[str]]:
+    """Those of the ids that fit a glob."""
+    chosen: list[str] = []
+    for at in range(0, len(ids), AT_ONCE):
+        chosen += [id for id in ids[at : at + AT_ONCE] if matches(id, (glob,))]
+        yield procedures.Pause()
+    return chosen
+
+
+def _rows(workspace: Workspace, ids: Sequence[str]) -> Procedure[msgspec.Raw]:
+    """The rows of components, encoded: some at a time, for there may be ten thousands of them."""
+    pieces: list[bytes] = []
+    for at in range(0, len(ids), AT_ONCE):
+        rows = _listed(workspace, ids[at : at + AT_ONCE])
+        pieces.append(msgspec.json.encode(rows)[1:-1])
+        yield procedures.Pause()
+    return msgspec.Raw(b"[%b]" % b",".join(filter(None, pieces)))
 
 
 @answers("changes")
@@ -246,10 +299,25 @@ def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[
     else:
         found = yield from procedures.closure(workspace, params.name, check)
         ids = [member.id for member in found.plan.members]
-    components = [component for id in ids if (component := workspace.library.get(id)) is not None]
-    nodes = tuple(_row(workspace, component) for component in components)
-    edges = tuple(edge for component in components for edge in _edges(component))
-    return GraphReply(nodes, edges, workspace.clock)
+    return (yield from _of_one_revision(workspace, lambda: _graph(workspace, ids, params.limit)))
+
+
+def _graph(workspace: Workspace, ids: Sequence[str], limit: int) -> Procedure[GraphReply]:
+    nodes = yield from _rows(workspace, ids[:limit])
+    edges: list[bytes] = []
+    left = limit
+    for id in ids[:limit]:
+        component = workspace.library.get(id)
+        found = list(islice(_edges(component), left + 1)) if component is not None else []
+        edges += map(msgspec.json.encode, found[:left])
+        left -= len(found)
+        if left < 0:
+            break
+        yield procedures.Pause()
+    is_truncated = left < 0 or len(ids) > limit
+    encoded = msgspec.Raw(b"[%b]" % b",".join(edges))
+    kind, clock = GraphReply, workspace.clock
+    return replies.partial(kind, nodes=nodes, edges=encoded, truncated=is_truncated, clock=clock)
 
 
 def _edges(component: Component) -> Iterator[GraphEdge]:

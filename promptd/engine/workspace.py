@@ -34,6 +34,8 @@ from promptd.protocol.request import Request
 from promptd.sources.base import Check, Listing, Source
 from promptd.sources.loader import Loader, Workers
 
+LARGE_BYTES = 262_144  # of a prompt that is forgotten soon after it was last asked for
+
 Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the prompts it made untrue
 
 
@@ -231,7 +233,7 @@ class Workspace:
         metadata = found.members[0].parsed.metadata
         name = found.ids[0] if len(names) == 1 else ""
         compiled = CompiledPrompt(skeleton, evidence, name, metadata, found.members)
-        size_bytes = sum(map(len, texts.values())) + 400 * len(skeleton.parts)
+        size_bytes = 2 * sum(map(len, texts.values())) + 400 * len(skeleton.parts) + 100 * len(names)
         self._compiled.put(names, compiled, size_bytes)
         return compiled
 
@@ -241,7 +243,7 @@ class Workspace:
             self.prompts.miss()
             self.usage.made_cold += bool(attempt.reads)
             if attempt.is_consistent:
-                self.prompts.put(attempt.request, made, made.prompt.size_bytes)
+                self.prompts.put(attempt.request, made, made.prompt.size_bytes + attempt.request.size_bytes)
             else:
                 self.usage.take(attempt.request, made)
         return made
@@ -383,6 +385,17 @@ class Workspace:
         for request, cached in self.prompts.items():
             self.usage.take(request, cached)
         return self.optimiser.statistics()
+
+    def let_go(self) -> None:
+        """Forget what is large and was not asked for since the last call."""
+        for cache in (self.prompts, self._compiled):
+            cache.let_go(LARGE_BYTES)
+
+    def shed(self) -> None:
+        """Forget all that can be made again, but for the hot set: memory is short."""
+        for cache in (self.prompts, self._compiled, self.texts, self.optimiser.variants):
+            cache.clear()
+        self.segments.forget()
 
     def close(self) -> None:
         """End the loader's threads."""

@@ -175,6 +175,7 @@ class GraphParams(Params, frozen=True):
     """The whole graph, or that of one component and its dependencies."""
 
     name: ComponentName | None = None
+    limit: Annotated[int, Meta(ge=1, le=1_000_000, description="most nodes, and most edges")] = 50_000
 
 
 class AlertsParams(Params, frozen=True):

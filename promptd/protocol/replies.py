@@ -189,6 +189,7 @@ class GraphReply(msgspec.Struct, frozen=True):
     nodes: Annotated[tuple[ListedComponent, ...], Meta(description="the components")]
     edges: Annotated[tuple[GraphEdge, ...], Meta(description="their directives, one edge each")]
     clock: Clock
+    truncated: Annotated[bool, Meta(description="true: there are more nodes or edges than `limit`")] = False
 
 
 class CheckReply(msgspec.Struct, frozen=True, kw_only=True):

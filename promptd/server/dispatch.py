@@ -19,6 +19,7 @@ import msgspec
 from promptd.engine import procedures
 from promptd.engine.current import Current
 from promptd.engine.handlers import HANDLERS, encode_prompt
+from promptd.engine.procedures import Effect, Procedure
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.workspace import Workspace
 from promptd.errors import (
@@ -32,9 +33,10 @@ from promptd.protocol.calls import Call
 from promptd.protocol.methods import AssembleParams, Method, Params
 from promptd.protocol.peers import Peer
 from promptd.protocol.request import Request
-from promptd.server.lanes import Claim, Lanes
+from promptd.server.lanes import Lanes
 from promptd.server.request_metrics import DispatchStatistics, LatencyKind, RequestMetrics, log_request
 from promptd.server.shares import Shares
+from promptd.server.slices import Claim, Slices
 from promptd.sources.base import Check
 from promptd.support import log
 from promptd.support.stats import Histogram
@@ -42,6 +44,7 @@ from promptd.support.tasks import BackgroundTask, ReportError, Spawn
 
 MAX_RECOGNISED = 4_096  # raw parameter objects whose meaning is remembered
 MAX_RECOGNISED_BYTES = 2_048  # longer ones carry values that will not come again
+MAX_RECOGNISED_BYTES_IN_ALL = 2_000_000
 UNKNOWN = "(unknown)"  # what calls of methods that do not exist are counted as
 SCANS = frozenset(method.name for method in methods.METHODS.values() if method.is_scan)
 
@@ -93,9 +96,12 @@ class Dispatcher:
         self._reconcile = reconcile
         self._metrics = RequestMetrics()
         self._recognised: dict[bytes, Request] = {}
+        self._recognised_bytes = 0  # of keys, since it was last emptied
         self._in_progress: dict[BackgroundTask, SlowCall] = {}
         self.shares = Shares()
         self.lanes = Lanes(self.shares, request_time_s)
+        self._slices = Slices(self.shares)
+        self.refusal: Busy | None = None  # of every call about the library, while memory is short
         self._is_stopping = False
 
     def __repr__(self) -> str:
@@ -189,8 +195,10 @@ class Dispatcher:
             return
         if len(call.params) > MAX_RECOGNISED_BYTES:
             return
-        if len(self._recognised) >= MAX_RECOGNISED:
+        self._recognised_bytes += len(call.params)
+        if len(self._recognised) >= MAX_RECOGNISED or self._recognised_bytes > MAX_RECOGNISED_BYTES_IN_ALL:
             self._recognised.clear()
+            self._recognised_bytes = len(call.params)
         self._recognised[call.params] = params.request()
 
     # -- everything else ----------------------------------------------------------------------
@@ -217,6 +225,8 @@ class Dispatcher:
         return method
 
     def _begin_procedure(self, peer: Peer, call: Call, params: Params, turn: Turn) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         procedure = HANDLERS[call.method](turn.workspace, params, turn.check)
         try:
             effect = next(procedure)
@@ -224,9 +234,17 @@ class Dispatcher:
             self._recognise(call, params)
             self._answer(peer, call, done.value, turn.started_s)
         else:
-            claim = Claim(self.lanes, peer)
-            outcome = procedures.drive(turn.workspace, procedure, effect, self._reconcile, claim)
+            claim = Claim(self._slices, self.lanes, self.shares, peer)
+            outcome = self._drive(turn.workspace, procedure, effect, claim)
             self._wait(SlowCall(peer, call, params, outcome, turn.started_s))
+
+    async def _drive(
+        self, workspace: Workspace, procedure: Procedure[Any], effect: Effect, claim: Claim
+    ) -> Any:
+        try:
+            return await procedures.drive(workspace, procedure, effect, self._reconcile, claim)
+        finally:
+            claim.leave()
 
     def _begin_service(self, peer: Peer, call: Call, params: Params, turn: Turn) -> None:
         outcome = self._services[call.method](peer, params)

@@ -1,11 +1,9 @@
-"""Lanes: where costly requests are worked on, shared fairly, each with a deadline.
+"""Lanes: threads for costly work beside the event loop, shared fairly, each piece of work with a deadline.
 
-There are LANES threads beside the event loop, and one slice of SLICE_S a turn on it, for work that may not be
-done elsewhere because it looks at the library's state. Who waits for either is served in the order of
-`shares`: whoever had least of the daemon's time is next. Work whose client has hung up is dropped. A thread
-gives the interpreter to the event loop within SWITCH_S whenever Python code runs in it, and at once while it
-counts tokens. Work that is not done at its deadline is ended with TooExpensive: in a thread the exception is
-raised between two of its instructions (docs/decisions/0122).
+Who waits is served in the order of `shares`: whoever had least of the daemon's time is next. Work whose
+client has hung up is dropped. A thread gives the interpreter to the event loop within SWITCH_S whenever
+Python code runs in it, and at once while it counts tokens. Work that is not done at its deadline is ended
+with TooExpensive: the exception is raised in its thread, between two of its instructions (decision 0122).
 """
 
 import asyncio
@@ -25,7 +23,6 @@ from promptd.protocol.peers import Peer
 from promptd.server.shares import Shares
 
 LANES = 2
-SLICE_S = 0.004  # of a turn of the event loop
 SWITCH_S = 0.001  # how soon a thread gives the interpreter to the event loop; CPython's own 5 ms add up
 Outcome = TypeVar("Outcome")
 
@@ -52,8 +49,6 @@ class Lanes:
         self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="promptd-lane")
         self._waiting: list[_Job] = []
         self._running: set[_Job] = set()
-        self._paused: dict[asyncio.Future[None], Peer] = {}
-        self._is_resuming = False
         sys.setswitchinterval(SWITCH_S)
 
     def __repr__(self) -> str:
@@ -69,31 +64,6 @@ class Lanes:
             return await job.done  # type: ignore[no-any-return]
         finally:
             self._drop(job)
-
-    async def turn(self, peer: Peer) -> None:
-        """Wait for a slice of the event loop's time: one peer gets one in a turn."""
-        loop = asyncio.get_running_loop()
-        mine = loop.create_future()
-        self._paused[mine] = peer
-        if not self._is_resuming:
-            self._is_resuming = True
-            loop.call_soon(self._resume, loop)
-        try:
-            await mine
-        finally:
-            self._paused.pop(mine, None)
-
-    def _resume(self, loop: asyncio.AbstractEventLoop) -> None:
-        waiting = [future for future in self._paused if not future.done()]
-        self._is_resuming = bool(waiting)
-        if waiting:
-            next_one = min(waiting, key=lambda future: self._shares.rank(self._paused[future]))
-            next_one.set_result(None)
-            loop.call_soon(loop.call_soon, self._resume, loop)  # its slice is taken in the next turn
-
-    def charge(self, peer: Peer, seconds: float) -> None:
-        """Count a slice of the event loop's time."""
-        self._shares.charge(peer, seconds)
 
     def close(self) -> None:
         """Begin no more work; what is being done is let go of."""
@@ -143,37 +113,6 @@ class Lanes:
             limit="serve.request_time",
             seconds=self.deadline_s,
         )
-
-
-class Claim:
-    """The effort of one call: its slices of the event loop and its work in the lanes, with one deadline."""
-
-    def __init__(self, lanes: Lanes, peer: Peer) -> None:
-        self._lanes = lanes
-        self._peer = peer
-        self._since_s = time.perf_counter()
-        self._used_s = 0.0
-
-    def __repr__(self) -> str:
-        return f"<Claim, {self._used_s:.3f} s of the event loop used>"
-
-    async def compute(self, work: Callable[[], Outcome]) -> Outcome:
-        """See procedures.Effort."""
-        outcome = await self._lanes.run(self._peer, work)
-        self._since_s = time.perf_counter()
-        return outcome
-
-    async def pause(self) -> None:
-        """See procedures.Effort. Raises TooExpensive when the call has used its time up."""
-        used_s = time.perf_counter() - self._since_s
-        if used_s < SLICE_S:
-            return
-        self._used_s += used_s
-        self._lanes.charge(self._peer, used_s)
-        if self._used_s > self._lanes.deadline_s:
-            raise self._lanes.too_expensive()
-        await self._lanes.turn(self._peer)
-        self._since_s = time.perf_counter()
 
 
 class _Overdue(BaseException):

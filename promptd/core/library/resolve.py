@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from promptd.core.syntax.component import MAX_TARGET_CHARS, Base, Directive
 
 MAX_KNOWN_GROUPS = 32_768  # targets remembered: during a first scan each is resolved some three times; 15 MB
+MAX_KNOWN_CHARS = 256  # a longer target is worked out each time: a stranger's names shall not fill the memory
 MAX_KNOWN_PARTS = 8_192  # names of directories and files that were held against the patterns of `ignore`
 
 
@@ -39,8 +40,8 @@ class NamingRules:
         self._ignored = frozenset(name for name in ignore if not _is_pattern(name))
         patterns = "|".join(translate(name) for name in ignore if _is_pattern(name))
         self._matches_ignored = re.compile(patterns or "(?!)").match  # one search: every link asks it
-        self._groups = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._find_groups)
-        self._meant = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._by_base)
+        self._known_groups = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._find_groups)
+        self._known_meanings = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._by_base)
         self.is_ignored_part = lru_cache(maxsize=MAX_KNOWN_PARTS)(self._is_ignored_part)
 
     def is_discovered(self, filename: str) -> bool:
@@ -69,7 +70,8 @@ class NamingRules:
         if target.startswith("~"):
             return Refused("leads to a home directory and no alias maps it into the library")
         directory = "" if directive.base == "root" else from_id.rpartition("/")[0]
-        return self._meant(target, directive.base, directory)
+        by_base = self._known_meanings if len(target) <= MAX_KNOWN_CHARS else self._by_base
+        return by_base(target, directive.base, directory)
 
     def _by_base(self, target: str, base: Base, directory: str) -> list[Group] | Refused:
         starts = {"root": [""], "file": [directory], "root-then-file": ["", directory]}[base]
@@ -82,6 +84,10 @@ class NamingRules:
             else:
                 groups += [group for group in found if group not in groups]
         return groups or refused or Refused("is empty")
+
+    def _groups(self, target: str, directory: str) -> list[Group] | Refused:
+        find = self._known_groups if len(target) <= MAX_KNOWN_CHARS else self._find_groups
+        return find(target, directory)
 
     def _find_groups(self, target: str, directory: str) -> list[Group] | Refused:
         id = join(directory, target)
