@@ -40,6 +40,12 @@ class RootConfig(_Section, frozen=True):
     dialects: Annotated[
         tuple[Text, ...], says("directive syntaxes that are recognised here; `all` stands for every dialect")
     ] = ("all",)
+    imports: Annotated[
+        Literal["inline", "after", "marked"],
+        says(
+            "text of an `@` import inside a line: in place of it, after the file, or in place between comments"
+        ),
+    ] = "after"
     arguments_base: Annotated[
         int, says("the first argument is `$0` (Claude Code) or `$1` (Codex)", "number", ge=0, le=1)
     ] = 0

@@ -21,6 +21,7 @@ Reason = Literal[
     "missing",
     "optional",
     "too-deep",
+    "cycle",
     "error",
     "no-section",
 ]

@@ -19,6 +19,7 @@ from promptd.core.assembly.writer import (
 )
 from promptd.core.library.library import Component, Link
 from promptd.core.library.plan import Plan
+from promptd.core.library.resolve import is_memory_file
 from promptd.core.syntax.sections import Headings
 from promptd.core.syntax.slots import Cutter
 from promptd.core.syntax.tolerant_yaml import is_true
@@ -43,12 +44,16 @@ def expand(plan: Plan, texts: Mapping[str, str], rules: Rules, count: Callable[[
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """Where in the tree we are: the chain of `id:line` above, and how many at-imports are in it."""
+    """Where in the tree we are: the chain of `id:line` above, and how many at-imports are in it.
+
+    `is_in_memory`: a file that is loaded by an assistant itself is in the chain.
+    """
 
     chain: tuple[str, ...] = ()
     hops: int = 0
     section: str | None = None
     line: int | None = None
+    is_in_memory: bool = False
 
 
 _Visits = Iterator[tuple[Component, _Site]]
@@ -65,6 +70,8 @@ class _Expansion:
         self.skeleton = Skeleton()
         self.writer = Writer(self.skeleton.parts, rules.max_chars)
         self.seen: set[tuple[str, str | None]] = set()  # components, and sections of them, put in so far
+        self._open: set[str] = set()  # components that are being written
+        self._block_end = -1  # the position behind the last text that followed a component
         self._known: set[str] = set()
         self._headings: dict[str, Headings] = {}
         self._cutters: list[Cutter] = []
@@ -85,21 +92,27 @@ class _Expansion:
     # -- components and directives ------------------------------------------------------------
 
     def component(self, component: Component, site: _Site) -> _Visits:
-        """Write a component's own text; yields what is to be written in between."""
+        """Write a component's own text; yields what is to be written in between, and what follows it."""
         self.declare(component, site)
         draft = self.draft(component.id, component.digest, "included", site)
         self.seen.add((component.id, site.section))
+        self._open.add(component.id)
+        first = self.writer.position
         position, end = self.span(component, site.section) or (0, 0)
         if site.section is None:
             yield from self.prepended(component, site)
+        later: list[tuple[Link, _Site]] = []
         for link in component.links:
             directive = link.directive
             if not directive.is_prepended and position <= directive.start and directive.end <= end:
                 self.literal(component, position, directive.start)
                 position = directive.end
-                yield from self.directive(component, link, site)
+                yield from self.directive(component, link, site, later)
         self.literal(component, position, end)
+        for link, below in later:
+            yield from self.following(component, link, below, first)
         draft.last = self.writer.position
+        self._open.discard(component.id)
 
     def literal(self, component: Component, start: int, end: int) -> None:
         """The component's own text between two directives, cut at its slots."""
@@ -136,65 +149,126 @@ class _Expansion:
         for link in component.links:
             if link.directive.is_prepended and not link.directive.is_soft:
                 since = self.writer.position
-                yield from self.directive(component, link, site)
+                yield from self.directive(component, link, site, [])
                 self.writer.end_line(since, newline_of(self.texts[component.id]))
 
-    def directive(self, component: Component, link: Link, site: _Site) -> _Visits:
-        """What stands in place of a directive, and the line ending where it stood alone."""
+    def directive(
+        self, component: Component, link: Link, site: _Site, later: list[tuple[Link, _Site]]
+    ) -> _Visits:
+        """What stands in place of a directive, and the line ending where it stood alone.
+
+        What is to follow the component is added to `later`.
+        """
         directive, since = link.directive, self.writer.position
         below = _Site(
             (*site.chain, f"{component.id}:{directive.line}"),
-            site.hops + (directive.dialect == "at-import"),
+            site.hops + directive.is_import,
             directive.section,
             directive.line,
+            site.is_in_memory or is_memory_file(component.id),
         )
         if link.target is None:
             self.absent(component, link, below, "missing", f"{directive.target!r} {link.reason}")
             return
+        if self.follows(component, link):
+            self.literal(component, directive.start, directive.end)
+            later.append((link, below))
+            return
         yield from self.target(component, link, below)
         if directive.is_alone:
             self.writer.end_line(since, ending(self.texts[component.id][directive.start : directive.end]))
+        elif self._block_end == self.writer.position:
+            self.writer.end_line(since, newline_of(self.texts[component.id]))
         elif not directive.is_prepended:
             self.writer.reopen_line(since)
 
-    def target(self, component: Component, link: Link, below: _Site) -> _Visits:
-        """What stands for a target that exists."""
+    def follows(self, component: Component, link: Link) -> bool:
+        """True for an import inside a line whose text follows the component, as a block of its own."""
+        placement = self.rules.imports_of(component.root).placement
+        is_inside = link.directive.is_import and not link.directive.is_alone
+        return is_inside and placement == "after" and not link.is_reference
+
+    def following(self, component: Component, link: Link, below: _Site, first: int) -> _Visits:
+        """What an import inside a line, which stays as written, puts behind the component, once."""
         target = self.members[link.target or ""]
-        reason = self.objection(target, link, below)
-        if reason is None:
+        reason = self.objection(target, link, below, is_once=True)
+        if reason is not None:
+            self.left_out(reason, component, link, below)
+            return
+        if target.links or self.span(target, below.section) != (len(self.texts[target.id]),) * 2:
+            self.writer.blank_line(first, newline_of(self.texts[component.id]))
+        yield target, below
+        self._block_end = self.writer.position
+
+    def target(self, component: Component, link: Link, below: _Site) -> _Visits:
+        """What stands for a target that exists, in place of its directive."""
+        target = self.members[link.target or ""]
+        imports = self.rules.imports_of(component.root)
+        is_once = link.directive.is_import and (imports.is_once or below.is_in_memory)
+        reason = self.objection(target, link, below, is_once=is_once)
+        if reason is None and link.directive.is_import and imports.placement == "marked":
+            yield from self.marked(component, link, below)
+        elif reason is None:
             yield target, below
         elif reason == "referenced":
             draft = self.draft(target.id, target.digest, "referenced", below)
             self.writer.write(self.reference(target))
             draft.last = self.writer.position
         elif reason == "no-section":
-            message = f"{target.id} has no section {link.directive.section!r}"
-            self.absent(component, link, below, reason, message)
+            self.absent(component, link, below, reason, self.sentence(reason, target, below))
         else:
-            self.draft(target.id, target.digest, reason, below, link.directive.target)
-            if reason != "deduplicated":
-                self.note(reason, self.sentence(reason, target, below), component, link, below)
+            draft = self.left_out(reason, component, link, below)
+            if link.directive.is_import and reason != "deduplicated":
+                self.literal(component, link.directive.start, link.directive.end)
+                draft.last = self.writer.position
 
-    def objection(self, target: Component, link: Link, below: _Site) -> Reason | None:
+    def marked(self, component: Component, link: Link, below: _Site) -> _Visits:
+        """The text between two comments that name it, as Gemini CLI has it."""
+        written, newline = link.directive.target, newline_of(self.texts[component.id])
+        self.writer.write(f"<!-- Imported from: {written} -->{newline}")
+        since = self.writer.position
+        yield self.members[link.target or ""], below
+        self.writer.end_line(since, newline)
+        self.writer.write(f"<!-- End of import from: {written} -->")
+
+    def objection(self, target: Component, link: Link, below: _Site, *, is_once: bool) -> Reason | None:
         """Why a target's text is not put in, or None."""
         if target.error is not None:
             return "error"
         if link.is_reference:
             return "referenced"
-        if len(below.chain) > self.rules.max_depth or below.hops > self.rules.max_import_hops:
+        if target.id in self._open:
+            return "cycle"
+        if len(below.chain) > self.rules.max_depth or below.hops > self.max_hops(below):
             return "too-deep"
         if self.span(target, below.section) is None:
             return "no-section"
-        if self.rules.once or is_true(target.parsed.metadata.get("once")):
+        if is_once or self.rules.once or is_true(target.parsed.metadata.get("once")):
             return "deduplicated" if self.seen & {(target.id, None), (target.id, below.section)} else None
         return None
+
+    def max_hops(self, below: _Site) -> int:
+        """How many imports may follow one another, by the root of the file in which the last is written."""
+        return self.rules.imports_of(self.members[below.chain[-1].rpartition(":")[0]].root).max_hops
+
+    def left_out(self, reason: Reason, component: Component, link: Link, below: _Site) -> Draft:
+        """Account for a target whose text is not put in here; what was put in before is no warning."""
+        target = self.members[link.target or ""]
+        draft = self.draft(target.id, target.digest, reason, below, link.directive.target)
+        if reason != "deduplicated":
+            self.note(reason, self.sentence(reason, target, below), component, link, below)
+        return draft
 
     def sentence(self, reason: Reason, target: Component, below: _Site) -> str:
         """Why a target is left out."""
         if reason == "error":
             return f"{target.id} is left out: {target.error}"
-        if below.hops > self.rules.max_import_hops:
-            return f"{target.id} is left out: more than {self.rules.max_import_hops} at-import hops"
+        if reason == "no-section":
+            return f"{target.id} has no section {below.section!r}"
+        if reason == "cycle":
+            return f"{target.id} is not put in again: this is already inside of it"
+        if below.hops > self.max_hops(below):
+            return f"{target.id} is left out: more than {self.max_hops(below)} at-import hops"
         return f"{target.id} is left out: includes go deeper than {self.rules.max_depth} levels"
 
     def reference(self, target: Component) -> str:
@@ -203,15 +277,12 @@ class _Expansion:
         return reference_line(target.id, target.description, self.count(body))
 
     def absent(self, component: Component, link: Link, below: _Site, reason: Reason, message: str) -> None:
-        """What stands for a target, or a section, that does not exist."""
-        directive = link.directive
+        """What stands for a target, or a section, that does not exist: of an import the word as written."""
+        directive, missing = link.directive, self.rules.missing
         if directive.is_tentative and link.target is None:
             self.literal(component, directive.start, directive.end)
             return
-        if directive.is_optional:
-            self.draft(directive.target, "", "optional", below, directive.target)
-            return
-        if self.rules.missing == "error":
+        if missing == "error" and not directive.is_optional:
             raise MissingInclude(
                 f"{component.id}:{directive.line}: {message}",
                 id=component.id,
@@ -219,11 +290,14 @@ class _Expansion:
                 target=directive.target,
                 chain=list(below.chain),
             )
-        draft = self.draft(link.target or directive.target, "", reason, below, directive.target)
-        if self.rules.missing == "keep":
+        is_said = not directive.is_optional
+        id = link.target if link.target and is_said else directive.target
+        draft = self.draft(id, "", reason if is_said else "optional", below, directive.target)
+        if (missing == "keep" or directive.is_import) if is_said else self.follows(component, link):
             self.literal(component, directive.start, directive.end)
         draft.last = self.writer.position
-        self.note(reason, message, component, link, below)
+        if is_said:
+            self.note(reason, message, component, link, below)
 
     # -- the record ---------------------------------------------------------------------------
 

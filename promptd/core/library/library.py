@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from promptd.core.library.graph import Graph
 from promptd.core.library.member import Component, Link
 from promptd.core.library.recent_changes import RecentChanges
-from promptd.core.library.resolve import NamingRules, Refused, matches
+from promptd.core.library.resolve import Group, NamingRules, Refused, matches, relative
 from promptd.core.library.shadowed import Shadowed
 from promptd.core.syntax.component import Directive, Place, Reading, Signature
 from promptd.errors import ComponentError
@@ -180,12 +180,28 @@ class Library:
 
     def link(self, directive: Directive, from_id: str) -> Link:
         """What a directive in a component means."""
-        found = self._first(self.names.candidates_of(directive, from_id))
+        held = self._components.get(from_id)
+        found = self._first(self.names.candidates_of(directive, from_id, held.real_id if held else ""))
+        if found.id is None and found.absent and not found.matches:
+            found = self._with_hint(found, self.names.candidates_at_root(directive, from_id), from_id)
         target = self._components.get(found.id) if found.id is not None else None
         is_reference = directive.is_reference or (target is not None and target.is_reference)
         return Link(directive, found.id, found.absent, found.reason, found.matches, is_reference)
 
-    def _first(self, groups: "list[tuple[str, ...]] | Refused") -> Resolution:
+    def _with_hint(self, found: Resolution, groups: list[Group], from_id: str) -> Resolution:
+        """What was not found beside a memory file, with the word if it is at the root. Both are facts."""
+        seen = self._first(groups)
+        if not groups or not (seen.id or seen.absent):
+            return found
+        absent = tuple(dict.fromkeys((*found.absent, *seen.absent)))
+        if seen.id is None:
+            return Resolution(None, absent, found.reason, seen.matches)
+        reason = (
+            f"does not exist beside the file; it exists at the root: write `@{relative(seen.id, from_id)}`"
+        )
+        return Resolution(None, absent, reason, (seen.id,))
+
+    def _first(self, groups: "list[Group] | Refused") -> Resolution:
         if isinstance(groups, Refused):
             return Resolution(None, (), groups.reason)
         absent: list[str] = []
@@ -280,7 +296,7 @@ class Library:
 
     def _replace(self, held: Component, reading: Reading, batch: _Batch) -> None:
         same = held.digest == reading.digest and _kind(held.error) == _kind(reading.error)
-        if same and held.root == reading.place.root:
+        if same and held.root == reading.place.root and held.real_id == reading.real_id:
             parsed = held.parsed  # backdating: same bytes, so the old parse and links stay valid
             held.take(reading)
             held.parsed = parsed
@@ -321,7 +337,7 @@ class Library:
         edges: dict[str, bool] = {}
         for link in links:
             if link.target is not None:
-                edges[link.target] = edges.get(link.target, False) or link.is_hard
+                edges[link.target] = edges.get(link.target, False) or link.is_strict
         self.graph.replace(id, edges)
         return True
 

@@ -25,6 +25,7 @@ class Component:
         "parsed",
         "place",
         "read_at_ns",
+        "real_id",
         "signature",
     )
 
@@ -46,6 +47,7 @@ class Component:
         self.parsed = reading.parsed or EMPTY
         self.error: ComponentError | None = reading.error
         self.order = reading.order
+        self.real_id = reading.real_id
 
     def confirm(self, signature: Signature, read_at_ns: int) -> None:
         """The same bytes were read again at `read_at_ns`: the signature may have aged into proof."""
@@ -64,6 +66,7 @@ class Component:
             self.parsed,
             self.error,
             self.order,
+            real_id=self.real_id,
         )
 
     @property
@@ -87,7 +90,7 @@ class Link:
     """One directive and what it resolves to: a target id, or the reason there is none.
 
     `absent` are the ids that were looked for before the target was found: negative facts. `rivals` are
-    the ids that make a target ambiguous. `is_reference`: one line stands for the target's text, because
+    the ids that make a target ambiguous, or that `reason` names. `is_reference`: one line stands for the target's text, because
     the directive or the target's own front matter (`mode: reference`) says so.
     """
 
@@ -107,6 +110,11 @@ class Link:
     def is_hard(self) -> bool:
         """True if the target's text is pulled in here."""
         return self.target is not None and not (self.directive.is_soft or self.is_reference)
+
+    @property
+    def is_strict(self) -> bool:
+        """True if a cycle of such links is refused. An import of what is being put in already is skipped."""
+        return self.is_hard and not self.directive.is_import
 
     @property
     def is_dangling(self) -> bool:

@@ -59,7 +59,8 @@ class Place(NamedTuple):
     id: str
 
 
-Base = Literal["root", "file", "root-then-file"]
+Base = Literal["root", "file", "root-then-file", "file-then-root"]
+IMPORT = "at-import"  # the dialect that names files as Claude Code does: what gives no text stays as written
 
 
 class Directive(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -83,6 +84,11 @@ class Directive(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_tentative: bool = False
     is_soft: bool = False
     is_prepended: bool = False  # stands in front matter: its text goes before the body
+
+    @property
+    def is_import(self) -> bool:
+        """True for `@path`: a name in a text, which stays where nothing is put in its place."""
+        return self.dialect == IMPORT
 
 
 class Variable(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -120,7 +126,7 @@ class Reading:
     one.
 
     `order` says which of two reads began later, 0 was not read by this process; `seconds` is how long it
-    took.
+    took. `real_id` is where below a root the file really is, for a place that is a symlink itself.
     """
 
     place: Place
@@ -132,6 +138,7 @@ class Reading:
     error: ComponentError | None = None
     order: int = 0
     seconds: float = 0.0
+    real_id: str = ""
 
     @property
     def is_absent(self) -> bool:
