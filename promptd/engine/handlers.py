@@ -4,7 +4,7 @@ A handler is registered for its method by `answers` and returns a reply of proto
 is encoded once and kept with it; only the clock in it, which depends on the moment, is exchanged.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from promptd.protocol.methods import (
     Params,
     TreeParams,
 )
-from promptd.protocol.records import FileDiagnostic, GraphEdge, ListedComponent
+from promptd.protocol.records import FileDiagnostic, ListedComponent
 from promptd.protocol.replies import (
     ChangesReply,
     CheckReply,
@@ -204,14 +204,14 @@ def _listed(workspace: Workspace, ids: Iterable[str]) -> tuple[ListedComponent, 
 
 
 def _row(workspace: Workspace, component: Component) -> ListedComponent:
-    graph = workspace.library.graph
+    library = workspace.library
     return ListedComponent(
         id=component.id,
         description=component.description,
         size_bytes=component.signature.size if component.signature else 0,
         digest=component.digest,
-        dependencies=sum(1 for _ in graph.requires(component.id, hard_only=False)),
-        dependents=graph.count_dependents(component.id),
+        dependencies=len(component.edges),
+        dependents=len(library.dependents(component.id)),
         error="" if component.error is None else component.error.message,
     )
 
@@ -232,7 +232,8 @@ def dependents(workspace: Workspace, params: TreeParams, check: Check) -> Proced
     yield procedures.Reconcile()
     found = yield from procedures.closure(workspace, params.name, check)
     id = found.plan.ids[0]
-    ids = tuple(sorted(workspace.library.graph.affected((id,)) - {id}))
+    library = workspace.library
+    ids = tuple(sorted(filter(library.is_listed, library.graph.affected((id,)) - {id})))
     tree = checking.tree(workspace.library, id, reverse=True, depth=params.depth)
     return DependentsReply(id, ids, tree, workspace.clock)
 
@@ -248,14 +249,8 @@ def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[
         ids = [member.id for member in found.plan.members]
     components = [component for id in ids if (component := workspace.library.get(id)) is not None]
     nodes = tuple(_row(workspace, component) for component in components)
-    edges = tuple(edge for component in components for edge in _edges(component))
+    edges = tuple(edge for component in components for edge in checking.edges(component))
     return GraphReply(nodes, edges, workspace.clock)
-
-
-def _edges(component: Component) -> Iterator[GraphEdge]:
-    for link in component.links:
-        if link.target is not None:
-            yield GraphEdge(component.id, link.target, link.directive.line, checking.kind_of(link))
 
 
 @answers("check")

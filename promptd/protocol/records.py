@@ -177,13 +177,16 @@ class ListedComponent(msgspec.Struct, frozen=True, omit_defaults=True):
     error: Annotated[str, Meta(description="why it is invalid; absent if it is not")] = ""
 
 
-class GraphEdge(msgspec.Struct, frozen=True):
-    """One directive of one component whose target exists."""
+class GraphEdge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One component that names another, in one or several directives."""
 
     source: Annotated[str, Meta(description="id of the component that holds the directive")]
     target: Annotated[str, Meta(description="id of the component that it names")]
     line: Line
-    kind: Annotated[str, Meta(description=_KINDS)]
+    kind: Annotated[str, Meta(description=f"the strongest of its directives: {_KINDS}")]
+    lines: Annotated[
+        tuple[int, ...], Meta(description="lines of all its directives, if there are several")
+    ] = ()
 
 
 class TreeNode(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

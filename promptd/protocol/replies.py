@@ -187,7 +187,9 @@ class GraphReply(msgspec.Struct, frozen=True):
     """The dependency graph, of the library or of one component."""
 
     nodes: Annotated[tuple[ListedComponent, ...], Meta(description="the components")]
-    edges: Annotated[tuple[GraphEdge, ...], Meta(description="their directives, one edge each")]
+    edges: Annotated[
+        tuple[GraphEdge, ...], Meta(description="pairs of components of which one names the other")
+    ]
     clock: Clock
 
 
@@ -196,11 +198,16 @@ class CheckReply(msgspec.Struct, frozen=True, kw_only=True):
 
     roots: Annotated[tuple[str, ...], Meta(description="directories of the library, in order of precedence")]
     components: Annotated[int, Meta(description="how many components there are")]
-    edges: Annotated[int, Meta(description="how many pairs of components one of which includes the other")]
+    edges: Annotated[
+        int, Meta(description="how many pairs of components of which one names the other: those of `graph`")
+    ]
     directives: Annotated[int, Meta(description="how many directives there are, without `requires`")]
     dangling: Annotated[
         tuple[Dangling, ...], Meta(description="directives whose target does not exist, though it should")
     ]
+    missing_sections: Annotated[
+        tuple[Dangling, ...], Meta(description="directives whose target exists without the section they name")
+    ] = ()
     cycles: Annotated[
         tuple[tuple[str, ...], ...],
         Meta(description="components that include each other: `id:line` of each step, ending where it began"),
@@ -208,7 +215,9 @@ class CheckReply(msgspec.Struct, frozen=True, kw_only=True):
     unused: Annotated[tuple[str, ...], Meta(description="ids that no prompt reaches (`library.prompts`)")]
     errors: Annotated[tuple[Problem, ...], Meta(description="invalid components")]
     warnings: Annotated[tuple[Problem, ...], Meta(description="what deserves a look and breaks nothing")]
-    ok: Annotated[bool, Meta(description="true: nothing is dangling, cyclic or invalid")]
+    ok: Annotated[
+        bool, Meta(description="true: nothing is dangling, cyclic or invalid, and no section is missing")
+    ]
     clock: Clock
 
 

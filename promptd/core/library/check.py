@@ -11,21 +11,26 @@ from typing import NamedTuple
 
 import msgspec
 
+from promptd.core.library.graph import knots
 from promptd.core.library.library import Component, Library, Link
 from promptd.core.library.plan import with_lines
 from promptd.core.library.resolve import matches
 from promptd.core.syntax.component import Place, Reading
 from promptd.core.syntax.sections import Headings
-from promptd.protocol.records import Dangling, EdgeKind, Problem, TreeNode
+from promptd.protocol.records import Dangling, EdgeKind, GraphEdge, Problem, TreeNode
+
+
+KINDS: tuple[EdgeKind, ...] = ("includes", "reference", "requires")
 
 
 class CheckReport(msgspec.Struct, frozen=True):
-    """The result of a check; `ok` is False if there are dangling references, cycles or errors."""
+    """The result of a check; `ok` is False if there are dangling references, missing sections, cycles or errors."""
 
     components: int
     edges: int
     directives: int
     dangling: tuple[Dangling, ...]
+    missing_sections: tuple[Dangling, ...]
     cycles: tuple[tuple[str, ...], ...]
     unused: tuple[str, ...]
     errors: tuple[Problem, ...]
@@ -86,8 +91,8 @@ def check(
     """
     components = [component for id in library.ids() if (component := library.get(id)) is not None]
     links = [(component, link) for component in components for link in component.links if _is_written(link)]
-    missing = (_dangling(component, link) for component, link in links if link.is_dangling)
-    dangling = tuple(sorted((*missing, *lost), key=lambda each: (each.id, each.line)))
+    dangling = tuple(_dangling(component, link) for component, link in links if link.is_dangling)
+    sections = tuple(sorted(lost, key=lambda each: (each.id, each.line)))
     cycles = tuple(
         tuple(with_lines(library, chain)) for chain in library.graph.cycles() if library.is_listed(chain[0])
     )
@@ -102,17 +107,19 @@ def check(
     warnings = (
         *scanned,
         *(problem for component in components for problem in _warnings(component)),
+        *_import_cycles(components),
     )
     return CheckReport(
         components=len(components),
-        edges=len({(component.id, link.target) for component, link in links if link.is_hard}),
+        edges=sum(len(component.edges) for component in components),
         directives=sum(not link.directive.is_soft for _, link in links),
         dangling=dangling,
+        missing_sections=sections,
         cycles=cycles,
         unused=_unused(library, components, prompts),
         errors=errors,
         warnings=warnings,
-        ok=not (dangling or cycles or errors),
+        ok=not (dangling or sections or cycles or errors),
     )
 
 
@@ -135,6 +142,22 @@ def _warnings(component: Component) -> Iterable[Problem]:
         if link.target is None and link.directive.is_soft:
             message = f"requires {link.directive.target!r}, which {link.reason}"
             yield Problem("requires", component.id, link.directive.line, message)
+
+
+def _import_cycles(components: Sequence[Component]) -> Iterable[Problem]:
+    """Imports that lead back to the file they are written in: skipped wherever that is being put in."""
+    among = {
+        component.id: [link.target for link in component.links if link.target is not None and link.is_hard]
+        for component in components
+    }
+    ring = {id: members for members in knots(among) for id in members}
+    for component in components:
+        for link in component.links:
+            if link.directive.is_import and link.is_hard and link.target in ring.get(component.id, ()):
+                message = (
+                    f"`@{link.directive.target}` leads back here: where {link.target} is loaded it stays text"
+                )
+                yield Problem("cycle", component.id, link.directive.line, message)
 
 
 def _unused(library: Library, components: Sequence[Component], prompts: Sequence[str]) -> tuple[str, ...]:
@@ -178,12 +201,20 @@ def tree(
 
 
 def _edges(library: Library, id: str, *, reverse: bool) -> Iterable[tuple[str, int, EdgeKind]]:
-    sources = library.graph.dependents(id) if reverse else [id]
+    sources = library.dependents(id) if reverse else [id]
     for source in sources:
         component = library.get(source)
         for link in component.links if component else ():
             if link.target is not None and (not reverse or link.target == id):
                 yield source if reverse else link.target, link.directive.line, kind_of(link)
+
+
+def edges(component: Component) -> Iterable[GraphEdge]:
+    """One edge for each component that this one names: all lines, and the strongest kind."""
+    for target, links in component.edges.items():
+        kinds, lines = set(map(kind_of, links)), tuple(link.directive.line for link in links)
+        kind = next(kind for kind in KINDS if kind in kinds)
+        yield GraphEdge(component.id, target, lines[0], kind, lines if len(lines) > 1 else ())
 
 
 def kind_of(link: Link) -> EdgeKind:

@@ -103,12 +103,8 @@ class Graph:
 
     def _tie(self, suspects: set[str]) -> None:
         among = {id: [at for at in self.requires(id) if at in suspects] for id in suspects}
-        _discard_orderly(among)
-        if not among:
-            return
-        for members in strongly_connected(among):
-            if len(members) > 1 or all(id in among[id] for id in members):
-                self._knots |= dict.fromkeys(members, members)
+        for members in knots(among):
+            self._knots |= dict.fromkeys(members, members)
 
     def _reach(self, starts: set[str]) -> set[str]:
         """The starts and everything below them over hard edges."""
@@ -171,6 +167,10 @@ class Graph:
                     stack.append(source)
         return seen
 
+    def is_cyclic(self, id: str) -> bool:
+        """True if a component sits on a cycle."""
+        return id in self._knots
+
     def cycle_through(self, id: str) -> tuple[str, ...]:
         """A shortest chain from a component back to itself, both ends included; () if it sits on no cycle."""
         return self._chain_back(id) if id in self._knots else ()
@@ -217,6 +217,13 @@ def strongly_connected(edges: Mapping[str, Iterable[str]]) -> list[frozenset[str
 
     graph: nx.DiGraph[str] = nx.DiGraph(edges)
     return [frozenset(members) for members in nx.strongly_connected_components(graph)]
+
+
+def knots(among: dict[str, list[str]]) -> list[frozenset[str]]:
+    """The sets of ids that lead to one another, and of those that lead to themselves. Takes `among` apart."""
+    _discard_orderly(among)
+    found = strongly_connected(among) if among else []
+    return [members for members in found if len(members) > 1 or all(id in among[id] for id in members)]
 
 
 def _discard_orderly(among: dict[str, list[str]]) -> None:

@@ -54,7 +54,10 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class LibraryStatistics:
-    """Counts of components, of those with errors, of dangling directives, and the revision."""
+    """Counts of what is listed: components, those with errors, edges, dangling directives; and the revision.
+
+    An edge is a pair of components of which one names the other, in whatever way and however often.
+    """
 
     components: int
     errors: int
@@ -108,6 +111,7 @@ class Library:
         self.history = RecentChanges()
         self._broken: set[str] = set()  # ids with an error
         self._dangling = 0
+        self._unusual: set[str] = set()  # ids of components that a listing shows only where one leads to them
         self._seekers: dict[str, set[str]] = {}  # id -> those with a link that looked for it, see `Link`
 
     def __repr__(self) -> str:
@@ -215,11 +219,27 @@ class Library:
         return Resolution(None, tuple(absent), "does not exist")
 
     def statistics(self) -> LibraryStatistics:
-        """Counts, kept as changes come: nothing is walked."""
-        graph = self.graph.statistics()
+        """Counts, kept as changes come: only what is not listed is looked at, to be left out."""
+        graph, unlisted = self.graph.statistics(), list(self._unlisted())
         return LibraryStatistics(
-            len(self._components), len(self._broken), graph.edges, self._dangling, graph.cyclic, self.revision
+            len(self._components) - len(unlisted),
+            len(self._broken) - sum(one.error is not None for one in unlisted),
+            graph.edges - sum(len(one.edges) for one in unlisted),
+            self._dangling - sum(_dangling(one.links) for one in unlisted),
+            graph.cyclic - sum(self.graph.is_cyclic(one.id) for one in unlisted),
+            self.revision,
         )
+
+    def _unlisted(self) -> Iterator[Component]:
+        return (self._components[id] for id in self._unusual if not self.is_listed(id))
+
+    def dependents(self, id: str) -> list[str]:
+        """The listed components with an edge to this one, sorted."""
+        return [
+            source
+            for source in self.graph.dependents(id)
+            if source not in self._unusual or self.is_listed(source)
+        ]
 
     # -- the one way in -----------------------------------------------------------------------
 
@@ -278,6 +298,8 @@ class Library:
             self._drop(reading.place, held, batch)
         elif held is None:
             self._components[reading.place.id] = component = Component(reading)
+            if not self._is_found(component.id):
+                self._unusual.add(component.id)
             batch.add(component)
         else:
             if held.root > reading.place.root:
@@ -292,6 +314,7 @@ class Library:
             self._replace(held, hidden, batch)
             return
         batch.remove(self._components.pop(place.id))
+        self._unusual.discard(place.id)
         held.digest = ""  # other holders of this record must not take it for current
 
     def _replace(self, held: Component, reading: Reading, batch: _Batch) -> None:

@@ -4,6 +4,7 @@ A Component is the one mutable record of the engine: `Library` alone changes it,
 digest it had. A Link is frozen; a library that resolves it anew makes another.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptd.core.syntax.component import Directive, Parsed, Reading, Signature
@@ -73,6 +74,15 @@ class Component:
     def root(self) -> int:
         """Index of the root the file is in."""
         return self.place.root
+
+    @property
+    def edges(self) -> Mapping[str, Sequence["Link"]]:
+        """Its links that lead somewhere, by their target: one edge of the graph each, of whatever kind."""
+        found: dict[str, list[Link]] = {}
+        for link in self.links:
+            if link.target is not None:
+                found.setdefault(link.target, []).append(link)
+        return found
 
     @property
     def is_reference(self) -> bool:

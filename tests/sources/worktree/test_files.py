@@ -296,6 +296,21 @@ def test_symlinks_inside_the_library_are_followed(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("way")
+def test_a_symlink_says_where_its_file_really_is(root: Path, way: str) -> None:
+    """As an id, below whichever root it is in; a file that is none, or is below a linked directory, does not."""
+    other = root.parent / "other"
+    (root / "real").mkdir()
+    (other / "deep").mkdir(parents=True)
+    (root / "real" / "x.md").write_text("x")
+    (other / "deep" / "y.md").write_text("y")
+    (root / "a.md").symlink_to("real/x.md")
+    (root / "b.md").symlink_to(other / "deep" / "y.md")
+    (root / "alias").symlink_to("real")
+    tree = files_of(root, other)
+    read = {id: tree.read(Place(0, id)).real_id for id in ("a.md", "b.md", "alias/x.md", "real/x.md")}
+    assert read == {"a.md": "real/x.md", "b.md": "deep/y.md", "alias/x.md": "", "real/x.md": ""}
+
+
 def test_symlinks_out_of_the_library_are_refused(root: Path, secret: Path) -> None:
     """A file link, a directory link, a chain of links, a relative one: the secret is never read."""
     (root / "file.md").symlink_to(secret)
