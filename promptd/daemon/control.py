@@ -153,7 +153,7 @@ def hottest_of(workspace: Workspace) -> dict[str, Any]:
     """The components of the hot set's head, with how many others need them."""
     return {
         "hottest": [
-            {"id": id, "weight": round(weight, 3), "dependents": len(workspace.library.dependents(id))}
+            {"id": id, "weight": round(weight, 3), "dependents": workspace.library.count_dependents(id)}
             for id, weight in workspace.hot.heaviest(SHOWN, time.time())
         ]
     }

@@ -186,7 +186,7 @@ def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Proce
     library = workspace.library
     ids = library.ids()
     revision = params.since_revision(workspace.instance)
-    known = None if revision is None or revision > library.revision else library.history.since(revision)
+    known = None if revision is None or revision > library.revision else library.changed_since(revision)
     touched = ids if known is None else sorted(known)
     listed = [id for id in touched if library.is_listed(id)]
     return ChangesReply(
@@ -211,7 +211,7 @@ def _row(workspace: Workspace, component: Component) -> ListedComponent:
         size_bytes=component.signature.size if component.signature else 0,
         digest=component.digest,
         dependencies=len(component.edges),
-        dependents=len(library.dependents(component.id)),
+        dependents=library.count_dependents(component.id),
         error="" if component.error is None else component.error.message,
     )
 

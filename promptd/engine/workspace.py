@@ -168,9 +168,9 @@ class Workspace:
         if found is None:
             return None
         reply, tokens = found
-        self.usage.rendered(request, compiled.evidence, tokens)
+        self.usage.rendered(request, compiled.ids, compiled.evidence, tokens)
         self.prompts.miss()
-        self.optimiser.note_prefix(request, template.prefix, template.stable_tokens, None)
+        self.optimiser.note_prefix(request, compiled.ids, template.prefix, template.stable_tokens, None)
         return reply
 
     def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words:

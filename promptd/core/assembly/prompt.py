@@ -39,7 +39,7 @@ class Fit:
 class Prompt:
     """An assembled prompt: a plain record, compared by identity.
 
-    `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
+    `ids` are those of the components that were asked for, `name` is the one if it is one. `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
     where the prefix without values ends, in code points. `fit` is None where nothing was asked to be saved,
     `idf_version` that of the inverse document frequencies it rests on, -1 if on none.
     """
@@ -62,6 +62,7 @@ class Prompt:
     estimate: Estimate | None = None
     idf_version: int = -1
     is_consistent: bool = True
+    ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Prompt {self.name} {self.tokens} tokens {self.digest[:8]}>"

@@ -145,6 +145,10 @@ class Graph:
         """How many components have an edge to this one."""
         return len(self._dependents.get(id, ()))
 
+    def has_edge(self, source: str, target: str) -> bool:
+        """True if one component has an edge to another."""
+        return source in self._dependents.get(target, {})
+
     def most_required(self, limit: int) -> list[str]:
         """The ids with most dependents, most first, ties by id; those without any are left out.
 

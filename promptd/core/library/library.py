@@ -109,6 +109,9 @@ class Library:
         self._components: dict[str, Component] = {}
         self.shadows = Shadowed()
         self.history = RecentChanges()
+        self._shown: dict[
+            str, tuple[str, str, int, int] | None
+        ] = {}  # of what is listed, as of the last change
         self._broken: set[str] = set()  # ids with an error
         self._dangling = 0
         self._unusual: set[str] = set()  # ids of components that a listing shows only where one leads to them
@@ -233,6 +236,15 @@ class Library:
     def _unlisted(self) -> Iterator[Component]:
         return (self._components[id] for id in self._unusual if not self.is_listed(id))
 
+    def changed_since(self, revision: int) -> Iterator[str] | None:
+        """The ids of which a list shows something else than at a revision; None if that is not known."""
+        return self.history.since(revision, self._shown.get)
+
+    def count_dependents(self, id: str) -> int:
+        """How many listed components have an edge to this one."""
+        unlisted = (other for other in self._unusual if self.graph.has_edge(other, id))
+        return self.graph.count_dependents(id) - sum(not self.is_listed(other) for other in unlisted)
+
     def dependents(self, id: str) -> list[str]:
         """The listed components with an edge to this one, sorted."""
         return [
@@ -254,7 +266,7 @@ class Library:
             return Delta(self.revision)
         self.revision += 1
         self._count_broken(touched)
-        self.history.note(self.revision, touched | relinked | self._seen_otherwise(batch.targets))
+        self._note(touched | relinked | self._seen_otherwise(batch.targets))
         return Delta(
             self.revision,
             tuple(sorted(batch.added)),
@@ -263,6 +275,25 @@ class Library:
             tuple(sorted(relinked)),
             frozenset(touched | relinked),
         )
+
+    def _note(self, ids: Iterable[str]) -> None:
+        """Note in the history those of the ids of which a list shows something else now."""
+        before = {}
+        for id in ids:
+            was, now = self._shown.get(id), self._row(id)
+            if was != now:
+                before[id] = was
+                self._shown[id] = now
+                if now is None:
+                    del self._shown[id]
+        self.history.note(self.revision, before)
+
+    def _row(self, id: str) -> tuple[str, str, int, int] | None:
+        """What `list` shows of an id, as far as it can change; None if it shows nothing."""
+        if not self.is_listed(id):
+            return None
+        one = self._components[id]
+        return one.digest, _kind(one.error), len(one.edges), self.count_dependents(id)
 
     def _seen_otherwise(self, targets: Iterable[str]) -> set[str]:
         """Ids that a listing may show otherwise though nothing in them changed.

@@ -282,6 +282,7 @@ class _Builder:
         prompt = Prompt(
             request=self.request,
             name=self.compiled.name,
+            ids=self.compiled.ids,
             text=filled.text,
             tokens=rendered.tokens,
             encoding=self.optimiser.encoding,
@@ -300,7 +301,7 @@ class _Builder:
             is_consistent=self.attempt.is_consistent,
         )
         prefix = digest_of(prompt.text[: prompt.stable_end])
-        self.optimiser.note_prefix(self.request, prefix, prompt.stable_prefix_tokens, model)
+        self.optimiser.note_prefix(self.request, prompt.ids, prefix, prompt.stable_prefix_tokens, model)
         return CachedPrompt(prompt, ready)
 
     def notes(self, rendered: _Rendered) -> tuple[PromptWarning, ...]:

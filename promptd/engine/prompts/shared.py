@@ -49,8 +49,10 @@ class CompiledPrompt:
     counts: dict[int, tuple[Skeleton, IncrementalCount]] = field(default_factory=dict)
     templates: dict[tuple[str, ...], ReplyTemplate] = field(default_factory=dict)
     may_move: bool = False
+    ids: tuple[str, ...] = ()  # of the components that were asked for, however their names were spelled
 
     def __post_init__(self) -> None:
+        self.ids = tuple(draft.id for draft in self.skeleton.drafts if not draft.chain)
         self.may_move = any("stable_first" in member.parsed.metadata for member in self.members)
 
     def count_of(self, skeleton: Skeleton, segments: Segments) -> IncrementalCount:
@@ -168,10 +170,12 @@ class OptimiserState:
             }
         return compiled.author_hints
 
-    def note_prefix(self, request: Request, digest: str, tokens: int, model: Model | None) -> None:
+    def note_prefix(
+        self, request: Request, ids: tuple[str, ...], digest: str, tokens: int, model: Model | None
+    ) -> None:
         """Whether the stable prefix is what it was for the last request like this but for values."""
         options = request.options or PLAIN
-        key = (request.names, options.strategy, options.budget, options.stable_first)
+        key = (ids, options.strategy, options.budget, options.stable_first)
         self.account.prefix(key, digest, tokens, model)
 
     def spend(self, prompt: Prompt, uses: int) -> None:
@@ -180,7 +184,7 @@ class OptimiserState:
             self.account.add(prompt.fit.strategy, prompt.fit.savings, uses)
         self.popular.use(
             Popular(
-                ", ".join(prompt.request.names),
+                ", ".join(prompt.ids),
                 tuple(component.id for component in prompt.evidence.components),
                 uses,
                 prompt.tokens,
@@ -189,10 +193,10 @@ class OptimiserState:
             )
         )
 
-    def count_rendered(self, request: Request, evidence: Evidence, tokens: int) -> None:
-        """Count a reply that a template rendered: no prompt is kept of it."""
-        ids = tuple(component.id for component in evidence.components)
-        self.popular.use(Popular(", ".join(request.names), ids, 1, tokens))
+    def count_rendered(self, ids: tuple[str, ...], evidence: Evidence, tokens: int) -> None:
+        """Count a reply that a template rendered for these ids: no prompt is kept of it."""
+        components = tuple(component.id for component in evidence.components)
+        self.popular.use(Popular(", ".join(ids), components, 1, tokens))
 
     def statistics(self) -> OptimiserStatistics:
         """A frozen record of the counts; uses of prompts that are held are folded in by the workspace."""

@@ -109,6 +109,7 @@ def state(library: Library) -> dict[str, Any]:
         "names": {name: library.resolve(name) for name in WRITTEN},
         "counts": (len(library), len(library.graph), library.graph.statistics(), counts),
         "dependents": {id: library.dependents(id) for id in held},
+        "rows": {id: library.count_dependents(id) for id in held},
     }
 
 
