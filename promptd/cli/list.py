@@ -32,6 +32,8 @@ def list_components(glob: str | None, as_json: bool, where: Where) -> None:
         output.emit_line(result)
         return
     components = decode(result)["components"]
+    if glob and not components:
+        output.warn(f"no component matches {output.plain(glob)!r}")
     if output.is_terminal(sys.stdout):
         output.draw(_table(components))
     else:

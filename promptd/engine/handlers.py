@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET
 
+from promptd.config.schema import LibraryConfig
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.library import check as checking
 from promptd.core.library.library import Component
@@ -261,7 +262,8 @@ def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[Che
     readings: list[Reading] = yield procedures.Read(tuple({each.place for each in required}))
     missing = yield procedures.Compute(partial(checking.missing_sections, required, readings))
     prompts, problems = workspace.config.library.prompts, workspace.scanned.problems
-    report = checking.check(workspace.library, prompts, problems, missing)
+    usual = LibraryConfig().prompts
+    report = checking.check(workspace.library, prompts, problems, missing, usual)
     roots = workspace.source.roots
     return CheckReply(roots=roots, clock=workspace.clock, **msgspec.structs.asdict(report))
 

@@ -327,7 +327,7 @@ class Workspace:
         hidden = (shadow for id in ids for shadow in self.library.shadows.of(id))
         places = [
             *(component.place for component in held if self._is_stray(component)),
-            *(shadow.place for shadow in hidden if shadow.error is not None),
+            *(shadow.place for shadow in hidden),
         ]
         return [Reading(place) for place in places if place not in listing.found]
 

@@ -48,3 +48,10 @@ def test_json_is_the_result(daemon: FakeDaemon, run: Run) -> None:
     """`--json` prints what the daemon sent."""
     daemon.answers["list"] = LISTING
     assert json.loads(run("list", "--json").out) == LISTING
+
+
+def test_a_glob_without_a_match_says_so(daemon: FakeDaemon, run: Run) -> None:
+    """On stderr: what reads the ids gets none."""
+    daemon.answers["list"] = {"components": [], "total": 2}
+    assert run("list", "comands/**") == (0, b"", "promptd: warning: no component matches 'comands/**'\n")
+    assert run("list").err == ""

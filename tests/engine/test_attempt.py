@@ -35,8 +35,8 @@ from tests.suite.examples import examples
 
 pytestmark = pytest.mark.timeout(300)  # a few seconds, on a machine that has nothing else to do
 
-NAMES = ("a.md", "a.txt", "b.md", "d/b.md", "d/c.md", "e/c.md", "raw.xml")
-REQUESTS = (("a",), ("a.md",), ("b", "d/c"), ("d/b",), ("e/c.md",))
+NAMES = ("a.md", "a.txt", "b.md", "d/b.md", "d/c.md", "e/c.md", "e/CLAUDE.md", "raw.xml")
+REQUESTS = (("a",), ("a.md",), ("b", "d/c"), ("d/b",), ("e/c.md",), ("e/CLAUDE",))
 PIECES = (
     "one\n",
     "two\n",
@@ -48,6 +48,8 @@ PIECES = (
     "<include mode='reference'>d/b.md</include>\n",
     "@c.md\n",
     "@raw.xml and @../a.md\n",
+    "see @b.md and @./e/c.md\n",
+    "Read @e/CLAUDE.md\n",
     "<include>d/b.md#Part</include>\n",
     "# Part\n",
     "---\nincludes: [e/c]\n---\n",

@@ -83,11 +83,12 @@ def check(
     prompts: Sequence[str],
     problems: Iterable[str] = (),
     lost: Iterable[Dangling] = (),
+    usual: Sequence[str] = (),
 ) -> CheckReport:
     """Check every component of a library.
 
     `prompts`: globs of ids; `problems`: what a scan reported; `lost`: the `missing_sections`, for which texts
-    had to be read.
+    had to be read. A glob that matches nothing is a warning, unless it is one of the `usual` ones.
     """
     components = [component for id in library.ids() if (component := library.get(id)) is not None]
     links = [(component, link) for component in components for link in component.links if _is_written(link)]
@@ -108,6 +109,7 @@ def check(
         *scanned,
         *(problem for component in components for problem in _warnings(component)),
         *_import_cycles(components),
+        *(_unmatched(library, prompts, usual) if components else ()),
     )
     return CheckReport(
         components=len(components),
@@ -142,6 +144,12 @@ def _warnings(component: Component) -> Iterable[Problem]:
         if link.target is None and link.directive.is_soft:
             message = f"requires {link.directive.target!r}, which {link.reason}"
             yield Problem("requires", component.id, link.directive.line, message)
+
+
+def _unmatched(library: Library, prompts: Sequence[str], usual: Sequence[str]) -> Iterable[Problem]:
+    for glob in prompts:
+        if glob not in usual and not library.ids((glob,)):
+            yield Problem("prompts", "", 0, f"library.prompts: no component matches {glob!r}")
 
 
 def _import_cycles(components: Sequence[Component]) -> Iterable[Problem]:

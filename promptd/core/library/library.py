@@ -10,7 +10,7 @@ and the others wait in `shadows`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from promptd.core.library.graph import Graph
 from promptd.core.library.member import Component, Link
@@ -21,6 +21,9 @@ from promptd.core.syntax.component import Directive, Place, Reading, Signature
 from promptd.errors import ComponentError
 
 __all__ = ["Component", "Delta", "Library", "LibraryStatistics", "Link", "Resolution"]
+
+
+_ABSENT = "does not exist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,10 @@ class Library:
         found = self._first(self.names.candidates_of(directive, from_id, held.real_id if held else ""))
         if found.id is None and found.absent and not found.matches:
             found = self._with_hint(found, self.names.candidates_at_root(directive, from_id), from_id)
+        if found.reason == _ABSENT and any(mark in directive.target for mark in "*?["):
+            found = replace(
+                found, reason="does not exist; a directive names one file, patterns are not expanded"
+            )
         target = self._components.get(found.id) if found.id is not None else None
         is_reference = directive.is_reference or (target is not None and target.is_reference)
         return Link(directive, found.id, found.absent, found.reason, found.matches, is_reference)
@@ -219,7 +226,7 @@ class Library:
                 return Resolution(present[0], tuple(absent))
             if present:
                 return Resolution(None, tuple(absent), f"is ambiguous: {', '.join(present)}", present)
-        return Resolution(None, tuple(absent), "does not exist")
+        return Resolution(None, tuple(absent), _ABSENT)
 
     def statistics(self) -> LibraryStatistics:
         """Counts, kept as changes come: only what is not listed is looked at, to be left out."""

@@ -34,6 +34,7 @@ def scan(roots: Sequence[str], names: NamingRules, is_inside: IsInside, max_file
     walk = _Walk(names, is_inside, max_files)
     for root, top in enumerate(roots):
         walk.tree(root, _Step(top))
+    walk.found |= _behind(walk)
     return Listing(walk.found, tuple(walk.problems), frozenset(walk.links))
 
 
@@ -69,6 +70,7 @@ class _Walk:
     directories: dict[str, str] = field(default_factory=dict)  # as reached -> where it really is
     problems: list[str] = field(default_factory=list)
     links: set[Place] = field(default_factory=set)
+    closed: list[Place] = field(default_factory=list)  # directories that were not looked into; ids end in "/"
 
     def tree(self, root: int, top: _Step) -> None:
         steps = [top]
@@ -87,11 +89,14 @@ class _Walk:
         except OSError as problem:
             if at.prefix == "" or not isinstance(problem, _NOTHING_THERE):  # it may have gone meanwhile
                 self.problems.append(f"{at.path}: cannot be listed ({problem.strerror})")
+            if not isinstance(problem, _NOTHING_THERE):
+                self.closed.append(Place(root, at.prefix))
             return []
         try:
             return self.opened(root, at, descriptor)
         except OSError as problem:
             self.problems.append(f"{at.path}: cannot be listed ({problem.strerror})")
+            self.closed.append(Place(root, at.prefix))
             return []
         finally:
             os.close(descriptor)
@@ -100,17 +105,22 @@ class _Walk:
         real = real_path_of(descriptor, at.path)
         if not self.is_inside(f"{real}/"):
             self.problems.append(f"{at.path}: a symlink out of the library; not followed")
+            self.closed.append(Place(root, at.prefix))
             return []
         identity = _identity(os.fstat(descriptor))
         if identity in at.above:
+            self.closed.append(Place(root, at.prefix))
             return []
         if len(at.above) >= MAX_DIRECTORY_DEPTH:
             self.problems.append(f"{at.path}: deeper than {MAX_DIRECTORY_DEPTH} directories; not followed")
+            self.closed.append(Place(root, at.prefix))
             return []
         self.directories[at.path] = real
         below: list[_Step] = []
         for entry in self.entries(at.path, descriptor):
-            if _is_directory(entry):
+            if (is_directory := _is_directory(entry)) is None:
+                self.closed.append(Place(root, f"{at.prefix}{entry.name}/"))
+            if is_directory:
                 step = _Step(f"{at.path}/{entry.name}", f"{at.prefix}{entry.name}/", at.above | {identity})
                 below.append(step)
             elif self.wants_files and self.names.is_discovered(entry.name):
@@ -195,8 +205,21 @@ def unseen(problem: OSError) -> FileSignature | None:
     return FileSignature.unseen(problem.errno or 0)
 
 
-def _is_directory(entry: os.DirEntry[str]) -> bool:
+def _is_directory(entry: os.DirEntry[str]) -> bool | None:
     try:
         return entry.is_dir()
-    except OSError:  # a loop of symlinks
-        return False
+    except OSError:  # a loop of symlinks: who asks for what is below it is told so
+        return None
+
+
+def _behind(walk: _Walk) -> dict[Place, Signature]:
+    """Places in closed directories that would hide a file of a later root: something may be there.
+
+    A request looks there first and is told what is wrong; so a listing has them read as well.
+    """
+    return {
+        Place(closed.root, id): FileSignature.unseen(EXDEV)
+        for closed in walk.closed
+        for root, id in walk.found
+        if root > closed.root and id.startswith(closed.id) and Place(closed.root, id) not in walk.found
+    }

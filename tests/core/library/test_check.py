@@ -80,6 +80,16 @@ def test_imports_that_lead_back_are_warnings() -> None:
     ]  # fmt: skip
 
 
+def test_a_glob_without_a_match_says_so() -> None:
+    """One of the configuration that is not among the usual ones; a directive's says that it is none."""
+    library = MemoryLibrary({"a.md": "---\nincludes: [parts/*.md]\n---\n"}).library
+    report = check(library, ("commands/**", "cmds/**", "*.md"), usual=("commands/**",))
+    assert [(each.kind, each.message) for each in report.warnings] == [
+        ("prompts", "library.prompts: no component matches 'cmds/**'")
+    ]
+    assert "patterns are not expanded" in report.dangling[0].reason
+
+
 def test_what_is_not_listed_is_counted_nowhere() -> None:
     """A file that a request alone named: `check`, `graph` and the statistics say the same without it."""
     files = MemoryLibrary({"a.md": "A\n", "raw.xml": "<include>a.md</include><include>gone</include>"})
