@@ -42,9 +42,7 @@ class RootConfig(_Section, frozen=True):
     ] = ("all",)
     imports: Annotated[
         Literal["inline", "after", "marked"],
-        says(
-            "text of an `@` import inside a line: in place of it, after the file, or in place between comments"
-        ),
+        says("text of an `@` import inside a line: in its place, after the file, or marked by comments"),
     ] = "after"
     arguments_base: Annotated[
         int, says("the first argument is `$0` (Claude Code) or `$1` (Codex)", "number", ge=0, le=1)

@@ -1,4 +1,4 @@
-"""Edges on a disk: where a linked memory file's imports lead, what closed directories hide, what is counted."""
+"""Edges on a disk: where a linked file's imports lead, what closed directories hide, what is counted."""
 
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def test_edges_and_dangling_are_one_number(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
-            "a.md": "---\nrequires: [c.md]\n---\n@b.md\n@&b.md\n@gone.md @maybe\n<include>b.md#Nowhere</include>\n",
+            "a.md": "---\nrequires: c.md\n---\n@b.md\n@&b.md\n@gone.md @maybe\n{{component: b.md#Nowhere}}\n",
             "b.md": "B\n",
             "c.md": "{{component: gone.md}}\n",
             "raw.xml": "<include>a.md</include><include>gone.md</include>",

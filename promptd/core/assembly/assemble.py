@@ -20,6 +20,7 @@ from promptd.core.assembly.writer import (
 from promptd.core.library.library import Component, Link
 from promptd.core.library.plan import Plan
 from promptd.core.library.resolve import is_memory_file
+from promptd.core.syntax.component import PUNCTUATED
 from promptd.core.syntax.sections import Headings
 from promptd.core.syntax.slots import Cutter
 from promptd.core.syntax.tolerant_yaml import is_true
@@ -27,7 +28,9 @@ from promptd.errors import MissingInclude, PromptTooLarge
 from promptd.protocol.records import Reason
 
 MAX_ENTRIES = 20_000  # twice the directives one file may hold
-QUIET = frozenset({"front-matter", "requires"})  # diagnostics that cost a prompt nothing: `check` shows them
+QUIET = frozenset(
+    {"front-matter", "requires", PUNCTUATED}
+)  # diagnostics that cost a prompt nothing: `check` shows them
 
 
 def expand(plan: Plan, texts: Mapping[str, str], rules: Rules, count: Callable[[str], int] = len) -> Skeleton:

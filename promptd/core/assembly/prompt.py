@@ -39,9 +39,10 @@ class Fit:
 class Prompt:
     """An assembled prompt: a plain record, compared by identity.
 
-    `ids` are those of the components that were asked for, `name` is the one if it is one. `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
-    where the prefix without values ends, in code points. `fit` is None where nothing was asked to be saved,
-    `idf_version` that of the inverse document frequencies it rests on, -1 if on none.
+    `ids` are those of the components that were asked for, `name` is the id if it was one. `tokens_source` are
+    those of the same request with the strategy `none` and no budget; `stable_end` is where the prefix without
+    values ends, in code points. `fit` is None where nothing was asked to be saved, `idf_version` that of the
+    inverse document frequencies it rests on, -1 if on none.
     """
 
     request: Request

@@ -13,13 +13,12 @@ from promptd.core.syntax.component import Variable
 from promptd.core.syntax.slots import Slot
 from promptd.protocol.records import Reason, RemovedUnit
 
-
 Placement = Literal["inline", "after", "marked"]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRules:
-    """How the `@path` imports of one root's files are put in; what differs between assistants is a switch here.
+    """How the `@path` imports of one root's files are put in: what differs between assistants.
 
     `placement` of the text: `inline` in place of the word; `after` the file where the word stands inside a
     line, so that the line stays a sentence (Claude Code), else in place; `marked` in place, between two

@@ -14,17 +14,16 @@ import msgspec
 from promptd.core.library.graph import knots
 from promptd.core.library.library import Component, Library, Link
 from promptd.core.library.plan import with_lines
-from promptd.core.library.resolve import matches
-from promptd.core.syntax.component import Place, Reading
+from promptd.core.library.resolve import is_memory_file, matches
+from promptd.core.syntax.component import PUNCTUATED, Place, Reading
 from promptd.core.syntax.sections import Headings
 from promptd.protocol.records import Dangling, EdgeKind, GraphEdge, Problem, TreeNode
-
 
 KINDS: tuple[EdgeKind, ...] = ("includes", "reference", "requires")
 
 
 class CheckReport(msgspec.Struct, frozen=True):
-    """The result of a check; `ok` is False if there are dangling references, missing sections, cycles or errors."""
+    """The result of a check; `ok` is False if anything dangles, lacks its section, is cyclic or invalid."""
 
     components: int
     edges: int
@@ -139,6 +138,8 @@ def _scan_problems(problems: Iterable[str]) -> Iterable[Problem]:
 
 def _warnings(component: Component) -> Iterable[Problem]:
     for diagnostic in component.parsed.diagnostics:
+        if diagnostic.kind == PUNCTUATED and not is_memory_file(component.id):
+            continue
         yield Problem(diagnostic.kind, component.id, diagnostic.line, diagnostic.message)
     for link in component.links:
         if link.target is None and link.directive.is_soft:

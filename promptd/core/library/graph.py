@@ -1,9 +1,10 @@
 """The dependency graph: who requires whom, and which components sit on a cycle.
 
-Nodes are ids; an edge u -> v that is hard means the text of v is put into u in any case (`Link.is_strict`), so that
-a cycle of such edges can be no prompt; by any other v is imported or only referred to. Edges are kept both ways in plain dictionaries. Knots (strongly connected sets of hard edges) are kept
-current incrementally: a knot that appears runs through a new edge, so it lies below that edge's target; one
-that falls apart has lost an edge. Only those are searched, with one pass for a whole batch, and only what
+Nodes are ids; an edge u -> v that is hard means that the text of v is put into u in any case
+(`Link.is_strict`), so that a cycle of such edges gives no prompt; by any other edge v is imported or only
+referred to. Edges are kept both ways in plain dictionaries. Knots (strongly connected sets of hard edges) are
+kept current incrementally: a knot that appears runs through a new edge, so it lies below that edge's target;
+one that falls apart has lost an edge. Only those are searched, with one pass for a whole batch, and only what
 cannot be ordered at all is given to networkx, which no start has to wait for. Chains to show are found when
 they are asked for.
 """

@@ -100,8 +100,8 @@ class Link:
     """One directive and what it resolves to: a target id, or the reason there is none.
 
     `absent` are the ids that were looked for before the target was found: negative facts. `rivals` are
-    the ids that make a target ambiguous, or that `reason` names. `is_reference`: one line stands for the target's text, because
-    the directive or the target's own front matter (`mode: reference`) says so.
+    the ids that make a target ambiguous, or that `reason` names. `is_reference`: one line stands for the
+    target's text, because the directive or the target's own front matter (`mode: reference`) says so.
     """
 
     directive: Directive

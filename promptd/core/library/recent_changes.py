@@ -1,9 +1,9 @@
 """What changed when: for each id its last changes, newest last, and no more than fit.
 
-It answers which ids are different from what they were at a revision. The memory is bounded: an id that has not
-changed for longest is forgotten first, and for a revision before that the answer is the whole library (the
-recency index of watchman, bounded). Of each id the last few changes are kept with what it was before them, so
-that what was changed back, or came and went again, is no difference.
+It answers which ids are different from what they were at a revision. The memory is bounded: an id that has
+not changed for longest is forgotten first, and for a revision before that the answer is the whole library
+(the recency index of watchman, bounded). Of each id the last few changes are kept, with what it was before
+them, so that what was changed back, or came and went again, is no difference.
 """
 
 from collections import OrderedDict
@@ -32,7 +32,7 @@ class RecentChanges:
         return len(self._changes)
 
     def note(self, revision: int, before: Mapping[str, State]) -> None:
-        """Remember that these became different at a revision, which is never lower, and what they were before."""
+        """Remember that these became different at a revision, and what they were before it."""
         for id, state in before.items():
             changes = self._changes.setdefault(id, [])
             changes.append((revision, state))

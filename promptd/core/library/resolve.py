@@ -130,7 +130,7 @@ class NamingRules:
 
 
 def is_memory_file(id: str) -> bool:
-    """True for a file that an assistant loads by itself (CLAUDE.md): its imports are looked up beside it alone."""
+    """True for a file that an assistant loads by itself (CLAUDE.md): its imports are looked up beside it."""
     return id.rpartition("/")[2] in MEMORY_FILES
 
 

@@ -60,6 +60,7 @@ class Place(NamedTuple):
 
 
 Base = Literal["root", "file", "root-then-file", "file-then-root"]
+PUNCTUATED = "import-punctuation"  # a diagnostic of imports that is of interest in memory files alone
 IMPORT = "at-import"  # the dialect that names files as Claude Code does: what gives no text stays as written
 
 

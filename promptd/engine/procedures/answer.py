@@ -24,7 +24,6 @@ from promptd.errors import UnknownComponent
 from promptd.protocol.request import Request
 from promptd.sources.base import Check, Listing
 
-
 NEAREST = 3  # names that are offered in place of one that does not exist
 
 

@@ -32,7 +32,7 @@ PROMPTS = ("commands/**",)
 
 
 def test_counts() -> None:
-    """Components; directives written, soft and merely tentative ones left out; pairs one of which names the other."""
+    """Components; directives, soft and tentative ones left out; pairs one of which names the other."""
     library = MemoryLibrary(FILES).library
     report = check(library, PROMPTS)
     assert (report.components, report.directives, report.edges) == (7, 8, 6)
@@ -78,6 +78,17 @@ def test_imports_that_lead_back_are_warnings() -> None:
     assert [(each.kind, each.id, each.line) for each in report.warnings] == [
         ("cycle", "CLAUDE.md", 1), ("cycle", "a.md", 2), ("cycle", "b.md", 1),
     ]  # fmt: skip
+
+
+def test_an_import_that_claude_code_skips_is_a_warning_in_memory_files() -> None:
+    """It takes the punctuation for a part of the path. Here it is imported, and the prompt needs no warning."""
+    text = "@b.md: the rules\nRead @b.md, @Next.js, and @b.md.\n"
+    library = MemoryLibrary({"CLAUDE.md": text, "x.md": text, "b.md": "B\n"})
+    assert [(each.id, each.line, each.message[:28]) for each in check(library.library, ()).warnings] == [
+        ("CLAUDE.md", 1, "Claude Code skips `@b.md:`: "),
+        ("CLAUDE.md", 2, "Claude Code skips `@b.md,`: "),
+    ]
+    assert library.assemble("CLAUDE").warnings == ()
 
 
 def test_a_glob_without_a_match_says_so() -> None:

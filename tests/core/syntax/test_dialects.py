@@ -257,7 +257,7 @@ def test_front_matter_of_others_is_not_read() -> None:
         ("@README.MD", "README.MD"),
         ("[@a.md] (b)", "a.md"),
         ("- [ ] @a.md then [b](c.md)", "a.md"),
-        ("读 @docs/a.md，然后", "docs/a.md"),
+        ("读 @docs/a.md，然后", "docs/a.md"),  # noqa: RUF001
         ("“see @a.md”", "a.md"),
         ("@a.md→b", "a.md"),
         ("@a.md—which", "a.md"),
@@ -305,6 +305,8 @@ def test_what_is_no_import(text: str) -> None:
         "@google/design.md",
         "@angular/common.js",
         "@Profile→java/x.md",
+        "npx -y @acme/lint.md",
+        "npm install --save-dev @acme/lint.md",
     ],
 )
 def test_other_words_are_tentative(text: str) -> None:

@@ -297,7 +297,7 @@ def test_symlinks_inside_the_library_are_followed(root: Path) -> None:
 
 @pytest.mark.usefixtures("way")
 def test_a_symlink_says_where_its_file_really_is(root: Path, way: str) -> None:
-    """As an id, below whichever root it is in; a file that is none, or is below a linked directory, does not."""
+    """As an id, below whichever root it is in; other files do not, nor those below a linked directory."""
     other = root.parent / "other"
     (root / "real").mkdir()
     (other / "deep").mkdir(parents=True)
