@@ -179,3 +179,16 @@ def test_names_that_are_gone_are_not_offered(tmp_path: Path) -> None:
         with pytest.raises(UnknownComponent) as raised:
             engine.assemble(("review-0",))
         assert sorted(raised.value.details["nearest"]) == ["review-4.md", "review-5.md"]
+
+
+@pytest.mark.parametrize("strategy", ["none", "balanced", "aggressive"])
+def test_no_strategy_or_budget_takes_a_word_out_of_a_sentence(tmp_path: Path, strategy: str) -> None:
+    """The words of imports are text of the file; what is left out for a budget are the blocks behind it."""
+    sentence = "Always read @docs/a.md, @gone.md and @CLAUDE.md first.\n"
+    write(tmp_path, {"CLAUDE.md": sentence, "docs/a.md": "One thing must never be left out.\n" * 9})
+    with Engine.open([tmp_path]) as engine:
+        whole_prompt = engine.assemble(("CLAUDE",))
+        for tokens in (whole_prompt.tokens, 40, 25):
+            prompt = engine.assemble(("CLAUDE",), strategy=strategy, budget=tokens)
+            assert prompt.text.startswith(sentence)
+            assert [one.kind for one in prompt.warnings] == ["missing", "cycle"]

@@ -8,8 +8,8 @@ library of diamonds cannot expand without end.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from promptd.core.assembly.site import Site, sentence
 from promptd.core.assembly.skeleton import Draft, Note, Origin, Rules, Skeleton
 from promptd.core.assembly.writer import (
     Writer,
@@ -19,7 +19,6 @@ from promptd.core.assembly.writer import (
 )
 from promptd.core.library.library import Component, Link
 from promptd.core.library.plan import Plan
-from promptd.core.library.resolve import is_memory_file
 from promptd.core.syntax.component import PUNCTUATED
 from promptd.core.syntax.sections import Headings
 from promptd.core.syntax.slots import Cutter
@@ -45,21 +44,7 @@ def expand(plan: Plan, texts: Mapping[str, str], rules: Rules, count: Callable[[
     return expansion.skeleton
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
-    """Where in the tree we are: the chain of `id:line` above, and how many at-imports are in it.
-
-    `is_in_memory`: a file that is loaded by an assistant itself is in the chain.
-    """
-
-    chain: tuple[str, ...] = ()
-    hops: int = 0
-    section: str | None = None
-    line: int | None = None
-    is_in_memory: bool = False
-
-
-_Visits = Iterator[tuple[Component, _Site]]
+_Visits = Iterator[tuple[Component, Site]]
 
 
 class _Expansion:
@@ -84,7 +69,7 @@ class _Expansion:
         arguments = requested.parsed.arguments
         replaces_shell = self.rules.shell == "replace"
         self._cutters = [Cutter(arguments, base, replaces_shell) for base in self.rules.arguments_base]
-        stack = [self.component(requested, _Site())]
+        stack = [self.component(requested, Site())]
         while stack:
             visit = next(stack[-1], None)
             if visit is None:
@@ -94,7 +79,7 @@ class _Expansion:
 
     # -- components and directives ------------------------------------------------------------
 
-    def component(self, component: Component, site: _Site) -> _Visits:
+    def component(self, component: Component, site: Site) -> _Visits:
         """Write a component's own text; yields what is to be written in between, and what follows it."""
         self.declare(component, site)
         draft = self.draft(component.id, component.digest, "included", site)
@@ -104,7 +89,7 @@ class _Expansion:
         position, end = self.span(component, site.section) or (0, 0)
         if site.section is None:
             yield from self.prepended(component, site)
-        later: list[tuple[Link, _Site]] = []
+        later: list[tuple[Link, Site]] = []
         for link in component.links:
             directive = link.directive
             if not directive.is_prepended and position <= directive.start and directive.end <= end:
@@ -134,7 +119,7 @@ class _Expansion:
             self._headings[component.id] = Headings(text, start)
         return self._headings[component.id].section(section)
 
-    def declare(self, component: Component, site: _Site) -> None:
+    def declare(self, component: Component, site: Site) -> None:
         """Take note, once, of what a component declares and of what is wrong with it."""
         if component.id in self._known:
             return
@@ -147,7 +132,7 @@ class _Expansion:
             if problem.kind not in QUIET
         ]
 
-    def prepended(self, component: Component, site: _Site) -> _Visits:
+    def prepended(self, component: Component, site: Site) -> _Visits:
         """What the front matter includes, each on lines of its own."""
         for link in component.links:
             if link.directive.is_prepended and not link.directive.is_soft:
@@ -156,20 +141,14 @@ class _Expansion:
                 self.writer.end_line(since, newline_of(self.texts[component.id]))
 
     def directive(
-        self, component: Component, link: Link, site: _Site, later: list[tuple[Link, _Site]]
+        self, component: Component, link: Link, site: Site, later: list[tuple[Link, Site]]
     ) -> _Visits:
         """What stands in place of a directive, and the line ending where it stood alone.
 
         What is to follow the component is added to `later`.
         """
         directive, since = link.directive, self.writer.position
-        below = _Site(
-            (*site.chain, f"{component.id}:{directive.line}"),
-            site.hops + directive.is_import,
-            directive.section,
-            directive.line,
-            site.is_in_memory or is_memory_file(component.id),
-        )
+        below = site.below(component, directive)
         if link.target is None:
             self.absent(component, link, below, "missing", f"{directive.target!r} {link.reason}")
             return
@@ -191,7 +170,7 @@ class _Expansion:
         is_inside = link.directive.is_import and not link.directive.is_alone
         return is_inside and placement == "after" and not link.is_reference
 
-    def following(self, component: Component, link: Link, below: _Site, first: int) -> _Visits:
+    def following(self, component: Component, link: Link, below: Site, first: int) -> _Visits:
         """What an import inside a line, which stays as written, puts behind the component, once."""
         target = self.members[link.target or ""]
         reason = self.objection(target, link, below, is_once=True)
@@ -203,7 +182,7 @@ class _Expansion:
         yield target, below
         self._block_end = self.writer.position
 
-    def target(self, component: Component, link: Link, below: _Site) -> _Visits:
+    def target(self, component: Component, link: Link, below: Site) -> _Visits:
         """What stands for a target that exists, in place of its directive."""
         target = self.members[link.target or ""]
         imports = self.rules.imports_of(component.root)
@@ -218,14 +197,13 @@ class _Expansion:
             self.writer.write(self.reference(target))
             draft.last = self.writer.position
         elif reason == "no-section":
-            self.absent(component, link, below, reason, self.sentence(reason, target, below))
+            self.absent(component, link, below, reason, sentence(reason, target, below, self.rules))
         else:
-            draft = self.left_out(reason, component, link, below)
             if link.directive.is_import and reason != "deduplicated":
                 self.literal(component, link.directive.start, link.directive.end)
-                draft.last = self.writer.position
+            self.left_out(reason, component, link, below)
 
-    def marked(self, component: Component, link: Link, below: _Site) -> _Visits:
+    def marked(self, component: Component, link: Link, below: Site) -> _Visits:
         """The text between two comments that name it, as Gemini CLI has it."""
         written, newline = link.directive.target, newline_of(self.texts[component.id])
         self.writer.write(f"<!-- Imported from: {written} -->{newline}")
@@ -234,7 +212,7 @@ class _Expansion:
         self.writer.end_line(since, newline)
         self.writer.write(f"<!-- End of import from: {written} -->")
 
-    def objection(self, target: Component, link: Link, below: _Site, *, is_once: bool) -> Reason | None:
+    def objection(self, target: Component, link: Link, below: Site, *, is_once: bool) -> Reason | None:
         """Why a target's text is not put in, or None."""
         if target.error is not None:
             return "error"
@@ -242,7 +220,7 @@ class _Expansion:
             return "referenced"
         if target.id in self._open:
             return "cycle"
-        if len(below.chain) > self.rules.max_depth or below.hops > self.max_hops(below):
+        if len(below.chain) > self.rules.max_depth or below.hops > self.rules.imports_of(below.root).max_hops:
             return "too-deep"
         if self.span(target, below.section) is None:
             return "no-section"
@@ -250,36 +228,19 @@ class _Expansion:
             return "deduplicated" if self.seen & {(target.id, None), (target.id, below.section)} else None
         return None
 
-    def max_hops(self, below: _Site) -> int:
-        """How many imports may follow one another, by the root of the file in which the last is written."""
-        return self.rules.imports_of(self.members[below.chain[-1].rpartition(":")[0]].root).max_hops
-
-    def left_out(self, reason: Reason, component: Component, link: Link, below: _Site) -> Draft:
+    def left_out(self, reason: Reason, component: Component, link: Link, below: Site) -> None:
         """Account for a target whose text is not put in here; what was put in before is no warning."""
         target = self.members[link.target or ""]
-        draft = self.draft(target.id, target.digest, reason, below, link.directive.target)
+        self.draft(target.id, target.digest, reason, below, link.directive.target)
         if reason != "deduplicated":
-            self.note(reason, self.sentence(reason, target, below), component, link, below)
-        return draft
-
-    def sentence(self, reason: Reason, target: Component, below: _Site) -> str:
-        """Why a target is left out."""
-        if reason == "error":
-            return f"{target.id} is left out: {target.error}"
-        if reason == "no-section":
-            return f"{target.id} has no section {below.section!r}"
-        if reason == "cycle":
-            return f"{target.id} is not put in again: this is already inside of it"
-        if below.hops > self.max_hops(below):
-            return f"{target.id} is left out: more than {self.max_hops(below)} at-import hops"
-        return f"{target.id} is left out: includes go deeper than {self.rules.max_depth} levels"
+            self.note(reason, sentence(reason, target, below, self.rules), component, link, below)
 
     def reference(self, target: Component) -> str:
         """The one line that stands for a component and says how to get it."""
         body = self.texts[target.id][target.parsed.body_start :]
         return reference_line(target.id, target.description, self.count(body))
 
-    def absent(self, component: Component, link: Link, below: _Site, reason: Reason, message: str) -> None:
+    def absent(self, component: Component, link: Link, below: Site, reason: Reason, message: str) -> None:
         """What stands for a target, or a section, that does not exist: of an import the word as written."""
         directive, missing = link.directive, self.rules.missing
         if directive.is_tentative and link.target is None:
@@ -294,17 +255,19 @@ class _Expansion:
                 chain=list(below.chain),
             )
         is_said = not directive.is_optional
+        if directive.is_import and (is_said or self.follows(component, link)):
+            self.literal(component, directive.start, directive.end)  # the file's own text, not a piece of it
         id = link.target if link.target and is_said else directive.target
         draft = self.draft(id, "", reason if is_said else "optional", below, directive.target)
-        if (missing == "keep" or directive.is_import) if is_said else self.follows(component, link):
-            self.literal(component, directive.start, directive.end)
-        draft.last = self.writer.position
         if is_said:
+            if missing == "keep" and not directive.is_import:
+                self.literal(component, directive.start, directive.end)
+                draft.last = self.writer.position
             self.note(reason, message, component, link, below)
 
     # -- the record ---------------------------------------------------------------------------
 
-    def draft(self, id: str, digest: str, reason: Reason, site: _Site, target: str | None = None) -> Draft:
+    def draft(self, id: str, digest: str, reason: Reason, site: Site, target: str | None = None) -> Draft:
         """Add a manifest entry that begins here. Raises PromptTooLarge beyond the bound."""
         at = self.writer.position
         draft = Draft(id, digest, reason, site.chain, at, at, site.line, target)
@@ -313,7 +276,7 @@ class _Expansion:
             raise PromptTooLarge(f"the prompt has more than {MAX_ENTRIES} pieces", limit=MAX_ENTRIES)
         return draft
 
-    def note(self, kind: str, message: str, component: Component, link: Link, below: _Site) -> None:
+    def note(self, kind: str, message: str, component: Component, link: Link, below: Site) -> None:
         """Add a warning about a directive."""
         directive = link.directive
         note = Note(kind, message, component.id, directive.line, directive.target, below.chain)

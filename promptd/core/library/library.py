@@ -10,30 +10,18 @@ and the others wait in `shadows`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from promptd.core.library.graph import Graph
+from promptd.core.library.linking import Resolution, first, link_of
 from promptd.core.library.member import Component, Link
 from promptd.core.library.recent_changes import RecentChanges
-from promptd.core.library.resolve import Group, NamingRules, Refused, matches, relative
+from promptd.core.library.resolve import NamingRules, matches
 from promptd.core.library.shadowed import Shadowed
 from promptd.core.syntax.component import Directive, Place, Reading, Signature
 from promptd.errors import ComponentError
 
 __all__ = ["Component", "Delta", "Library", "LibraryStatistics", "Link", "Resolution"]
-
-
-_ABSENT = "does not exist"
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What a name means: an id or a reason why not; `absent` ids were looked for in vain."""
-
-    id: str | None
-    absent: tuple[str, ...] = ()
-    reason: str = ""
-    matches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,47 +174,11 @@ class Library:
 
     def resolve(self, name: str) -> Resolution:
         """What a name in a request means."""
-        return self._first(self.names.candidates(name))
+        return first(self.names.candidates(name), self._components)
 
     def link(self, directive: Directive, from_id: str) -> Link:
         """What a directive in a component means."""
-        held = self._components.get(from_id)
-        found = self._first(self.names.candidates_of(directive, from_id, held.real_id if held else ""))
-        if found.id is None and found.absent and not found.matches:
-            found = self._with_hint(found, self.names.candidates_at_root(directive, from_id), from_id)
-        if found.reason == _ABSENT and any(mark in directive.target for mark in "*?["):
-            found = replace(
-                found, reason="does not exist; a directive names one file, patterns are not expanded"
-            )
-        target = self._components.get(found.id) if found.id is not None else None
-        is_reference = directive.is_reference or (target is not None and target.is_reference)
-        return Link(directive, found.id, found.absent, found.reason, found.matches, is_reference)
-
-    def _with_hint(self, found: Resolution, groups: list[Group], from_id: str) -> Resolution:
-        """What was not found beside a memory file, with the word if it is at the root. Both are facts."""
-        seen = self._first(groups)
-        if not groups or not (seen.id or seen.absent):
-            return found
-        absent = tuple(dict.fromkeys((*found.absent, *seen.absent)))
-        if seen.id is None:
-            return Resolution(None, absent, found.reason, seen.matches)
-        reason = (
-            f"does not exist beside the file; it exists at the root: write `@{relative(seen.id, from_id)}`"
-        )
-        return Resolution(None, absent, reason, (seen.id,))
-
-    def _first(self, groups: "list[Group] | Refused") -> Resolution:
-        if isinstance(groups, Refused):
-            return Resolution(None, (), groups.reason)
-        absent: list[str] = []
-        for group in groups:
-            present = tuple(id for id in group if id in self._components)
-            absent += [id for id in group if id not in self._components]
-            if len(present) == 1:
-                return Resolution(present[0], tuple(absent))
-            if present:
-                return Resolution(None, tuple(absent), f"is ambiguous: {', '.join(present)}", present)
-        return Resolution(None, tuple(absent), _ABSENT)
+        return link_of(directive, from_id, self.names, self._components)
 
     def statistics(self) -> LibraryStatistics:
         """Counts, kept as changes come: only what is not listed is looked at, to be left out."""

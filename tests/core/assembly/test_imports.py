@@ -31,7 +31,7 @@ def test_a_missing_import_stays_and_is_said() -> None:
         ("missing", 2, "./c.md"),
     ]
     assert prompt.warnings[2].chain == ("m.md:1", "x.md:2")
-    assert prompt.piece("docs/b.md") == "@docs/b.md"
+    assert prompt.piece("docs/b.md") == "", "the word belongs to its sentence: no budget can drop it alone"
     with pytest.raises(MissingInclude, match=r"x\.md:1: 'a\.md' does not exist"):
         library.assemble("m", rules=Rules(missing="error"))
 

@@ -81,7 +81,7 @@ def test_imports_that_lead_back_are_warnings() -> None:
 
 
 def test_an_import_that_claude_code_skips_is_a_warning_in_memory_files() -> None:
-    """It takes the punctuation for a part of the path. Here it is imported, and the prompt needs no warning."""
+    """It takes the punctuation for part of the path. Here it is imported, without a warning of the prompt."""
     text = "@b.md: the rules\nRead @b.md, @Next.js, and @b.md.\n"
     library = MemoryLibrary({"CLAUDE.md": text, "x.md": text, "b.md": "B\n"})
     assert [(each.id, each.line, each.message[:28]) for each in check(library.library, ()).warnings] == [
