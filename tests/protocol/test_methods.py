@@ -304,7 +304,8 @@ def test_check_finds_problems(engine: Engine) -> None:
     assert said["cycles"] == [["ring.md:1", "ring.md"]]
     assert [one["id"] for one in said["errors"]] == ["bad.md"]
     assert said["unused"] == ["bad.md", "ring.md"]
-    assert (said["ok"], said["components"], said["edges"]) == (False, len(FILES), 2)
+    assert (said["ok"], said["components"], said["edges"]) == (False, len(FILES), 3)
+    assert len(call(engine, "graph")["edges"]) == said["edges"]
 
 
 def test_a_rescan_counts_what_became_different(engine: Engine, library: Library) -> None:

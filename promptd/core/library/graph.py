@@ -142,6 +142,10 @@ class Graph:
         sources = self._dependents.get(id, {}).items()
         return sorted(source for source, hard in sources if hard or not hard_only)
 
+    def count_dependencies(self, id: str) -> int:
+        """How many components this one has an edge to."""
+        return len(self._requires.get(id, ()))
+
     def count_dependents(self, id: str) -> int:
         """How many components have an edge to this one."""
         return len(self._dependents.get(id, ()))

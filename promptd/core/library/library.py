@@ -249,10 +249,10 @@ class Library:
 
     def _row(self, id: str) -> tuple[str, str, int, int] | None:
         """What `list` shows of an id, as far as it can change; None if it shows nothing."""
-        if not self.is_listed(id):
+        one = self._components.get(id)
+        if one is None or (id in self._unusual and not self.is_listed(id)):
             return None
-        one = self._components[id]
-        return one.digest, _kind(one.error), len(one.edges), self.count_dependents(id)
+        return one.digest, _kind(one.error), self.graph.count_dependencies(id), self.count_dependents(id)
 
     def _seen_otherwise(self, targets: Iterable[str]) -> set[str]:
         """Ids that a listing may show otherwise though nothing in them changed.

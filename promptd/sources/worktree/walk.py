@@ -217,9 +217,19 @@ def _behind(walk: _Walk) -> dict[Place, Signature]:
 
     A request looks there first and is told what is wrong; so a listing has them read as well.
     """
-    return {
-        Place(closed.root, id): FileSignature.unseen(EXDEV)
-        for closed in walk.closed
+    closed = frozenset(walk.closed)
+    if not closed:
+        return {}
+    hiding = (
+        Place(earlier, id)
         for root, id in walk.found
-        if root > closed.root and id.startswith(closed.id) and Place(closed.root, id) not in walk.found
-    }
+        for earlier in range(root)
+        if any(Place(earlier, above) in closed for above in _above(id))
+    )
+    return {place: FileSignature.unseen(EXDEV) for place in hiding if place not in walk.found}
+
+
+def _above(id: str) -> Iterator[str]:
+    """The directories above an id, the root first: "", "a/", "a/b/"."""
+    yield ""
+    yield from (id[: match + 1] for match, character in enumerate(id) if character == "/")
