@@ -24,8 +24,8 @@ Examples:
   promptd check                                          # the library of the running daemon
   promptd check prompts --json | jq -r '.dangling[] | "\\(.id):\\(.line) \\(.target)"'
 
-Exit code 1 means a dangling include, a cycle or an invalid component; warnings and unused components do not
-count."""
+Exit code 1 means a dangling include, a missing section, a cycle or an invalid component; warnings and unused
+components do not count."""
 )
 @click.argument("directory", required=False, metavar="[DIR]", type=click.Path(exists=True, file_okay=False))
 @json_option

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from promptd import Engine
+from promptd import Engine, config
 from promptd.errors import UnknownComponent
 from tests.freshness import answer, assert_fresh, cold_one, whole
 
@@ -192,3 +192,22 @@ def test_no_strategy_or_budget_takes_a_word_out_of_a_sentence(tmp_path: Path, st
             prompt = engine.assemble(("CLAUDE",), strategy=strategy, budget=tokens)
             assert prompt.text.startswith(sentence)
             assert [one.kind for one in prompt.warnings] == ["missing", "cycle"]
+
+
+@pytest.mark.parametrize(
+    ("imports", "text"),
+    [
+        ("after", "Read @b.md.\n\nB\n"),
+        ("inline", "Read B.\n"),
+        ("marked", "Read <!-- Imported from: b.md -->\nB\n<!-- End of import from: b.md -->.\n"),
+    ],
+)
+def test_a_root_says_where_the_text_of_its_imports_goes(tmp_path: Path, imports: str, text: str) -> None:
+    """`imports` in the configuration; another root has its own."""
+    write(tmp_path, {"one/a.md": "Read @b.md.\n", "two/c.md": "Read @b.md.\n", "two/b.md": "B\n"})
+    (tmp_path / "promptd.toml").write_text(
+        f'[[roots]]\npath = "one"\nimports = "{imports}"\n[[roots]]\npath = "two"\n'
+    )
+    with Engine(config.load(str(tmp_path / "promptd.toml"), {})) as engine:
+        assert engine.assemble(("a",)).text == text
+        assert engine.assemble(("c",)).text == "Read @b.md.\n\nB\n"

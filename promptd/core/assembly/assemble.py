@@ -152,7 +152,7 @@ class _Expansion:
         if link.target is None:
             self.absent(component, link, below, "missing", f"{directive.target!r} {link.reason}")
             return
-        if self.follows(component, link):
+        if self.follows(component, link) and self.span(self.members[link.target], below.section):
             self.literal(component, directive.start, directive.end)
             later.append((link, below))
             return

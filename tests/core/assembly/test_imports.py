@@ -36,6 +36,13 @@ def test_a_missing_import_stays_and_is_said() -> None:
         library.assemble("m", rules=Rules(missing="error"))
 
 
+@pytest.mark.parametrize("text", ["see @b.md#Nowhere.\n", "@b.md#Nowhere\n"])
+def test_a_missing_section_can_be_an_error(text: str) -> None:
+    """Inside a line and alone on it."""
+    with pytest.raises(MissingInclude, match=r"m\.md:1: b\.md has no section 'Nowhere'"):
+        MemoryLibrary({"m.md": text, "b.md": "B\n"}).assemble("m", rules=Rules(missing="error"))
+
+
 def test_an_optional_one_inside_a_line_stays_without_a_warning() -> None:
     """A sentence is never given a hole; alone on its line it goes, as every optional directive."""
     prompt = MemoryLibrary({"m.md": "See @?a.md first.\n@?a.md\n"}).assemble("m")
