@@ -234,7 +234,7 @@ class SubscribeReply(msgspec.Struct, frozen=True, kw_only=True):
     """A subscription, and what the prompt is now."""
 
     subscription: Annotated[int, Meta(description="names the subscription on this connection")]
-    name: Annotated[str, Meta(description="what was subscribed to: the ids, separated by commas")] = ""
+    name: Annotated[str, Meta(description="what was subscribed to: the names, separated by commas")] = ""
     digest: Annotated[str | None, Meta(description="SHA-256 of the text as it is now")]
     clock: Clock
 

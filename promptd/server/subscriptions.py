@@ -42,15 +42,16 @@ class HeldSubscription:
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """One prompt with subscribers, and the evidence it rests on: None while it is an error.
-
-    `name` are the ids that it was made of first.
-    """
+    """One prompt with subscribers, and the evidence it rests on: None while it is an error."""
 
     request: Request
-    name: str
     evidence: Evidence | None = None
     held: dict[int, HeldSubscription] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What was asked for."""
+        return ", ".join(self.request.names)
 
     def concerns(self, delta: Delta) -> bool:
         """True if a change may have made the prompt different."""
@@ -94,7 +95,7 @@ class Subscriptions:
         request = params.request()
         prompt = await self._assemble(request)
         self._check_limit(peer)
-        topic = self._topics.get(request) or Topic(request, ", ".join(prompt.ids))
+        topic = self._topics.get(request) or Topic(request)
         topic.evidence = prompt.evidence
         made = HeldSubscription(next(self._ids), peer, topic, prompt.digest)
         if not peer.is_closed:

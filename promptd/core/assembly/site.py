@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from promptd.core.assembly.skeleton import Rules
-from promptd.core.library.library import Component
+from promptd.core.library.member import Component
 from promptd.core.library.resolve import is_memory_file
 from promptd.core.syntax.component import Directive
 from promptd.protocol.records import Reason
