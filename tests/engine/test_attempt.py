@@ -26,6 +26,7 @@ from promptd.engine import procedures
 from promptd.sources.worktree import files as module
 from tests.freshness import (
     answer,
+    assert_hold_the_same,
     cold_one,
     make_files_look_old,
     ticks,
@@ -282,7 +283,7 @@ class Library(RuleBasedStateMachine):
         """List, graph and check are those of a cold engine too; nothing is left over or missing."""
         with cold_one(self.warm) as cold:
             assert whole(self.warm) == whole(cold)
-            assert set(self.warm.workspace.library.held()) == set(cold.workspace.library.held())
+            assert_hold_the_same(self.warm, cold)
 
     @rule()
     def follow_the_changes(self) -> None:

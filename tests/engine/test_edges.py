@@ -8,7 +8,7 @@ import pytest
 
 from promptd import Engine, config
 from promptd.errors import UnknownComponent
-from tests.freshness import answer, assert_fresh, cold_one, whole
+from tests.freshness import answer, assert_fresh, assert_hold_the_same, cold_one, whole
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -22,7 +22,7 @@ def same_as_cold(engine: Engine) -> None:
     """What was seen before makes no difference to what is said of the whole library."""
     with cold_one(engine) as cold:
         assert whole(engine) == whole(cold)
-        assert set(engine.workspace.library.held()) == set(cold.workspace.library.held())
+        assert_hold_the_same(engine, cold)
 
 
 # -- links ------------------------------------------------------------------------------------
