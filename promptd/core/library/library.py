@@ -24,6 +24,9 @@ from promptd.errors import ComponentError
 __all__ = ["Component", "Delta", "Library", "LibraryStatistics", "Link", "Resolution"]
 
 
+_Row = tuple[str, str, int, int]  # digest, error, dependencies, dependents
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What one batch of readings changed. `relinked` wrote a name that now means something else.
@@ -100,9 +103,7 @@ class Library:
         self._components: dict[str, Component] = {}
         self.shadows = Shadowed()
         self.history = RecentChanges()
-        self._shown: dict[
-            str, tuple[str, str, int, int] | None
-        ] = {}  # of what is listed, as of the last change
+        self._shown: dict[str, _Row] = {}  # of what is listed, as of the last change
         self._broken: set[str] = set()  # ids with an error
         self._dangling = 0
         self._unusual: set[str] = set()  # ids of components that a listing shows only where one leads to them
@@ -242,12 +243,13 @@ class Library:
             was, now = self._shown.get(id), self._row(id)
             if was != now:
                 before[id] = was
-                self._shown[id] = now
                 if now is None:
                     del self._shown[id]
+                else:
+                    self._shown[id] = now
         self.history.note(self.revision, before)
 
-    def _row(self, id: str) -> tuple[str, str, int, int] | None:
+    def _row(self, id: str) -> _Row | None:
         """What `list` shows of an id, as far as it can change; None if it shows nothing."""
         one = self._components.get(id)
         if one is None or (id in self._unusual and not self.is_listed(id)):

@@ -58,5 +58,6 @@ def _with_hint(found: Resolution, groups: list[Group], from_id: str, known: Know
     absent = tuple(dict.fromkeys((*found.absent, *seen.absent)))
     if seen.id is None:
         return Resolution(None, absent, found.reason, seen.matches)
-    reason = f"does not exist beside the file; it exists at the root: write `@{relative(seen.id, from_id)}`"
+    word = relative(seen.id, from_id).replace(" ", "\\ ")
+    reason = f"does not exist beside the file; it exists at the root: write `@{word}`"
     return Resolution(None, absent, reason, (seen.id,))

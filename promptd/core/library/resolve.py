@@ -74,16 +74,17 @@ class NamingRules:
     def candidates_of(self, directive: Directive, from_id: str, real_id: str = "") -> list[Group] | Refused:
         """Candidates for a directive in the component `from_id`, aliases applied.
 
-        `real_id` is where that file really is, if it is a symlink: an import is looked up there first. A
-        tentative word stands for the file of exactly its name.
+        `real_id` is where that file really is, if it is a symlink: an import is looked up there first. One
+        that is tentative stands for the file of exactly its name.
         """
+        is_exact = directive.is_import and directive.is_tentative
         target = _home(directive.target)
         aliased = self._alias(target)
         if aliased is not None:
-            return self._groups(aliased, "", directive.is_tentative)
+            return self._groups(aliased, "", is_exact)
         if target.startswith("~"):
             return Refused("leads to a home directory and no alias maps it into the library")
-        return self._meant(target, _starts(directive, from_id, real_id), directive.is_tentative)
+        return self._meant(target, _starts(directive, from_id, real_id), is_exact)
 
     def candidates_at_root(self, directive: Directive, from_id: str) -> list[Group]:
         """What an import in a memory file would mean from the root, where its author may have seen it from.

@@ -114,11 +114,12 @@ def test_beside_the_file_then_from_the_root(from_id: str) -> None:
         ("docs/e", "docs/a.md", "../a.md"),
         ("docs", "docs/a.md", "a.md"),
         ("d", "./docs/a", "../docs/a.md"),
+        ("d", "docs/a\\ b.md", "../docs/a\\ b.md"),
     ],
 )  # fmt: skip
 def test_a_memory_file_looks_beside_itself_alone(name: str, folder: str, written: str, right: str) -> None:
     """What exists at the root is said with the word that would mean it, and that word does mean it."""
-    files = {f"{folder}/{name}": f"@{written}\n", "docs/a.md": "A\n"}
+    files = {f"{folder}/{name}": f"@{written}\n", "docs/a.md": "A\n", "docs/a b.md": "A\n"}
     prompt = MemoryLibrary(files).assemble(f"{folder}/{name}")
     assert prompt.text == f"@{written}\n"
     assert f"it exists at the root: write `@{right}`" in prompt.warnings[0].message
