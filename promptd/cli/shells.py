@@ -103,7 +103,7 @@ class _ShellLine(ShellComplete):
         program = next((at for at, word in enumerate(words) if word.meant.endswith(self.prog_name)), 0)
         return [word.meant for word in words[program + 1 : -1]], words[-1].meant
 
-    def format_completion(self, item: CompletionItem[Any]) -> str:
+    def format_completion(self, item: "CompletionItem[Any]") -> str:
         """`pcommands/a.md`: a word, `d`: directories, `f`: files."""
         return f"{_LETTERS.get(item.type, 'p')}{item.value}"
 
@@ -114,7 +114,7 @@ class Bash(_ShellLine, BashComplete):
 
     source_template = _BASH
 
-    def format_completion(self, item: CompletionItem[Any]) -> str:
+    def format_completion(self, item: "CompletionItem[Any]") -> str:
         """The rest of the value behind what bash keeps, quoted."""
         typed = split(os.environ["COMP_LINE"])[-1].typed
         replaced = os.environ.get("COMP_CURRENT", "")
@@ -129,7 +129,7 @@ class Zsh(_ShellLine, ZshComplete):
 
     source_template = _ZSH
 
-    def format_completion(self, item: CompletionItem[Any]) -> str:
+    def format_completion(self, item: "CompletionItem[Any]") -> str:
         """`hassemble:Assemble a prompt …`."""
         if item.type != "plain" or not item.help:
             return super().format_completion(item)
@@ -143,7 +143,7 @@ class Fish(_ShellLine, FishComplete):
     source_template = _FISH
     escapes_in_single_quotes = "'\\"
 
-    def format_completion(self, item: CompletionItem[Any]) -> str:
+    def format_completion(self, item: "CompletionItem[Any]") -> str:
         """`passemble<TAB>Assemble a prompt …`."""
         said = super().format_completion(item)
         return f"{said}\t{' '.join(item.help.split())}" if item.help else said
