@@ -52,12 +52,11 @@ def budget(name: str, as_json: bool, where: Where, **options: Any) -> None:
         return
     reply = decode(result)
     output.draw(_allocation(reply["allocation"]))
-    output.emit_line(_summary(reply))
+    output.emit_lines(_summary(reply))
 
 
 def _allocation(rows: Sequence[Mapping[str, Any]]) -> Any:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("component", overflow="fold")
@@ -67,8 +66,8 @@ def _allocation(rows: Sequence[Mapping[str, Any]]) -> Any:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     for row in rows:
-        cells = (*_choice(row), Text(row["why"], "dim"))
-        table.add_row(Text("  " * row["depth"] + row["id"]), f"{row['priority']:g}", *cells)
+        cells = (*map(output.cell, _choice(row)), output.cell(row["why"], "dim"))
+        table.add_row(output.cell("  " * row["depth"] + row["id"]), f"{row['priority']:g}", *cells)
     return table
 
 
@@ -80,15 +79,16 @@ def _choice(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return (row["variant"], *figures, f"{row['quality']:.3f}")
 
 
-def _summary(reply: Mapping[str, Any]) -> str:
+def _summary(reply: Mapping[str, Any]) -> list[str]:
     """The lines below the table: the sum, what the whole prompt kept, and the model's estimate."""
     reserved = f" - {reply['reserve']:,} reserved for the output" if reply["reserve"] else ""
     gap = reply["allocation_gap"]
     bound = f"; the best choice keeps at most {gap:.1%} more" if gap else ""
     kept = ", ".join(f"{name} {share:.3f}" for name, share in reply["quality"].items())
-    lines = [
-        f"\n{reply['tokens']:,} of {reply['tokens_source']:,} tokens ({reply['encoding']}),"
+    return [
+        "",
+        f"{reply['tokens']:,} of {reply['tokens_source']:,} tokens ({reply['encoding']}),"
         f" budget {reply['budget']:,}{reserved}{bound}",
         f"kept: {kept}",
+        *estimate_lines(reply),
     ]
-    return "\n".join(lines + estimate_lines(reply))

@@ -36,4 +36,4 @@ def get(name: str, span: tuple[int, int] | None, as_json: bool, where: Where) ->
     reply = decode(result)
     for diagnostic in reply["diagnostics"]:
         output.warn(warning_line({"id": reply["id"], **diagnostic}))
-    output.emit(reply["text"].encode())
+    output.emit_text(reply["text"])

@@ -22,7 +22,8 @@ class AssembleOptions(TypedDict, total=False):
     `strategy`: none, conservative, balanced, aggressive or a configured one. `budget` and `reserve`: most
     tokens, and how many of them are kept for output. `model`: a configured one, for estimates and cost.
     `format`: "anthropic" or "openai". `stable_first`: whether pieces without values may come first. `etag`:
-    of the answer you hold, so that an unchanged one is answered without its text.
+    of the answer you hold, so that an unchanged one is answered without its text. `count_use`: False if the
+    prompt is only looked at, so that it makes no component hot.
     """
 
     strategy: str | None
@@ -32,6 +33,7 @@ class AssembleOptions(TypedDict, total=False):
     format: Literal["anthropic", "openai"] | None
     stable_first: bool | None
     etag: str | None
+    count_use: bool | None
 
 
 @dataclass(frozen=True, slots=True)

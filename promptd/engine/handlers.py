@@ -115,9 +115,12 @@ def assemble(
     workspace: Workspace, params: AssembleParams, check: Check
 ) -> Procedure[msgspec.Raw | replies.AssembleReply]:
     """The prompt, or in few bytes that it is the one whose etag was sent along."""
-    if params.etag is None and (rendered := workspace.render(params.request(), check)) is not None:
+    is_use = params.count_use is not False
+    is_plain = is_use and params.etag is None
+    if is_plain and (rendered := workspace.render(params.request(), check)) is not None:
         return msgspec.Raw(rendered)
     cached = yield from procedures.cached_prompt(workspace, params.request(), check)
+    cached.uses -= not is_use
     if params.etag is not None and params.etag == cached.prompt.etag:
         return unchanged_of(cached.prompt, workspace.clock)
     return msgspec.Raw(encode_prompt(workspace, cached))

@@ -74,7 +74,10 @@ class Workspace:
         self.source = source
         self.contents = contents
         workers = Workers(config.loading.min_workers, config.loading.max_workers)
-        self.loader = Loader(source, [resolved(root.dialects) for root in config.roots], workers)
+        dialects = [
+            resolved(root.dialects, f"roots[{number}].dialects") for number, root in enumerate(config.roots)
+        ]
+        self.loader = Loader(source, dialects, workers)
         self.library = Library(source.names, len(source.roots))
         self.optimiser = OptimiserState(config, contents.segments, contents.tokenizer.name, rules_of(config))
         cache = config.cache

@@ -110,6 +110,10 @@ class AssembleParams(PromptParams, frozen=True):
     etag: (
         Annotated[str, Meta(description="of the answer you hold: unchanged is said in few bytes")] | None
     ) = None
+    count_use: (
+        Annotated[bool, Meta(description="false: the answer is only looked at; it makes no component hot")]
+        | None
+    ) = None
 
     def options(self) -> Options:
         """How it is wanted."""

@@ -418,3 +418,18 @@ def test_same_inputs_same_bytes_under_any_hash_seed(library: Library) -> None:
     said = said_under("1", roots)
     assert len(said) > 5_000
     assert said == said_under("2", roots) == said_under("random", roots)
+
+
+def test_a_prompt_that_is_only_looked_at_makes_nothing_hot(engine: Engine) -> None:
+    """`count_use: false` gives the same answer, held or not, filled from a template or not."""
+    counted = call(engine, "assemble", name="later")
+    engine.workspace.fold_uses(0.0)
+    before = engine.workspace.hot.weights(0.0)
+    assert call(engine, "assemble", name="later", count_use=False) == counted
+    for name in ("a", "b", "b"):
+        call(engine, "assemble", name="commands/p", variables={"name": name}, count_use=False)
+    engine.workspace.fold_uses(0.0)
+    assert engine.workspace.hot.weights(0.0) == before
+    call(engine, "assemble", name="later")
+    engine.workspace.fold_uses(0.0)
+    assert engine.workspace.hot.weights(0.0) != before
