@@ -86,13 +86,22 @@ class Directive(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Variable(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A variable declared in front matter; `line` is 1-based in the file."""
+    """A variable declared in front matter, or inline by `{{name|default}}`; `line` is 1-based in the file."""
 
     name: str
     default: str | None = None
     required: bool = False
     description: str = ""
     line: int = 1
+    is_inline: bool = False
+
+
+class Placeholder(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A name in braces as it is written in prose, and the 1-based line on which it is written first."""
+
+    written: str
+    name: str
+    line: int
 
 
 class Diagnostic(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -112,6 +121,7 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True):
     arguments: tuple[str, ...] = ()
     directives: tuple[Directive, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    placeholders: tuple[Placeholder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,15 @@ _LINE_BLOCK = re.compile(r"[ \t>]*(?:\#{1,6}[ \t]|\|)")  # a heading or a table 
 
 
 class Literal(NamedTuple):
-    """One literal stretch [start, end) in code points; `unclosed` is "fence", "comment" or ""."""
+    """One literal stretch [start, end) in code points.
+
+    `kind` is "fence", "comment", "span", or one that ends with its container: "unclosed-fence",
+    "unclosed-comment".
+    """
 
     start: int
     end: int
-    unclosed: str = ""
+    kind: str
 
 
 def lines_unified(text: str) -> str:
@@ -75,14 +79,14 @@ class _Scanner:
 
     def _fence(self, match: re.Match[str]) -> Literal:
         end, is_closed = self.fences.end(match.start(), match["lead"], match["fence"])
-        return Literal(match.start(), end, "" if is_closed else "fence")
+        return Literal(match.start(), end, "fence" if is_closed else "unclosed-fence")
 
     def _comment(self, start: int) -> Literal | None:
         end = self.text.find("-->", start + 2) if self.can_end_comment else -1
         if end >= 0:
-            return Literal(start, end + 3)
+            return Literal(start, end + 3, "comment")
         self.can_end_comment = False
-        return Literal(start, len(self.text), "comment") if self._opens_line(start) else None
+        return Literal(start, len(self.text), "unclosed-comment") if self._opens_line(start) else None
 
     def _opens_line(self, position: int) -> bool:
         while position and self.text[position - 1] in " \t":
@@ -95,7 +99,7 @@ class _Scanner:
         self._enter_block(match.start())
         same = self._runs.get(length, ())
         index = bisect_left(same, match.end())
-        return Literal(start, same[index] + length) if length and index < len(same) else None
+        return Literal(start, same[index] + length, "span") if length and index < len(same) else None
 
     def _enter_block(self, position: int) -> None:
         if position < self._block_end:

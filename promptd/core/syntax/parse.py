@@ -13,6 +13,7 @@ from promptd.core.syntax.dialects import DIALECTS
 from promptd.core.syntax.dialects.base import Dialect
 from promptd.core.syntax.literal import lines_unified
 from promptd.core.syntax.markdown import Body
+from promptd.core.syntax.slots import placeholders
 
 MAX_DIRECTIVES = 10_000  # a file with more is data, not a prompt
 
@@ -27,13 +28,15 @@ def parse(text: str, dialects: Sequence[str]) -> Parsed:
     declared, problems = frontmatter.variables(text, front)
     body = Body(text, front.body_start)
     directives, remarks = _found(body, front, [DIALECTS[name] for name in dialects])
+    inline, bare = placeholders(body)
     return Parsed(
         body_start=front.body_start,
         metadata=front.metadata,
-        variables=declared,
+        variables=(*declared, *inline),
         arguments=frontmatter.argument_names(front.metadata),
         directives=directives,
         diagnostics=(*front.diagnostics, *problems, *remarks, *body.diagnostics()),
+        placeholders=bare,
     )
 
 

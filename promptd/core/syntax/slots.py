@@ -1,7 +1,8 @@
 r"""Where values go in a text: `{name}`, `{{name|default}}`, `$ARGUMENTS`, `$1`, `$name`, `\$1`.
 
-Cutting a text into literal parts and slots looks at no value: what is supplied is decided by `fill`. Shell
-forms (`` !`command` ``, ` ```! ` blocks) are never run; they stay as written, slots in them too, or are
+Cutting a text into literal parts and slots looks at no value: what is supplied is decided by `fill`. `${name}`
+is another language's, and one back-slash (not two) makes a `$` form literal. Shell forms (`` !`command` ``
+where a line or a word begins, ` ```! ` blocks) are never run; they stay as written, slots in them too, or are
 replaced by a notice. Linear time on any text.
 """
 
@@ -10,19 +11,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from promptd.core.syntax.component import Placeholder, Variable
+from promptd.core.syntax.markdown import Body
+
 SHELL_DISABLED = "[shell command execution disabled by policy]"
+MAX_PLACEHOLDERS = 200  # names remembered of one file: a template of another engine may have thousands
 
 _NAME = r"[^\W\d][\w.-]*"
 _TOKEN = re.compile(
-    rf"(?<!\{{)\{{\{{[ \t]{{0,16}}(?P<double>{_NAME})[ \t]{{0,16}}(?:\|(?P<default>[^{{}}\n]*))?\}}\}}(?!\}})"
-    rf"|(?<!\{{)\{{(?P<single>{_NAME})\}}(?!\}})"
-    r"|(?P<escape>\\)?\$(?:ARGUMENTS(?:\[(?P<index>[0-9]{1,4})\]|(?!\w))"
+    rf"(?<![{{$])\{{\{{[ \t]{{0,16}}(?P<double>{_NAME})[ \t]{{0,16}}(?:\|(?P<default>[^{{}}\n]*))?\}}\}}(?!\}})"
+    rf"|(?<![{{$])\{{(?P<single>{_NAME})\}}(?!\}})"
+    r"|(?P<escape>(?<!\\)\\)?\$(?:ARGUMENTS(?:\[(?P<index>[0-9]{1,4})\]|(?!\w))"
     r"|(?P<short>[0-9]{1,4})(?!\w)|(?P<name>[^\W\d]\w*))"
-    r"|(?P<span>!`[^`\n]*`)|^[ \t]*(?P<block>```![^\n]*\n)",
+    r"|(?P<span>(?<![^\s\ufeff])!`[^`\n]*`)|^[ \t]*(?P<block>```![^\n]*\n)",
     re.MULTILINE,
 )
 _HINT = re.compile(r"[{$]|!`|```!")
 _CLOSER = re.compile(r"^[ \t]*`{3,}[ \t]*(?=\r?$)", re.MULTILINE)
+_FILTER = re.compile(  # of Jinja and Liquid: `{{x | default("y")}}`, `{{x|upper}}`
+    r"[A-Za-z_]\w*\([^\n]*\)|(?:upper|lower|capitalize|trim|safe|escape|tojson|json|urlencode|striptags|upcase|downcase)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +39,15 @@ class Slot:
 
     `kind` "variable": `name`, with an inline `default`. "argument": `name` is "" for all of them or a
     0-based index in digits; a `default` replaces one that is absent. "escape": `raw` is `\$1`, which loses
-    its backslash when arguments are given.
+    its backslash when arguments are given. `is_in_fence`: a variable that counts only if front matter
+    declares it.
     """
 
     kind: Literal["variable", "argument", "escape"]
     raw: str
     name: str = ""
     default: str | None = None
+    is_in_fence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +58,14 @@ class Cutter:
     base: int = 0
     replaces_shell: bool = False
 
-    def cut(self, text: str, start: int, end: int) -> Iterator[str | Slot]:
-        """The parts of text[start:end] in order; none is empty."""
+    def cut(self, text: str, start: int, end: int, body: Body | None = None) -> Iterator[str | Slot]:
+        """The parts of text[start:end] in order; none is empty. `body`: the text as it was scanned before."""
         if _HINT.search(text, start, end) is None:
             if start < end:
                 yield text[start:end]
             return
         written = start
-        for at, upto, part in self._parts(text, start, end):
+        for at, upto, part in self._parts(body or Body(text), text, start, end):
             if written < at:
                 yield text[written:at]
             yield part
@@ -63,11 +73,20 @@ class Cutter:
         if written < end:
             yield text[written:end]
 
-    def _parts(self, text: str, position: int, end: int) -> Iterator[tuple[int, int, str | Slot]]:
+    def variables(self, body: Body) -> Iterator[tuple[int, Slot]]:
+        """The variables of a whole body, each with its place."""
+        for at, _, part in self._parts(body, body.text, body.start, len(body.text)):
+            if isinstance(part, Slot) and part.kind == "variable":
+                yield at, part
+
+    def _parts(self, body: Body, text: str, position: int, end: int) -> Iterator[tuple[int, int, str | Slot]]:
         """(start, end, part) of everything in a text that does not stand for itself."""
         can_close = True
         while match := _TOKEN.search(text, position, end):
             position = match.end()
+            if match["span"] and body.kind_at(match.start()) == "span":
+                position = match.start() + 2  # its back-tick ends a code span
+                continue
             if match["block"]:
                 closer = _CLOSER.search(text, position, end) if can_close else None
                 can_close = closer is not None
@@ -76,15 +95,15 @@ class Cutter:
                 if self.replaces_shell:
                     yield match.start(), position, SHELL_DISABLED
                 continue
-            slot = self._slot(match)
+            slot = self._slot(match, body)
             if slot is not None:
                 yield match.start(), match.end(), slot
 
-    def _slot(self, match: re.Match[str]) -> Slot | None:
+    def _slot(self, match: re.Match[str], body: Body) -> Slot | None:
         raw, name = match[0], match["double"] or match["single"]
         if name:
-            default = match["default"]
-            return Slot("variable", raw, name, None if default is None else default.strip())
+            default = None if match["default"] is None else match["default"].strip()
+            return Slot("variable", raw, name, default, body.kind_at(match.start()) == "fence")
         if match["block"] or (match["name"] and match["name"] not in self.arguments):
             return None
         if match["escape"]:
@@ -93,3 +112,24 @@ class Cutter:
             return Slot("argument", raw, str(self.arguments.index(match["name"])), "")
         index = int(match["short"]) - self.base if match["short"] else match["index"]
         return Slot("argument", raw, "" if index is None else str(index))
+
+
+def placeholders(body: Body) -> tuple[tuple[Variable, ...], tuple[Placeholder, ...]]:
+    """The variables that a body's prose declares by `{{name|default}}`, and the names in braces without one.
+
+    Each name once, where it is first written. What stands in code or a comment is an example, and
+    a filter (`{{x | default("y")}}`, `{{x|upper}}`) is of another template language.
+    """
+    declared: dict[str, Variable] = {}
+    bare: dict[str, Placeholder] = {}
+    for at, slot in Cutter().variables(body) if "{" in body.text else ():
+        if len(declared) + len(bare) >= MAX_PLACEHOLDERS:
+            break
+        if slot.name in (declared if slot.default is not None else bare) or body.kind_at(at):
+            continue
+        if slot.default is None:
+            bare[slot.name] = Placeholder(slot.raw, slot.name, body.line_of(at))
+        elif not _FILTER.match(slot.default):
+            line = body.line_of(at)
+            declared[slot.name] = Variable(slot.name, slot.default, line=line, is_inline=True)
+    return tuple(declared.values()), tuple(bare.values())
