@@ -14,6 +14,7 @@ from msgspec import UNSET
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.library import check as checking
 from promptd.core.library.library import Component
+from promptd.core.library.lint import lints
 from promptd.core.library.resolve import matches
 from promptd.core.syntax.component import Reading
 from promptd.core.tokens.cost import DEFAULT_CACHE_MIN_TOKENS
@@ -33,7 +34,7 @@ from promptd.protocol.methods import (
     Params,
     TreeParams,
 )
-from promptd.protocol.records import FileDiagnostic, GraphEdge, ListedComponent
+from promptd.protocol.records import FileDiagnostic, GraphEdge, ListedComponent, Problem
 from promptd.protocol.replies import (
     ChangesReply,
     CheckReply,
@@ -266,9 +267,24 @@ def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[Che
     readings: list[Reading] = yield procedures.Read(tuple({each.place for each in required}))
     missing = yield procedures.Compute(partial(checking.missing_sections, required, readings))
     prompts, problems = workspace.config.library.prompts, workspace.scanned.problems
-    report = checking.check(workspace.library, prompts, problems, missing)
+    report = checking.check(workspace.library, prompts, problems, missing, _remarks(workspace))
     roots = workspace.source.roots
     return CheckReply(roots=roots, clock=workspace.clock, **msgspec.structs.asdict(report))
+
+
+def _remarks(workspace: Workspace) -> Iterator[Problem]:
+    """What a check says of names, of files that are no components, and of hints that cannot be followed."""
+    from promptd.core.optimise.budget.author_hints import author_hints_of
+
+    configured = workspace.config.library.variables
+    yield from lints(workspace.library, configured, workspace.scanned.lookalikes)
+    strategies = tuple(workspace.optimiser.choices.strategies)
+    for id in workspace.library.ids():
+        component = workspace.library.get(id)
+        if component is not None and component.parsed.key_lines:
+            parsed = component.parsed
+            for note in author_hints_of(id, "", parsed.metadata, strategies, parsed.key_lines).notes:
+                yield Problem(note.kind, id, note.line, note.message)
 
 
 @answers("rescan")

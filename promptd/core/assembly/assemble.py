@@ -18,6 +18,7 @@ from promptd.core.assembly.writer import (
     reference_line,
 )
 from promptd.core.library.library import Component, Link
+from promptd.core.library.lint import did_you_mean
 from promptd.core.library.plan import Plan
 from promptd.core.syntax.markdown import Body
 from promptd.core.syntax.sections import Headings
@@ -188,7 +189,9 @@ class _Expansion:
             self.writer.write(self.reference(target))
             draft.last = self.writer.position
         elif reason == "no-section":
-            message = f"{target.id} has no section {link.directive.section!r}"
+            titles = [title for _, title in self._headings[target.id].titles]
+            near = did_you_mean(link.directive.section or "", titles)
+            message = f"{target.id} has no section {link.directive.section!r}{near}"
             self.absent(component, link, below, reason, message)
         else:
             self.draft(target.id, target.digest, reason, below, link.directive.target)

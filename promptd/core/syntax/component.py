@@ -113,7 +113,10 @@ class Diagnostic(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Parsed(msgspec.Struct, frozen=True, array_like=True):
-    """What parsing one file's text gives. `body_start` is where the body begins in the text."""
+    """What parsing one file's text gives. `body_start` is where the body begins in the text.
+
+    `key_lines` are the lines of those keys of front matter whose values are looked at later.
+    """
 
     body_start: int = 0
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -122,6 +125,7 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True):
     directives: tuple[Directive, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     placeholders: tuple[Placeholder, ...] = ()
+    key_lines: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

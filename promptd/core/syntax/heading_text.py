@@ -98,7 +98,7 @@ def anchors_of(texts: Iterable[str]) -> Iterator[str]:
 
 
 def slug(title: str) -> str:
-    """The anchor GitHub gives a heading: lower case, what is no letter, mark or digit dropped, blanks to hyphens."""
+    """The anchor GitHub gives a heading: letters in lower case, marks and digits; blanks to hyphens."""
     return "".join(filter(_is_kept, title.lower())).replace(" ", "-")
 
 

@@ -35,8 +35,15 @@ def parse(text: str, dialects: Sequence[str]) -> Parsed:
         variables=(*declared, *inline),
         arguments=frontmatter.argument_names(front.metadata),
         directives=directives,
-        diagnostics=(*front.diagnostics, *problems, *remarks, *body.diagnostics()),
+        diagnostics=(
+            *front.diagnostics,
+            *frontmatter.mistyped(text, front),
+            *problems,
+            *remarks,
+            *body.diagnostics(),
+        ),
         placeholders=bare,
+        key_lines=frontmatter.hint_lines(text, front),
     )
 
 

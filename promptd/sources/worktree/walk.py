@@ -34,7 +34,8 @@ def scan(roots: Sequence[str], names: NamingRules, is_inside: IsInside, max_file
     walk = _Walk(names, is_inside, max_files)
     for root, top in enumerate(roots):
         walk.tree(root, _Step(top))
-    return Listing(walk.found, tuple(walk.problems), frozenset(walk.links))
+    found, links, lookalikes = walk.found, frozenset(walk.links), tuple(walk.lookalikes)
+    return Listing(found, tuple(walk.problems), links, lookalikes=lookalikes)
 
 
 def directories(
@@ -69,6 +70,7 @@ class _Walk:
     directories: dict[str, str] = field(default_factory=dict)  # as reached -> where it really is
     problems: list[str] = field(default_factory=list)
     links: set[Place] = field(default_factory=set)
+    lookalikes: list[Place] = field(default_factory=list)
 
     def tree(self, root: int, top: _Step) -> None:
         steps = [top]
@@ -115,6 +117,8 @@ class _Walk:
                 below.append(step)
             elif self.wants_files and self.names.is_discovered(entry.name):
                 self.file(Place(root, at.prefix + entry.name), at.path, entry)
+            elif self.wants_files and _has_other_case(entry.name, self.names.suffixes):
+                self.lookalikes.append(Place(root, at.prefix + entry.name))
         return below
 
     def file(self, place: Place, directory: str, entry: os.DirEntry[str]) -> None:
@@ -143,6 +147,12 @@ class _Walk:
                 self.problems.append(f"{shown}: the name is not UTF-8; not served")
                 continue
             yield entry
+
+
+def _has_other_case(name: str, suffixes: Sequence[str]) -> bool:
+    """True for `A.MD` where `.md` is a component's suffix."""
+    stem, _, suffix = name.rpartition(".")
+    return stem != "" and not suffix.islower() and f".{suffix.lower()}" in suffixes
 
 
 def _identities(top: str, below: str) -> frozenset[tuple[int, int]]:
