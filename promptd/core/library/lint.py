@@ -12,6 +12,7 @@ from promptd.core.syntax.component import Place, Placeholder
 from promptd.protocol.records import Dangling, Problem
 
 MAX_NAMED = 5
+MAX_NAME_CHARS = 200  # longer ones are mistaken for nothing
 MAX_COMPARED = 1_000_000  # names held against names in one check: half a second
 _ALIKE = 0.8  # `overviw` and `overview` have 0.93, `gone` and `lone` 0.75
 
@@ -66,8 +67,8 @@ def did_you_mean(written: str, names: Sequence[str], *, are_paths: bool = False)
     Paths are alike if their last segments are, whatever their directories and suffixes.
     """
     part = _stem if are_paths else str
-    for name in nearest(written, names, 1):
-        one, other = part(written).lower(), part(name).lower()
+    for name in nearest(written, [name for name in names if len(name) <= MAX_NAME_CHARS], 1):
+        one, other = part(written[:MAX_NAME_CHARS]).lower(), part(name).lower()
         if SequenceMatcher(None, one, other, autojunk=False).ratio() >= _ALIKE:
             return f"; did you mean {name!r}?"
     return ""

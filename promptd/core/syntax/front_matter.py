@@ -24,7 +24,7 @@ _BLANK = re.compile(r"[ \t]*\r?\n")
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _KEY_BELOW = re.compile(r"""(?:"[^"\n]{1,200}"|'[^'\n]{1,200}'|[^\W\d][\w.-]*)[ \t]*:[ \t\r\n]""")
 _KEY_BELOW_BLANKS = re.compile(rf"(?:[ \t]*(?:#[^\n]*|\r)?\n)+{_KEY_BELOW.pattern}")
-_SENTENCE = re.compile(r"\S+(?:\s+\S+){2}")  # three words; a title of an unknown key has fewer
+_SENTENCE_WORDS = 3  # a title has fewer, where nobody knows its key
 _NAME = re.compile(
     r"""(?:^[ \t]*-[ \t]+(?:name[ \t]*:[ \t]*)?|^[ \t]+|[{,\[][ \t]*)["']?([^\W\d][\w.-]*)""", re.MULTILINE
 )
@@ -70,7 +70,7 @@ def _is_prose(block: str, metadata: Mapping[str, Any], diagnostics: Sequence[Dia
         not metadata
         or bool(diagnostics)
         or block.rstrip(" \t").endswith(("\n\n", "\n\r\n"))
-        or any(_SENTENCE.search(value) for value in values)
+        or any(len(value.split(None, _SENTENCE_WORDS)) >= _SENTENCE_WORDS for value in values)
     )
 
 
@@ -130,7 +130,7 @@ def _declared_twice(
     times = Counter(name for name, _ in specs) if isinstance(declared, list) else {}
     for name, count in times.items():
         if count > 1:
-            written = lines.get(name, ())
+            written = lines.get(name, [])
             at = written if len(written) >= count else [key_line] * count
             yield Diagnostic("doubled-key", twice(name, "declared", at[:count], are_all_used=False), at[1])
 

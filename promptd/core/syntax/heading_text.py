@@ -19,7 +19,7 @@ MAX_HEADING_CHARS = 2_048  # twice the longest name; longer ones are read as the
 _MARKUP = re.compile(r"[\\`*_\[<&~{]")
 _LABEL = re.compile(r"^ {0,3}\[([^\[\]\n]{1,200})\]:", re.MULTILINE)
 _REFERENCE = re.compile(r"\]\[([^\[\]\n]{1,200})\]")
-_ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*([#.][^{}]*)\}$")
+_ATTRIBUTES = re.compile(r"\{:?[ \t]*([#.][^{}]*)\}$")
 _IDENTIFIER = re.compile(r"#([^\s{}]+)")
 _EMOJI_STYLE = "\ufe0f"  # a mark, so that it stays in an anchor, though nobody types it
 # Letters to Unicode's `Alphabetic`, which is what GitHub asks, though symbols by category.
@@ -51,8 +51,8 @@ def seen_of(title: str, links: Mapping[str, dict[str, str]]) -> HeadingText:
         others |= {slug(linked), " ".join(linked.split())}
     attributes = _ATTRIBUTES.search(title)
     if attributes:
-        bare = _rendered(title[: attributes.start()], links)[0]
-        others |= {bare.strip(), slug(bare), *_IDENTIFIER.findall(attributes[1])}
+        bare = _rendered(title[: attributes.start()].rstrip(), links)[0]
+        others |= {bare, slug(bare), *_IDENTIFIER.findall(attributes[1])}
     return HeadingText(rendered, " ".join(rendered.split()), _usable(others))
 
 

@@ -1,4 +1,4 @@
-"""The keys of front matter that mean something, here or to an assistant, and what a mistyped one was meant to be.
+"""The keys of front matter with a meaning, here or to an assistant, and what a mistyped one was meant to be.
 
 Those of assistants are known so that nobody is told they are mistakes, and so that a value in plain text that
 runs over several lines ends where the next of them begins.
@@ -10,11 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 JOINED = frozenset({"includes", "components", "requires", "variables"})  # written twice, both are meant
-# Read as they are written by the assistants that define them, whatever YAML makes of it.
-TEXT = frozenset(
-    {"description", "argument-hint", "globs", "applyTo", "paths", "when_to_use", "allowed-tools", "tools"}
-)
-
 HINTS = (
     "optimise",
     "optimize",
@@ -23,26 +18,30 @@ HINTS = (
     "stable_first",
     "keep",
 )  # for strategies and budgets
+PROSE = frozenset({"description", "when_to_use"})
+# Read as they are written by the assistants that define them, whatever YAML makes of it.
+TEXT = PROSE | {"argument-hint", "globs", "applyTo", "paths", "allowed-tools", "tools"}
 
-_OURS = JOINED | frozenset(HINTS) | {
-    "name", "description", "arguments", "argument-hint", "mode", "tags", "once",
-}  # fmt: skip
-_OF_ASSISTANTS = TEXT | {
-    "agent", "agents", "alwaysApply", "author", "background", "category", "color", "compatibility", "component", "config",
-    "context", "created", "date", "disable-model-invocation", "disallowed-tools", "disallowedTools", "effort",
-    "exclude", "excludeAgent", "excludes", "handoffs", "hooks", "id", "infer", "initialPrompt", "input",
-    "isolation", "license", "maxTurns", "max_tokens", "mcp-servers", "mcpServers", "memory", "metadata",
-    "model", "models", "output", "parameters", "permissionMode", "required", "skills", "status", "target",
-    "temperature", "title", "type", "updated", "user-invocable", "version",
-}  # fmt: skip
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_OURS = JOINED | frozenset(HINTS) | _words("name description arguments argument-hint mode tags once")
+_OF_ASSISTANTS = TEXT | _words(
+    """agent agents alwaysApply author background category color compatibility component config context
+    created date disable-model-invocation disallowed-tools disallowedTools effort exclude excludeAgent
+    excludes handoffs hooks id infer initialPrompt input isolation license maxTurns max_tokens mcp-
+    servers mcpServers memory metadata model models output parameters permissionMode required skills
+    status target temperature title type updated user-invocable version"""
+)
 KNOWN = _OURS | _OF_ASSISTANTS
 
-TABLE = frozenset({"name", "default", "required", "description"})  # of a variable
-SCHEMA = frozenset({
-    "choices", "const", "enum", "example", "examples", "format", "help", "hint", "items", "label", "max", "maximum",
-    "min", "minimum", "optional", "options", "pattern", "placeholder", "prompt", "properties", "title", "type",
-    "value", "values",
-})  # fmt: skip  # what other tools write into a variable's table
+TABLE = _words("name default required description")  # of a variable
+SCHEMA = _words(  # what other tools write into a variable's table
+    """choices const enum example examples format help hint items label max maximum min minimum optional
+    options pattern placeholder prompt properties title type value values"""
+)
 
 _LEAST_CHARS = 6  # shorter keys resemble too many words
 _ALIKE = 0.8  # `requird` and `requires`; `excludes` and `includes` have 0.75

@@ -61,7 +61,7 @@ class Body:
         return found + self._left_open("unclosed-cdata", "<![CDATA[", "]]>")
 
     def _left_open(self, kind: str, opener: str, closer: str) -> list[Diagnostic]:
-        """The first opener outside of code behind the last closer; it makes nothing literal, but was meant to."""
+        """The first opener behind the last closer that stands in prose: it makes nothing literal."""
         at = self.text.rfind(closer, self.start) + 1 or self.start
         while (at := self.text.find(opener, at)) >= 0:
             if not self.is_literal(at, at + 1):

@@ -1,9 +1,9 @@
 r"""Where values go in a text: `{name}`, `{{name|default}}`, `$ARGUMENTS`, `$1`, `$name`, `\$1`.
 
-Cutting a text into literal parts and slots looks at no value: what is supplied is decided by `fill`. `${name}`
-is another language's, and one back-slash (not two) makes a `$` form literal. Shell forms (`` !`command` ``
-where a line or a word begins, ` ```! ` blocks) are never run; they stay as written, slots in them too, or are
-replaced by a notice. Linear time on any text.
+Cutting a text into literal parts and slots looks at no value: what is supplied is decided by `fill`.
+`${name}` is another language's, and one back-slash (not two) makes a `$` form literal. Shell forms are never
+run (`` !`command` `` where a line or a word begins, ` ```! ` blocks); they stay as written, slots in them
+too, or are replaced by a notice. Linear time on any text.
 """
 
 import re
@@ -19,7 +19,8 @@ MAX_PLACEHOLDERS = 200  # names remembered of one file: a template of another en
 
 _NAME = r"[^\W\d][\w.-]*"
 _TOKEN = re.compile(
-    rf"(?<![{{$])\{{\{{[ \t]{{0,16}}(?P<double>{_NAME})[ \t]{{0,16}}(?:\|(?P<default>[^{{}}\n]*))?\}}\}}(?!\}})"
+    rf"(?<![{{$])\{{\{{[ \t]{{0,16}}(?P<double>{_NAME})[ \t]{{0,16}}"
+    r"(?:\|(?P<default>[^{}\n]*))?\}\}(?!\})"
     rf"|(?<![{{$])\{{(?P<single>{_NAME})\}}(?!\}})"
     r"|(?P<escape>(?<!\\)\\)?\$(?:ARGUMENTS(?:\[(?P<index>[0-9]{1,4})\]|(?!\w))"
     r"|(?P<short>[0-9]{1,4})(?!\w)|(?P<name>[^\W\d]\w*))"

@@ -16,7 +16,7 @@ import yaml
 
 from promptd.core.syntax.component import Diagnostic
 from promptd.core.syntax.doubled_keys import Item, declared_twice, doubled, joined
-from promptd.core.syntax.known_keys import JOINED, KNOWN, TEXT
+from promptd.core.syntax.known_keys import JOINED, KNOWN, PROSE, TEXT
 
 MAX_NODES = 10_000  # counts what aliases would expand to
 MAX_DEPTH = 32
@@ -26,7 +26,8 @@ FIRST_LINE = 2  # of a block below its `---`
 _NESTING = "[{-?:"
 _HARMLESS_NESTING = 200
 _KEY = re.compile(
-    r"""^(?:"(?P<double>[^"\n]{1,200})"|'(?P<single>[^'\n]{1,200})'|(?P<plain>[^\W\d][\w.-]*))[ \t]*:(?=[ \t]|\r?$)""",
+    r"""^(?:"(?P<double>[^"\n]{1,200})"|'(?P<single>[^'\n]{1,200})'|(?P<plain>[^\W\d][\w.-]*))"""
+    r"[ \t]*:(?=[ \t]|\r?$)",
     re.MULTILINE,
 )
 _PLAIN_TEXT = re.compile(r"[ \t]*[^\s\"'\[\]{}|>&*!%@`#,?:-]")
@@ -172,7 +173,7 @@ def _plain(value: Any, left: list[int], depth: int) -> Any:
 
 
 def _salvage(block: str, whole: Exception) -> tuple[list[Item], list[Diagnostic]]:
-    """What can be had of a block that does not parse: cut at its known keys, and where need be at every key."""
+    """What there is in a block that does not parse: cut at known keys, and where need be at every key."""
     items: list[Item] = []
     diagnostics: list[Diagnostic] = []
     is_explained = False
@@ -222,10 +223,9 @@ def _read_piece(piece: _Piece) -> tuple[list[Item], list[Diagnostic], bool]:
         return *_load(piece.source, piece.line), False
     except _YAML_ERRORS:
         pass
-    if piece.key in KNOWN and _PLAIN_TEXT.match(piece.value):
-        smaller = [piece]  # plain text runs on to the next known key, whatever colons are in it
-    else:
-        smaller = list(_pieces(piece.source, piece.line, is_known_only=False))
+    smaller = list(_pieces(piece.source, piece.line, is_known_only=False))
+    if _runs_on(smaller[0]):
+        smaller = [piece]
     items: list[Item] = []
     diagnostics: list[Diagnostic] = []
     for each in smaller:
@@ -235,8 +235,23 @@ def _read_piece(piece: _Piece) -> tuple[list[Item], list[Diagnostic], bool]:
     return items, diagnostics, True
 
 
+def _runs_on(piece: _Piece) -> bool:
+    """True for plain text that ends at the next known key only, whatever colons are in it."""
+    if piece.key not in KNOWN or not _PLAIN_TEXT.match(piece.value):
+        return False
+    return piece.key in PROSE or not _is_yaml(piece)
+
+
+def _is_yaml(piece: _Piece) -> bool:
+    try:
+        _load(piece.source, piece.line)
+    except _YAML_ERRORS:
+        return False
+    return True
+
+
 def _read_key(piece: _Piece) -> tuple[list[Item], list[Diagnostic]]:
-    """One key, its value kept as text if it does not parse; of keys whose values are text that is no fault."""
+    """One key, its value kept as text if it does not parse; where values are text that is no fault."""
     try:
         return _load(piece.source, piece.line)
     except _YAML_ERRORS as problem:

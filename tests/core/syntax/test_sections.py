@@ -169,7 +169,7 @@ def test_a_name_that_is_no_title_and_no_anchor_means_nothing(titles: list[str], 
     ],
 )
 def test_a_heading_is_found_by_what_a_reader_sees(title: str, seen: str, anchor: str) -> None:
-    """Markup is removed as GitHub does, in the text and in the anchor made of it; so is it when underlined."""
+    """Markup is removed as GitHub does, in the text and in its anchor; underlined headings are no other."""
     wanted = f"## {title}\nx\n"
     text = f"## Other\n{wanted}## Last\n[known]: https://example.org\n"
     for name in (title.removesuffix(" ##"), seen, anchor):

@@ -167,7 +167,10 @@ def test_only_the_asked_for_part_is_cut() -> None:
 
 def test_what_the_prose_of_a_body_declares_and_leaves_open() -> None:
     """An inline default declares its name, with its line; each name counts once, code and comments do not."""
-    text = "---\na: {no}\n---\n{{x|1}} {{y}}\n{{x|2}} {{y}} {z} `{{a|b}}` {{f | g(h)}}\n```\n{{c|d}} {e}\n```\n<!-- {g} -->"
+    text = (
+        "---\na: {no}\n---\n{{x|1}} {{y}}\n{{x|2}} {{y}} {z} `{{a|b}}` {{f | g(h)}}\n"
+        "```\n{{c|d}} {e}\n```\n<!-- {g} -->"
+    )
     declared, bare = placeholders(Body(text, text.index("{{x")))
     assert declared == (Variable("x", "1", line=4, is_inline=True),)
     assert bare == (Placeholder("{{y}}", "y", 4), Placeholder("{z}", "z", 5))
@@ -198,7 +201,8 @@ SIZE = 1_000_000
      "$" * SIZE,
      "{{a" + " " * SIZE, "{{ " * (SIZE // 3), "!`" * (SIZE // 2), "!`x\n" * (SIZE // 4),
      "\\$" * (SIZE // 2), "{a}" * (SIZE // 3),
-     "\\" * SIZE + "$0", "!` " * (SIZE // 3), "` !`" * (SIZE // 4), "```\n{a}\n" * (SIZE // 8), "`{a}" * (SIZE // 4),
+     "\\" * SIZE + "$0", "!` " * (SIZE // 3), "` !`" * (SIZE // 4), "```\n{a}\n" * (SIZE // 8),
+     "`{a}" * (SIZE // 4),
      "$" + "a" * SIZE, "{{a " * (SIZE // 4), " " * SIZE + "```!", "```!\n```x\n" * (SIZE // 10)],
     ids=lambda text: repr(text[:8]),
 )  # fmt: skip
