@@ -18,19 +18,24 @@ SHELL_DISABLED = "[shell command execution disabled by policy]"
 MAX_PLACEHOLDERS = 200  # names remembered of one file: a template of another engine may have thousands
 
 _NAME = r"[^\W\d][\w.-]*"
+_DOUBLE = rf"\{{[ \t]{{0,16}}(?P<double>{_NAME})[ \t]{{0,16}}(?:\|(?P<default>[^{{}}\n]*))?\}}\}}(?!\}})"
+_SINGLE = rf"(?P<single>{_NAME})\}}(?!\}})"
+_VARIABLE = (
+    rf"\{{(?<![{{$]\{{)(?:{_DOUBLE}|{_SINGLE})"  # begins with a character, so that it is searched for fast
+)
 _TOKEN = re.compile(
-    rf"(?<![{{$])\{{\{{[ \t]{{0,16}}(?P<double>{_NAME})[ \t]{{0,16}}"
-    r"(?:\|(?P<default>[^{}\n]*))?\}\}(?!\})"
-    rf"|(?<![{{$])\{{(?P<single>{_NAME})\}}(?!\}})"
+    rf"{_VARIABLE}"
     r"|(?P<escape>(?<!\\)\\)?\$(?:ARGUMENTS(?:\[(?P<index>[0-9]{1,4})\]|(?!\w))"
     r"|(?P<short>[0-9]{1,4})(?!\w)|(?P<name>[^\W\d]\w*))"
     r"|(?P<span>(?<![^\s\ufeff])!`[^`\n]*`)|^[ \t]*(?P<block>```![^\n]*\n)",
     re.MULTILINE,
 )
+_BRACES = re.compile(_VARIABLE)
 _HINT = re.compile(r"[{$]|!`|```!")
 _CLOSER = re.compile(r"^[ \t]*`{3,}[ \t]*(?=\r?$)", re.MULTILINE)
 _FILTER = re.compile(  # of Jinja and Liquid: `{{x | default("y")}}`, `{{x|upper}}`
-    r"[A-Za-z_]\w*\([^\n]*\)|(?:upper|lower|capitalize|trim|safe|escape|tojson|json|urlencode|striptags|upcase|downcase)\b"
+    r"[A-Za-z_]\w*\([^\n]*\)"
+    r"|(?:capitalize|downcase|escape|json|lower|safe|striptags|tojson|trim|upcase|upper|urlencode)\b"
 )
 
 
@@ -74,12 +79,6 @@ class Cutter:
         if written < end:
             yield text[written:end]
 
-    def variables(self, body: Body) -> Iterator[tuple[int, Slot]]:
-        """The variables of a whole body, each with its place."""
-        for at, _, part in self._parts(body, body.text, body.start, len(body.text)):
-            if isinstance(part, Slot) and part.kind == "variable":
-                yield at, part
-
     def _parts(self, body: Body, text: str, position: int, end: int) -> Iterator[tuple[int, int, str | Slot]]:
         """(start, end, part) of everything in a text that does not stand for itself."""
         can_close = True
@@ -103,8 +102,7 @@ class Cutter:
     def _slot(self, match: re.Match[str], body: Body) -> Slot | None:
         raw, name = match[0], match["double"] or match["single"]
         if name:
-            default = None if match["default"] is None else match["default"].strip()
-            return Slot("variable", raw, name, default, body.kind_at(match.start()) == "fence")
+            return Slot("variable", raw, name, _default(match), body.kind_at(match.start()) == "fence")
         if match["block"] or (match["name"] and match["name"] not in self.arguments):
             return None
         if match["escape"]:
@@ -115,6 +113,11 @@ class Cutter:
         return Slot("argument", raw, "" if index is None else str(index))
 
 
+def _default(match: re.Match[str]) -> str | None:
+    """The inline default of a variable."""
+    return None if match["default"] is None else match["default"].strip()
+
+
 def placeholders(body: Body) -> tuple[tuple[Variable, ...], tuple[Placeholder, ...]]:
     """The variables that a body's prose declares by `{{name|default}}`, and the names in braces without one.
 
@@ -123,14 +126,15 @@ def placeholders(body: Body) -> tuple[tuple[Variable, ...], tuple[Placeholder, .
     """
     declared: dict[str, Variable] = {}
     bare: dict[str, Placeholder] = {}
-    for at, slot in Cutter().variables(body) if "{" in body.text else ():
+    for match in _BRACES.finditer(body.text, body.start):
+        name, default = match["double"] or match["single"], _default(match)
         if len(declared) + len(bare) >= MAX_PLACEHOLDERS:
             break
-        if slot.name in (declared if slot.default is not None else bare) or body.kind_at(at):
+        if name in (bare if default is None else declared) or body.kind_at(match.start()):
             continue
-        if slot.default is None:
-            bare[slot.name] = Placeholder(slot.raw, slot.name, body.line_of(at))
-        elif not _FILTER.match(slot.default):
-            line = body.line_of(at)
-            declared[slot.name] = Variable(slot.name, slot.default, line=line, is_inline=True)
+        line = body.line_of(match.start())
+        if default is None:
+            bare[name] = Placeholder(match[0], name, line)
+        elif not _FILTER.match(default):
+            declared[name] = Variable(name, default, line=line, is_inline=True)
     return tuple(declared.values()), tuple(bare.values())

@@ -12,7 +12,7 @@ from promptd.core.syntax.dialects.base import Dialect, directive_at, split_targe
 from promptd.core.syntax.markdown import Body
 
 _DIRECTIVE = re.compile(
-    r"(?<![{$])\{\{[ \t]{0,16}component(?:(?P<colon>[ \t]{0,16}:)|[ \t]{1,16})"
+    r"\{\{(?<![{$]\{\{)[ \t]{0,16}component(?:(?P<colon>[ \t]{0,16}:)|[ \t]{1,16})"
     r"(?P<path>[^{}\n]{1,1024})\}\}(?!\})"
 )
 
