@@ -52,7 +52,7 @@ class Filled:
 def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None, rules: Rules) -> Filled:
     """Fill a skeleton. Raises MissingVariable naming the declarations of required ones without value."""
     filler = _Filler({**rules.variables, **variables}, skeleton, arguments)
-    filler.check_required(skeleton.drafts[0].id if skeleton.drafts else "")
+    filler.check_required(skeleton)
     layout = skeleton.layout
     values = [filler.text_of(slot) for _, slot in layout.slots]
     texts: list[str] = layout.runs.copy()  # type: ignore[assignment] # the slots among them are replaced below
@@ -80,14 +80,14 @@ class _Filler:
     def words(self) -> list[str]:
         return split_words(self.arguments or "")
 
-    def check_required(self, asked_for: str) -> None:
+    def check_required(self, skeleton: Skeleton) -> None:
         missing = [
             (id, variable)
             for name, (id, variable) in self.declared.items()
             if variable.required and variable.default is None and name not in self.values
         ]
         if missing:
-            raise _missing(asked_for, missing)
+            raise _missing(skeleton, missing)
 
     def text_of(self, slot: Slot) -> str:
         if slot.kind == "variable":
@@ -121,20 +121,21 @@ class _Filler:
         return self.words[index] if 0 <= index < len(self.words) else None
 
 
-def _missing(asked_for: str, missing: Sequence[tuple[str, Variable]]) -> MissingVariable:
+def _missing(skeleton: Skeleton, missing: Sequence[tuple[str, Variable]]) -> MissingVariable:
     """One error for all required variables without a value, with the command that gives them one."""
-    named = []
+    listed = []
     for id, variable in missing[:MAX_MISSING]:
         about = f" ({variable.description})" if variable.description else ""
-        named.append(f"{variable.name!r}{about} is required by {id}:{variable.line}")
+        listed.append(f"{variable.name!r}{about} is required by {id}:{variable.line}")
     if len(missing) > MAX_MISSING:
-        named.append(f"{len(missing) - MAX_MISSING} more are required")
-    what = "variable" if len(missing) == 1 else "variables"
-    has = "it has no value" if len(missing) == 1 else "they have no values"
-    typed = " ".join(f"--variable {quote(f'{variable.name}=…')}" for _, variable in missing[:MAX_MISSING])
+        listed.append(f"and {len(missing) - MAX_MISSING} more")
+    what = "variable has" if len(missing) == 1 else "variables have"
+    names = dict.fromkeys(draft.id for draft in skeleton.drafts if not draft.chain)
+    values = (f"--variable {quote(f'{variable.name}=VALUE')}" for _, variable in missing[:MAX_MISSING])
+    typed = " ".join(("promptd assemble", *map(quote, names), *values))
     id, first = missing[0]
     return MissingVariable(
-        f"{what} {'; '.join(named)}; {has}: promptd assemble {quote(asked_for)} {typed}",
+        f"{len(missing)} {what} no value: {', '.join(listed)}; type: {typed}",
         name=first.name,
         id=id,
         line=first.line,

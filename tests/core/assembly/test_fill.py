@@ -140,8 +140,8 @@ def test_all_that_is_required_is_told_at_once_with_what_to_type() -> None:
     with pytest.raises(MissingVariable) as raised:
         library.assemble("my a", variables={"given": "g"})
     assert raised.value.message == (
-        "variables 'v' is required by my a.md:3; 'w' (Who, 1) is required by b.md:2; they have no values: "
-        "promptd assemble 'my a.md' --variable 'v=…' --variable 'w=…'"
+        "2 variables have no value: 'v' is required by my a.md:3, 'w' (Who, 1) is required by b.md:2; "
+        "type: promptd assemble 'my a.md' --variable v=VALUE --variable w=VALUE"
     )
     assert raised.value.details["names"] == ["v", "w"]
 
