@@ -20,9 +20,10 @@ from promptd.core.assembly.writer import (
 from promptd.core.library.library import Component, Link
 from promptd.core.library.lint import did_you_mean
 from promptd.core.library.plan import Plan
+from promptd.core.syntax.cutter import Cutter
 from promptd.core.syntax.markdown import Body
 from promptd.core.syntax.sections import Headings
-from promptd.core.syntax.slots import Cutter, Slot
+from promptd.core.syntax.slots import Slot
 from promptd.core.syntax.tolerant_yaml import is_true
 from promptd.errors import MissingInclude, PromptTooLarge
 from promptd.protocol.records import Reason

@@ -13,7 +13,7 @@ from promptd.core.syntax.known_keys import JOINED
 _MAX_NAMED_LINES = 5
 
 
-class Item(NamedTuple):
+class WrittenKey(NamedTuple):
     """One key of a block as it is written: where, and its value."""
 
     key: str
@@ -21,7 +21,7 @@ class Item(NamedTuple):
     value: Any
 
 
-def doubled(items: Sequence[Item], are_joined: Iterable[str]) -> Iterator[Diagnostic]:
+def doubled(items: Sequence[WrittenKey], are_joined: Iterable[str]) -> Iterator[Diagnostic]:
     """A diagnostic for each key of a mapping that is written more than once, at its second line."""
     lines: dict[str, list[int]] = {}
     for key, line, _ in items if len({item.key for item in items}) < len(items) else ():
@@ -40,7 +40,7 @@ def twice(name: str, done: str, lines: Sequence[int], *, are_all_used: bool) -> 
     return f"`{name}` is {done} {often}, on line{'s'[: len(named) - 1]} {listed}: {used} used"
 
 
-def joined(items: Iterable[Item]) -> dict[str, Any]:
+def joined(items: Iterable[WrittenKey]) -> dict[str, Any]:
     """The block as a mapping: of a key written twice the last value, or all where they can be joined."""
     values: dict[str, list[Any]] = {}
     for key, _, value in items:
@@ -63,7 +63,7 @@ def _members(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def declared_twice(items: Sequence[Item]) -> Iterator[Diagnostic]:
+def declared_twice(items: Sequence[WrittenKey]) -> Iterator[Diagnostic]:
     """Names that two mappings under one and the same joined key both have."""
     seen: dict[tuple[str, str], list[int]] = {}
     for key, line, value in items:

@@ -9,11 +9,11 @@ from itertools import islice
 
 from promptd.core.syntax import front_matter as frontmatter
 from promptd.core.syntax.component import Diagnostic, Directive, Parsed
+from promptd.core.syntax.cutter import placeholders
 from promptd.core.syntax.dialects import DIALECTS
 from promptd.core.syntax.dialects.base import Dialect
 from promptd.core.syntax.literal import lines_unified
 from promptd.core.syntax.markdown import Body
-from promptd.core.syntax.slots import placeholders
 
 MAX_DIRECTIVES = 10_000  # a file with more is data, not a prompt
 

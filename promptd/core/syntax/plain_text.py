@@ -5,8 +5,6 @@ As people write it, never as Python does: `true`, `a, b`, `key: value`; of what 
 
 from typing import Any
 
-from promptd.protocol.request import scalar_text
-
 
 def text_of(value: Any) -> str:
     """The value as text: of a list its items with commas, of a mapping its pairs, of nothing nothing."""
@@ -16,7 +14,9 @@ def text_of(value: Any) -> str:
         return ", ".join(f"{key}: {_nested(item)}".rstrip() for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(map(_nested, value))
-    return scalar_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
 def line_of_text(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from promptd.core.syntax.component import Diagnostic
-from promptd.core.syntax.doubled_keys import Item, declared_twice, doubled, joined
+from promptd.core.syntax.doubled_keys import WrittenKey, declared_twice, doubled, joined
 from promptd.core.syntax.known_keys import JOINED, KNOWN, PROSE, TEXT
 
 MAX_NODES = 10_000  # counts what aliases would expand to
@@ -55,7 +55,7 @@ class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
         """A mapping with keys as they are written, `<<` and `1` among them."""
-        items = [Item(self.key_of(key), self.line_of(key), value) for key, value in node.value]
+        items = [WrittenKey(self.key_of(key), self.line_of(key), value) for key, value in node.value]
         self.doubled += doubled(items, ())
         return {key: self.construct_object(value, deep=deep) for key, _, value in items}
 
@@ -117,7 +117,7 @@ def read(block: str) -> tuple[dict[str, Any], list[Diagnostic]]:
     return joined(items), [*diagnostics, *doubled(items, JOINED), *declared_twice(items)]
 
 
-def _load(source: str, first_line: int) -> tuple[list[Item], list[Diagnostic]]:
+def _load(source: str, first_line: int) -> tuple[list[WrittenKey], list[Diagnostic]]:
     """The keys of a block that is YAML, and those written twice below them. Raises what YAML raises."""
     _check_depth(source)
     loader = _Loader(source, first_line)
@@ -129,7 +129,7 @@ def _load(source: str, first_line: int) -> tuple[list[Item], list[Diagnostic]]:
             raise _NoMapping
         left = [MAX_NODES]
         items = [
-            Item(
+            WrittenKey(
                 loader.key_of(key),
                 loader.line_of(key),
                 _plain(loader.construct_object(value, deep=True), left, 1),
@@ -172,9 +172,9 @@ def _plain(value: Any, left: list[int], depth: int) -> Any:
 # -- what is not YAML -------------------------------------------------------------------------
 
 
-def _salvage(block: str, whole: Exception) -> tuple[list[Item], list[Diagnostic]]:
+def _salvage(block: str, whole: Exception) -> tuple[list[WrittenKey], list[Diagnostic]]:
     """What there is in a block that does not parse: cut at known keys, and where need be at every key."""
-    items: list[Item] = []
+    items: list[WrittenKey] = []
     diagnostics: list[Diagnostic] = []
     is_explained = False
     for piece in _pieces(block, FIRST_LINE, is_known_only=True):
@@ -217,7 +217,7 @@ def _key(match: re.Match[str]) -> str:
     return match["double"] or match["single"] or match["plain"]
 
 
-def _read_piece(piece: _Piece) -> tuple[list[Item], list[Diagnostic], bool]:
+def _read_piece(piece: _Piece) -> tuple[list[WrittenKey], list[Diagnostic], bool]:
     """What one piece holds, what is to be said of it, and whether any of it is not YAML."""
     try:
         return *_load(piece.source, piece.line), False
@@ -226,7 +226,7 @@ def _read_piece(piece: _Piece) -> tuple[list[Item], list[Diagnostic], bool]:
     smaller = list(_pieces(piece.source, piece.line, is_known_only=False))
     if _runs_on(smaller[0]):
         smaller = [piece]
-    items: list[Item] = []
+    items: list[WrittenKey] = []
     diagnostics: list[Diagnostic] = []
     for each in smaller:
         found, problems = _read_key(each)
@@ -250,12 +250,12 @@ def _is_yaml(piece: _Piece) -> bool:
     return True
 
 
-def _read_key(piece: _Piece) -> tuple[list[Item], list[Diagnostic]]:
+def _read_key(piece: _Piece) -> tuple[list[WrittenKey], list[Diagnostic]]:
     """One key, its value kept as text if it does not parse; where values are text that is no fault."""
     try:
         return _load(piece.source, piece.line)
     except _YAML_ERRORS as problem:
-        kept = [Item(piece.key, piece.line, piece.value.strip())]
+        kept = [WrittenKey(piece.key, piece.line, piece.value.strip())]
         if piece.key in TEXT and not piece.value.lstrip().startswith(("'", '"', "|", ">")):
             return kept, []
         message = f"`{piece.key}` is not valid YAML ({_brief(problem)}): kept as text"

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptd.core.syntax.component import Placeholder, Variable
+from promptd.core.syntax.cutter import SHELL_DISABLED, Cutter, placeholders
 from promptd.core.syntax.markdown import Body
-from promptd.core.syntax.slots import SHELL_DISABLED, Cutter, Slot, placeholders
+from promptd.core.syntax.slots import Slot
 from tests.core.builders import LAW
 
 CUTTER = Cutter(arguments=("issue", "branch"))
