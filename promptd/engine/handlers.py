@@ -4,7 +4,7 @@ A handler is registered for its method by `answers` and returns a reply of proto
 is encoded once and kept with it; only the clock in it, which depends on the moment, is exchanged.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from promptd.config.schema import LibraryConfig
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.library import check as checking
 from promptd.core.library.library import Component
+from promptd.core.library.lint import lints
 from promptd.core.library.resolve import matches
 from promptd.core.syntax.component import Reading
 from promptd.core.tokens.cost import DEFAULT_CACHE_MIN_TOKENS
@@ -34,7 +35,7 @@ from promptd.protocol.methods import (
     Params,
     TreeParams,
 )
-from promptd.protocol.records import FileDiagnostic, ListedComponent
+from promptd.protocol.records import FileDiagnostic, ListedComponent, Problem
 from promptd.protocol.replies import (
     ChangesReply,
     CheckReply,
@@ -266,9 +267,24 @@ def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[Che
     missing = yield procedures.Compute(partial(checking.missing_sections, required, readings))
     prompts, problems = workspace.config.library.prompts, workspace.scanned.problems
     usual = LibraryConfig().prompts
-    report = checking.check(workspace.library, prompts, problems, missing, usual)
+    report = checking.check(workspace.library, prompts, problems, missing, usual, _remarks(workspace))
     roots = workspace.source.roots
     return CheckReply(roots=roots, clock=workspace.clock, **msgspec.structs.asdict(report))
+
+
+def _remarks(workspace: Workspace) -> Iterator[Problem]:
+    """What a check says of names, of files that are no components, and of hints that cannot be followed."""
+    from promptd.core.optimise.budget.author_hints import author_hints_of
+
+    configured = workspace.config.library.variables
+    yield from lints(workspace.library, configured, workspace.scanned.lookalikes)
+    strategies = tuple(workspace.optimiser.choices.strategies)
+    for id in workspace.library.ids():
+        component = workspace.library.get(id)
+        if component is not None and component.parsed.key_lines:
+            parsed = component.parsed
+            for note in author_hints_of(id, "", parsed.metadata, strategies, parsed.key_lines).notes:
+                yield Problem(note.kind, id, note.line, note.message)
 
 
 @answers("rescan")

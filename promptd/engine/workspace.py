@@ -61,6 +61,7 @@ class Scanned:
 
     is_complete: bool = False
     problems: tuple[str, ...] = ()
+    lookalikes: tuple[Place, ...] = ()
 
 
 class Workspace:
@@ -343,7 +344,7 @@ class Workspace:
 
     def note_listing(self, listing: Listing) -> None:
         """Remember what a scan saw besides files: problems to report, and that there was one."""
-        self.scanned = Scanned(True, listing.problems)
+        self.scanned = Scanned(True, listing.problems, listing.lookalikes)
         self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------

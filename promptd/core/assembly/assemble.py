@@ -18,10 +18,13 @@ from promptd.core.assembly.writer import (
     reference_line,
 )
 from promptd.core.library.library import Component, Link
+from promptd.core.library.lint import did_you_mean
 from promptd.core.library.plan import Plan
 from promptd.core.syntax.component import PUNCTUATED
+from promptd.core.syntax.cutter import Cutter
+from promptd.core.syntax.markdown import Body
 from promptd.core.syntax.sections import Headings
-from promptd.core.syntax.slots import Cutter
+from promptd.core.syntax.slots import Slot
 from promptd.core.syntax.tolerant_yaml import is_true
 from promptd.errors import MissingInclude, PromptTooLarge
 from promptd.protocol.records import Reason
@@ -41,6 +44,7 @@ def expand(plan: Plan, texts: Mapping[str, str], rules: Rules, count: Callable[[
     for id in plan.ids:
         expansion.writer.end_line(0, "\n")
         expansion.run(expansion.members[id])
+    expansion.settle()
     return expansion.skeleton
 
 
@@ -62,6 +66,7 @@ class _Expansion:
         self._block_end = -1  # the position behind the last text that followed a component
         self._known: set[str] = set()
         self._headings: dict[str, Headings] = {}
+        self._bodies: dict[str, Body] = {}
         self._cutters: list[Cutter] = []
 
     def run(self, requested: Component) -> None:
@@ -76,6 +81,15 @@ class _Expansion:
                 stack.pop()
             else:
                 stack.append(self.component(*visit))
+
+    def settle(self) -> None:
+        """Make text of the variables in fences that no front matter of the prompt declares: they are code."""
+        parts, declared = self.skeleton.parts, self.skeleton.variables
+        for at, part in enumerate(parts):
+            if isinstance(part, Slot) and part.is_in_fence:
+                found = declared.get(part.name)
+                if found is None or found[1].is_inline:
+                    parts[at] = part.raw
 
     # -- components and directives ------------------------------------------------------------
 
@@ -106,9 +120,15 @@ class _Expansion:
         """The component's own text between two directives, cut at its slots."""
         cutter = self._cutters[component.root if component.root < len(self._cutters) else 0]
         first = self.writer.position
-        for part in cutter.cut(self.texts[component.id], start, end):
+        for part in cutter.cut(self.texts[component.id], start, end, self.body(component)):
             self.writer.write(part)
         self.skeleton.origins.append(Origin(first, self.writer.position, component.id, start, end))
+
+    def body(self, component: Component) -> Body:
+        """A component's text as it is scanned, which is done once and only if asked of."""
+        if component.id not in self._bodies:
+            self._bodies[component.id] = Body(self.texts[component.id], component.parsed.body_start)
+        return self._bodies[component.id]
 
     def span(self, component: Component, section: str | None) -> tuple[int, int] | None:
         """What of a component's text is put in: the body, or one section of it, which may not exist."""
@@ -125,7 +145,9 @@ class _Expansion:
             return
         self._known.add(component.id)
         for variable in component.parsed.variables:
-            self.skeleton.variables.setdefault(variable.name, (component.id, variable))
+            held = self.skeleton.variables.setdefault(variable.name, (component.id, variable))[1]
+            if held.is_inline and not variable.is_inline:  # front matter says more, wherever it stands
+                self.skeleton.variables[variable.name] = component.id, variable
         self.skeleton.notes += [
             Note(problem.kind, problem.message, component.id, problem.line, "", site.chain)
             for problem in component.parsed.diagnostics
@@ -197,7 +219,10 @@ class _Expansion:
             self.writer.write(self.reference(target))
             draft.last = self.writer.position
         elif reason == "no-section":
-            self.absent(component, link, below, reason, sentence(reason, target, below, self.rules))
+            titles = [title for _, title in self._headings[target.id].titles]
+            near = did_you_mean(link.directive.section or "", titles)
+            message = f"{sentence(reason, target, below, self.rules)}{near}"
+            self.absent(component, link, below, reason, message)
         else:
             if link.directive.is_import and reason != "deduplicated":
                 self.literal(component, link.directive.start, link.directive.end)

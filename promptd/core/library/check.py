@@ -13,6 +13,7 @@ import msgspec
 
 from promptd.core.library.graph import knots
 from promptd.core.library.library import Component, Library, Link
+from promptd.core.library.lint import did_you_mean, with_near_names
 from promptd.core.library.plan import with_lines
 from promptd.core.library.resolve import is_memory_file, matches
 from promptd.core.syntax.component import PUNCTUATED, Place, Reading
@@ -71,10 +72,15 @@ def missing_sections(
         if reading.text is not None and reading.parsed is not None
     }
     return tuple(
-        Dangling(each.id, each.line, f"{each.target}#{each.section}", f"has no section {each.section!r}")
+        Dangling(each.id, each.line, f"{each.target}#{each.section}", _no_section(each, headings[each.place]))
         for each in required
         if each.place in headings and headings[each.place].section(each.section) is None
     )
+
+
+def _no_section(required: RequiredSection, headings: Headings) -> str:
+    titles = [title for _, title in headings.titles]
+    return f"has no section {required.section!r}{did_you_mean(required.section, titles)}"
 
 
 def check(
@@ -83,15 +89,18 @@ def check(
     problems: Iterable[str] = (),
     lost: Iterable[Dangling] = (),
     usual: Sequence[str] = (),
+    remarks: Iterable[Problem] = (),
 ) -> CheckReport:
     """Check every component of a library.
 
     `prompts`: globs of ids; `problems`: what a scan reported; `lost`: the `missing_sections`, for which texts
-    had to be read. A glob that matches nothing is a warning, unless it is one of the `usual` ones.
+    had to be read. A glob that matches nothing is a warning, unless it is one of the `usual` ones. `remarks`:
+    the `lints` and other warnings.
     """
     components = [component for id in library.ids() if (component := library.get(id)) is not None]
     links = [(component, link) for component in components for link in component.links if _is_written(link)]
-    dangling = tuple(_dangling(component, link) for component, link in links if link.is_dangling)
+    missing = (_dangling(component, link) for component, link in links if link.is_dangling)
+    dangling = tuple(with_near_names(missing, library.ids()))
     sections = tuple(sorted(lost, key=lambda each: (each.id, each.line)))
     cycles = tuple(
         tuple(with_lines(library, chain)) for chain in library.graph.cycles() if library.is_listed(chain[0])
@@ -109,6 +118,7 @@ def check(
         *(problem for component in components for problem in _warnings(component)),
         *_import_cycles(components),
         *(_unmatched(library, prompts, usual) if components else ()),
+        *remarks,
     )
     return CheckReport(
         components=len(components),
@@ -142,7 +152,7 @@ def _warnings(component: Component) -> Iterable[Problem]:
             continue
         yield Problem(diagnostic.kind, component.id, diagnostic.line, diagnostic.message)
     for link in component.links:
-        if link.target is None and link.directive.is_soft:
+        if link.target is None and link.directive.is_soft and not link.directive.is_tentative:
             message = f"requires {link.directive.target!r}, which {link.reason}"
             yield Problem("requires", component.id, link.directive.line, message)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptd.core.syntax.component import Directive, Parsed, Reading, Signature
+from promptd.core.syntax.plain_text import line_of_text
 from promptd.errors import ComponentError
 
 EMPTY = Parsed()
@@ -92,7 +93,7 @@ class Component:
     @property
     def description(self) -> str:
         """`description:` of its front matter on one line, or ""."""
-        return " ".join(str(self.parsed.metadata.get("description") or "").split())
+        return line_of_text(self.parsed.metadata.get("description"))
 
 
 @dataclass(frozen=True, slots=True)

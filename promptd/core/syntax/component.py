@@ -93,13 +93,22 @@ class Directive(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Variable(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A variable declared in front matter; `line` is 1-based in the file."""
+    """A variable declared in front matter, or inline by `{{name|default}}`; `line` is 1-based in the file."""
 
     name: str
     default: str | None = None
     required: bool = False
     description: str = ""
     line: int = 1
+    is_inline: bool = False
+
+
+class Placeholder(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A name in braces as it is written in prose, and the 1-based line on which it is written first."""
+
+    written: str
+    name: str
+    line: int
 
 
 class Diagnostic(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -111,7 +120,10 @@ class Diagnostic(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Parsed(msgspec.Struct, frozen=True, array_like=True):
-    """What parsing one file's text gives. `body_start` is where the body begins in the text."""
+    """What parsing one file's text gives. `body_start` is where the body begins in the text.
+
+    `key_lines` are the lines of those keys of front matter whose values are looked at later.
+    """
 
     body_start: int = 0
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -119,6 +131,8 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True):
     arguments: tuple[str, ...] = ()
     directives: tuple[Directive, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    placeholders: tuple[Placeholder, ...] = ()
+    key_lines: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

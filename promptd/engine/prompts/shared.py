@@ -165,7 +165,9 @@ class OptimiserState:
         if not compiled.author_hints:
             names = tuple(self.choices.strategies)
             compiled.author_hints = {
-                member.id: author_hints_of(member.id, member.description, member.parsed.metadata, names)
+                member.id: author_hints_of(
+                    member.id, member.description, member.parsed.metadata, names, member.parsed.key_lines
+                )
                 for member in compiled.members
             }
         return compiled.author_hints

@@ -35,7 +35,8 @@ def scan(roots: Sequence[str], names: NamingRules, is_inside: IsInside, max_file
     for root, top in enumerate(roots):
         walk.tree(root, _Step(top))
     walk.found |= _behind(walk)
-    return Listing(walk.found, tuple(walk.problems), frozenset(walk.links))
+    found, links, lookalikes = walk.found, frozenset(walk.links), tuple(walk.lookalikes)
+    return Listing(found, tuple(walk.problems), links, lookalikes=lookalikes)
 
 
 def directories(
@@ -71,6 +72,7 @@ class _Walk:
     problems: list[str] = field(default_factory=list)
     links: set[Place] = field(default_factory=set)
     closed: list[Place] = field(default_factory=list)  # directories that were not looked into; ids end in "/"
+    lookalikes: list[Place] = field(default_factory=list)
 
     def tree(self, root: int, top: _Step) -> None:
         steps = [top]
@@ -125,6 +127,8 @@ class _Walk:
                 below.append(step)
             elif self.wants_files and self.names.is_discovered(entry.name):
                 self.file(Place(root, at.prefix + entry.name), at.path, entry)
+            elif self.wants_files and _has_other_case(entry.name, self.names.suffixes):
+                self.lookalikes.append(Place(root, at.prefix + entry.name))
         return below
 
     def file(self, place: Place, directory: str, entry: os.DirEntry[str]) -> None:
@@ -153,6 +157,12 @@ class _Walk:
                 self.problems.append(f"{shown}: the name is not UTF-8; not served")
                 continue
             yield entry
+
+
+def _has_other_case(name: str, suffixes: Sequence[str]) -> bool:
+    """True for `A.MD` where `.md` is a component's suffix."""
+    stem, _, suffix = name.rpartition(".")
+    return stem != "" and not suffix.islower() and f".{suffix.lower()}" in suffixes
 
 
 def _identities(top: str, below: str) -> frozenset[tuple[int, int]]:

@@ -8,7 +8,7 @@ from tests.core.builders import LAW, MemoryLibrary
 
 IDS = ["a.md", "b.md", "c.md", "d/e.md"]
 PIECES = st.sampled_from(
-    ["x", "😀", "\n", "\r\n", "  ", "- ", "> ", "`", "```\n", "<!--", "-->", "{v}", "{{w|z}}", "$1",
+    ["x", "😀", "\n", "\r\n", "  ", "- ", "> ", "`", "```\n", "<!--", "-->", "{v}", "{{w|z()}}", "$1",
      "# H\n", "# S\n",
      "---\n", "<include>gone.md</include>", "@README", "{{component: d/e.md}}", "<include>b.md</include>",
      "<include>\nc.md\n</include>", "@?c.md", "@&b.md", "@c.md#h", "{{component: b.md}}",

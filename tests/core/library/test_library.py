@@ -15,6 +15,7 @@ from promptd.core.library.resolve import NamingRules
 from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.errors import EncodingError, UnreadableComponent
+from tests.core.builders import MemoryLibrary
 
 DIALECTS = ("include", "front-matter", "at-import")
 IDS = ("a.md", "a.txt", "b.md", "d/a.md", "d/c.md", "raw.xml", "d/CLAUDE.md")
@@ -358,3 +359,28 @@ def test_a_component_that_wants_to_be_referred_to_makes_no_hard_edge() -> None:
     assert library.graph.cycles() == [("a.md", "b.md", "a.md")]
     library.apply([reading("b.md", "---\nmode: reference\n---\n<include>a.md</include>")])
     assert library.graph.cycles() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "description"),
+    [
+        ("[beta, two]", "beta, two"),
+        ("{a: b}", "a: b"),
+        ("true", "true"),
+        ("false", "false"),
+        ("0", "0"),
+        ("1.50", "1.50"),
+        ("2024-01-01", "2024-01-01"),
+        ("!!binary aGVsbG8=", "aGVsbG8="),
+        ("|\n  a\n  b", "a b"),
+        ("~", ""),
+        ("", ""),
+        ("''", ""),
+    ],
+)
+def test_a_description_is_text_on_one_line(written: str, description: str) -> None:
+    """Whatever it is in YAML; `false` and `0` are descriptions, and nothing is none."""
+    library = MemoryLibrary({"a.md": f"---\ndescription: {written}\n---\n"}).library
+    component = library.get("a.md")
+    assert component is not None
+    assert component.description == description

@@ -174,6 +174,18 @@ def test_what_is_no_component_directive(written: str) -> None:
     assert directives(written, "component") == []
 
 
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [("{{component x}}", 2), ("{{ component a/b.md }}", 2), ('{{component "x"}}', 2), ("{{component: }}", 2)],
+)
+def test_a_component_without_a_colon_or_a_path_is_said(written: str, line: int) -> None:
+    """It stays, and the line says what would include it."""
+    parsed = parse(f"\n{written}\n", ["component"])
+    assert parsed.directives == ()
+    assert [(problem.kind, problem.line) for problem in parsed.diagnostics] == [("malformed-include", line)]
+    assert parse(f"`{written}`", ["component"]).diagnostics == ()
+
+
 # -- front matter -----------------------------------------------------------------------------
 
 FRONT = """\

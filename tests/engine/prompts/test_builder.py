@@ -323,6 +323,6 @@ def test_bad_front_matter_is_a_warning() -> None:
     builder = PromptBuilder(files)
     before = builder.build()
     prompt = builder.build(budget=900)
-    assert any("`priority` is 'high'" in warning.message for warning in prompt.warnings)
+    assert any("`priority` is `high`" in warning.message for warning in prompt.warnings)
     again = builder.build()  # where it does not matter nothing is said, whatever was asked before
     assert (again.warnings, again.etag) == (before.warnings, before.etag) == ((), before.etag)

@@ -499,7 +499,8 @@ def ids(root: Path, **bounds: int) -> list[str]:
 @pytest.mark.usefixtures("way")
 def test_a_scan_finds_components_in_a_fixed_order(root: Path) -> None:
     """By suffix, below every directory that is not ignored, with the signatures a look would have."""
-    for name in ("b.md", "a/z.md", "a/b/c.txt", "a.md", "a/raw.xml", ".git/x.md", "old.md~", ".md"):
+    others = ("a/raw.xml", ".git/x.md", "old.md~", ".md", "a/B.MD", "c.Txt", ".MD", "d.XML")
+    for name in ("b.md", "a/z.md", "a/b/c.txt", "a.md", *others):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     files = files_of(root)
@@ -507,6 +508,7 @@ def test_a_scan_finds_components_in_a_fixed_order(root: Path) -> None:
     assert [place.id for place in scanned.found] == ["a.md", "b.md", "a/z.md", "a/b/c.txt"]
     assert tuple(files.directories()) == (f"{root}", f"{root}/a", f"{root}/a/b")
     assert scanned.problems == ()
+    assert [place.id for place in scanned.lookalikes] == ["c.Txt", "a/B.MD"]
     assert all(files.read(place).signature == signature for place, signature in scanned.found.items())
 
 

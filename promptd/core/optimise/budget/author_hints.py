@@ -7,9 +7,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from types import MappingProxyType
 from typing import Any
 
 from promptd.core.assembly.skeleton import Note
+from promptd.core.syntax.plain_text import line_of_text
 from promptd.core.syntax.tolerant_yaml import is_true
 
 DEFAULT_PRIORITY = 0.5  # the middle of 0-1, so that an author can go both ways
@@ -31,10 +33,14 @@ class AuthorHints:
 
 
 def author_hints_of(
-    id: str, description: str, metadata: Mapping[str, Any], strategies: Sequence[str]
+    id: str,
+    description: str,
+    metadata: Mapping[str, Any],
+    strategies: Sequence[str],
+    lines: Mapping[str, int] = MappingProxyType({}),
 ) -> AuthorHints:
-    """Read the hints off a component's front matter."""
-    reader = _HintReader(id, metadata)
+    """Read the hints off a component's front matter. `lines`: where its keys are."""
+    reader = _HintReader(id, metadata, lines)
     return AuthorHints(
         description,
         reader.limit(strategies),
@@ -46,8 +52,8 @@ def author_hints_of(
 
 
 class _HintReader:
-    def __init__(self, id: str, metadata: Mapping[str, Any]) -> None:
-        self.id, self.metadata = id, metadata
+    def __init__(self, id: str, metadata: Mapping[str, Any], lines: Mapping[str, int]) -> None:
+        self.id, self.metadata, self.lines = id, metadata, lines
         self.notes: list[Note] = []
 
     def limit(self, strategies: Sequence[str]) -> str | None:
@@ -55,7 +61,7 @@ class _HintReader:
         if not given:
             return None
         key, written = given[0], self.metadata[given[0]]
-        limit = NEVER if written is False else str(written).strip().casefold()
+        limit = NEVER if written is False else line_of_text(written).casefold()
         if limit in (NEVER, *strategies):
             return NEVER if limit == "none" else limit
         self.note(key, written, f"one of {', '.join((NEVER, *strategies))}; taken as never")
@@ -75,5 +81,5 @@ class _HintReader:
         return default
 
     def note(self, key: str, written: object, expected: str) -> None:
-        message = f"`{key}` is {str(written)[:40]!r}; it must be {expected}"
-        self.notes.append(Note("front-matter", message, self.id, 1))
+        message = f"`{key}` is `{line_of_text(written)[:40]}`; it must be {expected}"
+        self.notes.append(Note("front-matter", message, self.id, self.lines.get(key, 1)))

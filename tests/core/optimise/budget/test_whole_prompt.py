@@ -61,7 +61,11 @@ def test_both_spellings_of_optimise_are_one_key() -> None:
     for key in OPTIMISE_KEYS:
         assert author_hints_of("a.md", "", {key: "balanced"}, names).limit == "balanced"
         (note,) = author_hints_of("a.md", "", {key: "sometimes"}, names).notes
-        assert note.message.startswith(f"`{key}` is 'sometimes'")
+        assert note.message.startswith(f"`{key}` is `sometimes`")
+        assert note.line == 1
+        (note,) = author_hints_of("a.md", "", {key: ["a", True]}, names, {key: 7}).notes
+        assert note.message.startswith(f"`{key}` is `a, true`;")
+        assert note.line == 7
     both = {"optimize": "balanced", "optimise": "conservative"}
     assert author_hints_of("a.md", "", both, names).limit == "conservative"
 
