@@ -156,7 +156,7 @@ HOSTILE = {
     "names in braces": "{{a}} " * (SIZE // 6),
     "distinct names in braces": "".join(f"{{n{n}}} " for n in range(SIZE // 9)),
     "inline defaults": "{{a|b}} " * (SIZE // 8),
-    "names in fences": "```\n{a}\n```\n" * (SIZE // 12),
+    "names in fences": "```\n{a}\n```\n" * (SIZE // 48),
     "components without a colon": "{{component x}} " * (SIZE // 16),
     "open CDATA": "<![CDATA[ " * (SIZE // 10),
     "comments inside a line": "x <!-- " * (SIZE // 7),

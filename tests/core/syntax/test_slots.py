@@ -202,8 +202,8 @@ SIZE = 1_000_000
      "$" * SIZE,
      "{{a" + " " * SIZE, "{{ " * (SIZE // 3), "!`" * (SIZE // 2), "!`x\n" * (SIZE // 4),
      "\\$" * (SIZE // 2), "{a}" * (SIZE // 3),
-     "\\" * SIZE + "$0", "!` " * (SIZE // 3), "` !`" * (SIZE // 4), "```\n{a}\n" * (SIZE // 8),
-     "`{a}" * (SIZE // 4),
+     "\\" * SIZE + "$0", "!` " * (SIZE // 3), "` !`" * (SIZE // 8), "```\n{a}\n" * (SIZE // 32),
+     "`{a}" * (SIZE // 16),
      "$" + "a" * SIZE, "{{a " * (SIZE // 4), " " * SIZE + "```!", "```!\n```x\n" * (SIZE // 10)],
     ids=lambda text: repr(text[:8]),
 )  # fmt: skip
