@@ -65,7 +65,7 @@ class _Run:
         self.pages: dict[tuple[tuple[Span, ...], bool], Page] = {}  # of the current text, by what is frozen
         self.source: Inventory = inventory_of(self.page(()))
         known = self.source.words
-        self.context = Context(tools.count, tools.idf, tools.phrases, strategy.aims, known, tokens)
+        self.context = Context(tools.count, tools.idf, strategy.aims, known, tokens)
         self.removed: list[tuple[Span, Edit, Span | None]] = []
         self.pending: list[Edit] = []
         self.latest: Page | None = None  # the last text that was read to check it

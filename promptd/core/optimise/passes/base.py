@@ -6,7 +6,6 @@ What it may rest on is listed here, and nothing else is handed to it.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from promptd.core.optimise.data import Phrases
 from promptd.core.optimise.records import Aims
 from promptd.core.optimise.words import Idf
 
@@ -17,7 +16,6 @@ class Context:
 
     count: Callable[[str], int]
     idf: Idf
-    phrases: Phrases
     aims: Aims = field(default_factory=Aims)
     words: frozenset[str] = frozenset()  # the distinct words of the source prompt
     tokens: int = 0
