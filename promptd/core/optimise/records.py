@@ -37,12 +37,14 @@ class Pass(msgspec.Struct, frozen=True):
 class Piece(msgspec.Struct, frozen=True):
     """One entry of a manifest: the id of a component and the span of its contribution, in code points.
 
-    `limit` is its `optimise:` front matter: "never", or the name of the strongest strategy for it.
+    `limit` is its `optimise:` front matter: "never", or the name of the strongest strategy for it. An entry
+    is a component that was asked for, and not included by another.
     """
 
     id: str
     span: Span
     limit: str | None = None
+    is_entry: bool = False
 
 
 class Removed(msgspec.Struct, frozen=True):

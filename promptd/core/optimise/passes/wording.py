@@ -1,7 +1,7 @@
 """Passes over markup within lines: labels, bold, wrappers, JSON in fences. No pass changes a word.
 
-Sentences that instruct, quoted strings and all other literals are left as they are. Only `json_code` edits inside code, and only where the value stays equal and tokens are
-saved.
+Sentences that instruct, quoted strings and all other literals are left as they are. Only `json_code`
+edits inside code, and only where the value stays equal and tokens are saved.
 """
 
 import json
@@ -17,7 +17,8 @@ from promptd.core.optimise.units import is_bare_tag, sentences
 _LABEL = re.compile(
     r"^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[ xX]\][ \t]+)?(\*\*|__)(?=\S)", re.MULTILINE
 )
-_BOLD = re.compile(r"(?<![*\\])(?P<open>\*\*)(?=[^\s*])[^*\n]*(?<=[^\s*])(?P<close>\*\*)(?!\*)")
+# Not where a letter touches the outside: `2**3**4` and `f(**a)**b` are no bold.
+_BOLD = re.compile(r"(?<![*\\\w])(?P<open>\*\*)(?=[^\s*])[^*\n]*(?<=[^\s*])(?P<close>\*\*)(?![*\w])")
 _JSON_FENCE = re.compile(
     r"(?P<open>[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?:json)?[ \t]*\n)(?P<value>.*\n)[ \t]*(?P=fence)[ \t]*\n?",
     re.DOTALL | re.IGNORECASE,
