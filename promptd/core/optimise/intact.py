@@ -125,10 +125,10 @@ def _apart(page: Page, edits: Sequence[Edit]) -> Iterator[Edit]:
     """Cut edits so that a line keeps its ending, an indentation stays, and blocks stay apart."""
     starts = sorted(block.start for block in page.root.walk())
     for group in _meeting(edits):
-        start, end = group[0].start, group[-1].end
-        group[0] = group[0]._replace(start=min(_start(page.text, start, end), group[0].end))
-        last = group[-1]
-        group[-1] = last._replace(end=max(_end(page.text, start, end, starts), last.start))
+        start, end = _start(page.text, group[0].start, group[-1].end), group[-1].end
+        end = _end(page.text, start, end, starts)
+        group[0] = group[0]._replace(start=min(start, group[0].end))
+        group[-1] = group[-1]._replace(end=max(end, group[-1].start))
         yield from group
 
 
@@ -145,13 +145,16 @@ def _meeting(edits: Sequence[Edit]) -> Iterator[list[Edit]]:
 
 
 def _start(text: str, start: int, end: int) -> int:
-    """Behind the indentation, if something of the line stays."""
-    is_within = end < len(text) and text[end - 1] != "\n" and text[end] not in "\r\n"
-    if not is_within or (start and text[start - 1] != "\n"):
+    """Behind the indentation, if something of the line stays, and before it if nothing does."""
+    line_start = text.rfind("\n", 0, start) + 1
+    if text[line_start:start].strip():
         return start
-    while start < end and text[start] in " \t":
-        start += 1
-    return start
+    if end == len(text) or text[end - 1] == "\n":
+        return line_start
+    after = line_start
+    while after < end and text[after] in " \t":
+        after += 1
+    return after if text[end] not in "\r\n" else start
 
 
 def _end(text: str, start: int, end: int, starts: Sequence[int]) -> int:

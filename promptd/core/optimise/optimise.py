@@ -100,7 +100,7 @@ class _Run:
             return []
         page = self.page(self.frozen_for(each), is_strict=self.strategy.is_lossless)
         try:
-            proposed = ordered(pass_functions()[each.name](page, self.context_of(each)))
+            proposed = ordered(pass_functions()[each.name](page, self.context_for(each)))
         except Exception as error:  # the prompt must be answered whatever a pass meets
             self.skipped[each.name] = f"pass {each.name!r} was skipped: {type(error).__name__}: {error}"
             return []
@@ -151,7 +151,7 @@ class _Run:
         spans = [*self.frozen, *(piece.span for piece in self.pieces if not self.allows(piece, each))]
         return tuple(sorted({self.trace.current_span(*span) for span in spans}))
 
-    def context_of(self, each: Pass) -> Context:
+    def context_for(self, each: Pass) -> Context:
         """What a pass is given; one that looks at the whole text also what the entry components say."""
         entries = tuple(self.entries()) if each.needs_fresh else ()
         return replace(self.context, entries=entries) if entries else self.context

@@ -1,4 +1,4 @@
-"""What a strategy tore: a pure look at a text before and after, line by line, that shares no code with promptd.
+"""What a strategy tore: a pure look at a text before and after that shares no code with promptd.
 
 `damage(source, result)` lists it, an empty list for none: lines run together, blocks that became one, empty
 items, gaps in numbers, marks left open, lead-ins without what they led to, torn tables, and indentation that
@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 MARK = "<!-- shortened -->"
 
@@ -19,7 +20,12 @@ _TAGS_ONLY = re.compile(r"\s*(?:(?:</?[A-Za-z!][^<>]*>\s*)+|<(\w[^<> ]*)[^<>]*>.
 _ITEM = re.compile(r"(\s*)([-*+]|\d{1,9}[.)])(\s+|\Z)(\[[ xX]\]\s*)?")
 _HEADING = re.compile(r"\s*#{1,6}(?:\s|\Z)")  # in elements at any indentation
 _RULE = re.compile(r"\s*(?:(?:-\s*){3,}|(?:\*\s*){3,}|(?:_\s*){3,}|[═━─=]{3,})\Z")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+# Comments, and before them what may hold one that is shown: fences and code spans.
+_COMMENT = re.compile(
+    r"(?P<code>^[ \t]*(?P<fence>`{3,}|~{3,})[^\n]*\n(?s:.*?)(?:^[ \t]*(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"|(?P<tick>`+)(?!`)(?:(?!\n[ \t]*\n)(?s:.))+?(?<!`)(?P=tick)(?!`))|<!--(?s:.*?)-->",
+    re.MULTILINE,
+)
 _DELIMITER = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*\Z")
 _WORD = re.compile(r"[^\W_]+|[^\w\s*_|]")
 
@@ -89,7 +95,7 @@ def lines_of(text: str) -> list[Line]:
 def _without_comments(text: str) -> str:
     """Line endings unified, comments blanked; one that is all of its lines leaves blank lines."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), text)
+    return _COMMENT.sub(lambda match: match["code"] or "\n" * match[0].count("\n"), text)
 
 
 def _kind(line: str) -> str:
@@ -121,12 +127,12 @@ def _paired(before: Sequence[Line], after: Sequence[Line]) -> Iterator[tuple[Lin
     """
     places: dict[str, list[int]] = {}
     blocks: dict[int, list[str]] = {}
-    ends: dict[int, Line] = {}
+    members: dict[int, dict[str, Line]] = {}
     for index, line in enumerate(before):
         for word in set(line.words) | {line.kind}:
             places.setdefault(word, []).append(index)
         blocks.setdefault(line.block, []).extend(line.words)
-        ends[line.block] = line
+        members.setdefault(line.block, {})[line.kind] = line
     position, last = 0, None
     for line in after:
         if line.kind in ("code", "rule", "tag") or not line.words:
@@ -136,13 +142,15 @@ def _paired(before: Sequence[Line], after: Sequence[Line]) -> Iterator[tuple[Lin
         later = [before[index] for index in where[bisect_left(where, position) :]]
         fits = (each for each in later if _is_left_of(line.words, each.words))
         alike = (each for each in later if each.kind == line.kind and _is_left_of(line.words, each.words))
-        found = next(alike, None) or next(fits, None)
+        equal = (each for each in later if each.kind == line.kind and line.words == each.words)
+        found = next(equal, None) or next(alike, None) or next(fits, None)
         if found is not None and found.kind == line.kind:
             position = bisect_left(before, found.number, key=lambda each: each.number) + 1
-        if found is None and line.kind == "text":
+        if found is None and line.kind in ("text", "item"):
             near = [last.block] if last is not None else []
             near += sorted({each.block for each in later})
-            found = next((ends[one] for one in near if _is_left_of(line.words, blocks[one])), None)
+            whole = (one for one in near if _is_left_of(line.words, blocks[one]))
+            found = next((members[one].get(line.kind, last) for one in whole), None)
         last = found or last
         yield line, found
 
@@ -164,7 +172,7 @@ def _became_one(before: Sequence[Line], pairs: Sequence[tuple[Line, Line]]) -> I
     blocks: dict[int, list[Line]] = {}
     for each in before:
         blocks.setdefault(each.block, []).append(each)
-    for (own, line), (next_own, following) in zip(pairs, pairs[1:], strict=False):
+    for (own, line), (next_own, following) in pairwise(pairs):
         if line.block == following.block and own.block != next_own.block:
             if any(_is_left_of(line.words, each.words) for each in blocks[next_own.block]):
                 continue  # the same words are in that block too
@@ -212,14 +220,15 @@ def _jumps(lines: Sequence[Line]) -> Counter[tuple[int, int]]:
 
 def _leads_nowhere(before: Sequence[Line], pairs: Sequence[tuple[Line, Line | None]]) -> Iterator[str]:
     """A line that ends in a colon and led to a list leads to a member of that list, of whatever depth."""
-    for (line, own), (following, _) in zip(pairs, [*pairs[1:], (None, None)], strict=False):
+    for (line, own), (following, next_own) in zip(pairs, [*pairs[1:], (None, None)], strict=False):
         if own is None or own.kind not in ("text", "item") or not own.text.rstrip("*_ ").endswith(":"):
             continue
         if not line.text.rstrip("*_ ").endswith(":"):
             continue
         same = [index for index, each in enumerate(before) if each.words == own.words]
         lists = [_list_after(before, index) for index in same]
-        said = following.words if following is not None else ("",)
+        next_line = next_own or following
+        said = next_line.words if next_line is not None else ("",)
         if all(led and not any(_is_left_of(said, each.words) for each in led) for led in lists):
             yield f"leads to nothing: {line.text!r}"
 
@@ -295,7 +304,7 @@ def steps(text: str) -> Counter[int]:
     """How far each line of a run between tags is in or out against the line before it."""
     found: Counter[int] = Counter()
     lines = lines_of(text)
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in pairwise(lines):
         if line.run == following.run and "tag" not in (line.kind, following.kind):
             found[following.indent - line.indent] += 1
     return found

@@ -7,19 +7,21 @@ Then the laws over generated Markdown, the shipped library and small cases of ea
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import promptd
-from promptd.core.optimise.records import Piece
 from promptd.core.optimise.strategies import STRATEGIES
-from tests.core.optimise.damage import damage, steps
-from tests.core.optimise.texts import run, texts
+from tests.core.optimise.damage import damage
+from tests.core.optimise.texts import run
 from tests.suite.examples import examples
 
 NAMES = tuple(STRATEGIES)
 
-LIST = "# Steps\n\nDo the following:\n\n1. Load the file.\n2. Check the **first** line (the head).\n3. Write it.\n\nThen stop.\n"
+LIST = (
+    "# Steps\n\nDo the following:\n\n1. Load the file.\n2. Check the **first** line (the head).\n"
+    "3. Write it.\n\nThen stop.\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -80,57 +82,70 @@ def test_nothing_is_torn_in_the_shipped_library(name: str) -> None:
 
 
 WORDS = (
-    "parser reads lines carefully", "writer stores reports daily", "cache holds recent answers", "index lists known names",
-    "queue keeps waiting jobs", "graph links all parts", "clock gives current time", "score counts good marks",
-)  # fmt: skip
+    "parser reads lines carefully",
+    "writer stores reports daily",
+    "cache holds recent answers",
+    "index lists known names",
+    "queue keeps waiting jobs",
+    "graph links all parts",
+    "clock gives current time",
+    "score counts good marks",
+)
+PATTERNS = (
+    "{}",
+    "{}",
+    "**Note. {}** Go on.",
+    "Look ({} So it is.) and go on.",
+    "*{}* It is so.",
+    "**Label**: {}",
+    'He said "{}" to all.',
+)
 said = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map(
-    lambda found: ". ".join(f"The {each}" for each in found) + "."
+    lambda found: " ".join(f"The {each}." for each in found)
 )
-marked = st.one_of(
-    said, said, said.map(lambda s: f"**Note. {s}** Go on."), said.map(lambda s: f"Look ({s} So it is.) and go on."),
-    said.map(lambda s: f"*{s}* It is so."), said.map(lambda s: f"**Label**: {s}"), said.map(lambda s: f'He said "{s}" to all.'),
-)  # fmt: skip
-paragraph = st.lists(marked, min_size=1, max_size=3).map("\n".join)
-
-
-def numbered(members: list[str], mark: str = ".") -> str:
-    """A numbered list."""
-    return "\n".join(f"{number}{mark} {member}" for number, member in enumerate(members, 1))
-
-
-def bullets(members: list[str]) -> str:
-    """A list."""
-    return "\n".join(f"- {member}" for member in members)
-
-
-def nested(members: list[str]) -> str:
-    """A list below each other member."""
-    return "\n".join(f"{'  ' * (index % 2)}- {member}" for index, member in enumerate(members))
-
-
+marked = st.builds(lambda pattern, text: pattern.format(text), st.sampled_from(PATTERNS), said)
 members = st.lists(marked, min_size=1, max_size=5)
-listed = st.one_of(
-    members.map(numbered), members.map(bullets), members.map(nested), members.map(lambda m: numbered(m, ")"))
+
+
+def listed(members: list[str], form: str) -> str:
+    """A list: `form` is "-", "1.", "1)", or ">" if each other member is below the one before."""
+    if form == ">":
+        return "\n".join(f"{'  ' * (index % 2)}- {member}" for index, member in enumerate(members))
+    marks = (form.replace("1", str(number)) for number in range(1, len(members) + 1))
+    return "\n".join(f"{mark} {member}" for mark, member in zip(marks, members, strict=True))
+
+
+def table(rows: list[str]) -> str:
+    """A table with a row for each text."""
+    return "\n".join(["| a | b |", "|---|---|", *(f"| {row} | x |" for row in rows)])
+
+
+def element(name: str, inner: list[str], width: int) -> str:
+    """Blocks in an element, indented."""
+    lines = (f"{' ' * width}{line}" for each in inner for line in each.split("\n"))
+    return "\n".join([f"<{name}>", *lines, f"</{name}>"])
+
+
+lists = st.builds(listed, members, st.sampled_from(("-", "1.", "1)", ">")))
+blocks = st.one_of(
+    st.lists(marked, min_size=1, max_size=3).map("\n".join),
+    lists,
+    st.builds(lambda gap, each: f"The following holds:{gap}{each}", st.sampled_from(("\n", "\n\n")), lists),
+    members.map(table),
+    st.sampled_from(WORDS).map(lambda words: f"## The {words}"),
+    st.just("<!-- why -->"),
+    said.map(lambda text: f"> {text}"),
 )
-led = st.builds(
-    lambda gap, list_: f"The following holds:{gap}{list_}", st.sampled_from(["\n", "\n\n"]), listed
+elements = st.builds(
+    element,
+    st.sampled_from(("rule", "note", "step")),
+    st.lists(blocks, min_size=1, max_size=3),
+    st.sampled_from((0, 2, 4)),
 )
-table = members.map(
-    lambda m: "| a | b |\n|---|---|\n" + "\n".join(f"| {each.split('.')[0]} | x |" for each in m)
-)
-heading = st.sampled_from(WORDS).map(lambda words: f"## The {words}")
-block = st.one_of(
-    paragraph, listed, led, table, heading, st.just("<!-- why -->"), said.map(lambda s: f"> {s}")
-)
-element = st.builds(
-    lambda name, inner, width: f"<{name}>\n" + "\n".join(f"{' ' * width}{line}" for line in inner.split("\n")) + f"\n</{name}>",
-    st.sampled_from(["rule", "note", "step"]),
-    st.lists(block, min_size=1, max_size=3).map("\n".join),
-    st.sampled_from([0, 2, 4]),
-)  # fmt: skip
-markdown = st.lists(st.tuples(st.one_of(block, block, element), st.sampled_from(["\n", "\n\n", "\n\n"])), max_size=12).map(
+gaps = st.sampled_from(("\n", "\n\n", "\n\n"))
+markdown = st.lists(st.tuples(st.one_of(blocks, blocks, elements), gaps), max_size=12).map(
     lambda parts: "".join(part + gap for part, gap in parts)
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("name", ["conservative", "balanced", "aggressive"])

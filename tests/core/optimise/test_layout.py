@@ -13,13 +13,19 @@ from tests.core.optimise.damage import steps
 from tests.core.optimise.texts import LIBRARY, anything, count, run
 from tests.suite.examples import examples
 
-PYTHON = "class A:\n    x = 1\n\n    def f(self):\n        # go\n        for row in rows:\n            - print(row)\n        return 1"
+PYTHON = (
+    "class A:\n    x = 1\n\n    def f(self):\n        # go\n        for row in rows:\n"
+    "            - print(row)\n        return 1"
+)
 YAML = "- name: build\n  run: |\n    make\n    # then\n    make test\n- name: ship\n  needs:\n    - build"
 TREE = "src\n  core\n    a.py\n  b.py"
 VERSE = "Roses are red\n      violets are blue\n   and so on\n# not a heading\n  the end"
 NESTED = "1. one\n   - two\n      * three\n     more of two\n2. four"
 MAKE = "all: a.o\n\tcc a.o\n# note\n\t@echo done"
-JSX = "def render():\n    return (\n        <div>\n            <p>\n              x\n            </p>\n        </div>\n    )"
+JSX = (
+    "def render():\n    return (\n        <div>\n            <p>\n              x\n            </p>\n"
+    "        </div>\n    )"
+)
 SHAPES = {
     "python": PYTHON,
     "yaml": YAML,

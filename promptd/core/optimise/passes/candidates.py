@@ -27,11 +27,14 @@ _ELEMENT_LINE = re.compile(r"[ \t]*<(?P<tag>[A-Za-z][\w:.-]*)>(?P<inner>[^<>\n]+
 _NUMBERED = re.compile(
     r"[\s>#*_([-]*(?:(?:[A-Za-z]+[ \t]+)?\d+(?:\.\d+)*[.):\s*_-]|[A-Za-z][.)][ \t]|[ivxIVX]+[.):][ \t]"
     r"|(?:step|phase|part|option|case|plan|level|stage|appendix)[ \t]+[A-Za-z]\b(?![ \t]+[a-z])"
-    r"|(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|next|then|afterwards|after[ \t]+that"
-    r"|last|final|eventually|otherwise|else)(?:ly)?\b)",
+    r"|(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|next|then|afterwards"
+    r"|after[ \t]+that|last|final|eventually|otherwise|else)(?:ly)?\b)",
     re.IGNORECASE,
 )
-_ENUMERATOR = re.compile(r"[\s>*_(]*(?:\d+(?:\.\d+)*|[A-Za-z]|[ivxIVX]+)[.)][*_\s]*")  # the stop ends no sentence
+_STOP = re.compile(r"[.!?…:;。！？][*_)\"'’”`\]]*\s*\Z")  # noqa: RUF001
+_GOES_ON = frozenset("→⇒—–=+&/,;:")  # no sentence begins with one
+# "a." and "2)": their stop ends no sentence.
+_ENUMERATOR = re.compile(r"[\s>*_(]*(?:\d+(?:\.\d+)*|[A-Za-z]|[ivxIVX]+)[.)][*_\s]*")
 _NUMBERED_NAME = re.compile(r"\d\Z|\A(?:step|phase|first|second|third|last)\b", re.IGNORECASE)
 # "the following three rules:", "two ways": what is counted stays complete.
 _COUNTED = re.compile(
@@ -66,7 +69,7 @@ class Unit:
     overlap: float = 0.0
 
 
-def parts(page: Page, block: Block) -> list[Span]:
+def whole_sentences(page: Page, block: Block) -> list[Span]:
     """The sentences of a paragraph or an item, parted only where no bracket, quotation or mark is open.
 
     The first of an item begins at its marker, which is no sentence of its own; nor is "a." or "2)".
@@ -77,7 +80,10 @@ def parts(page: Page, block: Block) -> list[Span]:
     for begin, end in sentences(page, first, block.head):
         open_marks.update(_marks(page.text[begin:end]))
         is_open = any(_is_open(mark, times) for mark, times in open_marks.items())
-        if not is_open and not _ENUMERATOR.fullmatch(page.text, start, end):
+        if not _STOP.search(page.text, begin, end):
+            continue
+        goes_on = page.text[end : end + 1] in _GOES_ON or _ENUMERATOR.fullmatch(page.text, start, end)
+        if not is_open and not goes_on:
             found.append((start, end))
             start, open_marks = end, Counter()
     if start < block.head:
@@ -150,7 +156,7 @@ class Candidates:
             if self.may_go(block.start, block.end):
                 yield self.unit(block, ((block.start, block.end),), is_head=True)
             return
-        for start, end in parts(self.page, block):
+        for start, end in whole_sentences(self.page, block):
             if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
                 yield self.unit(block, ((start, end),), is_part=True)
 
@@ -162,7 +168,7 @@ class Candidates:
 
     def of_item(self, block: Block) -> Iterator[Unit]:
         """Its first sentence goes last, with the marker; what ends in a colon goes after what it leads to."""
-        (_, first), *more = parts(self.page, block)
+        (_, first), *more = whole_sentences(self.page, block)
         is_head = bool(block.children or more)
         is_free = not block.name[:1].isdigit() and block not in self.complete
         text = self.page.text[block.start + marker_length(self.page, block) : first]

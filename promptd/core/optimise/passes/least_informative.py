@@ -21,7 +21,7 @@ from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.leads import followers
 from promptd.core.optimise.page import SOLID, Block, Page
 from promptd.core.optimise.passes.base import Context
-from promptd.core.optimise.passes.candidates import Candidates, Unit, is_one_line_lead, parts
+from promptd.core.optimise.passes.candidates import Candidates, Unit, is_one_line_lead, whole_sentences
 from promptd.core.optimise.passes.shortened import SHORTENED, is_shortened
 from promptd.core.optimise.units import is_lead, spoken
 from promptd.core.optimise.words import Idf, stem, words
@@ -98,7 +98,7 @@ class _Greedy:
         led = followers(self.page, block)
         is_head = block.kind == "paragraph" and is_one_line_lead(self.page, block)
         if block.kind in ("paragraph", "item") and not is_head:
-            state.left[block] += len(parts(self.page, block)) - (block.kind == "item")
+            state.left[block] += len(whole_sentences(self.page, block)) - (block.kind == "item")
         if led:
             lead = block if is_head else Block("paragraph", block.head, block.head, block.head)
             state.left[lead] += len(led)

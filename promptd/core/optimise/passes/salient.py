@@ -4,6 +4,7 @@ Its title, its first paragraph, its elements that say what it is for, and the se
 headings leads to.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from promptd.core.optimise.page import Block, Page
@@ -18,9 +19,13 @@ def salient(page: Page, entries: Sequence[Sequence[Span]]) -> list[Span]:
     found: list[Span] = []
     blocks = [block for block in page.root.walk() if block.parent is not None] if entries else []
     for stretches in entries:
-        own = [block for block in blocks if any(a <= block.start < b for a, b in stretches)]
-        found += _of_entry(page, own)
+        found += _of_entry(page, [block for block in blocks if _is_in(block.start, stretches)])
     return _merged(sorted(found))
+
+
+def _is_in(position: int, stretches: Sequence[Span]) -> bool:
+    index = bisect_right(stretches, position, key=lambda span: span[0]) - 1
+    return index >= 0 and position < stretches[index][1]
 
 
 def _of_entry(page: Page, own: Sequence[Block]) -> Iterator[Span]:
