@@ -124,8 +124,10 @@ def _without(edits: Sequence[Edit], torn: Iterable[Block]) -> list[Edit]:
 def _apart(page: Page, edits: Sequence[Edit]) -> Iterator[Edit]:
     """Cut edits so that a line keeps its ending, an indentation stays, and blocks stay apart."""
     starts = sorted(block.start for block in page.root.walk())
-    for group in _meeting(edits):
-        start, end = _start(page.text, group[0].start, group[-1].end), group[-1].end
+    groups = (part for group in _meeting(edits) for part in _at_line(page.text, group))
+    for group in groups:
+        end = _before_indent(page.text, group[-1].end)
+        start = _start(page.text, group[0].start, end)
         end = _end(page.text, start, end, starts)
         group[0] = group[0]._replace(start=min(start, group[0].end))
         group[-1] = group[-1]._replace(end=max(end, group[-1].start))
@@ -142,6 +144,21 @@ def _meeting(edits: Sequence[Edit]) -> Iterator[list[Edit]]:
         group.append(edit)
     if group:
         yield group
+
+
+def _at_line(text: str, group: list[Edit]) -> list[list[Edit]]:
+    """In two where one begins a line, if the group begins within a line: something of that one stays."""
+    for index, edit in enumerate(group):
+        if index and text[edit.start - 1] == "\n":
+            is_within = text[text.rfind("\n", 0, group[0].start) + 1 : group[0].start].strip()
+            return [group[:index], group[index:]] if is_within else [group]
+    return [group]
+
+
+def _before_indent(text: str, end: int) -> int:
+    """The start of the line if there is only its indentation before `end`, else `end`."""
+    line_start = text.rfind("\n", 0, end) + 1
+    return end if text[line_start:end].strip() else line_start
 
 
 def _start(text: str, start: int, end: int) -> int:

@@ -8,7 +8,7 @@ is not what it was among the lines of one run. Nothing is said about what was re
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -129,30 +129,51 @@ def _paired(before: Sequence[Line], after: Sequence[Line]) -> Iterator[tuple[Lin
     blocks: dict[int, list[str]] = {}
     members: dict[int, dict[str, Line]] = {}
     for index, line in enumerate(before):
-        for word in set(line.words) | {line.kind}:
+        for word in set(line.words):
             places.setdefault(word, []).append(index)
         blocks.setdefault(line.block, []).extend(line.words)
         members.setdefault(line.block, {})[line.kind] = line
-    position, last = 0, None
-    for line in after:
-        if line.kind in ("code", "rule", "tag") or not line.words:
-            continue
-        key = min(line.words, key=lambda word: len(places.get(word, ())))
-        where = places.get(key, [])
-        later = [before[index] for index in where[bisect_left(where, position) :]]
-        fits = (each for each in later if _is_left_of(line.words, each.words))
-        alike = (each for each in later if each.kind == line.kind and _is_left_of(line.words, each.words))
-        equal = (each for each in later if each.kind == line.kind and line.words == each.words)
-        found = next(equal, None) or next(alike, None) or next(fits, None)
-        if found is not None and found.kind == line.kind:
-            position = bisect_left(before, found.number, key=lambda each: each.number) + 1
-        if found is None and line.kind in ("text", "item"):
+    said = [line for line in after if line.kind not in ("code", "rule", "tag") and line.words]
+    fitting = [_fitting(line, before, places) for line in said]
+    latest = _latest(fitting, len(before))
+    position = 0
+    last: Line | None = None
+    for line, fits, limit in zip(said, fitting, latest, strict=True):
+        later = [index for index in fits if position <= index <= limit]
+        equal = (index for index in later if before[index].words == line.words)
+        index = next(equal, later[0] if later else None)
+        if index is not None:
+            position = index + 1
+            found: Line | None = before[index]
+        else:
             near = [last.block] if last is not None else []
-            near += sorted({each.block for each in later})
-            whole = (one for one in near if _is_left_of(line.words, blocks[one]))
-            found = next((members[one].get(line.kind, last) for one in whole), None)
+            near += sorted({before[index].block for index in places.get(line.words[0], ())})
+            whole = (one for one in near if line.kind in members[one])
+            found = next(
+                (members[one][line.kind] for one in whole if _is_left_of(line.words, blocks[one])), None
+            )
         last = found or last
         yield line, found
+
+
+def _fitting(line: Line, before: Sequence[Line], places: Mapping[str, list[int]]) -> list[int]:
+    """The lines of the same kind that a line can be what is left of."""
+    key = min(line.words, key=lambda word: len(places.get(word, ())))
+    return [
+        index
+        for index in places.get(key, [])
+        if before[index].kind == line.kind and _is_left_of(line.words, before[index].words)
+    ]
+
+
+def _latest(fitting: Sequence[Sequence[int]], end: int) -> list[int]:
+    """For each line the last one that it can be, so that those after it still find theirs."""
+    found: list[int] = []
+    for fits in reversed(fitting):
+        place = bisect_left(fits, end) - 1
+        end = fits[place] if place >= 0 else end
+        found.append(fits[place] if place >= 0 else -1)
+    return found[::-1]
 
 
 def _is_left_of(words: Sequence[str], whole: Sequence[str]) -> bool:
@@ -163,9 +184,7 @@ def _is_left_of(words: Sequence[str], whole: Sequence[str]) -> bool:
 def _run_together(pairs: Sequence[tuple[Line, Line | None]]) -> Iterator[str]:
     for line, own in pairs:
         if own is None:
-            yield f"runs together, or is reworded: {line.text!r}"
-        elif own is not None and line.kind != own.kind and {line.kind, own.kind} != {"text", "tag"}:
-            yield f"was {own.kind}, is {line.kind}: {line.text!r}"
+            yield f"runs together, is reworded, or is another kind of block: {line.text!r}"
 
 
 def _became_one(before: Sequence[Line], pairs: Sequence[tuple[Line, Line]]) -> Iterator[str]:

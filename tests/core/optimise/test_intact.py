@@ -62,6 +62,7 @@ def test_a_lead_in_does_not_go_before_what_it_leads_to() -> None:
         ("a\n\nb\n\nc\n", "b\n", "a\n\n\nc\n"),
         ("- a\n- b\n- c\n", "- b\n", "- a\n- c\n"),
         ("One here.\nTwo here.\nThree here.\n", "Two here.\n", "One here.\nThree here.\n"),
+        ("<x>\n  A.\n  - B\n  C.\n  D.\n</x>\n", "  - B\n  C.\n  ", "<x>\n  A.\n\n  D.\n</x>\n"),
         ("1. One\n   two.\n2. Three\n", "two.\n", "1. One\n2. Three\n"),
         ("<x>\n    One. Two.\n    Three.\n</x>\n", "    One. ", "<x>\n    Two.\n    Three.\n</x>\n"),
     ],

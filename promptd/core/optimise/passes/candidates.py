@@ -32,7 +32,7 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _STOP = re.compile(r"[.!?…:;。！？][*_)\"'’”`\]]*\s*\Z")  # noqa: RUF001
-_GOES_ON = frozenset("→⇒—–=+&/,;:")  # no sentence begins with one
+_GOES_ON = frozenset("→⇒—–=+&/,;:")  # noqa: RUF001  # no sentence begins with one
 # "a." and "2)": their stop ends no sentence.
 _ENUMERATOR = re.compile(r"[\s>*_(]*(?:\d+(?:\.\d+)*|[A-Za-z]|[ivxIVX]+)[.)][*_\s]*")
 _NUMBERED_NAME = re.compile(r"\d\Z|\A(?:step|phase|first|second|third|last)\b", re.IGNORECASE)
