@@ -5,6 +5,9 @@ Regular expressions over one sentence or unit; nothing here knows pages or block
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+
+MAX_UNITS = 20_000  # remembered, since every pass and round asks about the same units; about 4 MB
 
 # Words by which a sentence tells what has to be done or left (RFC 2119, and how people write). Words that
 # are nouns or adjectives more often than orders ("critical path", "requirements") count in capitals or
@@ -39,6 +42,7 @@ _NEGATION = re.compile(
 )
 
 
+@lru_cache(maxsize=MAX_UNITS)
 def is_instructing(text: str) -> bool:
     """True if a unit tells what must or must not be done."""
     return _INSTRUCTING.search(text) is not None or any(True for _ in _elsewhere(text))
