@@ -51,6 +51,8 @@ class Line:
 
 def damage(source: str, result: str) -> list[str]:
     """What is torn in a result, one sentence each."""
+    if source == result:
+        return []
     before, after = lines_of(source), lines_of(result)
     pairs = list(_paired(before, after))
     return [

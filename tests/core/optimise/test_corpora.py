@@ -14,7 +14,11 @@ from tests.core.optimise.damage import damage
 from tests.core.optimise.texts import count
 from tests.corpora import DIRECTORY, MISSING, has_corpora, root_of
 
-pytestmark = [pytest.mark.skipif(not has_corpora(), reason=MISSING), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.skipif(not has_corpora(), reason=MISSING),
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
 
 NAMES = sorted(path.name for path in DIRECTORY.iterdir() if path.is_dir()) if has_corpora() else []
 
