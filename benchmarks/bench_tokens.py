@@ -78,7 +78,7 @@ def corpora(directory: Path | None) -> Iterator[Corpus]:
             directory / "gsd" / "library",
             overrides={"library.aliases": aliases, "library.missing": "keep"},
         )
-    yield Corpus("shipped library", Path(promptd.__file__).parent / "demo" / "library", prefix="")
+    yield Corpus("shipped library", Path(promptd.__file__).parent / "cli" / "demo" / "library", prefix="")
 
 
 def engine_of(corpus: Corpus) -> Engine:
@@ -109,7 +109,7 @@ def assembled(engine: Engine, name: str) -> Prompt:
 
 def pieces(prompt: Prompt) -> list[Piece]:
     """The manifest as the optimiser wants it."""
-    return [Piece(entry.id, entry.span) for entry in prompt.manifest]
+    return [Piece(entry.id, entry.span, is_entry=not entry.chain) for entry in prompt.manifest]
 
 
 @dataclass(slots=True)
@@ -170,7 +170,9 @@ def measure(strategy: Strategy, found: Sequence[Prompt], tools: Tools) -> Tally:
 
 
 def _again(result: Optimised, parts: Sequence[Piece], strategy: Strategy, tools: Tools) -> str:
-    spans = [Piece(part.id, span) for part, span in zip(parts, result.spans, strict=True)]
+    spans = [
+        Piece(part.id, span, is_entry=part.is_entry) for part, span in zip(parts, result.spans, strict=True)
+    ]
     return optimise(result.text, spans, strategy, tools).text
 
 

@@ -9,10 +9,12 @@ A pass that raises is skipped for the prompt at hand and named in `warnings`; th
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from promptd.core.optimise.blocks import read
 from promptd.core.optimise.edits import Edit, Trace, ordered
+from promptd.core.optimise.intact import intact
 from promptd.core.optimise.page import Page
 from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.quality import (
@@ -65,7 +67,7 @@ class _Run:
         self.pages: dict[tuple[tuple[Span, ...], bool], Page] = {}  # of the current text, by what is frozen
         self.source: Inventory = inventory_of(self.page(()))
         known = self.source.words
-        self.context = Context(tools.count, tools.idf, tools.phrases, strategy.aims, known, tokens)
+        self.context = Context(tools.count, tools.idf, strategy.aims, known, tokens)
         self.removed: list[tuple[Span, Edit, Span | None]] = []
         self.pending: list[Edit] = []
         self.latest: Page | None = None  # the last text that was read to check it
@@ -98,11 +100,11 @@ class _Run:
             return []
         page = self.page(self.frozen_for(each), is_strict=self.strategy.is_lossless)
         try:
-            proposed = ordered(pass_functions()[each.name](page, self.context))
+            proposed = ordered(pass_functions()[each.name](page, self.context_for(each)))
         except Exception as error:  # the prompt must be answered whatever a pass meets
             self.skipped[each.name] = f"pass {each.name!r} was skipped: {type(error).__name__}: {error}"
             return []
-        return [edit for edit in proposed if is_allowed(page, each, edit)]
+        return intact(page, [edit for edit in proposed if is_allowed(page, each, edit)])
 
     def flush(self) -> None:
         """Apply what is pending; in a lossless strategy only as far as the CommonMark tree stays."""
@@ -148,6 +150,19 @@ class _Run:
         """Where this pass may change nothing, in the current text."""
         spans = [*self.frozen, *(piece.span for piece in self.pieces if not self.allows(piece, each))]
         return tuple(sorted({self.trace.current_span(*span) for span in spans}))
+
+    def context_for(self, each: Pass) -> Context:
+        """What a pass is given; one that looks at the whole text also what the entry components say."""
+        entries = tuple(self.entries()) if each.needs_fresh else ()
+        return replace(self.context, entries=entries) if entries else self.context
+
+    def entries(self) -> Iterable[list[Span]]:
+        """The stretches of the current text that are an entry component's own, for each of them."""
+        included = [piece.span for piece in self.pieces if piece.id and not piece.is_entry]
+        for piece in self.pieces:
+            if piece.is_entry:
+                own = _without(piece.span, included)
+                yield [self.trace.current_span(*span) for span in own]
 
     def allows(self, piece: Piece, each: Pass) -> bool:
         if piece.limit is None or piece.limit == self.strategy.name:
@@ -204,6 +219,17 @@ def is_allowed(page: Page, each: Pass, edit: Edit) -> bool:
         if anchor.kind == "keep" or (anchor.kind == "code" and not (is_whole or each.edits_code)):
             return False
     return True
+
+
+def _without(span: Span, others: Iterable[Span]) -> list[Span]:
+    """What is left of a span outside of others."""
+    found: list[Span] = []
+    position = span[0]
+    for start, end in sorted(others):
+        if start > position and start < span[1]:
+            found.append((position, start))
+        position = max(position, end)
+    return [*found, (position, span[1])] if position < span[1] else found
 
 
 def _touch(pending: Sequence[Edit], edits: Sequence[Edit]) -> bool:

@@ -1,6 +1,6 @@
 """The records that strategies, passes and budgets hand to one another: pure data, imported by all of them.
 
-What needs the words of a library or a table of phrases is not here: starting the engine imports this file.
+What needs the words of a library is not here: starting the engine imports this file.
 """
 
 import msgspec
@@ -37,12 +37,14 @@ class Pass(msgspec.Struct, frozen=True):
 class Piece(msgspec.Struct, frozen=True):
     """One entry of a manifest: the id of a component and the span of its contribution, in code points.
 
-    `limit` is its `optimise:` front matter: "never", or the name of the strongest strategy for it.
+    `limit` is its `optimise:` front matter: "never", or the name of the strongest strategy for it. An entry
+    is a component that was asked for, and not included by another.
     """
 
     id: str
     span: Span
     limit: str | None = None
+    is_entry: bool = False
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -50,7 +52,7 @@ class Removed(msgspec.Struct, frozen=True):
 
     `span` is the same place inside the contribution of `id`, the smallest piece that holds all of it; for
     repeats `duplicate_of` is where the prompt with `none` has the duplicate that stays. `kind`: repeat,
-    emptied, drop, comment, phrase, markup. `tokens` are those of the unit alone.
+    emptied, drop, comment, markup. `tokens` are those of the unit alone.
     """
 
     id: str

@@ -29,7 +29,6 @@ PASSES: Mapping[str, Pass] = {
         Pass("markup_indent", "indentation of lines that are tags", is_lossless=True),
         Pass("repeats", "duplicates, word for word", needs_fresh=True),
         Pass("near_repeats", "near duplicates", needs_fresh=True),
-        Pass("phrases", "verbose phrases, by a table"),
         Pass("json_code", "JSON in fences without white space", edits_code=True),
         Pass("labels", "`**Label**:` becomes `Label:`"),
         Pass("emphasis", "bold inside lines that do not instruct"),
@@ -54,7 +53,6 @@ def pass_functions() -> "dict[str, Callable[[Page, Context], Iterable[Edit]]]":
         "markup_indent": layout.markup_indent,
         "repeats": repeats.repeats,
         "near_repeats": repeats.near_repeats,
-        "phrases": wording.phrases,
         "json_code": wording.json_code,
         "labels": wording.labels,
         "emphasis": wording.emphasis,
@@ -66,9 +64,10 @@ def pass_functions() -> "dict[str, Callable[[Page, Context], Iterable[Edit]]]":
 
 
 _RENAMED = {"least": "least_informative"}  # names of earlier versions
+_REMOVED = {"phrases": "no phrase has a shorter form that fits wherever it may be; take it out of the list"}
 
 _LOSSLESS = ("comments", "markup_indent", "table_padding", "trailing_space", "blank_lines")
-_SAID_ONCE = ("repeats", "near_repeats", "phrases", "json_code", "labels", "wrappers")
+_SAID_ONCE = ("repeats", "near_repeats", "json_code", "labels", "wrappers")
 _BALANCED = ("dedent", "comments", *_SAID_ONCE, *_LOSSLESS[2:], "tag_lines")
 
 
@@ -112,6 +111,8 @@ def configured(table: Mapping[str, Sequence[str]], aims: Aims = Aims()) -> Mappi
 def _no_pass(key: str, name: str) -> ConfigError:
     from difflib import get_close_matches
 
+    if name in _REMOVED:
+        return ConfigError(f"{key}: pass {name!r} was removed: {_REMOVED[name]}", key=key)
     near = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, PASSES, 1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(PASSES)}"
     return ConfigError(f"{key}: no pass {name!r}{hint}", key=key)

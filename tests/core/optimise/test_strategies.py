@@ -36,6 +36,12 @@ def test_a_renamed_pass_names_its_new_name() -> None:
         configured({"mine": ["least"]})
 
 
+def test_a_removed_pass_says_what_to_do() -> None:
+    """A configuration that lists it is told why it has gone, not that it is spelled wrong."""
+    with pytest.raises(ConfigError, match=r"strategies.mine: pass 'phrases' was removed: .* take it out"):
+        configured({"mine": ["comments", "phrases"]})
+
+
 def test_every_pass_has_its_code() -> None:
     """The table that a configuration is checked against, and the functions that are imported later, agree."""
     assert pass_functions().keys() == PASSES.keys()

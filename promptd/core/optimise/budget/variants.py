@@ -67,10 +67,12 @@ def _allowed(strategies: Mapping[str, Strategy], hints: AuthorHints) -> Iterator
 
 def _by(own_text: OwnText, strategy: Strategy, tools: Tools, skipped: dict[str, str]) -> Variant | None:
     """The variant by one strategy, or None if a mark did not survive, which no pass should do."""
-    pieces = [Piece("", span, NEVER) for span, _ in own_text.held]
-    result = optimise(own_text.text, pieces, strategy, tools)
+    pieces = [Piece("child" if isinstance(part, Mark) else "", span, NEVER) for span, part in own_text.held]
+    draft = own_text.node.draft
+    whole = Piece("", (0, len(own_text.text)), is_entry=draft is not None and not draft.chain)
+    result = optimise(own_text.text, [*pieces, whole], strategy, tools)
     skipped.update(zip(result.skipped, result.warnings, strict=True))
-    placed = [(span, part) for span, (_, part) in zip(result.spans, own_text.held, strict=True)]
+    placed = [(span, part) for span, (_, part) in zip(result.spans[:-1], own_text.held, strict=True)]
     if any(isinstance(part, Mark) and result.text[slice(*span)] != part for span, part in placed):
         return None
     chunks = cut(result.text, [(span, part) for span, part in placed if span[0] < span[1]])

@@ -35,7 +35,10 @@ def apply_strategy(
     ]
     pieces = [
         Piece(
-            draft.id, (offsets[draft.first], offsets[draft.last]), _limit(draft.reason, hints.get(draft.id))
+            draft.id,
+            (offsets[draft.first], offsets[draft.last]),
+            _limit(draft.reason, hints.get(draft.id)),
+            is_entry=not draft.chain,
         )
         for draft in skeleton.drafts
     ]

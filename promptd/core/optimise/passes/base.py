@@ -3,12 +3,12 @@
 What it may rest on is listed here, and nothing else is handed to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from promptd.core.optimise.data import Phrases
 from promptd.core.optimise.records import Aims
 from promptd.core.optimise.words import Idf
+from promptd.protocol.records import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Context:
 
     count: Callable[[str], int]
     idf: Idf
-    phrases: Phrases
     aims: Aims = field(default_factory=Aims)
     words: frozenset[str] = frozenset()  # the distinct words of the source prompt
     tokens: int = 0
+    entries: Sequence[Sequence[Span]] = ()  # per entry component, the stretches of the page that are its own
