@@ -27,7 +27,14 @@ from promptd.engine.hot_set import HotSet
 from promptd.engine.prompts.builder import make
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.options import rules_of
-from promptd.engine.prompts.shared import CompiledPrompt, OptimiserState, OptimiserStatistics, Words, Work
+from promptd.engine.prompts.shared import (
+    CompiledPrompt,
+    OptimiserState,
+    OptimiserStatistics,
+    Texts,
+    Words,
+    Work,
+)
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.usage import Usage
 from promptd.protocol.request import Request
@@ -176,7 +183,20 @@ class Workspace:
     def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
         compiled = self._compile(attempt, check)
-        return compiled if isinstance(compiled, Needs) else self._finish(attempt, compiled)
+        if isinstance(compiled, Needs):
+            return compiled
+        made = self._finish(attempt, compiled)
+        return self._with_texts(attempt, compiled) if isinstance(made, Texts) else made
+
+    def _with_texts(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Needs | Work | Words:
+        """Go on with the texts of a prompt's components, or say which of them must be read again."""
+        if places := tuple(dict.fromkeys(self._without_text(compiled.members, attempt))):
+            attempt.will_read(places)
+            return Needs(places)
+        attempt.texts = {member.id: self.text_of(member, attempt) or "" for member in compiled.members}
+        made = self._finish(attempt, compiled)
+        assert not isinstance(made, Texts)
+        return made
 
     def _compile(self, attempt: Attempt, check: Check) -> CompiledPrompt | Needs:
         names = attempt.request.names
@@ -235,7 +255,7 @@ class Workspace:
         self._compiled.put(names, compiled, size_bytes)
         return compiled
 
-    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words:
+    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words | Texts:
         made = make(self.optimiser, attempt, compiled)
         if isinstance(made, CachedPrompt):
             self.prompts.miss()

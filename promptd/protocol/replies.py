@@ -20,6 +20,7 @@ from promptd.protocol.records import (
     AllocationRow,
     ComponentId,
     Dangling,
+    Disclosure,
     ErrorDescription,
     Estimate,
     FileDiagnostic,
@@ -48,7 +49,7 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
     """An assembled prompt.
 
     What no strategy, budget, model or format was asked for is absent; to a client `strategy` is then "none",
-    `quality` whole, and `savings`, `budget`, `allocation` and `estimate` are None.
+    `quality` whole, and `savings`, `budget`, `allocation`, `progressive` and `estimate` are None.
     """
 
     unchanged: Annotated[
@@ -90,6 +91,10 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
             description="with a budget: how much better an allocation might at most be, as a share of value"
         ),
     ] = 0.0
+    progressive: Annotated[
+        Disclosure | None,
+        Meta(description="with a strategy that references: what is at entry, and what can be fetched"),
+    ] = None
     estimate: Annotated[
         Estimate | None, Meta(description="with a model: its own count and the cost, estimated")
     ] = None

@@ -65,6 +65,7 @@ def pass_functions() -> "dict[str, Callable[[Page, Context], Iterable[Edit]]]":
     }
 
 
+REFERENCES = "references"  # named like a pass in a configuration; it needs the sources, so it is none
 _RENAMED = {"least": "least_informative"}  # names of earlier versions
 
 _LOSSLESS = ("comments", "markup_indent", "table_padding", "trailing_space", "blank_lines")
@@ -78,6 +79,12 @@ class Strategy(msgspec.Struct, frozen=True):
     name: str
     passes: tuple[str, ...] = ()
     aims: Aims = msgspec.field(default_factory=Aims)
+    has_references: bool = False  # included text becomes references first (`progressive`)
+
+    @property
+    def is_none(self) -> bool:
+        """True if it does nothing at all."""
+        return not (self.passes or self.has_references)
 
     @property
     def is_lossless(self) -> bool:
@@ -90,6 +97,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "conservative": Strategy("conservative", _LOSSLESS),
     "balanced": Strategy("balanced", _BALANCED),
     "aggressive": Strategy("aggressive", (*_BALANCED, "emphasis", "least_informative")),
+    "progressive": Strategy("progressive", has_references=True),
 }
 
 
@@ -101,19 +109,25 @@ def configured(table: Mapping[str, Sequence[str]], aims: Aims = Aims()) -> Mappi
     check_aims(aims)
     for name, passes in table.items():
         for each in passes:
-            if each not in PASSES:
+            if each not in PASSES and each != REFERENCES:
                 raise _no_pass(f"tokens.strategies.{name}", each)
-    own = {name: Strategy(name, tuple(passes)) for name, passes in table.items()}
+    own = {name: _own(name, passes) for name, passes in table.items()}
     return {
         name: msgspec.structs.replace(strategy, aims=aims) for name, strategy in {**STRATEGIES, **own}.items()
     }
 
 
+def _own(name: str, passes: Sequence[str]) -> Strategy:
+    edit = tuple(each for each in passes if each != REFERENCES)
+    return Strategy(name, edit, has_references=REFERENCES in passes)
+
+
 def _no_pass(key: str, name: str) -> ConfigError:
     from difflib import get_close_matches
 
-    near = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, PASSES, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(PASSES)}"
+    known = (*PASSES, REFERENCES)
+    near = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
     return ConfigError(f"{key}: no pass {name!r}{hint}", key=key)
 
 

@@ -4,8 +4,8 @@ What takes long is handed back as `Work` and asked for again when it is done; ev
 anew then, from whatever is true by that time. The optimiser is imported by the first request that needs it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import msgspec
 
 from promptd.config import Config
 from promptd.core.assembly import prompt as prompts
-from promptd.core.assembly.cache_prefix import stable_end
+from promptd.core.assembly.cache_prefix import is_live, stable_end
 from promptd.core.assembly.fill import Filled, fill
 from promptd.core.assembly.prompt import Fit, Prompt
 from promptd.core.assembly.skeleton import Note, Skeleton
@@ -27,14 +27,16 @@ from promptd.engine.prompts.options import EffectiveOptions
 from promptd.engine.prompts.reply import digest_of, etag_of, seal_of
 from promptd.engine.prompts.reply_template import ReplyTemplate
 from promptd.engine.prompts.shared import (
+    MAX_FITTED,
     MAX_TEMPLATES,
     CompiledPrompt,
     OptimiserState,
+    Texts,
     Words,
     Work,
 )
 from promptd.errors import OverBudget, PromptTooLarge
-from promptd.protocol.records import AllocationRow, ManifestEntry, PromptWarning, Shares
+from promptd.protocol.records import AllocationRow, Disclosure, ManifestEntry, PromptWarning, Shares
 
 if TYPE_CHECKING:
     from promptd.core.optimise.budget.author_hints import AuthorHints
@@ -46,7 +48,7 @@ _EVERYTHING = Shares(1.0, 1.0, 1.0, 1.0)
 
 def make(
     optimiser: OptimiserState, attempt: Attempt, compiled: CompiledPrompt
-) -> CachedPrompt | Work | Words:
+) -> CachedPrompt | Work | Words | Texts:
     """The prompt, or what has to be done first.
 
     Raises InvalidParams for invalid options, OverBudget, PromptTooLarge, MissingVariable.
@@ -63,6 +65,7 @@ def _import_optimiser() -> None:
     import promptd.core.optimise.budget.lexicon
     import promptd.core.optimise.budget.stable_first
     import promptd.core.optimise.budget.whole_prompt
+    import promptd.core.optimise.progressive.apply
     import promptd.engine.prompts.budget_run  # noqa: F401
 
 
@@ -150,21 +153,21 @@ class _Builder:
         count = self.compiled.count_of(rendered.skeleton, self.optimiser.segments)
         templates[names] = ReplyTemplate(prompt, rendered.skeleton, rendered.filled, count)
 
-    def fit(self) -> CachedPrompt | Work | Words:
+    def fit(self) -> CachedPrompt | Work | Words | Texts:
         """Something is to be saved: by the strategy alone if that will do, else by the budget."""
         source = self.render(self.base)
-        if not self.options.strategy.passes and self.fits(source):
+        if self.options.strategy.is_none and self.fits(source):
             rows = self.untouched()
             return self.prompt(source, source.tokens, self.account(source, source, _EVERYTHING, rows))
         if not self.optimiser.is_ready:
             return Words()
-        if self.options.strategy.passes:
-            fitted = self.by_strategy()
-            if isinstance(fitted, Work):
+        if not self.options.strategy.is_none:
+            fitted = self.by_references(source) if self.options.strategy.has_references else self.by_strategy()
+            if isinstance(fitted, Work | Texts):
                 return fitted
             rendered = self.render(fitted.skeleton)
             if self.fits(rendered):
-                return self.prompt(rendered, source.tokens, self.strategic(source, rendered, fitted.quality))
+                return self.prompt(rendered, source.tokens, self.strategic(source, rendered, fitted))
             return self.by_budget(source, rendered.tokens)
         return self.by_budget(source, source.tokens)
 
@@ -174,23 +177,50 @@ class _Builder:
 
     def by_strategy(self) -> "Fitted | Work":
         """The whole prompt through its strategy; made once for all values."""
-        key, version = (self.options.strategy.name, self.has_moved), self.optimiser.version
-        held = self.compiled.fitted.get(key)
-        if held is not None and held[0] == version:
-            return held[1]
-        fitted, account = self.compiled.fitted, self.optimiser.account
+        from promptd.core.optimise.budget.whole_prompt import apply_strategy
+
+        strategy, tools = self.options.strategy, self.optimiser.tools()
+        run = partial(apply_strategy, self.base, strategy, tools, self.author_hints())
+        return self.fitted((strategy.name, self.has_moved), run)
+
+    def by_references(self, source: _Rendered) -> "Fitted | Work | Texts":
+        """The whole prompt with references; made once for all values of the same variables.
+
+        Which variables have values counts, for what takes one is not referenced; and so does a budget.
+        """
+        from promptd.core.optimise.progressive.apply import apply_references
+        from promptd.core.optimise.progressive.sections import Source
+
+        texts, limit, strategy = self.attempt.texts, self.options.limit, self.options.strategy
+        if texts is None:
+            return Texts()
+        sources = {
+            member.id: Source(
+                texts[member.id], member.parsed.body_start, member.digest, member.description
+            )
+            for member in self.compiled.members
+        }
+        over = max(source.tokens - (limit.budget - limit.reserve), 0) if limit is not None else 0
+        live = partial(is_live, skeleton=self.base, known=self.known)
+        tools, hints = self.optimiser.tools(), self.author_hints()
+        run = partial(apply_references, self.base, strategy, tools, hints, sources, live, over)
+        return self.fitted((strategy.name, self.has_moved, over, *sorted(self.known)), run)
+
+    def fitted(self, key: object, run: "Callable[[], Fitted]") -> "Fitted | Work":
+        """What `run` makes of the whole prompt, from the last time or as work to be done."""
+        version, held, account = self.optimiser.version, self.compiled.fitted, self.optimiser.account
+        found = held.get(key)
+        if found is not None and found[0] == version:
+            return found[1]
 
         def keep(outcome: "Fitted") -> None:
-            fitted[key] = version, outcome
+            if len(held) >= MAX_FITTED:
+                held.clear()
+            held[key] = version, outcome
             for name in outcome.skipped:
                 account.skipped(name)
 
-        from promptd.core.optimise.budget.whole_prompt import apply_strategy
-
-        tools = self.optimiser.tools()
-        return Work(
-            partial(apply_strategy, self.base, self.options.strategy, tools, self.author_hints()), keep
-        )
+        return Work(run, keep)
 
     def by_budget(self, source: _Rendered, tokens: int) -> CachedPrompt | Work:
         """A variant for each component. `tokens`: those of the whole by its strategy, which were too many."""
@@ -223,8 +253,13 @@ class _Builder:
 
     # -- the account --------------------------------------------------------------------------
 
-    def strategic(self, source: _Rendered, rendered: _Rendered, quality: Quality) -> Fit:
+    def strategic(self, source: _Rendered, rendered: _Rendered, fitted: "Fitted") -> Fit:
         """The account of a prompt that its strategy alone makes fit."""
+        fit = self.by_strategy_alone(source, rendered, fitted.quality)
+        return replace(fit, disclosure=_disclosure(fitted, rendered.tokens, fit.quality))
+
+    def by_strategy_alone(self, source: _Rendered, rendered: _Rendered, quality: Quality) -> Fit:
+        """The account without what is referenced."""
         if self.options.limit is None:
             return self.account(source, rendered, shares(quality))
         rows = self.untouched()
@@ -296,7 +331,7 @@ class _Builder:
             stable_prefix_tokens=rendered.measured.count(0, end),
             fit=fit,
             estimate=estimate(rendered.tokens, self.optimiser.encoding, model) if model else None,
-            idf_version=self.optimiser.version if self.options.strategy.passes else version,
+            idf_version=version if self.options.strategy.is_none else self.optimiser.version,
             is_consistent=self.attempt.is_consistent,
         )
         prefix = digest_of(prompt.text[: prompt.stable_end])
@@ -330,6 +365,13 @@ def check_size(text: str, tokens: int, config: Config) -> None:
         raise PromptTooLarge(
             f"the prompt exceeds {max_bytes} bytes (library.max_prompt_bytes)", limit=max_bytes
         )
+
+
+def _disclosure(fitted: "Fitted", tokens: int, kept: Shares) -> Disclosure | None:
+    if fitted.references is None:
+        return None
+    whole = tokens + fitted.tokens_fetched
+    return Disclosure(tokens, whole, kept.literals, kept.instructions, fitted.references)
 
 
 def shares(quality: Quality) -> Shares:

@@ -1,0 +1,94 @@
+"""The one line that stands for text that can be fetched: what is there, how long it is, and how to get it.
+
+One form for reference includes, budgets and the strategy `progressive`. The command in it is exact for a POSIX
+shell and stays on one line whatever the id holds; title and terms are for reading, so characters that mean
+something in Markdown, in markup or to a terminal are left out of them.
+"""
+
+import re
+import shlex
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptd.protocol.records import Span
+
+DIGEST_CHARS = 12  # of 64: 48 bits tell apart the states of one text
+MAX_TITLE = 80
+_MEANT = re.compile(r"[`<>\[\]{}$*\"\\|]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What is referenced: a component, or the `section` (an anchor) or the `span` of its file.
+
+    `tokens` and `digest` are those of the text that is fetched; no digest: whatever is there then.
+    """
+
+    id: str
+    title: str = ""
+    terms: Sequence[str] = ()
+    tokens: int = 0
+    section: str = ""
+    span: Span | None = None
+    digest: str = ""
+
+    @property
+    def line(self) -> str:
+        """The line, without a line ending."""
+        title = _readable(self.title)
+        about = [f'"{title}"'] if title else []
+        if terms := ", ".join(filter(None, map(_readable, self.terms))):
+            about.append(f"({terms}, …)")
+        about.append(f"{self.tokens} tokens; fetch: {_code(self.command)}")
+        return f"[reference: {' '.join(about)}]"
+
+    @property
+    def command(self) -> str:
+        """The command that prints the text."""
+        is_plain = self.section and "#" not in self.id
+        words = ["promptd get", quoted(f"{self.id}#{self.section}" if is_plain else self.id)]
+        if self.id.startswith("-"):
+            words.insert(1, "--")
+        options = ["--section", quoted(self.section)] if self.section and not is_plain else []
+        if self.span is not None:
+            options += ["--span", str(self.span[0]), str(self.span[1])]
+        if self.digest:
+            options += ["--digest", self.digest[:DIGEST_CHARS]]
+        at = 1 if self.id.startswith("-") else len(words)
+        return " ".join([*words[:at], *options, *words[at:]])
+
+
+def quoted(word: str) -> str:
+    """A word as a shell reads it back, on one line and without control characters."""
+    if all(_is_shown(character) for character in word):
+        return shlex.quote(word)
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "'\\":
+        return f"\\{character}"
+    if _is_shown(character):
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
+def _is_shown(character: str) -> bool:
+    """False for control and format characters and line separators: Unicode's classes C, Zl and Zp."""
+    return character == " " or unicodedata.category(character)[0] not in "CZ"
+
+
+def _readable(text: str) -> str:
+    """Text for people on one line, cut at a word."""
+    shown = "".join(character if _is_shown(character) else " " for character in _MEANT.sub("", text))
+    plain = " ".join(shown.split())
+    return plain if len(plain) <= MAX_TITLE else plain[:MAX_TITLE].rsplit(" ", 1)[0] + "…"
+
+
+def _code(text: str) -> str:
+    """A Markdown code span of any text."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    ticks = "`" * (longest + 1)
+    pad = " " if longest and (text[0] == "`" or text[-1] == "`") else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
