@@ -77,7 +77,9 @@ class AssembleParams(PromptParams, frozen=True):
     """A prompt, and how it is wanted."""
 
     strategy: (
-        Annotated[str, Meta(description="none, conservative, balanced, aggressive or a configured one")]
+        Annotated[
+            str, Meta(description="none, conservative, balanced, aggressive, progressive or a configured one")
+        ]
         | None
     ) = None
     budget: (
@@ -117,13 +119,43 @@ class AssembleParams(PromptParams, frozen=True):
 
 
 class GetParams(Params, frozen=True):
-    """One component, or a stretch of it: what a manifest says was removed."""
+    """One component, or a part of it: a section, or what a manifest says was removed."""
 
-    name: ComponentName
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=2048,
+            description="an id, or one without its suffix; `id#section` means a section, unless a component"
+            " has that very name",
+        ),
+    ]
     span: (
         Annotated[
             tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]],
             Meta(description="[start, end) in code points of the file: `text` is that stretch only"),
+        ]
+        | None
+    ) = None
+    section: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=1024,
+                description="a heading, or GitHub's anchor for it: `text` is that section only",
+            ),
+        ]
+        | None
+    ) = None
+    digest: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^[0-9a-fA-F]{8,64}$",
+                description="SHA-256 of the text you want, or the first digits of it, as a reference has it:"
+                " another text is an error that names both digests",
+            ),
         ]
         | None
     ) = None
@@ -244,8 +276,14 @@ METHODS: dict[str, Method] = {
             "get",
             GetParams,
             replies.GetReply,
-            "One component as it is on disk, or a stretch of it.",
-            (*_NAME_ERRORS, *_FILE_ERRORS, errors.PromptTooLarge),
+            "One component as it is on disk, or a part of it: what a reference in a prompt stands for.",
+            (
+                *_NAME_ERRORS,
+                errors.UnknownSection,
+                errors.DigestMismatch,
+                *_FILE_ERRORS,
+                errors.PromptTooLarge,
+            ),
         ),
         Method(
             "list",

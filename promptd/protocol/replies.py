@@ -120,16 +120,21 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GetReply(msgspec.Struct, frozen=True, kw_only=True):
-    """One component as it is on disk; with `span` a stretch of its file."""
+    """One component as it is on disk; with `section` or `span` a stretch of its file."""
 
     id: ComponentId
     digest: Annotated[str, Meta(description="SHA-256 of the file")]
     span: Annotated[
         FileSpan | None,
         Meta(
-            description="the stretch asked for; then body, metadata, size_bytes and dependencies are absent"
+            description="the stretch asked for, by `span` or `section`; then body, metadata, size_bytes and"
+            " dependencies are absent"
         ),
     ] = None
+    section: Annotated[str, Meta(description="the section asked for; absent if none was")] = ""
+    text_digest: Annotated[
+        str, Meta(description="SHA-256 of `text`, if it is a stretch; of a whole file `digest` is")
+    ] = ""
     text: Annotated[str, Meta(description="the file's text, front matter included; or the stretch of it")]
     body: Annotated[str, Meta(description="the text without front matter")] = ""
     metadata: Annotated[dict[str, Any], Meta(description="its front matter")] = {}

@@ -7,6 +7,7 @@ anew then, from whatever is true by that time. The optimiser is imported by the 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -196,7 +197,11 @@ class _Builder:
             return Texts()
         sources = {
             member.id: Source(
-                texts[member.id], member.parsed.body_start, member.digest, member.description
+                texts[member.id],
+                member.parsed.body_start,
+                member.digest,
+                member.description,
+                PurePosixPath(member.id).stem,
             )
             for member in self.compiled.members
         }

@@ -17,7 +17,7 @@ from promptd.core.optimise.budget.options import FETCHABLE, MILLINATS, SAID_AGAI
 from promptd.core.optimise.budget.tree import Node
 from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.page import Page
-from promptd.core.optimise.progressive.forms import Edit, Forms, stretches_of
+from promptd.core.optimise.progressive.forms import Edit, Forms, stretches_of, without
 from promptd.core.optimise.progressive.sections import Section, Source, smallest_around, whole_of
 from promptd.core.optimise.strategies import Strategy
 from promptd.core.optimise.tools import Tools
@@ -47,9 +47,11 @@ class Candidate:
     tokens: int
     own_tokens: int
     own_value: int
+    value: int = 0
     edits: Sequence[Edit] = ()
     entry_tokens: int = 0
     entry_value: int = 0
+    going: int = 0  # tokens of what gives way to the line
     size: int = 1
     line: str = ""
 
@@ -122,7 +124,7 @@ class _Finder:
         source = self.sources[id]
         if id not in self._wholes:
             self._wholes[id] = whole_of(source)
-        section = smallest_around(self._wholes[id], source.text, [each.span for each in written])
+        section = smallest_around(self._wholes[id], [each.span for each in written])
         _Component(self, node, source, written, weight).add(section, 0)
 
 
@@ -136,32 +138,34 @@ class _Component:
         self.weight = weight
 
     def add(self, section: Section, depth: int) -> Candidate | None:
-        """Add a section and those below it, if it is long enough. Headings nest no deeper than 6."""
-        finder, text = self.finder, self.finder.page.text
+        """Add a section and those below it, if it is long enough. They nest no deeper than MAX_DEPTH."""
         stretches = self.stretches(section.span)
-        parts = [text[start:end] for start, end in stretches]
-        tokens = sum(map(finder.tools.count, parts))
+        tokens = sum(map(self.finder.tools.count, self.texts(stretches)))
         if tokens < MIN_TOKENS:
             return None
-        at = len(finder.found)
+        at = len(self.finder.found)
         candidate = Candidate(self.node, self.reference(section), section.span, depth, tokens, tokens, 0)
-        finder.found.append(candidate)
-        below = [found for each in section.below if (found := self.add(each, depth + 1)) is not None]
-        candidate.size = len(finder.found) - at
-        candidate.own_tokens = max(tokens - sum(each.tokens for each in below), 0)
-        idf = finder.tools.idf
-        value = self.value(set(words("\n".join(parts))), idf)
-        candidate.own_value = max(value - sum(self.whole_value(each) for each in below), 0)
-        self._reference(candidate, stretches, value)
+        self.finder.found.append(candidate)
+        own, value = stretches, 0
+        for each in section.below:
+            if below := self.add(each, depth + 1):
+                candidate.own_tokens -= below.tokens
+                value += below.value
+                own = without(own, self.stretches(each.span))
+        candidate.size = len(self.finder.found) - at
+        candidate.own_value = self.value(self.texts(own))
+        candidate.value = candidate.own_value + value
+        self._reference(candidate, stretches)
         return candidate
 
-    def whole_value(self, candidate: Candidate) -> int:
-        """That of a candidate with all below it."""
-        at = self.finder.found.index(candidate)
-        return sum(each.own_value for each in self.finder.found[at : at + candidate.size])
+    def texts(self, spans: Sequence[Span]) -> list[str]:
+        """What is written there."""
+        return [self.finder.page.text[start:end] for start, end in spans]
 
-    def value(self, distinct: set[str], idf: Idf) -> int:
-        return round(self.weight * idf.sum(distinct) * MILLINATS)
+    def value(self, texts: Sequence[str]) -> int:
+        """That of texts as they are."""
+        idf = self.finder.tools.idf
+        return round(self.weight * idf.sum(set(words("\n".join(texts)))) * MILLINATS)
 
     def stretches(self, span: Span) -> list[Span]:
         """Where in the prompt a span of the file is, as far as the component wrote it."""
@@ -182,35 +186,25 @@ class _Component:
         span = None if section.is_whole or section.anchor else section.span
         return Reference(self.node.draft.id, section.title, (), tokens, section.anchor, span, digest)
 
-    def _reference(self, candidate: Candidate, stretches: Sequence[Span], value: int) -> None:
+    def _reference(self, candidate: Candidate, stretches: Sequence[Span]) -> None:
         """Give a candidate its referenced form, if it has one that is worth it."""
-        finder, text = self.finder, self.finder.page.text
+        finder, count = self.finder, self.finder.tools.count
         edits = finder.forms.of(stretches)
         if not edits:
             return
-        gone = [text[edit.start : edit.end] for edit in edits]
-        going = sum(map(finder.tools.count, gone))
-        if going < candidate.tokens * (1 - MAX_STAYING):
+        gone = self.texts([(edit.start, edit.end) for edit in edits])
+        candidate.going = sum(map(count, gone))
+        if candidate.going < candidate.tokens * (1 - MAX_STAYING):
             return
         candidate.reference = _with_terms(candidate.reference, "\n".join(gone), finder.tools.idf)
         candidate.line = candidate.reference.line
-        tokens = candidate.tokens - going + sum(finder.tools.count(edit.text(candidate.line)) for edit in edits)
+        tokens = candidate.tokens - candidate.going + sum(count(edit.text(candidate.line)) for edit in edits)
         if candidate.tokens - tokens < MIN_SAVED:
             return
-        stays = self.value(set(words("\n".join(_rest(text, stretches, edits)))), finder.tools.idf)
-        candidate.edits, candidate.entry_tokens = edits, tokens
-        candidate.entry_value = stays + max(value - stays, 0) // FETCHABLE
-
-
-def _rest(text: str, stretches: Sequence[Span], edits: Sequence[Edit]) -> Iterator[str]:
-    """What is left of some stretches after edits."""
-    index = 0
-    for start, end in stretches:
-        while index < len(edits) and edits[index].start < end:
-            yield text[start : edits[index].start]
-            start = edits[index].end
-            index += 1
-        yield text[start:end]
+        left = without(stretches, [(edit.start, edit.end) for edit in edits])
+        stays = min(self.value(self.texts(left)), candidate.value)
+        candidate.edits, candidate.entry_tokens = edits, max(tokens, 0)
+        candidate.entry_value = stays + (candidate.value - stays) // FETCHABLE
 
 
 def _with_terms(reference: Reference, text: str, idf: Idf) -> Reference:

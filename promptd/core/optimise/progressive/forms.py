@@ -58,7 +58,7 @@ class Forms:
             return None
         kept = [span for block in self._within(stretches) for span in _with_context(block, stretches)]
         for _ in range(MAX_FIXES):
-            going = _trimmed(self.page.text, _without(stretches, kept))
+            going = _trimmed(self.page.text, without(stretches, kept))
             torn = self._torn(going)
             if not going:
                 return None
@@ -146,7 +146,7 @@ def _is_in(position: int, spans: Sequence[Span]) -> bool:
     return index >= 0 and position < spans[index][1]
 
 
-def _without(stretches: Sequence[Span], kept: Sequence[Span]) -> list[Span]:
+def without(stretches: Sequence[Span], kept: Sequence[Span]) -> list[Span]:
     """What of the stretches is left over."""
     left: list[Span] = []
     spans = sorted(kept)

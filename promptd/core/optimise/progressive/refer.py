@@ -157,7 +157,7 @@ def _unit(candidate: Candidate) -> RemovedUnit:
     kind = "section" if reference.section else "passage" if reference.span else "component"
     return RemovedUnit(
         candidate.span,
-        candidate.tokens - candidate.entry_tokens,
+        candidate.going,
         kind,
         "replaced by a reference",
         section=reference.section,

@@ -27,7 +27,8 @@ class Source:
     text: str
     body_start: int
     digest: str
-    title: str = ""
+    title: str = ""  # what its author calls it
+    name: str = ""  # what else it may be called
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +49,7 @@ def whole_of(source: Source) -> Section:
     """The body of a component with its sections as a tree."""
     text, start = source.text, source.body_start
     sections = list(_sections(Headings(text, start)))
-    title = source.title or (sections[0].title if sections else "")
+    title = source.title or (sections[0].title if sections else source.name)
     root = Section((start, len(text)), title, is_whole=True)
     stack = [root]
     for section in sorted([*sections, *_elements(text, start)], key=lambda each: (each.span[0], -each.span[1])):
@@ -57,19 +58,24 @@ def whole_of(source: Source) -> Section:
         if section.span[1] <= stack[-1].span[1] and len(stack) < MAX_DEPTH:
             stack[-1].below.append(section)
             stack.append(section)
+    if len(root.below) == 1 and not _outside(root, root.below[0], text).strip():
+        root.below = root.below[0].below
     return root
 
 
-def smallest_around(root: Section, text: str, spans: Sequence[Span]) -> Section:
-    """The smallest section that holds all of the spans, where it is less than the whole body."""
+def smallest_around(root: Section, spans: Sequence[Span]) -> Section:
+    """The smallest section that holds all of the spans, or else the whole body."""
     first, last = spans[0][0], spans[-1][1]
     found: Section = root
     each: Section | None = root
     while each is not None:
         found = each if each.anchor else found  # only a section can be put in by itself
         each = next((below for below in each.below if below.span[0] <= first and last <= below.span[1]), None)
-    outside = text[root.span[0] : found.span[0]] + text[found.span[1] : root.span[1]]
-    return found if outside.strip() else root
+    return found
+
+
+def _outside(whole: Section, section: Section, text: str) -> str:
+    return text[whole.span[0] : section.span[0]] + text[section.span[1] : whole.span[1]]
 
 
 def _sections(headings: Headings) -> Iterator[Section]:

@@ -14,10 +14,15 @@ from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.units import is_lead
 from promptd.protocol.records import Span
 
+# Titles and names that say rules follow; those that may as well be the subject count only by themselves.
+_RULES = (
+    r"safe(?:ty|guards?)|guard\W?rails?|constraints?|restrictions?|rules?|prohibit(?:ed|ions?)|forbidden"
+    r"|warnings?|cautions?|boundaries"
+)
+_SUBJECTS = r"security|privacy|compliance|permissions?|limits?|limitations?|polic(?:y|ies)|confidentiality"
 _SAFETY = re.compile(
-    r"\b(?:safe(?:ty|guards?)|security|guard\W?rails?|constraints?|boundar(?:y|ies)|restrict(?:ed|ions?)"
-    r"|rules?|prohibited|prohibitions?|forbidden|permissions?|privacy|confidential(?:ity)?|compliance"
-    r"|dangers?|dangerous|warnings?|cautions?|limits?|limitations?|polic(?:y|ies))\b",
+    rf"\b(?:{_RULES})\b|\A\W*(?:{_SUBJECTS})(?:\W+(?:and\W+)?(?:{_SUBJECTS}|notes?|considerations|requirements"
+    r"|guidelines|measures|principles|first))*\W*\Z",
     re.IGNORECASE,
 )
 _NEGATES = re.compile(
