@@ -125,7 +125,7 @@ class GetParams(Params, frozen=True):
         str,
         Meta(
             min_length=1,
-            max_length=2048,
+            max_length=1024,
             description="an id, or one without its suffix; `id#section` means a section, unless a component"
             " has that very name",
         ),

@@ -15,6 +15,7 @@ from promptd.protocol.records import Span
 
 DIGEST_CHARS = 12  # of 64: 48 bits tell apart the states of one text
 MAX_TITLE = 80
+MAX_NAME = 1024  # characters of a name that `get` takes
 _MEANT = re.compile(r"[`<>\[\]{}$*\"\\|]+")
 
 
@@ -46,17 +47,17 @@ class Reference:
     @property
     def command(self) -> str:
         """The command that prints the text."""
-        is_plain = self.section and "#" not in self.id
-        words = ["promptd get", quoted(f"{self.id}#{self.section}" if is_plain else self.id)]
-        if self.id.startswith("-"):
-            words.insert(1, "--")
-        options = ["--section", quoted(self.section)] if self.section and not is_plain else []
+        name, options = self.id, []
+        if self.section and "#" not in name and len(name) + len(self.section) < MAX_NAME:
+            name = f"{name}#{self.section}"
+        elif self.section:
+            options += [f"--section={quoted(self.section)}"]
         if self.span is not None:
-            options += ["--span", str(self.span[0]), str(self.span[1])]
+            options += [f"--span {self.span[0]} {self.span[1]}"]
         if self.digest:
-            options += ["--digest", self.digest[:DIGEST_CHARS]]
-        at = 1 if self.id.startswith("-") else len(words)
-        return " ".join([*words[:at], *options, *words[at:]])
+            options += [f"--digest {self.digest[:DIGEST_CHARS]}"]
+        words = [*options, "--", quoted(name)] if name.startswith("-") else [quoted(name), *options]
+        return " ".join(["promptd get", *words])
 
 
 def quoted(word: str) -> str:

@@ -163,7 +163,9 @@ class _Builder:
         if not self.optimiser.is_ready:
             return Words()
         if not self.options.strategy.is_none:
-            fitted = self.by_references(source) if self.options.strategy.has_references else self.by_strategy()
+            fitted = (
+                self.by_references(source) if self.options.strategy.has_references else self.by_strategy()
+            )
             if isinstance(fitted, Work | Texts):
                 return fitted
             rendered = self.render(fitted.skeleton)

@@ -7,7 +7,7 @@ that stay would run together, an empty line is put between them.
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from promptd.core.assembly.writer import ending
@@ -222,5 +222,3 @@ def stretches_of(spans: Sequence[Span]) -> list[Span]:
         elif start < end:
             joined.append((start, end))
     return joined
-
-

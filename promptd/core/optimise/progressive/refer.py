@@ -21,7 +21,7 @@ from promptd.core.optimise.progressive.sections import Source
 from promptd.core.optimise.strategies import Strategy
 from promptd.core.optimise.tools import Tools
 from promptd.core.syntax.slots import Slot
-from promptd.protocol.records import Referenced, RemovedUnit, Span
+from promptd.protocol.records import Referenced, RemovedUnit
 
 MAX_REPAIRS = 8
 
@@ -129,9 +129,7 @@ def _in_order(chosen: Sequence[Candidate]) -> list[tuple[Edit, Candidate]]:
 # -- the result -----------------------------------------------------------------------------------
 
 
-def _built(
-    skeleton: Skeleton, root: Node, text: str, chosen: Sequence[Candidate], tools: Tools
-) -> Referred:
+def _built(skeleton: Skeleton, root: Node, text: str, chosen: Sequence[Candidate], tools: Tools) -> Referred:
     builder = _Builder(_in_order(chosen))
     built = builder.node(root)
     by_node: dict[Node, list[Candidate]] = {}

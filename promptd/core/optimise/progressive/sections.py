@@ -52,7 +52,9 @@ def whole_of(source: Source) -> Section:
     title = source.title or (sections[0].title if sections else source.name)
     root = Section((start, len(text)), title, is_whole=True)
     stack = [root]
-    for section in sorted([*sections, *_elements(text, start)], key=lambda each: (each.span[0], -each.span[1])):
+    for section in sorted(
+        [*sections, *_elements(text, start)], key=lambda each: (each.span[0], -each.span[1])
+    ):
         while section.span[0] >= stack[-1].span[1]:
             stack.pop()
         if section.span[1] <= stack[-1].span[1] and len(stack) < MAX_DEPTH:

@@ -64,7 +64,9 @@ class _Reader:
             if self.says_to(children[lead]):
                 for index in group:
                     stay[index] = True
-        ordered = [index for index, child in enumerate(children) if child.kind == "item" and _is_ordered(child)]
+        ordered = [
+            index for index, child in enumerate(children) if child.kind == "item" and _is_ordered(child)
+        ]
         if any(stay[index] for index in ordered):
             for index in ordered:
                 stay[index] = True
