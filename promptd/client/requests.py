@@ -20,9 +20,9 @@ class AssembleOptions(TypedDict, total=False):
     """How a prompt is wanted; what is absent is as the daemon is configured.
 
     `strategy`: none, conservative, balanced, aggressive, progressive or a configured one. `budget` and
-    `reserve`: most tokens, and how many of them are kept for output. `model`: a configured one, for estimates and cost.
-    `format`: "anthropic" or "openai". `stable_first`: whether pieces without values may come first. `etag`:
-    of the answer you hold, so that an unchanged one is answered without its text.
+    `reserve`: most tokens, and how many of them are kept for output. `model`: a configured one, for estimates
+    and cost. `format`: "anthropic" or "openai". `stable_first`: whether pieces without values may come first.
+    `etag`: of the answer you hold, so that an unchanged one is answered without its text.
     """
 
     strategy: str | None

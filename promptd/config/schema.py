@@ -215,8 +215,8 @@ class TokensConfig(_Section, frozen=True):
     strategy: Annotated[
         Text,
         says(
-            "default strategy of requests: none, conservative, balanced, aggressive, progressive or one of your"
-            " own"
+            "default strategy of requests: none, conservative, balanced, aggressive, progressive or one of"
+            " your own"
         ),
     ] = "none"
     strategies: Annotated[

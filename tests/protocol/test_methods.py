@@ -277,7 +277,7 @@ def test_get_gives_a_section_exactly(library: Library) -> None:
         assert call(opened, "get", name="a.md#C# is #1")["text"].endswith("third\n")
         assert call(opened, "get", name="b.md#one.md")["text"] == SECTIONS["b.md#one.md"]
         assert call(opened, "get", name="b.md", section="one.md")["text"] == SECTIONS["b.md"]
-        with pytest.raises(UnknownSection, match="a.md has no section 'Onee'; did you mean 'One'"):
+        with pytest.raises(UnknownSection, match=r"a\.md has no section 'Onee'; did you mean 'One'"):
             call(opened, "get", name="a.md#Onee")
         with pytest.raises(UnknownComponent, match="nope"):
             call(opened, "get", name="nope#one")

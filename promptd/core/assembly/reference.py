@@ -1,8 +1,8 @@
 """The one line that stands for text that can be fetched: what is there, how long it is, and how to get it.
 
-One form for reference includes, budgets and the strategy `progressive`. The command in it is exact for a POSIX
-shell and stays on one line whatever the id holds; title and terms are for reading, so characters that mean
-something in Markdown, in markup or to a terminal are left out of them.
+One form for reference includes, budgets and the strategy `progressive`. The command in it is exact for a
+shell (bash, zsh) and stays on one line whatever the id holds; title and terms are for reading, so characters
+that mean something in Markdown, in markup or to a terminal are left out of them.
 """
 
 import re

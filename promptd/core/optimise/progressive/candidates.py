@@ -34,7 +34,7 @@ _PLAIN = AuthorHints()
 
 @dataclass(slots=True)
 class Candidate:
-    """A component or a section of one: as it is, or referenced. `edits`: none where only what is below it may be.
+    """A component or a section of one: as it is, or referenced; without `edits` only what is below it may be.
 
     `own` figures are those without the candidates below, `entry` figures those of all of it when referenced.
     `depth` is how deep it is in its component, `size` how many candidates it is with those below.

@@ -1,10 +1,10 @@
 """The strategy `progressive`: included components and sections become one-line references up to a target.
 
-Every included component, and every section in it that can be fetched by itself, may stay or be referenced. The
-knapsack of the budgets chooses, so that most priority-weighted information stays within the tokens that the
-target leaves; it spends what is left, so no more is referenced than the target asks for. Components that were
-asked for stay as they are, and so does what `staying` says of the others. The text as written decides: values
-go in afterwards, and the choice is the same for all of them.
+Every included component, and every section in it that can be fetched by itself, may stay or be referenced.
+The knapsack of the budgets chooses, so that most priority-weighted information stays within the tokens that
+the target leaves; it spends what is left, so no more is referenced than the target asks for. Components that
+were asked for stay as they are, and so does what `staying` says of the others. The text as written decides:
+values go in afterwards, and the choice is the same for all of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,9 +53,10 @@ def refer(
     is_live: Callable[[Slot], bool],
     over: int = 0,
 ) -> Referred:
-    """Reference what the target asks for. `sources`: of every component, `is_live`: whether a slot takes a value.
+    """Reference what the target asks for. Deterministic; never raises for any text.
 
-    `over`: tokens that are to be saved at least. Deterministic; never raises for any text.
+    `sources`: of every component, `is_live`: whether a slot takes a value, `over`: tokens that are to be
+    saved at least.
     """
     root = grow(skeleton)
     text, offsets = text_of(skeleton.parts)
@@ -75,7 +76,7 @@ def refer(
 
 
 class _Choice:
-    """Which candidates are referenced. They are in preorder, those of one component after those of another."""
+    """Which candidates are referenced. They are in preorder, component by component."""
 
     def __init__(
         self, text: str, found: Sequence[Candidate], count: Callable[[str], int], whole: int

@@ -2,8 +2,8 @@
 
 A section is named by the anchor of its heading, and only offered if that anchor leads back to exactly its
 text; an XML-like element that stands on lines of its own has no name and is fetched by its span. Of two that
-overlap without one being inside the other the first is offered. What was put into the prompt may be one section
-of a file; what is below it is then offered.
+overlap without one being inside the other the first is offered. What was put into the prompt may be one
+section of a file; what is below it is then offered.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Progressive disclosure: nothing is rewritten, nothing is lost, and everything referenced comes back exactly."""
+"""Progressive disclosure: nothing is rewritten or lost, and everything referenced comes back exactly."""
 
 import re
 from collections import Counter
@@ -235,7 +235,7 @@ def test_the_author_decides() -> None:
 
 
 def test_several_that_were_asked_for_all_stay() -> None:
-    """A list of components: each of them is at entry as it is; where one is included too it may be referenced."""
+    """Each of them is at entry as it is; where one is included too it may be referenced there."""
     found = Disclosed(FILES, "c.md", "a.md")
     assert FILES["c.md"].split("---\n")[2] in found.text
     assert "Look at it." in found.text
@@ -252,7 +252,7 @@ def test_more_is_saved_where_a_budget_asks_for_it() -> None:
 
 
 def test_the_line_says_what_is_there_and_how_to_get_it() -> None:
-    """Heading, terms, tokens, and a command with id, section and digest; whole components by their own name."""
+    """Heading, terms, tokens, and a command with id, section and digest; components by their own name."""
     found = Disclosed(FILES, strategy=with_target(0.6))
     part = next(line for line in found.lines() if "#part-" in line)
     (number,) = re.findall(r"#part-(\d)", part)
@@ -282,7 +282,7 @@ def test_the_manifest_has_everything_that_went() -> None:
 
 
 def test_instructions_stay_in_their_place_and_as_they_are() -> None:
-    """Items with their sub-items, lead-ins with what they announce, ordered lists whole, safety sections whole."""
+    """Items with sub-items, lead-ins with what they announce, ordered lists and safety sections whole."""
     section = (
         f"## Work\n\n{prose('work', 14)}\n\nYou must run it twice.\n\n- quiet\n- Always ask:\n  - whom\n"
         "- calm\n\n1. first\n2. never second\n3. third\n\nDo not use:\n\n- tabs\n- marks\n\n"
@@ -299,7 +299,7 @@ def test_instructions_stay_in_their_place_and_as_they_are() -> None:
 
 
 def test_what_takes_a_value_stays() -> None:
-    """The paragraph with a value, and the argument; what is fetched is unfilled, and nothing else is missing."""
+    """The paragraph with a value and an argument; what is fetched is unfilled."""
     body = f"## Part\n\n{prose('part', 12)}\n\nFor {{{{name}}}} it is $1.\n\n{prose('rest', 12)}\n"
     files = {
         "a.md": "---\nvariables: {name: {default: Ada}}\n---\n# A\n\n<include>b.md</include>\n",
