@@ -16,6 +16,7 @@ from promptd.cli.options import (
     variables_option,
     warning_line,
 )
+from promptd.cli.token_tree import disclosure_lines
 
 FORMATS = ("anthropic", "openai")
 
@@ -59,6 +60,8 @@ def assemble(names: tuple[str, ...], as_json: bool, where: Where, **options: Any
     reply = decode(result)
     for warning in reply["warnings"]:
         output.warn(warning_line(warning))
+    for line in disclosure_lines(reply):
+        output.note(f"promptd: {line}")
     if as_json:
         output.emit_line(result)
     elif "text" in reply:
