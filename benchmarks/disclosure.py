@@ -1,4 +1,4 @@
-"""The strategy `progressive` on whole libraries: what is at entry, and whether everything referenced comes back.
+"""The strategy `progressive` on whole libraries: what is at entry, and whether all of the rest comes back.
 
 Every prompt is asked for with the strategy, as a client would; every reference is fetched with `get`, by its
 section or span and its digest, so that a text that is not exact is an error. A word is lost if it is neither
@@ -18,11 +18,20 @@ from promptd.engine.tokenizer import Tokenizer
 from promptd.errors import DigestMismatch
 from promptd.protocol.records import Referenced
 
-HEAD = (
-    "| library | prompts | saved: least, quartiles, most | 30 to 60 % | tokens if all is fetched"
-    " | literals | information | instructions | references | ms p50 / p95"
-    " | not fetched exactly / with a lost word / wrong counts |\n|---|---|---|---|---|---|---|---|---|---|---|"
+COLUMNS = (
+    "library",
+    "prompts",
+    "saved: least, quartiles, most",
+    "30 to 60 %",
+    "tokens if all is fetched",
+    "literals",
+    "information",
+    "instructions",
+    "references",
+    "ms p50 / p95",
+    "not fetched exactly / with a lost word / wrong counts",
 )
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
 @dataclass(slots=True)
@@ -49,7 +58,10 @@ class Disclosures:
             spread,
             f"{sum(0.3 <= each <= 0.6 for each in self.saved)}",
             f"{statistics.mean(self.whole):.1%}",
-            *(f"{statistics.mean(column):.4f} ({min(column):.4f})" for column in zip(*self.shares, strict=True)),
+            *(
+                f"{statistics.mean(column):.4f} ({min(column):.4f})"
+                for column in zip(*self.shares, strict=True)
+            ),
             f"{statistics.mean(self.references):.1f}",
             f"{statistics.median(slow):.0f} / {slow[int(0.95 * (len(slow) - 1))]:.0f}",
             f"{self.inexact} / {self.lost} / {self.wrong_counts}",

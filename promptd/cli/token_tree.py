@@ -66,7 +66,7 @@ def disclosure_lines(reply: Mapping[str, Any]) -> list[str]:
         return ["nothing is referenced: what is not asked for itself instructs, or is too short"]
     texts = "1 text is" if len(references) == 1 else f"{len(references):,} texts are"
     return [
-        f"{texts} referenced: {found['tokens_entry']:,} tokens at entry, {found['tokens_all']:,} with everything"
-        f" fetched; at entry {found['literals']:.1%} of the literals and {found['instructions']:.1%} of the"
+        f"{texts} referenced: {found['tokens_entry']:,} tokens at entry, {found['tokens_all']:,} with all"
+        f" of it fetched; at entry {found['literals']:.1%} of the literals, {found['instructions']:.1%} of the"
         " instructions"
     ]

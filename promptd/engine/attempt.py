@@ -37,7 +37,7 @@ class Attempt:
 
     The texts are kept here as well as in the cache, so that a prompt larger than the cache still comes
     together. `unsteady` are places that changed whenever they were read, `made` is what was computed for it
-    in another thread, `texts` are those of its components by id, once they were asked for.
+    in another thread, `texts` are those of its components by digest, once they were asked for.
     """
 
     request: Request

@@ -193,7 +193,7 @@ class Workspace:
         if places := tuple(dict.fromkeys(self._without_text(compiled.members, attempt))):
             attempt.will_read(places)
             return Needs(places)
-        attempt.texts = {member.id: self.text_of(member, attempt) or "" for member in compiled.members}
+        attempt.texts = {each.digest: self.text_of(each, attempt) or "" for each in compiled.members}
         made = self._finish(attempt, compiled)
         assert not isinstance(made, Texts)
         return made

@@ -4,17 +4,15 @@ What takes long is handed back as `Work` and asked for again when it is done; ev
 anew then, from whatever is true by that time. The optimiser is imported by the first request that needs it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from promptd.config import Config
 from promptd.core.assembly import prompt as prompts
-from promptd.core.assembly.cache_prefix import is_live, stable_end
+from promptd.core.assembly.cache_prefix import stable_end
 from promptd.core.assembly.fill import Filled, fill
 from promptd.core.assembly.prompt import Fit, Prompt
 from promptd.core.assembly.skeleton import Note, Skeleton
@@ -28,7 +26,6 @@ from promptd.engine.prompts.options import EffectiveOptions
 from promptd.engine.prompts.reply import digest_of, etag_of, seal_of
 from promptd.engine.prompts.reply_template import ReplyTemplate
 from promptd.engine.prompts.shared import (
-    MAX_FITTED,
     MAX_TEMPLATES,
     CompiledPrompt,
     OptimiserState,
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
     from promptd.core.optimise.budget.records import Fitted
     from promptd.engine.prompts.budget_run import BudgetRun
 
+JOINTS = 4  # tokens by which texts may differ where values meet them
 _EVERYTHING = Shares(1.0, 1.0, 1.0, 1.0)
 
 
@@ -65,9 +63,8 @@ def make(
 def _import_optimiser() -> None:
     import promptd.core.optimise.budget.lexicon
     import promptd.core.optimise.budget.stable_first
-    import promptd.core.optimise.budget.whole_prompt
-    import promptd.core.optimise.progressive.apply
-    import promptd.engine.prompts.budget_run  # noqa: F401
+    import promptd.engine.prompts.budget_run
+    import promptd.engine.prompts.whole_prompt  # noqa: F401
 
 
 def _may_move(options: EffectiveOptions, compiled: CompiledPrompt) -> bool:
@@ -163,9 +160,7 @@ class _Builder:
         if not self.optimiser.is_ready:
             return Words()
         if not self.options.strategy.is_none:
-            fitted = (
-                self.by_references(source) if self.options.strategy.has_references else self.by_strategy()
-            )
+            fitted = self.by_whole(source)
             if isinstance(fitted, Work | Texts):
                 return fitted
             rendered = self.render(fitted.skeleton)
@@ -178,56 +173,20 @@ class _Builder:
         limit = self.options.limit
         return limit is None or rendered.tokens <= limit.budget - limit.reserve
 
-    def by_strategy(self) -> "Fitted | Work":
-        """The whole prompt through its strategy; made once for all values."""
-        from promptd.core.optimise.budget.whole_prompt import apply_strategy
+    def by_whole(self, source: _Rendered) -> "Fitted | Work | Texts":
+        """The whole prompt through its strategy; one that references does more of it for a budget."""
+        from promptd.engine.prompts.whole_prompt import WholePrompt
 
-        strategy, tools = self.options.strategy, self.optimiser.tools()
-        run = partial(apply_strategy, self.base, strategy, tools, self.author_hints())
-        return self.fitted((strategy.name, self.has_moved), run)
-
-    def by_references(self, source: _Rendered) -> "Fitted | Work | Texts":
-        """The whole prompt with references; made once for all values of the same variables.
-
-        Which variables have values counts, for what takes one is not referenced; and so does a budget.
-        """
-        from promptd.core.optimise.progressive.apply import apply_references
-        from promptd.core.optimise.progressive.sections import Source
-
-        texts, limit, strategy = self.attempt.texts, self.options.limit, self.options.strategy
-        if texts is None:
-            return Texts()
-        sources = {
-            member.id: Source(
-                texts[member.id],
-                member.parsed.body_start,
-                member.digest,
-                member.description,
-                PurePosixPath(member.id).stem,
-            )
-            for member in self.compiled.members
-        }
-        over = max(source.tokens - (limit.budget - limit.reserve), 0) if limit is not None else 0
-        live = partial(is_live, skeleton=self.base, known=self.known)
-        tools, hints = self.optimiser.tools(), self.author_hints()
-        run = partial(apply_references, self.base, strategy, tools, hints, sources, live, over)
-        return self.fitted((strategy.name, self.has_moved, over, *sorted(self.known)), run)
-
-    def fitted(self, key: object, run: "Callable[[], Fitted]") -> "Fitted | Work":
-        """What `run` makes of the whole prompt, from the last time or as work to be done."""
-        version, held, account = self.optimiser.version, self.compiled.fitted, self.optimiser.account
-        found = held.get(key)
-        if found is not None and found[0] == version:
-            return found[1]
-
-        def keep(outcome: "Fitted") -> None:
-            if len(held) >= MAX_FITTED:
-                held.clear()
-            held[key] = version, outcome
-            for name in outcome.skipped:
-                account.skipped(name)
-
-        return Work(run, keep)
+        whole = WholePrompt(
+            self.optimiser, self.compiled, self.options, self.known, (self.base, self.has_moved)
+        )
+        if not self.options.strategy.has_references:
+            return whole.by_strategy()
+        fitted, limit = whole.by_references(0, self.attempt.texts), self.options.limit
+        if isinstance(fitted, Work | Texts) or limit is None or self.fits(self.render(fitted.skeleton)):
+            return fitted
+        over = source.tokens - (limit.budget - limit.reserve) + JOINTS
+        return whole.by_references(over, self.attempt.texts)
 
     def by_budget(self, source: _Rendered, tokens: int) -> CachedPrompt | Work:
         """A variant for each component. `tokens`: those of the whole by its strategy, which were too many."""

@@ -73,7 +73,8 @@ class PromptBuilder:
                     self.computed += 1
                     keep(run())
                 case Texts():
-                    attempt.texts = self.library.texts
+                    members = self.compile(asked).members
+                    attempt.texts = {each.digest: self.files[each.id] for each in members}
                 case Words():
                     self.optimiser.lexicon.begin(self.files)
                     for id in self.optimiser.lexicon.unknown():
