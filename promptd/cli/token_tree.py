@@ -65,8 +65,8 @@ def disclosure_lines(reply: Mapping[str, Any]) -> list[str]:
     if not references:
         return ["nothing is referenced: what is not asked for itself instructs, or is too short"]
     texts = "1 text is" if len(references) == 1 else f"{len(references):,} texts are"
+    entry, whole = f"{found['tokens_entry']:,}", f"{found['tokens_all']:,}"
+    shares = f"{found['literals']:.1%} of the literals and {found['instructions']:.1%} of the instructions"
     return [
-        f"{texts} referenced: {found['tokens_entry']:,} tokens at entry, {found['tokens_all']:,} with all"
-        f" of it fetched; at entry {found['literals']:.1%} of the literals, {found['instructions']:.1%} of the"
-        " instructions"
+        f"{texts} referenced: {entry} tokens at entry, {whole} with all of it fetched; at entry are {shares}"
     ]
