@@ -16,7 +16,6 @@ from promptd.cli.options import (
     variables_option,
     warning_line,
 )
-from promptd.cli.token_tree import disclosure_lines
 
 FORMATS = ("anthropic", "openai")
 
@@ -60,8 +59,10 @@ def assemble(names: tuple[str, ...], as_json: bool, where: Where, **options: Any
     reply = decode(result)
     for warning in reply["warnings"]:
         output.warn(warning_line(warning))
-    for line in disclosure_lines(reply):
-        output.note(f"promptd: {line}")
+    if "progressive" in reply:
+        from promptd.cli.token_tree import disclosure_lines
+
+        output.note(f"promptd: {' '.join(disclosure_lines(reply))}")
     if as_json:
         output.emit_line(result)
     elif "text" in reply:

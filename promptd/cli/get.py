@@ -15,7 +15,7 @@ Examples:
   promptd get components/reporting/findings
   promptd get commands/review-change --json | jq .metadata
   promptd get components/review/severity --span 0 40
-  promptd get 'components/review/severity#levels'"""
+  promptd get 'components/incident/levels#after-it'"""
 )
 @click.argument("name", shell_complete=complete_component)
 @click.option(

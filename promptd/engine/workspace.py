@@ -180,23 +180,10 @@ class Workspace:
         self.optimiser.note_prefix(request, template.prefix, template.stable_tokens, None)
         return reply
 
-    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words:
+    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words | Texts:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
         compiled = self._compile(attempt, check)
-        if isinstance(compiled, Needs):
-            return compiled
-        made = self._finish(attempt, compiled)
-        return self._with_texts(attempt, compiled) if isinstance(made, Texts) else made
-
-    def _with_texts(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Needs | Work | Words:
-        """Go on with the texts of a prompt's components, or say which of them must be read again."""
-        if places := tuple(dict.fromkeys(self._without_text(compiled.members, attempt))):
-            attempt.will_read(places)
-            return Needs(places)
-        attempt.texts = {each.digest: self.text_of(each, attempt) or "" for each in compiled.members}
-        made = self._finish(attempt, compiled)
-        assert not isinstance(made, Texts)
-        return made
+        return compiled if isinstance(compiled, Needs) else self._finish(attempt, compiled)
 
     def _compile(self, attempt: Attempt, check: Check) -> CompiledPrompt | Needs:
         names = attempt.request.names
@@ -220,11 +207,11 @@ class Workspace:
             return Needs(look=look)
         needs = attempts.needs(evidence, attempt, check)
         if not needs.places:
-            needs = Needs(tuple(self._without_text(members, attempt))) or needs
+            needs = Needs(tuple(self.without_text(members, attempt))) or needs
         attempt.will_read(needs.places)
         return needs
 
-    def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
+    def without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
         """The places of usable components whose text is at hand neither in the cache nor in the attempt."""
         for member in members:
             if member.digest not in self.texts and self.text_of(member, attempt) is None:

@@ -118,47 +118,22 @@ class AssembleParams(PromptParams, frozen=True):
         return Options(self.strategy, self.budget, self.reserve, self.model, self.format, self.stable_first)
 
 
+_GET = "an id, or one without its suffix; `id#section` is a section unless a component has that very name"
+_SPAN = "[start, end) in code points of the file: `text` is that stretch only"
+_SECTION = "a heading, or GitHub's anchor for it: `text` is that section only"
+_DIGEST = "SHA-256 of the text you want, or its first digits: another text is an error that names both"
+
+
 class GetParams(Params, frozen=True):
     """One component, or a part of it: a section, or what a manifest says was removed."""
 
-    name: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=1024,
-            description="an id, or one without its suffix; `id#section` means a section, unless a component"
-            " has that very name",
-        ),
-    ]
+    name: Annotated[str, Meta(min_length=1, max_length=1024, description=_GET)]
     span: (
-        Annotated[
-            tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]],
-            Meta(description="[start, end) in code points of the file: `text` is that stretch only"),
-        ]
+        Annotated[tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]], Meta(description=_SPAN)]
         | None
     ) = None
-    section: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=1024,
-                description="a heading, or GitHub's anchor for it: `text` is that section only",
-            ),
-        ]
-        | None
-    ) = None
-    digest: (
-        Annotated[
-            str,
-            Meta(
-                pattern="^[0-9a-fA-F]{8,64}$",
-                description="SHA-256 of the text you want, or the first digits of it, as a reference has it:"
-                " another text is an error that names both digests",
-            ),
-        ]
-        | None
-    ) = None
+    section: Annotated[str, Meta(min_length=1, max_length=1024, description=_SECTION)] | None = None
+    digest: Annotated[str, Meta(pattern="^[0-9a-fA-F]{8,64}$", description=_DIGEST)] | None = None
 
 
 class NameParams(Params, frozen=True):

@@ -79,7 +79,9 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts of the prompt's components must be at hand (`Attempt.texts`)."""
+    """The texts of these components must be at hand (`Attempt.texts`)."""
+
+    members: tuple[Component, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from promptd.core.library.library import Component
 from promptd.core.optimise.budget.records import Fitted
 from promptd.core.optimise.budget.whole_prompt import apply_strategy
 from promptd.core.optimise.progressive.apply import apply_references
-from promptd.core.optimise.progressive.sections import Source
+from promptd.core.optimise.progressive.sections import SourceFile
 from promptd.engine.prompts.options import EffectiveOptions
 from promptd.engine.prompts.shared import MAX_FITTED, CompiledPrompt, OptimiserState, Texts, Work
 
@@ -49,9 +49,9 @@ class WholePrompt:
         components by digest are needed if it was not made before.
         """
         key = (self.strategy.name, self.has_moved, over, *sorted(self.known))
-        members = [member for member in self.compiled.members if member.error is None]
+        members = tuple(member for member in self.compiled.members if member.error is None)
         if texts is None or any(member.digest not in texts for member in members):
-            return self._held(key) or Texts()
+            return self._held(key) or Texts(members)
         live = partial(is_live, skeleton=self.base, known=self.known)
         tools, hints = self.optimiser.tools(), self.optimiser.author_hints(self.compiled)
         sources = dict(_sources(members, texts))
@@ -76,11 +76,11 @@ class WholePrompt:
         return self._held(key) or Work(run, keep)
 
 
-def _sources(members: Sequence[Component], texts: Mapping[str, str]) -> Iterator[tuple[str, Source]]:
+def _sources(members: Sequence[Component], texts: Mapping[str, str]) -> Iterator[tuple[str, SourceFile]]:
     """Where what is referenced can be fetched, by id."""
     for member in members:
         parsed, name = member.parsed, PurePosixPath(member.id).stem
         yield (
             member.id,
-            Source(texts[member.digest], parsed.body_start, member.digest, member.description, name),
+            SourceFile(texts[member.digest], parsed.body_start, member.digest, member.description, name),
         )

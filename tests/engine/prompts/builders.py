@@ -72,8 +72,7 @@ class PromptBuilder:
                 case Work(run, keep):
                     self.computed += 1
                     keep(run())
-                case Texts():
-                    members = self.compile(asked).members
+                case Texts(members):
                     attempt.texts = {each.digest: self.files[each.id] for each in members}
                 case Words():
                     self.optimiser.lexicon.begin(self.files)

@@ -7,8 +7,8 @@ from promptd.core.optimise.budget.author_hints import AuthorHints
 from promptd.core.optimise.budget.records import Fitted
 from promptd.core.optimise.budget.tree import raw, text_of
 from promptd.core.optimise.budget.whole_prompt import apply_strategy
-from promptd.core.optimise.progressive.refer import Line, refer
-from promptd.core.optimise.progressive.sections import Source
+from promptd.core.optimise.progressive.refer import ReferenceLine, refer
+from promptd.core.optimise.progressive.sections import SourceFile
 from promptd.core.optimise.quality import compare, inventory
 from promptd.core.optimise.strategies import Strategy
 from promptd.core.optimise.tools import Tools
@@ -20,7 +20,7 @@ def apply_references(
     strategy: Strategy,
     tools: Tools,
     hints: Mapping[str, AuthorHints],
-    sources: Mapping[str, Source],
+    sources: Mapping[str, SourceFile],
     is_live: Callable[[Slot], bool],
     over: int = 0,
 ) -> Fitted:
@@ -29,7 +29,7 @@ def apply_references(
     found: Skeleton = referred.skeleton
     skipped: tuple[str, ...] = ()
     text, offsets = text_of(found.parts)
-    lines = [at for at, part in enumerate(found.parts) if isinstance(part, Line)]
+    lines = [at for at, part in enumerate(found.parts) if isinstance(part, ReferenceLine)]
     if strategy.passes:
         frozen = [(offsets[at], offsets[at + 1]) for at in lines]
         optimised = apply_strategy(found, strategy, tools, hints, frozen)

@@ -17,8 +17,8 @@ from promptd.core.optimise.budget.options import FETCHABLE, MILLINATS, SAID_AGAI
 from promptd.core.optimise.budget.tree import Node
 from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.page import Page
-from promptd.core.optimise.progressive.forms import Edit, Forms, stretches_of, without
-from promptd.core.optimise.progressive.sections import Section, Source, smallest_around, whole_of
+from promptd.core.optimise.progressive.forms import Forms, Removal, stretches_of, without
+from promptd.core.optimise.progressive.sections import Section, SourceFile, smallest_around, whole_of
 from promptd.core.optimise.strategies import Strategy
 from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import Idf, words
@@ -48,7 +48,7 @@ class Candidate:
     own_tokens: int
     own_value: int
     value: int = 0
-    edits: Sequence[Edit] = ()
+    edits: Sequence[Removal] = ()
     entry_tokens: int = 0
     entry_value: int = 0
     going: int = 0  # tokens of what gives way to the line
@@ -76,10 +76,10 @@ def candidates(
     tools: Tools,
     strategy: Strategy,
     hints: Mapping[str, AuthorHints],
-    sources: Mapping[str, Source],
+    sources: Mapping[str, SourceFile],
 ) -> list[Candidate]:
     """Everything that may be referenced, component by component, each in preorder."""
-    finder = _Finder(page, Forms(page, values), tools, sources)
+    finder = _CandidateFinder(page, Forms(page, values), tools, sources)
     written: dict[Node, list[Written]] = {}
     for each in Ledger.of(root).spans(0, len(page.text)):
         written.setdefault(each.node, []).append(each)
@@ -106,8 +106,8 @@ def _may_be(hint: AuthorHints, strategy: Strategy, tools: Tools) -> bool:
     return limit is not None and limit.has_references
 
 
-class _Finder:
-    def __init__(self, page: Page, forms: Forms, tools: Tools, sources: Mapping[str, Source]) -> None:
+class _CandidateFinder:
+    def __init__(self, page: Page, forms: Forms, tools: Tools, sources: Mapping[str, SourceFile]) -> None:
         self.page, self.forms, self.tools, self.sources = page, forms, tools, sources
         self.found: list[Candidate] = []
         self._wholes: dict[str, Section] = {}
@@ -132,7 +132,12 @@ class _Component:
     """The candidates of one component, found from the inside out and listed from the outside in."""
 
     def __init__(
-        self, finder: _Finder, node: Node, source: Source, written: Sequence[Written], weight: float
+        self,
+        finder: _CandidateFinder,
+        node: Node,
+        source: SourceFile,
+        written: Sequence[Written],
+        weight: float,
     ) -> None:
         self.finder, self.node, self.source, self.written = finder, node, source, written
         self.weight = weight

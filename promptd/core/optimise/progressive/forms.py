@@ -23,7 +23,7 @@ _TAG_NAME = re.compile(r"</?([A-Za-z][\w:.-]*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class Removal:
     """text[start:end] gives way to `before`, the line if `has_line`, and `after`."""
 
     start: int
@@ -52,7 +52,7 @@ class Forms:
     def __repr__(self) -> str:
         return f"<Forms of {self.page!r}, {len(self._staying)} blocks stay>"
 
-    def of(self, stretches: Sequence[Span]) -> list[Edit] | None:
+    def of(self, stretches: Sequence[Span]) -> list[Removal] | None:
         """The edits that reference these stretches with one line; None if that cannot be done."""
         if not stretches or not all(self._is_whole(*stretch) for stretch in stretches):
             return None
@@ -104,7 +104,7 @@ class Forms:
         end = text.find("\n", position) + 1
         return text.rfind("\n", 0, position) + 1, end or len(text), None
 
-    def _edits(self, going: Sequence[Span]) -> Iterator[Edit]:
+    def _edits(self, going: Sequence[Span]) -> Iterator[Removal]:
         """What goes, the line in place of the first of it."""
         text = self.page.text
         for index, (start, end) in enumerate(going):
@@ -114,12 +114,14 @@ class Forms:
                 newline = ending(text[start:end]) or "\n"
                 before = "" if _OPENS_ALONE.match(above) else newline
                 after = ending(text[start:end])
-                yield Edit(start, end, before, after + ("" if _OPENS_ALONE.match(below) else newline), True)
+                yield Removal(
+                    start, end, before, after + ("" if _OPENS_ALONE.match(below) else newline), True
+                )
             elif _would_join(above, below):
-                yield Edit(start, end, ending(text[start:end]) or "\n")
+                yield Removal(start, end, ending(text[start:end]) or "\n")
             else:
                 blank = _BLANK.match(text, end) if not above.strip() else None
-                yield Edit(start, blank.end() if blank else end)
+                yield Removal(start, blank.end() if blank else end)
 
 
 def _would_join(above: str, below: str) -> bool:

@@ -16,8 +16,8 @@ from promptd.core.optimise.budget.author_hints import AuthorHints
 from promptd.core.optimise.budget.knapsack import Choice, Item, smallest, solve
 from promptd.core.optimise.budget.tree import Node, Part, flatten, grow, raw, text_of
 from promptd.core.optimise.progressive.candidates import Candidate, candidates
-from promptd.core.optimise.progressive.forms import Edit
-from promptd.core.optimise.progressive.sections import Source
+from promptd.core.optimise.progressive.forms import Removal
+from promptd.core.optimise.progressive.sections import SourceFile
 from promptd.core.optimise.strategies import Strategy
 from promptd.core.optimise.tools import Tools
 from promptd.core.syntax.slots import Slot
@@ -28,7 +28,7 @@ MAX_REPAIRS = 8
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """A skeleton with references in it (parts that are a `Line`), and what is referenced.
+    """A skeleton with references in it (parts that are a `ReferenceLine`), and what is referenced.
 
     `tokens_fetched` are those of everything that is referenced, each text once.
     """
@@ -38,7 +38,7 @@ class Referred:
     tokens_fetched: int
 
 
-class Line(str):
+class ReferenceLine(str):
     """The text of a reference, with the line endings around it."""
 
     __slots__ = ()
@@ -49,7 +49,7 @@ def refer(
     strategy: Strategy,
     tools: Tools,
     hints: Mapping[str, AuthorHints],
-    sources: Mapping[str, Source],
+    sources: Mapping[str, SourceFile],
     is_live: Callable[[Slot], bool],
     over: int = 0,
 ) -> Referred:
@@ -122,7 +122,7 @@ def _entry(text: str, chosen: Sequence[Candidate]) -> str:
     return "".join((*written, text[position:]))
 
 
-def _in_order(chosen: Sequence[Candidate]) -> list[tuple[Edit, Candidate]]:
+def _in_order(chosen: Sequence[Candidate]) -> list[tuple[Removal, Candidate]]:
     edits = [(edit, candidate) for candidate in chosen for edit in candidate.edits]
     return sorted(edits, key=lambda each: each[0].start)
 
@@ -131,7 +131,7 @@ def _in_order(chosen: Sequence[Candidate]) -> list[tuple[Edit, Candidate]]:
 
 
 def _built(skeleton: Skeleton, root: Node, text: str, chosen: Sequence[Candidate], tools: Tools) -> Referred:
-    builder = _Builder(_in_order(chosen))
+    builder = _TreeEditor(_in_order(chosen))
     built = builder.node(root)
     by_node: dict[Node, list[Candidate]] = {}
     for candidate in chosen:
@@ -164,10 +164,10 @@ def _unit(candidate: Candidate) -> RemovedUnit:
     )
 
 
-class _Builder:
+class _TreeEditor:
     """The tree with its parts cut at the edits and the lines put in. Nodes are visited as the text runs."""
 
-    def __init__(self, edits: Sequence[tuple[Edit, Candidate]]) -> None:
+    def __init__(self, edits: Sequence[tuple[Removal, Candidate]]) -> None:
         self.edits = edits
         self.index = 0
         self.position = 0  # in the source text
@@ -205,7 +205,7 @@ class _Builder:
             if following is not None and following[0].start < end and at == following[0].start:
                 edit, candidate = following
                 if line := edit.text(candidate.line):
-                    yield Part(Line(line))
+                    yield Part(ReferenceLine(line))
                 self.until = edit.end
                 self.index += 1
 

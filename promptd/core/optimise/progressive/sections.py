@@ -21,7 +21,7 @@ _NAME = re.compile(r"\bname\s*=\s*[\"']?([^\"'<>]+)")
 
 
 @dataclass(slots=True, eq=False)
-class Source:
+class SourceFile:
     """The text of a component's file, where its body begins, and the digest of the file."""
 
     text: str
@@ -45,7 +45,7 @@ class Section:
         return f"<Section {self.anchor!r} {self.span}, {len(self.below)} below>"
 
 
-def whole_of(source: Source) -> Section:
+def whole_of(source: SourceFile) -> Section:
     """The body of a component with its sections as a tree."""
     text, start = source.text, source.body_start
     sections = list(_sections(Headings(text, start)))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from promptd.core.assembly.cache_prefix import is_live
 from promptd.core.optimise.budget.records import Fitted
 from promptd.core.optimise.progressive.apply import apply_references
-from promptd.core.optimise.progressive.refer import Line
-from promptd.core.optimise.progressive.sections import Source
+from promptd.core.optimise.progressive.refer import ReferenceLine
+from promptd.core.optimise.progressive.sections import SourceFile
 from promptd.core.optimise.strategies import STRATEGIES, Strategy, configured
 from promptd.core.syntax.parse import parse
 from promptd.core.syntax.sections import Headings
@@ -33,7 +33,7 @@ class Disclosed:
         self.bench = Bench(files, *names)
         self.starts = {id: parse(text, DIALECTS).body_start for id, text in files.items()}
         sources = {
-            id: Source(text, self.starts[id], sha256(text.encode()).hexdigest(), "", id)
+            id: SourceFile(text, self.starts[id], sha256(text.encode()).hexdigest(), "", id)
             for id, text in files.items()
         }
         skeleton = self.bench.skeleton
@@ -55,7 +55,8 @@ class Disclosed:
         """The text without the lines of ours."""
         parts = self.fitted.skeleton.parts
         return "".join(
-            "\n" if isinstance(part, Line) else part if isinstance(part, str) else part.raw for part in parts
+            "\n" if isinstance(part, ReferenceLine) else part if isinstance(part, str) else part.raw
+            for part in parts
         )
 
     def fetched(self) -> list[str]:
