@@ -171,7 +171,8 @@ def _section(component: Component, text: str, name: str) -> tuple[int, int]:
     headings = Headings(text, component.parsed.body_start)
     span = headings.section(name)
     if span is None:
-        near = get_close_matches(name, [title for _, title in headings.titles])
+        titles = {title.casefold(): title for _, title in headings.titles}
+        near = [titles[each] for each in get_close_matches(name.replace("-", " ").casefold(), titles)]
         meant = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
         raise UnknownSection(
             f"{component.id} has no section {name!r}{meant}", id=component.id, section=name, nearest=near

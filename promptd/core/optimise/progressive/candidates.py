@@ -25,6 +25,7 @@ from promptd.core.optimise.words import Idf, words
 from promptd.protocol.records import Referenced, Span
 
 MIN_TOKENS = 60  # of what is worth a line of its own, which has about 40
+MAX_SECTIONS_IN_ALL = 150  # of a long prompt: those that are shorter than this part of it are left out
 MIN_SAVED = 20  # tokens that a reference saves at least
 MAX_STAYING = 0.7  # where more than this share stays, all of it does
 MAX_TERMS = 4
@@ -110,6 +111,7 @@ class _CandidateFinder:
     def __init__(self, page: Page, forms: Forms, tools: Tools, sources: Mapping[str, SourceFile]) -> None:
         self.page, self.forms, self.tools, self.sources = page, forms, tools, sources
         self.found: list[Candidate] = []
+        self.min_section = max(MIN_TOKENS, tools.count(page.text) // MAX_SECTIONS_IN_ALL)
         self._wholes: dict[str, Section] = {}
 
     def component(self, node: Node, written: Sequence[Written], weight: float) -> None:
@@ -146,7 +148,7 @@ class _Component:
         """Add a section and those below it, if it is long enough. They nest no deeper than MAX_DEPTH."""
         stretches = self.stretches(section.span)
         tokens = sum(map(self.finder.tools.count, self.texts(stretches)))
-        if tokens < MIN_TOKENS:
+        if tokens < (self.finder.min_section if depth else MIN_TOKENS):
             return None
         at = len(self.finder.found)
         candidate = Candidate(self.node, self.reference(section), section.span, depth, tokens, tokens, 0)

@@ -97,9 +97,20 @@ class _Choice:
             chosen = self.referenced(solution.picks)
             tokens = self.count(_entry(self.text, chosen))
             if tokens <= target:
-                return chosen
+                return self.undone(chosen, tokens, target)
             left -= tokens - target
         return self.referenced(least.picks)
+
+    def undone(self, chosen: Sequence[Candidate], tokens: int, target: int) -> list[Candidate]:
+        """Without what the target does not need: a search that had to stop early may leave some."""
+        left = list(chosen)
+        for candidate in sorted(chosen, key=lambda each: (each.entry_value - each.value, each.span)):
+            if tokens + candidate.tokens - candidate.entry_tokens <= target:
+                fewer = [each for each in left if each is not candidate]
+                count = self.count(_entry(self.text, fewer))
+                if count <= target:
+                    left, tokens = fewer, count
+        return left
 
     def referenced(self, picks: Sequence[int | None]) -> list[Candidate]:
         return [each for each, pick in zip(self.found, picks, strict=True) if pick == 1]
