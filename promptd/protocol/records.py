@@ -125,6 +125,9 @@ class Referenced(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens: Annotated[int, Meta(description="tokens of the text that `get` answers with (its body)")]
     digest: Annotated[str, Meta(description="SHA-256 of the text that `get` answers with")]
     line_tokens: Annotated[int, Meta(description="tokens of the line that stands for it")]
+    unfilled: Annotated[
+        bool, Meta(description="true: it has placeholders whose values are in the prompt, beside the line")
+    ] = False
 
 
 class Disclosure(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ that mean something in Markdown, in markup or to a terminal are left out of them
 
 import re
 import shlex
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,8 @@ _MEANT = re.compile(r"[`<>\[\]{}$*\"\\|]+")
 class Reference:
     """What is referenced: a component, or the `section` (an anchor) or the `span` of its file.
 
-    `tokens` and `digest` are those of the text that is fetched; no digest: whatever is there then.
+    `tokens` and `digest` are those of the text that is fetched; no digest: whatever is there then. Unfilled:
+    what is fetched has placeholders where the prompt has values.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Reference:
     section: str = ""
     span: Span | None = None
     digest: str = ""
+    is_unfilled: bool = False
 
     @property
     def line(self) -> str:
@@ -41,7 +42,8 @@ class Reference:
         about = [f'"{title}"'] if title else []
         if terms := ", ".join(filter(None, map(_readable, self.terms))):
             about.append(f"({terms}, …)")
-        about.append(f"{self.tokens} tokens; fetch: {_code(self.command)}")
+        state = ", placeholders unfilled" if self.is_unfilled else ""
+        about.append(f"{self.tokens} tokens{state}; fetch: {_code(self.command)}")
         return f"[reference: {' '.join(about)}]"
 
     @property
@@ -62,7 +64,7 @@ class Reference:
 
 def quoted(word: str) -> str:
     """A word as a shell reads it back, on one line and without control characters."""
-    if all(_is_shown(character) for character in word):
+    if word.isprintable():  # no control and format characters, no line separators
         return shlex.quote(word)
     return f"$'{''.join(map(_escaped, word))}'"
 
@@ -70,26 +72,21 @@ def quoted(word: str) -> str:
 def _escaped(character: str) -> str:
     if character in "'\\":
         return f"\\{character}"
-    if _is_shown(character):
+    if character.isprintable():
         return character
     return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
-def _is_shown(character: str) -> bool:
-    """False for control and format characters and line separators: Unicode's classes C, Zl and Zp."""
-    return character == " " or unicodedata.category(character)[0] not in "CZ"
-
-
 def _readable(text: str) -> str:
     """Text for people on one line, cut at a word."""
-    shown = "".join(character if _is_shown(character) else " " for character in _MEANT.sub("", text))
+    shown = "".join(character if character.isprintable() else " " for character in _MEANT.sub("", text))
     plain = " ".join(shown.split())
     return plain if len(plain) <= MAX_TITLE else plain[:MAX_TITLE].rsplit(" ", 1)[0] + "…"
 
 
 def _code(text: str) -> str:
     """A Markdown code span of any text."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    longest = max(map(len, re.findall("`+", text)), default=0)
     ticks = "`" * (longest + 1)
     pad = " " if longest and (text[0] == "`" or text[-1] == "`") else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"

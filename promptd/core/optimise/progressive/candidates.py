@@ -6,6 +6,7 @@ rest, since a model can fetch it.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -67,6 +68,7 @@ class Candidate:
             reference.tokens,
             reference.digest,
             count(self.line),
+            reference.is_unfilled,
         )
 
 
@@ -80,7 +82,7 @@ def candidates(
     sources: Mapping[str, SourceFile],
 ) -> list[Candidate]:
     """Everything that may be referenced, component by component, each in preorder."""
-    finder = _CandidateFinder(page, Forms(page, values), tools, sources)
+    finder = _CandidateFinder(page, values, tools, sources)
     written: dict[Node, list[Written]] = {}
     for each in Ledger.of(root).spans(0, len(page.text)):
         written.setdefault(each.node, []).append(each)
@@ -108,11 +110,20 @@ def _may_be(hint: AuthorHints, strategy: Strategy, tools: Tools) -> bool:
 
 
 class _CandidateFinder:
-    def __init__(self, page: Page, forms: Forms, tools: Tools, sources: Mapping[str, SourceFile]) -> None:
-        self.page, self.forms, self.tools, self.sources = page, forms, tools, sources
+    def __init__(
+        self, page: Page, values: Sequence[Span], tools: Tools, sources: Mapping[str, SourceFile]
+    ) -> None:
+        self.page, self.values, self.tools, self.sources = page, values, tools, sources
+        self.forms = Forms(page, values)
         self.found: list[Candidate] = []
         self.min_section = max(MIN_TOKENS, tools.count(page.text) // MAX_SECTIONS_IN_ALL)
         self._wholes: dict[str, Section] = {}
+
+    def takes_value(self, stretches: Sequence[Span]) -> bool:
+        """True if a value goes in there."""
+        return any(
+            bisect_left(self.values, (start,)) < bisect_left(self.values, (end,)) for start, end in stretches
+        )
 
     def component(self, node: Node, written: Sequence[Written], weight: float) -> None:
         """The candidates of one component."""
@@ -203,7 +214,8 @@ class _Component:
         candidate.going = sum(map(count, gone))
         if candidate.going < candidate.tokens * (1 - MAX_STAYING):
             return
-        candidate.reference = _with_terms(candidate.reference, "\n".join(gone), finder.tools.idf)
+        told = _with_terms(candidate.reference, "\n".join(gone), finder.tools.idf)
+        candidate.reference = replace(told, is_unfilled=finder.takes_value(stretches))
         candidate.line = candidate.reference.line
         tokens = candidate.tokens - candidate.going + sum(count(edit.text(candidate.line)) for edit in edits)
         if candidate.tokens - tokens < MIN_SAVED:

@@ -308,6 +308,7 @@ def test_what_takes_a_value_stays() -> None:
     }
     found = Disclosed(files)
     assert "\n\nFor Ada it is $1.\n" in found.text
+    assert " tokens, placeholders unfilled; fetch: " in found.lines()[0]
     assert found.fetched() == [body]
 
 
