@@ -1,7 +1,7 @@
 """What of a text stays in the prompt when the rest is referenced: whole blocks, as they are written.
 
 These are blocks that instruct (paragraphs, items, tables, quotes), everything below a heading or in an
-element that instructs or is named after safety or rules, what such a lead-in announces, `keep` regions, and
+element that instructs, negates or is named after safety or rules, what such a lead-in announces, `keep` regions, and
 blocks that take a value. An ordered list stays as a whole or not at all, so that its numbers have no gaps.
 """
 
@@ -23,6 +23,10 @@ _SUBJECTS = r"security|privacy|compliance|permissions?|limits?|limitations?|poli
 _SAFETY = re.compile(
     rf"\b(?:{_RULES})\b|\A\W*(?:{_SUBJECTS})(?:\W+(?:and\W+)?(?:{_SUBJECTS}|notes?|considerations|requirements"
     r"|guidelines|measures|principles|first))*\W*\Z",
+    re.IGNORECASE,
+)
+_HEADING_NEGATES = re.compile(
+    r"\b(?:not|never|don['’]?ts?|avoid\w*|anti\W?patterns?|forbid\w*|no\W?gos?)\b|[❌🚫⛔]",  # noqa: RUF001
     re.IGNORECASE,
 )
 _NEGATES = re.compile(
@@ -79,7 +83,7 @@ class _Reader:
         if block.kind in ("section", "element"):
             head = text[block.start : block.head]
             named = (block.name if block.kind == "element" else head).replace("_", " ")
-            return _SAFETY.search(named) is not None or is_instructing(head)
+            return is_instructing(head) or any(each.search(named) for each in (_SAFETY, _HEADING_NEGATES))
         if self.holds(block.start, block.end):
             return True
         if block.kind in ("code", "comment", "rule"):
