@@ -1,8 +1,8 @@
 """What of a text stays in the prompt when the rest is referenced: whole blocks, as they are written.
 
 These are blocks that instruct (paragraphs, items, tables, quotes), everything below a heading or in an
-element that instructs, negates or is named after safety or rules, what such a lead-in announces, `keep` regions, and
-blocks that take a value. An ordered list stays as a whole or not at all, so that its numbers have no gaps.
+element that instructs, negates or is named after safety or rules, what such a lead-in announces, `keep`
+regions, and blocks that take a value. An ordered list stays as a whole or not at all, so that its numbers have no gaps.
 """
 
 import re
