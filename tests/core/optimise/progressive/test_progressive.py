@@ -288,7 +288,8 @@ def test_instructions_stay_in_their_place_and_as_they_are() -> None:
         f"## Work\n\n{prose('work', 14)}\n\nYou must run it twice.\n\n- quiet\n- Always ask:\n  - whom\n"
         "- calm\n\n1. first\n2. never second\n3. third\n\nDo not use:\n\n- tabs\n- marks\n\n"
         f"{prose('more', 14)}\n\n## Safety\n\n- no network\n\n"
-        f"## Don'ts\n\n- shouting\n\n<constraints>\nplain words\n</constraints>\n"
+        f"## Don'ts\n\n- shouting\n\n"
+        "<constraints>\nplain words\n</constraints>\n"
     )
     files = {"a.md": "# A\n\n<include>b.md</include>\n", "b.md": section}
     found = Disclosed(files, strategy=with_target(0.9))
@@ -296,7 +297,8 @@ def test_instructions_stay_in_their_place_and_as_they_are() -> None:
     assert found.text == (
         f"# A\n\n## Work\n\n{line}\n\nYou must run it twice.\n\n- Always ask:\n  - whom\n\n"
         "1. first\n2. never second\n3. third\n\nDo not use:\n\n- tabs\n- marks\n\n"
-        "## Safety\n\n- no network\n\n## Don'ts\n\n- shouting\n\n<constraints>\nplain words\n</constraints>\n"
+        "## Safety\n\n- no network\n\n## Don'ts\n\n- shouting\n\n"
+        "<constraints>\nplain words\n</constraints>\n"
     )
 
 
