@@ -2,7 +2,8 @@
 
 These are blocks that instruct (paragraphs, items, tables, quotes), everything below a heading or in an
 element that instructs, negates or is named after safety or rules, what such a lead-in announces, `keep`
-regions, and blocks that take a value. An ordered list stays as a whole or not at all, so that its numbers have no gaps.
+regions, and blocks that take a value. An ordered list stays as a whole or not at all, so that its numbers
+have no gaps.
 """
 
 import re
