@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import promptd
-from benchmarks import budgets, counting
+from benchmarks import budgets, counting, disclosure
 from promptd import config
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.optimise.blocks import read
@@ -262,12 +262,14 @@ def report(corpus: Corpus, arguments: argparse.Namespace) -> Iterator[str]:
         size = statistics.mean(len(prompt.text.encode()) for prompt in found) / 1000
         yield f"\n### {corpus.name}: {len(found)} prompts, {total} tokens, {size:.0f} KB a prompt\n"
         yield HEAD
-        for strategy in STRATEGIES.values():
+        for strategy in (each for each in STRATEGIES.values() if not each.has_references):
             yield measure(strategy, found, tools).row()
         if arguments.peers:
             yield from (tally.row() for tally in peers(arguments.peers, found, tools))
         yield f"\nWith a budget of {budgets.SHARE:.0%} of its tokens for each prompt:\n\n{budgets.HEAD}"
         yield budgets.fits(engine, found, TOKENIZER).row(corpus.name)
+        yield f"\nWith the strategy `progressive`:\n\n{disclosure.HEAD}"
+        yield disclosure.disclosures(engine, found, TOKENIZER).row(corpus.name)
     if arguments.passes:
         yield from (
             "",

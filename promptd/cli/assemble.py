@@ -64,6 +64,10 @@ def assemble(names: tuple[str, ...], strict: bool, as_json: bool, where: Where, 
     if strict and (found := len(reply["warnings"])):
         output.fail(f"{output.count(found, 'warning')}; with --strict the prompt is not printed")
         raise SystemExit(int(Exit.DATA))
+    if "progressive" in reply:
+        from promptd.cli.token_tree import disclosure_lines
+
+        output.note(f"promptd: {' '.join(disclosure_lines(reply))}")
     if as_json:
         output.emit_line(result)
     elif "text" in reply:

@@ -58,7 +58,7 @@ arguments_option = click.option(
 strategy_option = click.option(
     "--strategy",
     metavar="NAME",
-    help="Optimise (compress): none, conservative, balanced, aggressive or a configured strategy.",
+    help="Optimise (compress): none, conservative, balanced, aggressive, progressive or a configured one.",
 )
 model_option = click.option(
     "--model", metavar="NAME", help="Estimate tokens and cost for this configured model."

@@ -21,7 +21,7 @@ from promptd.cli.options import (
     variables_option,
     warning_line,
 )
-from promptd.cli.token_tree import assemble_unfilled, estimate_lines, own_tokens
+from promptd.cli.token_tree import assemble_unfilled, disclosure_lines, estimate_lines, own_tokens
 from promptd.errors import PromptdError
 
 Counted = Mapping[str, Any]  # {"id", "tokens"}; and "error" if the prompt cannot be assembled
@@ -84,7 +84,7 @@ def _count(where: Where, params: Mapping[str, Any], *, tree: bool, as_json: bool
         output.draw(_tree(reply))
     else:
         output.emit_line(str(reply["tokens"]))
-    for line in estimate_lines(reply):
+    for line in (*disclosure_lines(reply), *estimate_lines(reply)):
         output.note(line)
 
 

@@ -218,17 +218,21 @@ class TokensConfig(_Section, frozen=True):
     ] = 128_000
     strategy: Annotated[
         Text,
-        says("default strategy of requests: none, conservative, balanced, aggressive or one of your own"),
+        says(
+            "default strategy of requests: none, conservative, balanced, aggressive, progressive or one of"
+            " your own"
+        ),
     ] = "none"
     strategies: Annotated[
         dict[Text, tuple[Text, ...]],
         says(
-            'strategies of your own, each a list of passes in order: { tidy = ["comments", "blank_lines"] }'
+            'strategies of your own, each a list of passes in order: { tidy = ["comments", "blank_lines"] };'
+            " `references` does first what `progressive` does"
         ),
     ] = field(default_factory=dict)
     target_reduction: Annotated[
         float,
-        says("lossy strategies stop at this token reduction", "share", ge=0, le=1),
+        says("lossy strategies and `progressive` stop at this token reduction", "share", ge=0, le=1),
     ] = 0.45
     quality_floor: Annotated[
         float, says("lossy strategies keep at least this share of the information", "share", ge=0, le=1)

@@ -5,6 +5,7 @@ is encoded once and kept with it; only the clock in it, which depends on the mom
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,14 +18,15 @@ from promptd.core.library import check as checking
 from promptd.core.library.library import Component
 from promptd.core.library.lint import lints
 from promptd.core.library.resolve import matches
-from promptd.core.syntax.component import Reading
+from promptd.core.syntax.component import Place, Reading
+from promptd.core.syntax.sections import Headings
 from promptd.core.tokens.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.engine import procedures
 from promptd.engine.procedures import Procedure
 from promptd.engine.prompts.cached import CachedPrompt
-from promptd.engine.prompts.reply import mark, reply_of, unchanged_of
+from promptd.engine.prompts.reply import digest_of, mark, reply_of, unchanged_of
 from promptd.engine.workspace import Workspace
-from promptd.errors import InvalidParams
+from promptd.errors import DigestMismatch, InvalidParams, UnknownSection
 from promptd.protocol import replies
 from promptd.protocol.methods import (
     AssembleParams,
@@ -132,13 +134,18 @@ def assemble(
 
 @answers("get")
 def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[GetReply]:
-    """One component, text and all, as it is on disk now."""
-    found = yield from procedures.closure(workspace, params.name, check, with_text=True)
+    """One component, text and all, or a part of it, as it is on disk now."""
+    if params.section is not None and params.span is not None:
+        raise InvalidParams("get: give either `section` or `span`, not both")
+    name, section = yield from _named(workspace, params)
+    found = yield from procedures.closure(workspace, name, check, with_text=True)
     component = found.plan.members[0]
     if component.error is not None:
         raise component.error
-    if params.span is not None:
-        return _stretch(workspace, component, found.text, params.span)
+    if section is not None or params.span is not None:
+        span = params.span or _section(component, found.text, section or "")
+        return _stretch(workspace, component, found.text, span, section or "", params.digest)
+    _expect(params.digest, component.digest, component.id)
     body = found.text[component.parsed.body_start :]
     return replies.partial(
         GetReply,
@@ -155,24 +162,71 @@ def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[GetR
     )
 
 
-def _stretch(workspace: Workspace, component: Component, text: str, span: tuple[int, int]) -> GetReply:
-    """A stretch of a component's file: what a strategy or a budget took out of a prompt."""
+def _named(workspace: Workspace, params: GetParams) -> Procedure[tuple[str, str | None]]:
+    """The component and the section that are meant: a component of exactly the name comes first."""
+    name, mark, section = params.name.partition("#")
+    if params.section is not None or params.span is not None or not (mark and name and section):
+        return params.name, params.section
+    places = tuple(workspace.places_of((params.name,)))
+    found: list[Place] = (yield procedures.Exists(places)) if places else []
+    return (params.name, None) if found else (name, section)
+
+
+def _section(component: Component, text: str, name: str) -> tuple[int, int]:
+    headings = Headings(text, component.parsed.body_start)
+    span = headings.section(name)
+    if span is None:
+        titles = {title.casefold(): title for _, title in headings.titles}
+        near = [titles[each] for each in get_close_matches(name.replace("-", " ").casefold(), titles)]
+        meant = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+        raise UnknownSection(
+            f"{component.id} has no section {name!r}{meant}", id=component.id, section=name, nearest=near
+        )
+    return span
+
+
+def _stretch(
+    workspace: Workspace,
+    component: Component,
+    text: str,
+    span: tuple[int, int],
+    section: str,
+    expected: str | None,
+) -> GetReply:
+    """A stretch of a component's file: a section, or what a strategy or a budget took out of a prompt."""
     start, end = span
+    digest = digest_of(text[start:end])
     if not start <= end <= len(text):
+        if expected is not None:  # the file has become shorter since
+            _expect(expected, digest, f"{component.id} [{start}, {end})")
         raise InvalidParams(
             f"get: `span` must be [start, end) within the {len(text)} characters of {component.id}", span=span
         )
     stretch = text[start:end]
+    _expect(expected, digest, f"{component.id}#{section}" if section else f"{component.id} [{start}, {end})")
     return replies.partial(
         GetReply,
         id=component.id,
         digest=component.digest,
         span=span,
         text=stretch,
+        text_digest=digest,
         tokens=workspace.segments.count(stretch),
         diagnostics=(),
         clock=workspace.clock,
+        **({"section": section} if section else {}),
     )
+
+
+def _expect(expected: str | None, digest: str, what: str) -> None:
+    """Raise DigestMismatch unless a text is the one that was asked for."""
+    if expected is not None and not digest.startswith(expected.lower()):
+        raise DigestMismatch(
+            f"{what} has changed: its digest is {digest[: len(expected)]}, not {expected}; get it without"
+            " a digest, or assemble the prompt again",
+            expected=expected,
+            digest=digest,
+        )
 
 
 @answers("list")

@@ -27,7 +27,14 @@ from promptd.engine.hot_set import HotSet
 from promptd.engine.prompts.builder import make
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.options import rules_of
-from promptd.engine.prompts.shared import CompiledPrompt, OptimiserState, OptimiserStatistics, Words, Work
+from promptd.engine.prompts.shared import (
+    CompiledPrompt,
+    OptimiserState,
+    OptimiserStatistics,
+    Texts,
+    Words,
+    Work,
+)
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.usage import Usage
 from promptd.protocol.request import Request
@@ -177,7 +184,7 @@ class Workspace:
         self.optimiser.note_prefix(request, compiled.ids, template.prefix, template.stable_tokens, None)
         return reply
 
-    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words:
+    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words | Texts:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
         compiled = self._compile(attempt, check)
         return compiled if isinstance(compiled, Needs) else self._finish(attempt, compiled)
@@ -204,11 +211,11 @@ class Workspace:
             return Needs(look=look)
         needs = attempts.needs(evidence, attempt, check)
         if not needs.places:
-            needs = Needs(tuple(self._without_text(members, attempt))) or needs
+            needs = Needs(tuple(self.without_text(members, attempt))) or needs
         attempt.will_read(needs.places)
         return needs
 
-    def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
+    def without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
         """The places of usable components whose text is at hand neither in the cache nor in the attempt."""
         for member in members:
             if member.digest not in self.texts and self.text_of(member, attempt) is None:
@@ -239,7 +246,7 @@ class Workspace:
         self._compiled.put(names, compiled, size_bytes)
         return compiled
 
-    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words:
+    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words | Texts:
         made = make(self.optimiser, attempt, compiled)
         if isinstance(made, CachedPrompt):
             self.prompts.miss()

@@ -60,6 +60,12 @@ class RemovedUnit(msgspec.Struct, frozen=True, omit_defaults=True):
             description="of a repeat: where the file of `duplicate_of` says it, [start, end) in code points"
         ),
     ] = None
+    section: Annotated[
+        str, Meta(description="of a referenced section: its anchor, to be used with `get`")
+    ] = ""
+    digest: Annotated[
+        str, Meta(description="of what is referenced: SHA-256 of the text that `get` answers with")
+    ] = ""
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -108,6 +114,35 @@ class Shares(msgspec.Struct, frozen=True):
     information: Annotated[float, Meta(description="distinct words, weighted by how rare they are (idf)")]
     instructions: Annotated[float, Meta(description="instructing sentences and items that remain")]
     structure: Annotated[float, Meta(description="headings, levels of lists, balanced tags")]
+
+
+class Referenced(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A component or a section that a reference in the prompt stands for; `get` gives it back, exactly."""
+
+    id: ComponentId
+    section: Annotated[str, Meta(description="anchor of the section; empty for the whole component")]
+    title: Annotated[str, Meta(description="its heading, or the component's description")]
+    span: FileSpan
+    tokens: Annotated[int, Meta(description="tokens of the text that `get` answers with (its body)")]
+    digest: Annotated[str, Meta(description="SHA-256 of the text that `get` answers with")]
+    line_tokens: Annotated[int, Meta(description="tokens of the line that stands for it")]
+    unfilled: Annotated[
+        bool, Meta(description="true: it has placeholders whose values are in the prompt, beside the line")
+    ] = False
+
+
+class Disclosure(msgspec.Struct, frozen=True):
+    """What the strategy `progressive` put off: what is in the prompt at entry, and what can be fetched."""
+
+    tokens_entry: Annotated[int, Meta(description="tokens of the prompt as it is")]
+    tokens_all: Annotated[
+        int, Meta(description="tokens of the prompt and of everything referenced, each text fetched once")
+    ]
+    literals: Annotated[float, Meta(description="share of the distinct literals that is in the prompt")]
+    instructions: Annotated[float, Meta(description="share of the instructions that is in the prompt")]
+    references: Annotated[
+        tuple[Referenced, ...], Meta(description="what is referenced, in order of appearance")
+    ]
 
 
 class AllocationRow(msgspec.Struct, frozen=True):

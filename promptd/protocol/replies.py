@@ -20,6 +20,7 @@ from promptd.protocol.records import (
     AllocationRow,
     ComponentId,
     Dangling,
+    Disclosure,
     ErrorDescription,
     Estimate,
     FileDiagnostic,
@@ -48,7 +49,7 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
     """An assembled prompt.
 
     What no strategy, budget, model or format was asked for is absent; to a client `strategy` is then "none",
-    `quality` whole, and `savings`, `budget`, `allocation` and `estimate` are None.
+    `quality` whole, and `savings`, `budget`, `allocation`, `progressive` and `estimate` are None.
     """
 
     unchanged: Annotated[
@@ -90,6 +91,10 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
             description="with a budget: how much better an allocation might at most be, as a share of value"
         ),
     ] = 0.0
+    progressive: Annotated[
+        Disclosure | None,
+        Meta(description="with a strategy that references: what is at entry, and what can be fetched"),
+    ] = None
     estimate: Annotated[
         Estimate | None, Meta(description="with a model: its own count and the cost, estimated")
     ] = None
@@ -115,16 +120,21 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GetReply(msgspec.Struct, frozen=True, kw_only=True):
-    """One component as it is on disk; with `span` a stretch of its file."""
+    """One component as it is on disk; with `section` or `span` a stretch of its file."""
 
     id: ComponentId
     digest: Annotated[str, Meta(description="SHA-256 of the file")]
     span: Annotated[
         FileSpan | None,
         Meta(
-            description="the stretch asked for; then body, metadata, size_bytes and dependencies are absent"
+            description="the stretch asked for, by `span` or `section`; then body, metadata, size_bytes and"
+            " dependencies are absent"
         ),
     ] = None
+    section: Annotated[str, Meta(description="the section asked for; absent if none was")] = ""
+    text_digest: Annotated[
+        str, Meta(description="SHA-256 of `text`, if it is a stretch; of a whole file `digest` is")
+    ] = ""
     text: Annotated[str, Meta(description="the file's text, front matter included; or the stretch of it")]
     body: Annotated[str, Meta(description="the text without front matter")] = ""
     metadata: Annotated[dict[str, Any], Meta(description="its front matter")] = {}

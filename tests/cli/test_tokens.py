@@ -93,3 +93,19 @@ def test_a_check_counts_no_use(daemon: FakeDaemon, run: Run) -> None:
     assert daemon.requests[-1][1]["count_use"] is False
     assert run("tokens", "a").code == 0
     assert "count_use" not in daemon.requests[-1][1]
+
+
+def test_what_is_referenced_is_said(root: Path, run: Run) -> None:
+    """The number on stdout; on stderr what is at entry, and what all of it has; `assemble` says it too."""
+    asked = ("--library", root, "commands/a", "--strategy", "progressive")
+    reply = json.loads(run("assemble", *asked, "--json").out)
+    code, out, err = run("tokens", *asked)
+    assert (code, int(out)) == (0, reply["tokens"])
+    found = reply["progressive"]
+    assert err.startswith(f"1 text is referenced: {found['tokens_entry']:,} tokens at entry, ")
+    assert f" {found['tokens_all']:,} with all of it fetched" in err
+    code, out, err = run("assemble", *asked)
+    assert "promptd get parts/b.md --digest " in out.decode()
+    assert err.startswith("promptd: 1 text is referenced: ")
+    code, _, err = run("tokens", "--library", root, "parts/b", "--strategy", "progressive")
+    assert (code, err[:22]) == (0, "nothing is referenced:")

@@ -9,13 +9,13 @@ library of diamonds cannot expand without end.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from promptd.core.assembly.reference import Reference
 from promptd.core.assembly.site import Site, sentence
 from promptd.core.assembly.skeleton import Draft, Note, Origin, Rules, Skeleton
 from promptd.core.assembly.writer import (
     Writer,
     ending,
     newline_of,
-    reference_line,
 )
 from promptd.core.library.library import Component, Link
 from promptd.core.library.lint import did_you_mean
@@ -263,7 +263,7 @@ class _Expansion:
     def reference(self, target: Component) -> str:
         """The one line that stands for a component and says how to get it."""
         body = self.texts[target.id][target.parsed.body_start :]
-        return reference_line(target.id, target.description, self.count(body))
+        return Reference(target.id, target.description, tokens=self.count(body), digest=target.digest).line
 
     def absent(self, component: Component, link: Link, below: Site, reason: Reason, message: str) -> None:
         """What stands for a target, or a section, that does not exist: of an import the word as written."""

@@ -9,6 +9,7 @@ from promptd.core.assembly.fill import Filled
 from promptd.core.assembly.skeleton import Note, Skeleton
 from promptd.protocol.records import (
     AllocationRow,
+    Disclosure,
     Estimate,
     ManifestEntry,
     PromptWarning,
@@ -23,7 +24,7 @@ class Fit:
     """How a prompt was made to fit.
 
     `allocation` says for each piece what a budget did with it; `gap` is the share of value that a better
-    allocation might still have.
+    allocation might still have; `disclosure` says what is referenced, if the strategy does that.
     """
 
     strategy: str
@@ -33,6 +34,7 @@ class Fit:
     reserve: int = 0
     allocation: tuple[AllocationRow, ...] | None = None
     gap: float = 0.0
+    disclosure: Disclosure | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -81,9 +81,3 @@ def newline_of(text: str) -> str:
     if at > 0 and text[at - 1] == "\r":
         return "\r\n"
     return "\n" if at >= 0 or "\r" not in text else "\r"
-
-
-def reference_line(id: str, description: str, tokens: int) -> str:
-    """The one line that stands for a component and says how to get it."""
-    about = f" — {' '.join(description.split())}" if description else ""
-    return f"[{id}{about} ({tokens} tokens); fetch with: promptd get {id}]"

@@ -63,6 +63,7 @@ def pass_functions() -> "dict[str, Callable[[Page, Context], Iterable[Edit]]]":
     }
 
 
+REFERENCES = "references"  # named like a pass in a configuration; it needs the sources, so it is none
 _RENAMED = {"least": "least_informative"}  # names of earlier versions
 _REMOVED = {"phrases": "no phrase has a shorter form that fits wherever it may be; take it out of the list"}
 
@@ -77,6 +78,12 @@ class Strategy(msgspec.Struct, frozen=True):
     name: str
     passes: tuple[str, ...] = ()
     aims: Aims = msgspec.field(default_factory=Aims)
+    has_references: bool = False  # included text becomes references first (`progressive`)
+
+    @property
+    def is_none(self) -> bool:
+        """True if it does nothing at all."""
+        return not (self.passes or self.has_references)
 
     @property
     def is_lossless(self) -> bool:
@@ -89,6 +96,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "conservative": Strategy("conservative", _LOSSLESS),
     "balanced": Strategy("balanced", _BALANCED),
     "aggressive": Strategy("aggressive", (*_BALANCED, "emphasis", "least_informative")),
+    "progressive": Strategy("progressive", has_references=True),
 }
 
 
@@ -100,12 +108,17 @@ def configured(table: Mapping[str, Sequence[str]], aims: Aims = Aims()) -> Mappi
     check_aims(aims)
     for name, passes in table.items():
         for each in passes:
-            if each not in PASSES:
+            if each not in PASSES and each != REFERENCES:
                 raise _no_pass(f"tokens.strategies.{name}", each)
-    own = {name: Strategy(name, tuple(passes)) for name, passes in table.items()}
+    own = {name: _own(name, passes) for name, passes in table.items()}
     return {
         name: msgspec.structs.replace(strategy, aims=aims) for name, strategy in {**STRATEGIES, **own}.items()
     }
+
+
+def _own(name: str, passes: Sequence[str]) -> Strategy:
+    edit = tuple(each for each in passes if each != REFERENCES)
+    return Strategy(name, edit, has_references=REFERENCES in passes)
 
 
 def _no_pass(key: str, name: str) -> ConfigError:
@@ -113,8 +126,9 @@ def _no_pass(key: str, name: str) -> ConfigError:
 
     if name in _REMOVED:
         return ConfigError(f"{key}: pass {name!r} was removed: {_REMOVED[name]}", key=key)
-    near = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, PASSES, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(PASSES)}"
+    known = (*PASSES, REFERENCES)
+    near = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
     return ConfigError(f"{key}: no pass {name!r}{hint}", key=key)
 
 

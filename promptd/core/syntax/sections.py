@@ -95,6 +95,13 @@ class Headings:
     def _anchors(self) -> list[str]:
         return list(anchors_of(seen.rendered for seen in self._seen))
 
+    def anchored(self, most: int) -> Iterator[tuple[str, str, tuple[int, int]]]:
+        """(title, anchor, span) of the first `most` sections, without those whose anchor leads elsewhere."""
+        for heading, anchor in list(zip(self._headings, self._anchors, strict=True))[:most]:
+            span = self.section(anchor)
+            if span is not None and span[0] == heading.start:
+                yield heading.title, anchor, span
+
 
 def _headings(body: Body) -> Iterator[_Heading]:
     for match in _CANDIDATE.finditer(body.text, body.start):

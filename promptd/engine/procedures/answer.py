@@ -18,7 +18,7 @@ from promptd.engine.procedures.effects import (
 from promptd.engine.procedures.sync import read
 from promptd.engine.procedures.vocabulary import learn
 from promptd.engine.prompts.cached import CachedPrompt
-from promptd.engine.prompts.shared import Words, Work
+from promptd.engine.prompts.shared import Texts, Words, Work
 from promptd.engine.workspace import Workspace
 from promptd.errors import UnknownComponent
 from promptd.protocol.request import Request
@@ -59,12 +59,17 @@ def cached_prompt(workspace: Workspace, request: Request, check: Check) -> Proce
 
 
 def _advance(
-    workspace: Workspace, step: Needs | Work | Words, attempt: Attempt, check: Check
+    workspace: Workspace, step: Needs | Work | Words | Texts, attempt: Attempt, check: Check
 ) -> Procedure[Check]:
     """Do what a prompt still needs; returns the check to go on with."""
     match step:
         case Needs():
             return (yield from satisfy(workspace, step, attempt, check))
+        case Texts(members):
+            if places := tuple(workspace.without_text(members, attempt)):
+                attempt.will_read(places)
+                return (yield from satisfy(workspace, Needs(places), attempt, check))
+            attempt.texts = {each.digest: workspace.text_of(each, attempt) or "" for each in members}
         case Work(work, keep):
             keep((yield Compute(work)))
         case Words():

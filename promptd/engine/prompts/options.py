@@ -27,7 +27,7 @@ class EffectiveOptions:
     @property
     def is_plain(self) -> bool:
         """True without a strategy and without a budget."""
-        return self.limit is None and not self.strategy.passes
+        return self.limit is None and self.strategy.is_none
 
 
 class OptionCatalogue:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_VARIANTS = 20_000
 MAX_TEMPLATES = 8  # of one compiled prompt: requests differ in values, hardly in names
+MAX_FITTED = 16  # of one compiled prompt
 MAX_COUNTS = 8  # of one compiled prompt: each strategy and order has a skeleton of its own
 
 
@@ -76,6 +77,13 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Words:
     """The words of the library's components must be learnt first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of these components must be at hand (`Attempt.texts`)."""
+
+    members: tuple[Component, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,12 +229,14 @@ def test_a_section_that_does_not_exist_is_missing() -> None:
     "written", ["@&b.md", '<include mode="reference">b.md</include>', "{{component: &b.md}}"]
 )
 def test_a_reference_is_one_line_that_says_how_to_fetch(written: str) -> None:
-    """Id, description, tokens of the body; nothing of what it includes, and no warning."""
+    """Description, tokens of the body, id and digest; nothing of what it includes, and no warning."""
     library = MemoryLibrary(
         {"a.md": f"x\n{written}\ny\n", "b.md": "---\ndescription: A\n  b\n---\nBody\n@gone.md\n"}
     )
     prompt = library.assemble("a")
-    assert prompt.text == "x\n[b.md — A b (14 tokens); fetch with: promptd get b.md]\ny\n"
+    (digest,) = (entry.digest[:12] for entry in prompt.manifest if entry.id == "b.md")
+    line = f'[reference: "A b" 14 tokens; fetch: `promptd get b.md --digest {digest}`]'
+    assert prompt.text == f"x\n{line}\ny\n"
     assert prompt.reasons == [("a.md", "included"), ("b.md", "referenced")]
     assert prompt.warnings == ()
 
@@ -242,7 +244,8 @@ def test_a_reference_is_one_line_that_says_how_to_fetch(written: str) -> None:
 def test_a_component_may_ask_to_be_referred_to() -> None:
     """`mode: reference` in its front matter; requested by name it is itself."""
     library = MemoryLibrary({"a.md": "x @b.md y\n", "b.md": "---\nmode: reference\n---\nB\n"})
-    assert library.assemble("a").text == "x [b.md (2 tokens); fetch with: promptd get b.md] y\n"
+    assert library.assemble("a").text.startswith("x [reference: 2 tokens; fetch: `promptd get b.md --digest ")
+    assert library.assemble("a").text.endswith("`] y\n")
     assert library.assemble("b").text == "B\n"
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from promptd.core.assembly.fill import Filled
+from promptd.core.assembly.reference import Reference
 from promptd.core.assembly.skeleton import Draft, Skeleton
-from promptd.core.assembly.writer import reference_line
 from promptd.core.optimise.budget.author_hints import NEVER, AuthorHints
 from promptd.core.optimise.budget.records import DROPPED, REFERENCE, Variant, Variants, as_it_is
 from promptd.core.optimise.budget.tree import Content, Node, Part, raw
@@ -139,7 +139,9 @@ def _own_options(group: OptionGroup, tokens: Sequence[int]) -> Iterator[Option]:
 def _final_options(group: OptionGroup, whole: Sequence[OptionGroup], count: Count) -> Iterator[Option]:
     """The component and all below it as one line, where that saves anything, or gone."""
     stands_for = sum(each.tokens for each in whole)
-    line = reference_line(group.draft.id, group.hints.description, stands_for) + group.node.ending()
+    draft = group.draft
+    reference = Reference(draft.id, group.hints.description, tokens=stands_for, digest=draft.digest)
+    line = reference.line + group.node.ending()
     tokens = count(line)
     rest = ((),) * len(group.node.children)
     if group.draft.reason == "included" and tokens < stands_for:

@@ -7,7 +7,7 @@ from promptd.core.assembly.skeleton import Skeleton
 from promptd.core.optimise.budget.tree import Content, Node, raw
 from promptd.core.optimise.records import Quality
 from promptd.core.syntax.slots import Slot
-from promptd.protocol.records import RemovedUnit
+from promptd.protocol.records import Referenced, RemovedUnit
 
 AS_IS, FOLDED, REFERENCE, DROPPED = "as is", "folded", "reference", "dropped"
 
@@ -47,11 +47,16 @@ class Variants:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A skeleton that fits what was asked, what the whole of it kept, and passes that were skipped."""
+    """A skeleton that fits what was asked, what the whole of it kept, and passes that were skipped.
+
+    `references`: what is referenced in it, None unless the strategy does that; `tokens_fetched`: of all that.
+    """
 
     skeleton: Skeleton
     quality: Quality
     skipped: tuple[str, ...] = ()
+    references: tuple[Referenced, ...] | None = None
+    tokens_fetched: int = 0
 
 
 def as_it_is(node: Node, count: Callable[[str], int]) -> Variant:

@@ -57,9 +57,10 @@ def _made(
 
 
 def _allowed(strategies: Mapping[str, Strategy], hints: AuthorHints) -> Iterator[Strategy]:
-    """The strategies up to the author's limit, in their order."""
+    """The strategies up to the author's limit, in their order; a limit without passes allows none."""
+    limit = strategies.get(hints.limit or "")
     for strategy in strategies.values():
-        if strategy.passes:
+        if strategy.passes and (limit is None or limit.passes):
             yield strategy
         if strategy.name == hints.limit:
             return

@@ -24,9 +24,16 @@ from promptd.protocol.records import RemovedUnit, Span
 
 
 def apply_strategy(
-    skeleton: Skeleton, strategy: Strategy, tools: Tools, hints: Mapping[str, AuthorHints]
+    skeleton: Skeleton,
+    strategy: Strategy,
+    tools: Tools,
+    hints: Mapping[str, AuthorHints],
+    frozen: Sequence[Span] = (),
 ) -> Fitted:
-    """Optimise a skeleton. Deterministic; its drafts say what was taken out of each piece."""
+    """Optimise a skeleton. Deterministic; its drafts say what was taken out of each piece.
+
+    `frozen`: further spans of its text that stay as they are.
+    """
     text, offsets = text_of(skeleton.parts)
     slots = [
         Piece("", (offsets[index], offsets[index + 1]), NEVER)
@@ -42,7 +49,7 @@ def apply_strategy(
         )
         for draft in skeleton.drafts
     ]
-    result = optimise(text, [*pieces, *slots], strategy, tools)
+    result = optimise(text, [*pieces, *slots], strategy, tools, frozen)
     written = [part for part in skeleton.parts if isinstance(part, Slot)]
     placed = zip(written, result.spans[len(pieces) :], strict=True)
     fitted = _rebuilt(skeleton, result, [(span, slot) for slot, span in placed if span[0] < span[1]])

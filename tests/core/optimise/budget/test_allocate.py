@@ -75,8 +75,8 @@ def test_the_author_s_priority_decides() -> None:
     chosen = variants(found)
     assert chosen["b.md"] != "reference"
     assert chosen["c.md"] == "reference"
-    assert "[c.md — Background (" in found.filled.text
-    assert "promptd get c.md]" in found.filled.text
+    assert '[reference: "Background" ' in found.filled.text
+    assert "promptd get c.md --digest " in found.filled.text
     assert found.tokens == count(found.filled.text) <= WHOLE * 70 // 100
 
 
