@@ -64,8 +64,7 @@ class _Run:
         self.trace = Trace.of(text)
         self.pages: dict[tuple[tuple[Span, ...], bool], Page] = {}  # of the current text, by what is frozen
         self.source: Inventory = inventory_of(self.page(()))
-        known = self.source.words
-        self.context = Context(tools.count, tools.idf, tools.phrases, strategy.aims, known, tokens)
+        self.context = Context(tools.count, tools.idf, tools.phrases, strategy.aims, self.source, tokens)
         self.removed: list[tuple[Span, Edit, Span | None]] = []
         self.pending: list[Edit] = []
         self.latest: Page | None = None  # the last text that was read to check it
@@ -163,7 +162,7 @@ class _Run:
             text,
             tuple(self.trace.current_span(*piece.span) for piece in self.pieces),
             tuple(self.report()),
-            compare(self.source, inventory_of(self.page(())), self.tools.idf, self.strategy.aims.similarity),
+            compare(self.source, inventory_of(self.page(())), self.tools.idf),
             self.tools.count(text),
             self.context.tokens,
             tuple(self.skipped.values()),

@@ -11,13 +11,11 @@ from promptd.protocol.records import Span
 class Aims(msgspec.Struct, frozen=True):
     """What lossy passes aim at. Shares of 1: `reduction` of tokens, `information` that must be kept.
 
-    `similarity` is the least Indel ratio at which two units are nearly equal, `min_words` the fewest words
-    a block or an item must have to be worth removing as a repeat.
+    `min_words` is the fewest words a section or element must have to be worth removing as a repeat.
     """
 
     reduction: float = 0.45
     information: float = 0.95
-    similarity: float = 0.92
     min_words: int = 4
 
 
@@ -50,7 +48,7 @@ class Removed(msgspec.Struct, frozen=True):
 
     `span` is the same place inside the contribution of `id`, the smallest piece that holds all of it; for
     repeats `duplicate_of` is where the prompt with `none` has the duplicate that stays. `kind`: repeat,
-    emptied, drop, comment, phrase, markup. `tokens` are those of the unit alone.
+    drop, comment, phrase, markup. `tokens` are those of the unit alone.
     """
 
     id: str

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from promptd.core.optimise.data import Phrases
+from promptd.core.optimise.quality import Inventory
 from promptd.core.optimise.records import Aims
 from promptd.core.optimise.words import Idf
 
@@ -19,5 +20,5 @@ class Context:
     idf: Idf
     phrases: Phrases
     aims: Aims = field(default_factory=Aims)
-    words: frozenset[str] = frozenset()  # the distinct words of the source prompt
+    source: Inventory | None = None  # what the source prompt has; None: what the page at hand has
     tokens: int = 0

@@ -23,6 +23,9 @@ from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.page import SOLID, Block, Page
 from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.passes.shortened import SHORTENED, is_shortened
+from promptd.core.optimise.quality import UNIT_NATS, information, inventory_of_reading
+from promptd.core.optimise.reading import read_units
+from promptd.core.optimise.twins import with_twins
 from promptd.core.optimise.units import (
     is_bare_tag,
     is_lead,
@@ -53,6 +56,7 @@ class Unit:
     is_head: bool = False  # of a block that may go only when nothing is left below it
     alike: "Unit | None" = None  # the standing unit that says most of it
     overlap: float = 0.0
+    parts: int = 1  # sentences
 
 
 def least_informative(page: Page, context: Context) -> Iterator[Edit]:
@@ -94,6 +98,8 @@ class _Greedy:
         self.page = page
         self.context = context
         self.idf = context.idf
+        self.reading = read_units(page)
+        self.twins = with_twins(self.reading)
         self.units = list(_Candidates(page, context).find())
         self.waiting = {unit.block: unit for unit in self.units if unit.is_head}
         self.likeness = _Likeness(page, self.units, self.idf)
@@ -103,9 +109,9 @@ class _Greedy:
 
     def _begin(self) -> _State:
         standing = Counter(spoken(self.page))
-        had = self.idf.sum(self.context.words)
-        lost = had - self.idf.sum(self.context.words & standing.keys())
-        allowance = had * (1 - self.context.aims.information) - lost
+        left = inventory_of_reading(self.page, self.reading)
+        share = information(self.context.source or left, left, self.idf)
+        allowance = share.kept - share.had * self.context.aims.information
         now = self.context.count(self.page.text)
         to_save = self.context.aims.reduction * self.context.tokens - (self.context.tokens - now)
         text = self.page.text
@@ -144,7 +150,7 @@ class _Greedy:
                 heapreplace(heap, (rate, index))
                 continue
             heappop(heap)
-            if not self.has_literals_elsewhere(unit):
+            if not self.has_literals_elsewhere(unit) or self.has_twin(unit):
                 continue
             if self.unique(unit) > self.state.allowance:
                 self.is_stopped = True
@@ -167,10 +173,16 @@ class _Greedy:
         """True if every literal of a unit, as it is written, is still in the text without it."""
         return all(self.state.anchors[anchor] > times for anchor, times in unit.anchors.items())
 
+    def has_twin(self, unit: Unit) -> bool:
+        """True for prose that differs in one thing from other prose of the page: that thing is what it says."""
+        is_name = unit.is_head and unit.block.kind in ("section", "element")
+        return not is_name and any(end in self.twins for _, end in unit.spans)
+
     def unique(self, unit: Unit) -> float:
-        """The idf of the words that would occur nowhere any more."""
+        """The information that goes with a unit: its own, and the idf of words that would occur nowhere."""
         standing = self.state.standing
-        return self.idf.sum(word for word, times in unit.words.items() if standing[word] <= times)
+        lost = self.idf.sum(word for word, times in unit.words.items() if standing[word] <= times)
+        return UNIT_NATS * unit.parts + lost
 
     def drop(self, unit: Unit) -> None:
         self.state.allowance -= self.unique(unit)
@@ -270,7 +282,9 @@ class _Candidates:
             if anchor.kind != "tag"
         )
         stems = frozenset(map(stem, found))
-        return Unit(spans, block, found, self.count(text), stems, anchors, is_part=is_part, is_head=is_head)
+        unit = Unit(spans, block, found, self.count(text), stems, anchors, is_part=is_part, is_head=is_head)
+        unit.parts = sum(1 for span in spans for _ in sentences(self.page, *span)) if is_head else 1
+        return unit
 
 
 class _Likeness:
