@@ -9,6 +9,7 @@ A pass that raises is skipped for the prompt at hand and named in `warnings`; th
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from promptd.core.optimise.blocks import read
@@ -97,7 +98,8 @@ class _Run:
             return []
         page = self.page(self.frozen_for(each), is_strict=self.strategy.is_lossless)
         try:
-            proposed = ordered(pass_functions()[each.name](page, self.context))
+            context = replace(self.context, has_originals=bool(self.originals()))
+            proposed = ordered(pass_functions()[each.name](page, context))
         except Exception as error:  # the prompt must be answered whatever a pass meets
             self.skipped[each.name] = f"pass {each.name!r} was skipped: {type(error).__name__}: {error}"
             return []
@@ -146,7 +148,13 @@ class _Run:
     def frozen_for(self, each: Pass) -> tuple[Span, ...]:
         """Where this pass may change nothing, in the current text."""
         spans = [*self.frozen, *(piece.span for piece in self.pieces if not self.allows(piece, each))]
+        if each.drops:
+            spans += self.originals()
         return tuple(sorted({self.trace.current_span(*span) for span in spans}))
+
+    def originals(self) -> list[Span]:
+        """What vouches for repeats that were removed: it has to be there in the end."""
+        return [original for _, _, original in self.removed if original is not None]
 
     def allows(self, piece: Piece, each: Pass) -> bool:
         if piece.limit is None or piece.limit == self.strategy.name:

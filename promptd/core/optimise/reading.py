@@ -49,9 +49,8 @@ def as_read(text: str) -> str:
     """A stretch of text as it is compared."""
     if "<!--" in text:
         text = _COMMENT.sub(" ", text)
-    if "**" in text or "__" in text:
-        text = _BOLD.sub(r"\1\2", text)
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    return _BOLD.sub(r"\1\2", text) if "**" in text or "__" in text else text
 
 
 def normal(kind: str, written: str) -> str:
@@ -106,7 +105,7 @@ class _Reader:
         for start, end in self.spans(block):
             text = self.page.text[start:end]
             is_code = block.kind == "code"
-            text = normal("code", text).strip() if is_code else as_read(text)
+            text = normal("code", text.rstrip()).strip() if is_code else as_read(text)
             if text:
                 yield Unit(start, end, text, place, is_code)
 

@@ -22,7 +22,8 @@ class Aims(msgspec.Struct, frozen=True):
 class Pass(msgspec.Struct, frozen=True):
     """A pass by name. `is_lossless` ones are held to the CommonMark tree, `edits_code` may edit inside code.
 
-    `needs_fresh` ones look at the text as a whole, so that no edit may be pending when they run.
+    `needs_fresh` ones look at the text as a whole, so that no edit may be pending when they run. Those that
+    `drops` remove what is said nowhere else, and so never what a removed repeat repeats.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Pass(msgspec.Struct, frozen=True):
     is_lossless: bool = False
     edits_code: bool = False
     needs_fresh: bool = False
+    drops: bool = False
 
 
 class Piece(msgspec.Struct, frozen=True):

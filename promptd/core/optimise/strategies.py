@@ -34,7 +34,7 @@ PASSES: Mapping[str, Pass] = {
         Pass("emphasis", "bold inside lines that do not instruct"),
         Pass("dedent", "indentation that all lines of an element share"),
         Pass("tag_lines", "tags that follow one another on one line", needs_fresh=True),
-        Pass("least_informative", "the least informative units", needs_fresh=True),
+        Pass("least_informative", "the least informative units", needs_fresh=True, drops=True),
     )
 }
 

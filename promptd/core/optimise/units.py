@@ -96,6 +96,6 @@ def _is_end(text: str, first: int, match: re.Match[str], cut: int) -> bool:
     goes_on = text[cut : cut + 1].islower()
     if match[0] != "\n":
         return not goes_on and not _NOT_AN_END.search(text, max(first, match.end() - 8), match.end())
-    line = text[max(text.rfind("\n", 0, match.start()) + 1, first) : match.start()].rstrip()
+    line = text[max(text.rfind("\n", 0, match.start()) + 1, first) : match.start()].strip().replace("**", "")
     is_closed = line.endswith((".", "!", "?", ":", ";"))
     return is_closed or (not goes_on and len(line) < _WRAPPED)

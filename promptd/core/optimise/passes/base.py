@@ -22,3 +22,4 @@ class Context:
     aims: Aims = field(default_factory=Aims)
     source: Inventory | None = None  # what the source prompt has; None: what the page at hand has
     tokens: int = 0
+    has_originals: bool = False  # repeats were removed, so that what they repeat may not be dropped

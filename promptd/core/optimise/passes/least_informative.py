@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
 
+from promptd.core.optimise.blocks import read
 from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.page import SOLID, Block, Page
@@ -98,18 +99,20 @@ class _Greedy:
         self.page = page
         self.context = context
         self.idf = context.idf
-        self.reading = read_units(page)
+        is_frozen = any(anchor.kind == "keep" for anchor in page.anchors)
+        self.plain = read(page.text) if is_frozen else page  # what is frozen has units as well
+        self.reading = read_units(self.plain)
         self.twins = with_twins(self.reading)
         self.units = list(_Candidates(page, context).find())
         self.waiting = {unit.block: unit for unit in self.units if unit.is_head}
         self.likeness = _Likeness(page, self.units, self.idf)
         self.state = self._begin()
-        self.is_stopped = False
+        self.is_stopped = context.has_originals
         self.dropped: list[Unit] = []
 
     def _begin(self) -> _State:
         standing = Counter(spoken(self.page))
-        left = inventory_of_reading(self.page, self.reading)
+        left = inventory_of_reading(self.plain, self.reading)
         share = information(self.context.source or left, left, self.idf)
         allowance = share.kept - share.had * self.context.aims.information
         now = self.context.count(self.page.text)
