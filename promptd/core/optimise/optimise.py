@@ -98,12 +98,18 @@ class _Run:
             return []
         page = self.page(self.frozen_for(each), is_strict=self.strategy.is_lossless)
         try:
-            context = replace(self.context, has_originals=bool(self.originals()))
-            proposed = ordered(pass_functions()[each.name](page, context))
+            proposed = ordered(pass_functions()[each.name](page, self.context_for(each)))
         except Exception as error:  # the prompt must be answered whatever a pass meets
             self.skipped[each.name] = f"pass {each.name!r} was skipped: {type(error).__name__}: {error}"
             return []
         return [edit for edit in proposed if is_allowed(page, each, edit)]
+
+    def context_for(self, each: Pass) -> Context:
+        """What a pass that looks at the text as a whole is told of its parts and of what was removed."""
+        if not each.needs_fresh:
+            return self.context
+        components = {self.trace.current_span(*piece.span): piece.id for piece in self.pieces}
+        return replace(self.context, components=components, has_originals=bool(self.originals()))
 
     def flush(self) -> None:
         """Apply what is pending; in a lossless strategy only as far as the CommonMark tree stays."""

@@ -2,7 +2,7 @@
 
 Two texts are twins if they have the same characters in another order ("from alpha to omega", "from omega to
 alpha"), if all but one stretch of them is equal, or if they share most of their words. Only neighbours in a
-few sorted orders are compared, so that the time is that of sorting. Case and white space make no difference
+few sorted orders and texts that share a rare word are compared, so that the time is that of sorting. Case and white space make no difference
 here: a twin too many costs a few tokens.
 """
 
@@ -15,7 +15,8 @@ from promptd.core.optimise.reading import Reading
 
 NEIGHBOURS = 2  # compared on each side, in each order
 EQUAL_ENDS = 0.55  # of the longer text, if all but one stretch is equal
-EQUAL_WORDS = 0.75  # of both, wherever they are (Dice)
+EQUAL_WORDS = 0.65  # of both, wherever they are (Dice)
+RARE = 6  # texts that share a word which says something of them
 MAX_STRETCH = 2  # words of a short text in which twins may differ
 _TRIMMED = ".!?。…:;,*_ "  # noqa: RUF001
 
@@ -30,27 +31,38 @@ def near_twins(texts: Sequence[str]) -> frozenset[int]:
     """The indices of the texts that have a near twin among them."""
     folded = [" ".join(text.casefold().split()).strip(_TRIMMED) for text in texts]
     found: set[int] = set()
-    for one, other in _neighbours(folded):
+    for one, other in _candidates(folded):
         if not (one in found and other in found) and is_twin(folded[one], folded[other]):
             found |= {one, other}
     return frozenset(found)
 
 
-def _neighbours(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    orders: tuple[list[str], ...] = (
-        list(texts),
-        [text[::-1] for text in texts],
-        ["".join(sorted(text)) for text in texts],
-        [" ".join(sorted(text.split(), key=lambda word: (-len(word), word))) for text in texts],
-    )
+def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Pairs that may be twins: neighbours in a few orders, and those that share a word few others have."""
     seen: set[tuple[int, int]] = set()
-    for keys in orders:
-        order = sorted((index for index in range(len(texts)) if texts[index]), key=keys.__getitem__)
+    for group in (*_orders(texts), *_sharing(texts)):
         for distance in range(1, NEIGHBOURS + 1):
-            for pair in zip(order, order[distance:], strict=False):
+            for one, other in zip(group, group[distance:], strict=False):
+                pair = (one, other) if one < other else (other, one)
                 if pair not in seen:
                     seen.add(pair)
                     yield pair
+
+
+def _orders(texts: Sequence[str]) -> Iterator[list[int]]:
+    """By beginning, by end, and by the characters there are: the same ones in another order are neighbours."""
+    keys = (list(texts), [text[::-1] for text in texts], ["".join(sorted(text)) for text in texts])
+    indices = [index for index, text in enumerate(texts) if text]
+    yield from (sorted(indices, key=order.__getitem__) for order in keys)
+
+
+def _sharing(texts: Sequence[str]) -> Iterator[list[int]]:
+    """The texts of each rare word."""
+    having: dict[str, list[int]] = {}
+    for index, text in enumerate(texts):
+        for word in dict.fromkeys(text.split()):
+            having.setdefault(word, []).append(index)
+    yield from (group for group in having.values() if 1 < len(group) <= RARE)
 
 
 def is_twin(one: str, other: str) -> bool:

@@ -128,7 +128,7 @@ def test_a_pass_that_raises_is_skipped_and_reported(monkeypatch: pytest.MonkeyPa
 
 def test_a_component_may_be_limited_to_a_weaker_strategy() -> None:
     """`optimise: conservative` in front matter: repeats inside it stay, comments go."""
-    said = "Report progress after each step of the work.\n\n"
+    said = "# Progress\n\nReport progress after each step of the work.\n\n"
     text = said + said + "<!-- a comment of some length -->\n"
     pieces = [Piece("a", (0, len(said))), Piece("b", (len(said), len(text)), "conservative")]
     result = run(text, "balanced", pieces)
@@ -138,8 +138,8 @@ def test_a_component_may_be_limited_to_a_weaker_strategy() -> None:
 
 def test_a_repeat_names_its_component_and_its_duplicate() -> None:
     """Which component it stood in, where, why it went, and where the same stands."""
-    said = "Report progress after each step of the work.\n"
-    text = f"{said}\nSomething else entirely stands here.\n\n{said}"
+    said = "# Progress\nReport progress after each step of the work.\n"
+    text = f"{said}\n# Else\n\nSomething else entirely stands here.\n\n{said}"
     pieces = [Piece("all", (0, len(text))), Piece("second", (len(text) - len(said), len(text)))]
     (unit,) = run(text, "balanced", pieces).removed
     assert (unit.id, unit.kind, unit.span) == ("second", "repeat", (0, len(said)))
@@ -149,7 +149,7 @@ def test_a_repeat_names_its_component_and_its_duplicate() -> None:
 
 def test_frozen_spans_are_left_alone() -> None:
     """What a user supplied as a value is not optimised."""
-    value = "twice twice again said\n\ntwice twice again said\n"
+    value = "# Twice\n\ntwice again said\n\n# Twice\n\ntwice again said\n"
     text = f"Intro  with trailing space   \n\n{value}"
     span = (len(text) - len(value), len(text))
     result = optimise(text, [], STRATEGIES["aggressive"], TOOLS, frozen=[span])

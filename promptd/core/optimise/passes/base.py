@@ -3,13 +3,14 @@
 What it may rest on is listed here, and nothing else is handed to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from promptd.core.optimise.data import Phrases
 from promptd.core.optimise.quality import Inventory
 from promptd.core.optimise.records import Aims
 from promptd.core.optimise.words import Idf
+from promptd.protocol.records import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +23,5 @@ class Context:
     aims: Aims = field(default_factory=Aims)
     source: Inventory | None = None  # what the source prompt has; None: what the page at hand has
     tokens: int = 0
+    components: Mapping[Span, str] = field(default_factory=dict)  # where each is in the page -> its id
     has_originals: bool = False  # repeats were removed, so that what they repeat may not be dropped

@@ -6,10 +6,10 @@ tags are never repeats by themselves: said a second time they are a step, a turn
 about something else.
 
 A section or element goes as a whole only where nothing but itself could be meant: beside the first one, in
-the same container, with no lead-in before it, not one of several different elements of one name, and not
-part of an example, a dialogue or a sequence. A large one elsewhere keeps its name, and its body becomes one
-line that names what says the same: a component that two others include. What vouches for a repeat is the
-first of its kind, which no pass of this file ever touches; `least_informative` leaves it alone as well.
+the same container, or as all that a component says which is included twice; with no lead-in before it, not
+one of several different elements of one name, and not part of an example, a dialogue or a sequence. A large
+one elsewhere keeps its name, and its body becomes one line that names what says the same. What vouches for
+a repeat is the first of its kind: it is never touched here, and `least_informative` leaves it alone as well.
 """
 
 import re
@@ -19,6 +19,7 @@ from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.units import is_lead, without_indent
+from promptd.protocol.records import Span
 
 MIN_REFERRED = 60  # words of a body that a line of reference is worth
 MAX_NAME = 120  # characters of a name that a reference may have
@@ -41,13 +42,14 @@ _NO_CONTENT = ("comment", "rule")
 
 def repeats(page: Page, context: Context) -> Iterator[Edit]:
     """Remove sections and elements that occur before; large ones elsewhere become a line of reference."""
-    yield from _Repeats(page, context.aims.min_words).find()
+    yield from _Repeats(page, context).find()
 
 
 class _Repeats:
-    def __init__(self, page: Page, min_words: int) -> None:
+    def __init__(self, page: Page, context: Context) -> None:
         self.page = page
-        self.min_words = min_words
+        self.min_words = context.aims.min_words
+        self.components = {self.trimmed(*span): id for span, id in context.components.items()}
         self.keys: dict[Block, int] = {}  # equal for blocks that read the same
         self.weights: dict[Block, int] = {}  # words
         self.numbers: dict[tuple[object, ...], int] = {}
@@ -111,13 +113,23 @@ class _Repeats:
         """What becomes of a section or element: nothing if it is the first of its kind or may not go."""
         key, parent = self.keys[block], block.parent
         first = self.first.setdefault(key, block)
-        is_beside = (parent, key) in self.beside
+        is_same = (parent, key) in self.beside or self.is_component_of(first, block)
         self.beside.add((parent, key))
         if first is block or not self.page.is_removable(block.start, block.end):
             return []
-        if is_beside and not is_step and self.weights[block] >= self.min_words and self.may_go(block):
+        if is_same and not is_step and self.weights[block] >= self.min_words and self.may_go(block):
             return [Edit(block.start, block.end, "", "repeat", "duplicate", (first.start, first.end))]
         return self.reference(block, first)
+
+    def is_component_of(self, first: Block, block: Block) -> bool:
+        """True if both are all that the same component says: it was included twice."""
+        id = self.components.get(self.trimmed(first.start, first.end))
+        return id is not None and id == self.components.get(self.trimmed(block.start, block.end))
+
+    def trimmed(self, start: int, end: int) -> Span:
+        """A span without the white space around it."""
+        text = self.page.text[start:end]
+        return start + len(text) - len(text.lstrip()), start + len(text.rstrip())
 
     def may_go(self, block: Block) -> bool:
         """True if beside the first one a reader misses nothing: no lead-in before it, no list of elements."""
