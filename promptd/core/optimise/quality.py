@@ -5,12 +5,13 @@ Each figure is kept / had, and 1 only where a reader could not tell (`reading` s
 *Information*: the distinct words by their inverse document frequency, and the units (sentences, items, rows,
 headings, tags, code) by that of the commonest word; a unit counts once for each place that says it.
 *Instructions*: the units that instruct, likewise. *Structure*: headings, list items and their numbers, rows,
-tags and their nesting, each time they occur, and the order of the units that are left. Comments are no
+tags and their nesting, each time they occur, and of the units that are left their order and their place (the
+heading, tag or item they are in, and what leads to them). Comments are no
 content: what occurs in them alone is not counted.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -19,7 +20,7 @@ from rapidfuzz.distance import LCSseq
 from promptd.core.optimise.blocks import read
 from promptd.core.optimise.instructing import instructing_words, is_instructing
 from promptd.core.optimise.page import Page
-from promptd.core.optimise.reading import Reading, normal, read_units
+from promptd.core.optimise.reading import Reading, Unit, normal, read_units
 from promptd.core.optimise.records import Quality, Share
 from promptd.core.optimise.units import spoken
 from promptd.core.optimise.words import Idf
@@ -35,8 +36,7 @@ class Inventory:
     words: frozenset[str]
     units: Mapping[str, int]  # text -> how many places say it
     instructions: Mapping[str, int]  # those of the units that instruct
-    shape: tuple[str, ...]
-    order: tuple[str, ...]  # the texts of the units
+    reading: Reading
 
 
 def inventory(text: str) -> Inventory:
@@ -57,8 +57,7 @@ def inventory_of_reading(page: Page, reading: Reading) -> Inventory:
         frozenset(spoken(page)),
         Counter(text for text, _ in places),
         Counter(text for (text, _), is_order in places.items() if is_order),
-        reading.shape,
-        tuple(unit.text for unit in reading.units),
+        reading,
     )
 
 
@@ -83,22 +82,30 @@ def _kept(source: Mapping[str, int], result: Mapping[str, int]) -> int:
 
 
 def _structure(source: Inventory, result: Inventory) -> Share:
-    """The shape that is left in its order, and how much of the common units is in its order."""
-    common = Counter(source.order) & Counter(result.order)
-    before, after = _only(source.order, common), _only(result.order, common)
-    kept = _in_order(source.shape, result.shape) + _in_order(before, after)
-    return Share(kept, len(source.shape) + len(before))
+    """The shape that is left in its order; of the units that are left, how many are in order and in place."""
+    common = Counter(unit.text for unit in source.reading.units) & Counter(
+        unit.text for unit in result.reading.units
+    )
+    before, after = _only(source.reading, common), _only(result.reading, common)
+    kept = _in_order(source.reading.shape, result.reading.shape)
+    kept += _in_order([unit.text for unit in before], [unit.text for unit in after])
+    kept += sum((_placed(before) & _placed(after)).values())
+    return Share(kept, len(source.reading.shape) + 2 * len(before))
 
 
-def _only(order: Sequence[str], common: Mapping[str, int]) -> list[str]:
-    """The first so many of each text."""
+def _only(reading: Reading, common: Mapping[str, int]) -> list[Unit]:
+    """The first so many units of each text."""
     left = dict(common)
-    found: list[str] = []
-    for text in order:
-        if left.get(text, 0):
-            left[text] -= 1
-            found.append(text)
+    found: list[Unit] = []
+    for unit in reading.units:
+        if left.get(unit.text, 0):
+            left[unit.text] -= 1
+            found.append(unit)
     return found
+
+
+def _placed(units: Iterable[Unit]) -> Counter[tuple[str, tuple[str, str]]]:
+    return Counter((unit.text, unit.place) for unit in units)
 
 
 def _in_order(one: Sequence[str], other: Sequence[str]) -> int:

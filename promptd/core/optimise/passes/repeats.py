@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.passes.base import Context
-from promptd.core.optimise.units import is_lead, without_indent
+from promptd.core.optimise.units import is_lead
 from promptd.protocol.records import Span
 
 MIN_REFERRED = 60  # words of a body that a line of reference is worth
@@ -63,13 +63,7 @@ class _Repeats:
         """Give a block the number of what it says; what it holds has its number already."""
         inner = [child for child in block.children if child.kind not in _NO_CONTENT]
         head, foot = self.own_text(block)
-        margin = self.indent(block)
-        key = (
-            block.kind,
-            head,
-            foot,
-            *((self.keys[child], self.indent(child) - margin) for child in inner),
-        )
+        key = (block.kind, head, foot, *(self.keys[child] for child in inner))
         self.keys[block] = self.numbers.setdefault(key, len(self.numbers))
         self.weights[block] = len(head.split()) + sum(self.weights[child] for child in inner)
         if block.kind in ("section", "element"):
@@ -77,14 +71,15 @@ class _Repeats:
 
     def own_text(self, block: Block) -> tuple[str, str]:
         """What a block says itself at its head and its foot, as it is written."""
-        text = self.page.text
-        foot = text[block.foot : block.end] if block.kind == "element" else ""
         if block.kind == "root":
             return "", ""
-        head = without_indent(text[block.start : block.head])
+        text = self.page.text
+        foot = text[block.foot : block.end].strip() if block.kind == "element" else ""
+        lines = text[block.start : block.head].rstrip().split("\n")
         if block.kind != "code":
-            head = "\n".join(line.rstrip() for line in head.split("\n"))
-        return head.rstrip(), foot.strip()
+            lines = [line.rstrip() for line in lines]
+        margin = min((len(line) - len(line.lstrip(" \t")) for line in lines if line.strip()), default=0)
+        return "\n".join(line[margin:] for line in lines), foot
 
     def indent(self, block: Block) -> int:
         line = self.page.text[block.start : block.head]
