@@ -102,6 +102,8 @@ class _Reader:
                 lead, led_by = as_read(self.page.text[child.start : child.end]), set(followers)
 
     def of_block(self, block: Block, place: tuple[str, str]) -> Iterator[Unit]:
+        if block.kind == "item" and block.name not in _BULLETS:
+            place = (place[0], f"{place[1]}{block.name}")  # a step is itself and its number
         for start, end in self.spans(block):
             text = self.page.text[start:end]
             is_code = block.kind == "code"

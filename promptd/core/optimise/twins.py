@@ -6,16 +6,16 @@ few sorted orders and texts that share a rare word are compared, so that the tim
 here: a twin too many costs a few tokens.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rapidfuzz.distance import Postfix, Prefix
+from rapidfuzz.distance import Indel, Postfix, Prefix
 
 from promptd.core.optimise.reading import Reading
 
 NEIGHBOURS = 2  # compared on each side, in each order
 EQUAL_ENDS = 0.55  # of the longer text, if all but one stretch is equal
-EQUAL_WORDS = 0.65  # of both, wherever they are (Dice)
+EQUAL_WORDS = 0.6  # of the distinct ones of both, wherever they are (Dice)
+EQUAL_LETTERS = 0.72  # of both, in their order (Indel)
 RARE = 6  # texts that share a word which says something of them
 MAX_STRETCH = 2  # words of a short text in which twins may differ
 _TRIMMED = ".!?。…:;,*_ "  # noqa: RUF001
@@ -30,11 +30,19 @@ def with_twins(reading: Reading) -> frozenset[int]:
 def near_twins(texts: Sequence[str]) -> frozenset[int]:
     """The indices of the texts that have a near twin among them."""
     folded = [" ".join(text.casefold().split()).strip(_TRIMMED) for text in texts]
+    words = [frozenset(text.split()) for text in folded]
     found: set[int] = set()
     for one, other in _candidates(folded):
-        if not (one in found and other in found) and is_twin(folded[one], folded[other]):
+        if one in found and other in found:
+            continue
+        if _share_most(words[one], words[other]) or is_twin(folded[one], folded[other]):
             found |= {one, other}
     return frozenset(found)
+
+
+def _share_most(mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    shared = len(mine & theirs)
+    return shared > MAX_STRETCH and 2 * shared >= EQUAL_WORDS * (len(mine) + len(theirs))
 
 
 def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -66,18 +74,17 @@ def _sharing(texts: Sequence[str]) -> Iterator[list[int]]:
 
 
 def is_twin(one: str, other: str) -> bool:
-    """True if two folded texts differ in one thing, or in none."""
-    if one == other:
+    """True if two folded texts differ in one stretch, in few letters, in their order, or not at all."""
+    shorter, longer = sorted((len(one), len(other)))
+    if shorter < EQUAL_ENDS * longer:
+        return False
+    ends = Prefix.similarity(one, other) + Postfix.similarity(one, other)
+    if ends >= EQUAL_ENDS * longer or Indel.normalized_similarity(one, other) >= EQUAL_LETTERS:
         return True
-    longer = max(len(one), len(other))
-    ends = min(Prefix.similarity(one, other) + Postfix.similarity(one, other), len(one), len(other))
-    if ends >= EQUAL_ENDS * longer:
+    if shorter == longer and sorted(one) == sorted(other):
         return True
     mine, theirs = one.split(), other.split()
-    if len(one) == len(other) and sorted(one) == sorted(other):
-        return True
-    if len(mine) == len(theirs) <= 2 * MAX_STRETCH + 1:
-        differing = sum(a != b for a, b in zip(mine, theirs, strict=True))
-        return len(mine) > 2 and differing <= min(MAX_STRETCH, len(mine) - 2)
-    shared = sum((Counter(mine) & Counter(theirs)).values())
-    return 2 * shared >= EQUAL_WORDS * (len(mine) + len(theirs)) and shared > MAX_STRETCH
+    if len(mine) != len(theirs) or len(mine) > 2 * MAX_STRETCH + 1:
+        return False
+    differing = sum(a != b for a, b in zip(mine, theirs, strict=True))
+    return differing <= min(MAX_STRETCH, len(mine) - 2)

@@ -76,8 +76,13 @@ def lost(pairs: list[Pair], around: Callable[[Pair], str], strategy: str) -> lis
 @pytest.mark.parametrize("surrounding", SURROUNDINGS)
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_both_of_every_pair_stay(domain: str, surrounding: str, strategy: str) -> None:
-    """All pairs of a domain in one prompt."""
-    pairs = [pair for pair in PAIRS if pair.domain == domain]
+    """The pairs of a domain in one prompt; of those that share a member, which would be repeats, one."""
+    pairs: list[Pair] = []
+    used: set[str] = set()
+    for pair in PAIRS:
+        if pair.domain == domain and not used & {pair.one, pair.other}:
+            pairs.append(pair)
+            used |= {pair.one, pair.other}
     assert lost(pairs, SURROUNDINGS[surrounding], strategy) == []
 
 

@@ -149,6 +149,7 @@ def test_more_than_was_asked_is_no_loss() -> None:
 # -- the law --------------------------------------------------------------------------------------
 
 _STOP = re.compile(r"(?<=[a-z][.!?]) (?=[A-Z])")
+_MARKER = re.compile(r"\A\s*(?:[-*+]|\d+[.)])\s+(?=\S)")
 _WORD = re.compile(r"(?<=[a-z]) (?=[a-z])")
 
 
@@ -161,7 +162,7 @@ def _lines(text: str) -> list[tuple[int, int]]:
 
 def changes(text: str) -> Iterator[tuple[str, str]]:
     """Every deletion, swap and negation of a line or sentence that the text has once, with what it is."""
-    lines = [(a, b) for a, b in _lines(text) if text.count(text[a:b].strip()) == 1]
+    lines = [(a, b) for a, b in _lines(text) if text.count(_MARKER.sub("", text[a:b]).strip()) == 1]
     for a, b in lines:
         yield f"without {text[a:b]!r}", text[:a] + text[b:]
         if match := _WORD.search(text, a, b):
