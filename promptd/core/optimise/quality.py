@@ -51,7 +51,9 @@ def inventory_of(page: Page) -> Inventory:
 
 def inventory_of_reading(page: Page, reading: Reading) -> Inventory:
     """Look at a page of which the units are read already as well."""
-    places = {(unit.text, unit.place): is_instructing(unit.text) and not unit.is_code for unit in reading.units}
+    places = {
+        (unit.text, unit.place): is_instructing(unit.text) and not unit.is_code for unit in reading.units
+    }
     return Inventory(
         frozenset(_literals(page, reading)),
         frozenset(spoken(page)),

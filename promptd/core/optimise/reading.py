@@ -15,7 +15,9 @@ from typing import NamedTuple
 from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.units import led, marker_length, sentences, without_indent
 
-_BOLD = re.compile(r"(?<![*\\])\*\*(?=[^\s*])([^*\n]*[^\s*])\*\*(?!\*)|(?<![\w\\])__(?=[^\s_])([^_\n]*[^\s_])__(?!\w)")
+_BOLD = re.compile(
+    r"(?<![*\\])\*\*(?=[^\s*])([^*\n]*[^\s*])\*\*(?!\*)|(?<![\w\\])__(?=[^\s_])([^_\n]*[^\s_])__(?!\w)"
+)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _BULLETS = "-*+"
 

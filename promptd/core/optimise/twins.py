@@ -1,9 +1,9 @@
 """Near twins: units that differ in one thing. What they differ in is what their author meant, so both stay.
 
 Two texts are twins if they have the same characters in another order ("from alpha to omega", "from omega to
-alpha"), if all but one stretch of them is equal, or if they share most of their words. Only neighbours in a
-few sorted orders and texts that share a rare word are compared, so that the time is that of sorting. Case and white space make no difference
-here: a twin too many costs a few tokens.
+alpha"), if all but one stretch of them is equal, if few letters differ, or if they share most of their
+words. Only neighbours in a few sorted orders and texts that share a rare word are compared, so that the time
+is that of sorting. Case and white space make no difference here: a twin too many costs a few tokens.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ EQUAL_WORDS = 0.6  # of the distinct ones of both, wherever they are (Dice)
 EQUAL_LETTERS = 0.72  # of both, in their order (Indel)
 RARE = 6  # texts that share a word which says something of them
 MAX_STRETCH = 2  # words of a short text in which twins may differ
-_TRIMMED = ".!?。…:;,*_ "  # noqa: RUF001
+_TRIMMED = ".!?。…:;,*_ "
 
 
 def with_twins(reading: Reading) -> frozenset[int]:
@@ -46,7 +46,7 @@ def _share_most(mine: frozenset[str], theirs: frozenset[str]) -> bool:
 
 
 def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Pairs that may be twins: neighbours in a few orders, and those that share a word few others have."""
+    """Pairs that may be twins: neighbours in a few orders, and texts that share a rare word."""
     seen: set[tuple[int, int]] = set()
     for group in (*_orders(texts), *_sharing(texts)):
         for distance in range(1, NEIGHBOURS + 1):
@@ -58,7 +58,7 @@ def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _orders(texts: Sequence[str]) -> Iterator[list[int]]:
-    """By beginning, by end, and by the characters there are: the same ones in another order are neighbours."""
+    """By beginning, by end, and by the characters there are."""
     keys = (list(texts), [text[::-1] for text in texts], ["".join(sorted(text)) for text in texts])
     indices = [index for index, text in enumerate(texts) if text]
     yield from (sorted(indices, key=order.__getitem__) for order in keys)

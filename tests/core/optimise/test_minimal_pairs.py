@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from promptd.core.optimise.twins import near_twins
-from tests.core.optimise.texts import run
+from tests.core.optimise.texts import FILLER, run
 
 
 class Pair(NamedTuple):
@@ -31,18 +31,6 @@ def _pairs() -> list[Pair]:
 
 PAIRS = _pairs()
 DOMAINS = sorted({pair.domain for pair in PAIRS})
-FILLER = (  # says little, again and again, and never twice the same
-    "The garden behind the old house needs water every summer.",
-    "In summer an old gardener brings water.",
-    "Behind that house there is a garden with a wall.",
-    "Every wall of the house was old even when the gardener came.",
-    "Water came over the wall, and the summer was wet.",
-    "A gardener needs a garden, as a house needs people.",
-    "People of the house sat in the garden when it was summer.",
-    "When people came, the old wall was wet with water again.",
-    "Even a wet summer brings people over to sit behind a wall.",
-    "There is water for people, and there is a house for summer.",
-)
 SURROUNDINGS: dict[str, Callable[[Pair], str]] = {
     "bullets": lambda pair: f"- {pair.one}\n- {pair.other}\n",
     "apart": lambda pair: f"- {pair.one}\n\nThen:\n\n- {pair.other}\n",

@@ -14,6 +14,7 @@ from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.trees import tree
 from promptd.core.optimise.words import idf_of
 from tests.core.optimise.texts import (
+    FILLER,
     LIBRARY,
     TOOLS,
     anything,
@@ -158,19 +159,15 @@ def test_frozen_spans_are_left_alone() -> None:
 
 def test_a_shortened_text_says_so_and_is_left_alone() -> None:
     """Where dropping stopped at an aim, the last line says that more could have been dropped."""
-    text = "".join(f"Sentence about topic number-less {word} alone stands here.\n\n" for word in WORDS)
-    result = run(text, "aggressive")
+    result = run("\n\n".join(FILLER), "aggressive")
     assert result.text.endswith("<!-- shortened -->\n")
-    assert 0 < len([unit for unit in result.removed if unit.kind == "drop"]) < len(WORDS)
-
-
-WORDS = [f"{first}{last}" for first in ("al", "be", "ga", "de", "ze") for last in ("pha", "ta", "mma", "lta")]
+    assert 0 < len([unit for unit in result.removed if unit.kind == "drop"]) < len(FILLER)
 
 
 def test_the_same_bytes_whatever_the_order_of_the_library() -> None:
     """Deterministic: the idf of words does not depend on the order in which texts were counted."""
-    text = "".join(f"All about {word} and what {word} means.\n\n" for word in WORDS) * 2
     backwards = Tools(count, idf_of(reversed(LIBRARY)))
+    text = "\n\n".join(FILLER)
     assert optimise(text, [], STRATEGIES["aggressive"], backwards).text == run(text, "aggressive").text
 
 

@@ -84,11 +84,19 @@ End
     ("old", "new", "lower"),
     [
         ("Then write a summary! ", "", {"information"}),
-        ("First, read the notes. Then write a summary!", "Then write a summary! First, read the notes.", {"structure"}),
+        (
+            "First, read the notes. Then write a summary!",
+            "Then write a summary! First, read the notes.",
+            {"structure"},
+        ),
         ("You must never stop.\n", "", {"instructions", "literals", "information", "structure"}),
         ("You must never stop.", "You must stop.", {"instructions", "literals", "information"}),
         ("[ ] Ask", "[x] Ask", {"information"}),
-        ("- [ ] Ask the team\n- [x] Tell the client\n", "- [x] Tell the client\n- [ ] Ask the team\n", {"structure"}),
+        (
+            "- [ ] Ask the team\n- [x] Tell the client\n",
+            "- [x] Tell the client\n- [ ] Ask the team\n",
+            {"structure"},
+        ),
         ("1. Open the valve\n2. Close the tap\n", "1. Close the tap\n2. Open the valve\n", {"structure"}),
         ("2. Close", "3. Close", {"structure"}),
         ("   - slowly", "- slowly", {"structure"}),
@@ -134,7 +142,7 @@ def test_what_a_reader_does_not_read_lowers_nothing(before: str, after: str) -> 
 
 
 def test_a_repeat_that_goes_is_structure_only() -> None:
-    """Said once is enough for information, instructions and literals, under the same name; the shape is another."""
+    """Said once under one name is enough, but for the shape; under two names it has to be said twice."""
     rule = "# Rules\n\nYou must use `x`.\n\n"
     assert below_1(quality(rule + rule, rule)) == {"structure"}
     one, other = "# Linux\n\nYou must use `x`.\n\n", "# macOS\n\nYou must use `x`.\n\n"
@@ -178,9 +186,7 @@ def changes(text: str) -> Iterator[tuple[str, str]]:
 def unseen(text: str, every: int = 1) -> list[str]:
     """The changes that no figure shows."""
     source = inventory(text)
-    found = (
-        (what, changed) for number, (what, changed) in enumerate(changes(text)) if number % every == 0
-    )
+    found = ((what, changed) for number, (what, changed) in enumerate(changes(text)) if number % every == 0)
     return [what for what, changed in found if not below_1(compare(source, inventory(changed), IDF))]
 
 

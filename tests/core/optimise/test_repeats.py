@@ -1,4 +1,4 @@
-"""What goes as a repeat and what stays: a repeat is a named container said twice, never a part of something."""
+"""What goes as a repeat and what stays: a repeat is a named container said twice, never a leaf."""
 
 import pytest
 
@@ -6,7 +6,9 @@ from promptd.core.optimise.records import Piece
 from tests.core.optimise.texts import run
 
 SAID = "Report progress after each step of the work."
-LONG = "\n\n".join(f"Rule {word}: report {word} progress to the {word} desk before noon." for word in "abcdefgh")
+LONG = "\n\n".join(
+    f"Rule {word}: report {word} progress to the {word} desk before noon." for word in "abcdefgh"
+)
 
 
 def repeats_removed(text: str, strategy: str = "balanced", pieces: tuple[Piece, ...] = ()) -> int:
@@ -18,9 +20,15 @@ def repeats_removed(text: str, strategy: str = "balanced", pieces: tuple[Piece, 
     ("before", "after"),
     [
         (f"# A\n{SAID}\n# A\n{SAID}\n", f"# A\n{SAID}\n"),
-        (f"<t>\n{SAID}\n</t>\n\n<b>\nx\n</b>\n\n<t>\n{SAID}\n</t>\n", f"<t>\n{SAID}\n</t>\n\n<b>\nx\n</b>\n\n"),
+        (
+            f"<t>\n{SAID}\n</t>\n\n<b>\nx\n</b>\n\n<t>\n{SAID}\n</t>\n",
+            f"<t>\n{SAID}\n</t>\n\n<b>\nx\n</b>\n\n",
+        ),
         (f"# A\n\n{SAID}\n\n# B\n\nx\n\n# A\n\n  {SAID}  \n", f"# A\n\n{SAID}\n\n# B\n\nx\n\n"),
-        (f"# A\n- one\n- two\n\n{SAID}\n# B\nx\n# A\n- one\n- two\n\n{SAID}\n", f"# A\n- one\n- two\n\n{SAID}\n# B\nx\n"),
+        (
+            f"# A\n- one\n- two\n\n{SAID}\n# B\nx\n# A\n- one\n- two\n\n{SAID}\n",
+            f"# A\n- one\n- two\n\n{SAID}\n# B\nx\n",
+        ),
     ],
 )
 def test_the_same_name_with_the_same_text_goes(before: str, after: str) -> None:
@@ -44,21 +52,21 @@ STAY = {
     "bulleted": "Steps:\n- Run the whole test suite.\n- Rename the parser.\n- Run the whole test suite.\n",
     "paragraphs": "Run the whole test suite.\n\nRename the parser.\n\nRun the whole test suite.\n",
     "headings": f"## Linux\n\n{SAID}\n\n## macOS\n\n{SAID}\n",
-    "sections in sections": f"# Linux\n\n## Install\n\n{SAID}\n\n# macOS\n\n## Install\n\n{SAID}\n",
+    "sections in sections": f"# Linux\n\n## Get\n\n{SAID}\n\n# macOS\n\n## Get\n\n{SAID}\n",
     "elements": f"<frontend>\n{SAID}\n</frontend>\n<backend>\n{SAID}\n</backend>\n",
     "attributes": f'<os name="a">\n{SAID}\n</os>\n<os name="b">\n{SAID}\n</os>\n',
     "lead-ins": f"When the build passes:\n\n- {SAID}\n\nWhen the build is red:\n\n- {SAID}\n",
     "elements after lead-ins": f"On Linux:\n\n<do>\n{SAID}\n</do>\n\nOn macOS:\n\n<do>\n{SAID}\n</do>\n",
     "items": f"- Linux\n  - {SAID}\n- macOS\n  - {SAID}\n",
     "half a list": f"# A\n- {SAID}\n- one\n# B\n- {SAID}\n- two\n",
-    "records": f"<task>\n<use>\n{SAID}\n</use>\nOne.\n</task>\n<task>\n<use>\n{SAID}\n</use>\nTwo.\n</task>\n",
+    "records": f"<task>\n<in>\n{SAID}\n</in>\nOne.\n</task>\n<task>\n<in>\n{SAID}\n</in>\nTwo.\n</task>\n",
     "steps": f"<step>\n{SAID}\n</step>\n<step>\nRename it.\n</step>\n<step>\n{SAID}\n</step>\n",
     "procedure": f"# Procedure\n\n## Test\n\n{SAID}\n\n## Ship\n\nNow.\n\n## Test\n\n{SAID}\n",
-    "transcript": "User: Are you sure of it?\n\nAssistant: Yes, I am sure.\n\nUser: Again?\n\nAssistant: Yes, I am sure.\n",
+    "transcript": "User: Sure of it?\n\nAssistant: Yes, I am.\n\nUser: Again?\n\nAssistant: Yes, I am.\n",
     "turns": f"<turn>\n{SAID}\n</turn>\n<turn>\n{SAID}\n</turn>\n",
     "examples": f"<example>\n<note>\n{SAID}\n</note>\n<note>\n{SAID}\n</note>\n</example>\n",
     "example heading": f"# Example\n\n## Echo\n\n{SAID}\n\n## Echo\n\n{SAID}\n",
-    "two examples": "<example>\n<turn>\nhello\n</turn>\n</example>\n<example>\n<turn>\nfarewell\n</turn>\n</example>\n",
+    "two examples": "<example>\n<say>\nhi\n</say>\n</example>\n<example>\n<say>\nbye\n</say>\n</example>\n",
     "chorus": '"Row, row, row your boat"\n\nVerse.\n\n"Row, row, row your boat"\n',
     "quotations": "> Row, row, row your boat\n\nVerse.\n\n> Row, row, row your boat\n",
     "code": "First:\n\n```\nmake clean all now\n```\n\nThen:\n\n```\nmake clean all now\n```\n",
@@ -89,7 +97,10 @@ def test_a_large_repeat_elsewhere_becomes_a_reference() -> None:
     part = f"## Rules of the desk\n\n{LONG}\n"
     text = f"# A\n\n{part}\n# B\n\n{part}"
     result = run(text, "balanced")
-    assert result.text == f"# A\n\n{part}\n# B\n\n## Rules of the desk\n(Same text as above: Rules of the desk)\n"
+    assert (
+        result.text
+        == f"# A\n\n{part}\n# B\n\n## Rules of the desk\n(Same text as above: Rules of the desk)\n"
+    )
     (unit,) = result.removed
     assert text[slice(*unit.at)].strip() == LONG == text[slice(*(unit.duplicate_of or (0, 0)))].strip()
     quality = result.quality

@@ -65,11 +65,28 @@ def least_informative(page: Page, context: Context) -> Iterator[Edit]:
     if is_shortened(page.text):
         return
     greedy = _Greedy(page, context)
-    for unit in greedy.run():
+    dropped = list(greedy.run())
+    ends = _ends(page.text, sorted(span for unit in dropped for span in unit.spans))
+    for unit in dropped:
         for start, end in unit.spans:
-            yield Edit(start, end, "", "drop", greedy.reason(unit))
+            yield Edit(start, ends.get(start, end), "", "drop", greedy.reason(unit))
     if greedy.is_stopped:
         yield _mark(page)
+
+
+def _ends(text: str, spans: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Where the dropped end that begin inside a line whose beginning stays: before the line does."""
+    ends: dict[int, int] = {}
+    first = before = -1  # where a run of dropped ones begins, and where it ends
+    for start, end in spans:
+        first = first if start == before else start
+        before = end
+        own_end = start + len(text[start:end].rstrip())
+        is_inside = text[text.rfind("\n", 0, first) + 1 : first].strip()
+        if is_inside and "\n" in text[own_end:end]:
+            ends[start] = own_end
+            first = end
+    return ends
 
 
 def _mark(page: Page) -> Edit:
@@ -177,7 +194,7 @@ class _Greedy:
         return all(self.state.anchors[anchor] > times for anchor, times in unit.anchors.items())
 
     def has_twin(self, unit: Unit) -> bool:
-        """True for prose that differs in one thing from other prose of the page: that thing is what it says."""
+        """True for prose that differs in one thing from other prose of the page, so that both stay."""
         is_name = unit.is_head and unit.block.kind in ("section", "element")
         return not is_name and any(end in self.twins for _, end in unit.spans)
 

@@ -13,7 +13,8 @@ from tests.core.optimise.budget.bench import Bench
 REPEATED = "<tone>\nKeep the tone warm, brief and free of any jargon.\n</tone>\n"
 FILES = {
     "a.md": f"# Write\n\nFor {{name}}.   \n\n\n{REPEATED}\n<include>b.md</include>\n\nThe end, {{name}}.\n",
-    "b.md": f"---\noptimise: balanced\nvariables: {{name: {{}}}}\n---\n{REPEATED}\nTwo sentences are enough.\n",
+    "b.md": "---\noptimise: balanced\nvariables: {name: {}}\n---\n"
+    f"{REPEATED}\nTwo sentences are enough.\n",
 }
 
 
