@@ -20,7 +20,7 @@ from rapidfuzz.distance import LCSseq
 from promptd.core.optimise.blocks import read
 from promptd.core.optimise.instructing import instructing_words, is_instructing
 from promptd.core.optimise.page import Page
-from promptd.core.optimise.reading import Reading, Unit, normal, read_units
+from promptd.core.optimise.reading import PageUnits, ReadUnit, normal, read_units
 from promptd.core.optimise.records import Quality, Share
 from promptd.core.optimise.units import spoken
 from promptd.core.optimise.words import Idf
@@ -36,7 +36,7 @@ class Inventory:
     words: frozenset[str]
     units: Mapping[str, int]  # text -> how many places say it
     instructions: Mapping[str, int]  # those of the units that instruct
-    reading: Reading
+    reading: PageUnits
 
 
 def inventory(text: str) -> Inventory:
@@ -49,7 +49,7 @@ def inventory_of(page: Page) -> Inventory:
     return inventory_of_reading(page, read_units(page))
 
 
-def inventory_of_reading(page: Page, reading: Reading) -> Inventory:
+def inventory_of_reading(page: Page, reading: PageUnits) -> Inventory:
     """Look at a page of which the units are read already as well."""
     places = {
         (unit.text, unit.place): is_instructing(unit.text) and not unit.is_code for unit in reading.units
@@ -95,10 +95,10 @@ def _structure(source: Inventory, result: Inventory) -> Share:
     return Share(kept, len(source.reading.shape) + 2 * len(before))
 
 
-def _only(reading: Reading, common: Mapping[str, int]) -> list[Unit]:
+def _only(reading: PageUnits, common: Mapping[str, int]) -> list[ReadUnit]:
     """The first so many units of each text."""
     left = dict(common)
-    found: list[Unit] = []
+    found: list[ReadUnit] = []
     for unit in reading.units:
         if left.get(unit.text, 0):
             left[unit.text] -= 1
@@ -106,7 +106,7 @@ def _only(reading: Reading, common: Mapping[str, int]) -> list[Unit]:
     return found
 
 
-def _placed(units: Iterable[Unit]) -> Counter[tuple[str, tuple[str, str]]]:
+def _placed(units: Iterable[ReadUnit]) -> Counter[tuple[str, tuple[str, str]]]:
     return Counter((unit.text, unit.place) for unit in units)
 
 
@@ -117,7 +117,7 @@ def _in_order(one: Sequence[str], other: Sequence[str]) -> int:
     return len(first) if first == second else LCSseq.similarity(first, second)
 
 
-def _literals(page: Page, reading: Reading) -> Iterator[tuple[str, str]]:
+def _literals(page: Page, reading: PageUnits) -> Iterator[tuple[str, str]]:
     for anchor in page.anchors:
         written = page.text[anchor.start : anchor.end]
         if anchor.kind not in ("comment", "tag"):

@@ -22,7 +22,7 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _BULLETS = "-*+"
 
 
-class Unit(NamedTuple):
+class ReadUnit(NamedTuple):
     """A unit: its span, its text as it is compared, and its place (what it stands in, what leads to it)."""
 
     start: int
@@ -33,18 +33,18 @@ class Unit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PageUnits:
     """The units of a page in order, and its shape: one entry for each block, with its kind and nesting."""
 
-    units: tuple[Unit, ...]
+    units: tuple[ReadUnit, ...]
     shape: tuple[str, ...]
 
 
-def read_units(page: Page) -> Reading:
+def read_units(page: Page) -> PageUnits:
     """Read a page. Linear."""
     reader = _Reader(page)
     reader.read()
-    return Reading(tuple(reader.units), tuple(reader.shape))
+    return PageUnits(tuple(reader.units), tuple(reader.shape))
 
 
 def as_read(text: str) -> str:
@@ -76,7 +76,7 @@ def _json_value(code: str) -> str:
 class _Reader:
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.units: list[Unit] = []
+        self.units: list[ReadUnit] = []
         self.shape: list[str] = []
 
     def read(self) -> None:
@@ -103,7 +103,7 @@ class _Reader:
             if followers:
                 lead, led_by = as_read(self.page.text[child.start : child.end]), set(followers)
 
-    def of_block(self, block: Block, place: tuple[str, str]) -> Iterator[Unit]:
+    def of_block(self, block: Block, place: tuple[str, str]) -> Iterator[ReadUnit]:
         if block.kind == "item" and block.name not in _BULLETS:
             place = (place[0], f"{place[1]}{block.name}")  # a step is itself and its number
         for start, end in self.spans(block):
@@ -111,7 +111,7 @@ class _Reader:
             is_code = block.kind == "code"
             text = normal("code", text.rstrip()).strip() if is_code else as_read(text)
             if text:
-                yield Unit(start, end, text, place, is_code)
+                yield ReadUnit(start, end, text, place, is_code)
 
     def spans(self, block: Block) -> Iterator[tuple[int, int]]:
         """Where the units of a block are, without those of the blocks that it holds."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from rapidfuzz.distance import Indel, Postfix, Prefix
 
-from promptd.core.optimise.reading import Reading
+from promptd.core.optimise.reading import PageUnits
 
 NEIGHBOURS = 2  # compared on each side, in each order
 EQUAL_ENDS = 0.55  # of the longer text, if all but one stretch is equal
@@ -21,7 +21,7 @@ MAX_STRETCH = 2  # words of a short text in which twins may differ
 _TRIMMED = ".!?。…:;,*_ "
 
 
-def with_twins(reading: Reading) -> frozenset[int]:
+def with_twins(reading: PageUnits) -> frozenset[int]:
     """Where the units end that have a near twin on the page; code is not looked at."""
     prose = [unit for unit in reading.units if not unit.is_code]
     return frozenset(prose[index].end for index in near_twins([unit.text for unit in prose]))
