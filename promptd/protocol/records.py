@@ -111,9 +111,13 @@ class Shares(msgspec.Struct, frozen=True):
         float,
         Meta(description="distinct code, URLs, paths, numbers, placeholders, quotations, instructing words"),
     ]
-    information: Annotated[float, Meta(description="distinct words, weighted by how rare they are (idf)")]
+    information: Annotated[
+        float, Meta(description="distinct words by how rare they are (idf), and sentences, items and rows")
+    ]
     instructions: Annotated[float, Meta(description="instructing sentences and items that remain")]
-    structure: Annotated[float, Meta(description="headings, levels of lists, balanced tags")]
+    structure: Annotated[
+        float, Meta(description="headings, list items, rows and tags; order and place of units")
+    ]
 
 
 class Referenced(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -66,8 +66,7 @@ class _Run:
         self.trace = Trace.of(text)
         self.pages: dict[tuple[tuple[Span, ...], bool], Page] = {}  # of the current text, by what is frozen
         self.source: Inventory = inventory_of(self.page(()))
-        known = self.source.words
-        self.context = Context(tools.count, tools.idf, strategy.aims, known, tokens)
+        self.context = Context(tools.count, tools.idf, strategy.aims, self.source, tokens)
         self.removed: list[tuple[Span, Edit, Span | None]] = []
         self.pending: list[Edit] = []
         self.latest: Page | None = None  # the last text that was read to check it
@@ -105,6 +104,14 @@ class _Run:
             self.skipped[each.name] = f"pass {each.name!r} was skipped: {type(error).__name__}: {error}"
             return []
         return intact(page, [edit for edit in proposed if is_allowed(page, each, edit)])
+
+    def context_for(self, each: Pass) -> Context:
+        """What a pass that looks at the text as a whole is told of its parts and of what was removed."""
+        if not each.needs_fresh:
+            return self.context
+        components = {self.trace.current_span(*piece.span): piece.id for piece in self.pieces}
+        entries, has_originals = tuple(self.entries()), bool(self.originals())
+        return replace(self.context, entries=entries, components=components, has_originals=has_originals)
 
     def flush(self) -> None:
         """Apply what is pending; in a lossless strategy only as far as the CommonMark tree stays."""
@@ -149,12 +156,9 @@ class _Run:
     def frozen_for(self, each: Pass) -> tuple[Span, ...]:
         """Where this pass may change nothing, in the current text."""
         spans = [*self.frozen, *(piece.span for piece in self.pieces if not self.allows(piece, each))]
+        if each.drops:
+            spans += self.originals()
         return tuple(sorted({self.trace.current_span(*span) for span in spans}))
-
-    def context_for(self, each: Pass) -> Context:
-        """What a pass is given; one that looks at the whole text also what the entry components say."""
-        entries = tuple(self.entries()) if each.needs_fresh else ()
-        return replace(self.context, entries=entries) if entries else self.context
 
     def entries(self) -> Iterable[list[Span]]:
         """The stretches of the current text that are an entry component's own, for each of them."""
@@ -163,6 +167,10 @@ class _Run:
             if piece.is_entry:
                 own = _without(piece.span, included)
                 yield [self.trace.current_span(*span) for span in own]
+
+    def originals(self) -> list[Span]:
+        """What vouches for repeats that were removed: it has to be there in the end."""
+        return [original for _, _, original in self.removed if original is not None]
 
     def allows(self, piece: Piece, each: Pass) -> bool:
         if piece.limit is None or piece.limit == self.strategy.name:
@@ -178,7 +186,7 @@ class _Run:
             text,
             tuple(self.trace.current_span(*piece.span) for piece in self.pieces),
             tuple(self.report()),
-            compare(self.source, inventory_of(self.page(())), self.tools.idf, self.strategy.aims.similarity),
+            compare(self.source, inventory_of(self.page(())), self.tools.idf),
             self.tools.count(text),
             self.context.tokens,
             tuple(self.skipped.values()),

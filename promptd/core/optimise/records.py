@@ -11,20 +11,19 @@ from promptd.protocol.records import Span
 class Aims(msgspec.Struct, frozen=True):
     """What lossy passes aim at. Shares of 1: `reduction` of tokens, `information` that must be kept.
 
-    `similarity` is the least Indel ratio at which two units are nearly equal, `min_words` the fewest words
-    a block or an item must have to be worth removing as a repeat.
+    `min_words` is the fewest words a section or element must have to be worth removing as a repeat.
     """
 
     reduction: float = 0.45
     information: float = 0.95
-    similarity: float = 0.92
     min_words: int = 4
 
 
 class Pass(msgspec.Struct, frozen=True):
     """A pass by name. `is_lossless` ones are held to the CommonMark tree, `edits_code` may edit inside code.
 
-    `needs_fresh` ones look at the text as a whole, so that no edit may be pending when they run.
+    `needs_fresh` ones look at the text as a whole, so that no edit may be pending when they run. Those that
+    `drops` remove what is said nowhere else, and so never what a removed repeat repeats.
     """
 
     name: str
@@ -32,6 +31,7 @@ class Pass(msgspec.Struct, frozen=True):
     is_lossless: bool = False
     edits_code: bool = False
     needs_fresh: bool = False
+    drops: bool = False
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class Removed(msgspec.Struct, frozen=True):
 
     `span` is the same place inside the contribution of `id`, the smallest piece that holds all of it; for
     repeats `duplicate_of` is where the prompt with `none` has the duplicate that stays. `kind`: repeat,
-    emptied, drop, comment, markup. `tokens` are those of the unit alone.
+    drop, comment, markup. `tokens` are those of the unit alone.
     """
 
     id: str

@@ -28,14 +28,12 @@ PASSES: Mapping[str, Pass] = {
         Pass("table_padding", "padding inside table cells", is_lossless=True),
         Pass("markup_indent", "indentation of lines that are tags", is_lossless=True),
         Pass("repeats", "duplicates, word for word", needs_fresh=True),
-        Pass("near_repeats", "near duplicates", needs_fresh=True),
         Pass("json_code", "JSON in fences without white space", edits_code=True),
         Pass("labels", "`**Label**:` becomes `Label:`"),
         Pass("emphasis", "bold inside lines that do not instruct"),
-        Pass("wrappers", "neighbouring elements that only wrap become one"),
         Pass("dedent", "indentation that all lines of an element share"),
         Pass("tag_lines", "tags that follow one another on one line", needs_fresh=True),
-        Pass("least_informative", "the least informative units", needs_fresh=True),
+        Pass("least_informative", "the least informative units", needs_fresh=True, drops=True),
     )
 }
 
@@ -52,11 +50,9 @@ def pass_functions() -> "dict[str, Callable[[Page, Context], Iterable[Edit]]]":
         "table_padding": layout.table_padding,
         "markup_indent": layout.markup_indent,
         "repeats": repeats.repeats,
-        "near_repeats": repeats.near_repeats,
         "json_code": wording.json_code,
         "labels": wording.labels,
         "emphasis": wording.emphasis,
-        "wrappers": wording.wrappers,
         "dedent": layout.dedent,
         "tag_lines": layout.tag_lines,
         "least_informative": least_informative.least_informative,
@@ -65,10 +61,14 @@ def pass_functions() -> "dict[str, Callable[[Page, Context], Iterable[Edit]]]":
 
 REFERENCES = "references"  # named like a pass in a configuration; it needs the sources, so it is none
 _RENAMED = {"least": "least_informative"}  # names of earlier versions
-_REMOVED = {"phrases": "no phrase has a shorter form that fits wherever it may be; take it out of the list"}
+_REMOVED = {
+    "phrases": "no phrase has a shorter form that fits wherever it may be; take it out of the list",
+    "near_repeats": "texts that differ in one thing differ in what was meant; take it out of the list",
+    "wrappers": "two elements are two, whatever they wrap; take it out of the list",
+}
 
 _LOSSLESS = ("comments", "markup_indent", "table_padding", "trailing_space", "blank_lines")
-_SAID_ONCE = ("repeats", "near_repeats", "json_code", "labels", "wrappers")
+_SAID_ONCE = ("repeats", "json_code", "labels")
 _BALANCED = ("dedent", "comments", *_SAID_ONCE, *_LOSSLESS[2:], "tag_lines")
 
 
@@ -134,7 +134,7 @@ def _no_pass(key: str, name: str) -> ConfigError:
 
 def check_aims(aims: Aims) -> None:
     """Raise ConfigError for a share outside 0 to 1; a NaN is outside."""
-    for name in ("reduction", "information", "similarity"):
+    for name in ("reduction", "information"):
         share = getattr(aims, name)
         if not 0 <= share <= 1:
             raise ConfigError(f"tokens.{name} must be from 0 to 1, not {share}", key=f"tokens.{name}")

@@ -110,5 +110,5 @@ def _report(fitted: Skeleton, skeleton: Skeleton, result: Optimised, variant: st
         if draft.reason == "included":
             draft.variant = variant
             if draft.removed and not text_of(fitted.parts[draft.first : draft.last])[0].strip():
-                is_repeat = all(unit.kind in ("repeat", "emptied") for unit in draft.removed)
+                is_repeat = all(unit.kind == "repeat" for unit in draft.removed)
                 draft.reason = "deduplicated" if is_repeat else "dropped"

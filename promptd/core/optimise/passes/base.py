@@ -3,9 +3,10 @@
 What it may rest on is listed here, and nothing else is handed to it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from promptd.core.optimise.quality import Inventory
 from promptd.core.optimise.records import Aims
 from promptd.core.optimise.words import Idf
 from promptd.protocol.records import Span
@@ -18,6 +19,8 @@ class Context:
     count: Callable[[str], int]
     idf: Idf
     aims: Aims = field(default_factory=Aims)
-    words: frozenset[str] = frozenset()  # the distinct words of the source prompt
+    source: Inventory | None = None  # what the source prompt has; None: what the page at hand has
     tokens: int = 0
     entries: Sequence[Sequence[Span]] = ()  # per entry component, the stretches of the page that are its own
+    components: Mapping[Span, str] = field(default_factory=dict)  # where each is in the page -> its id
+    has_originals: bool = False  # repeats were removed, so that what they repeat may not be dropped

@@ -67,6 +67,7 @@ class Unit:
     is_head: bool = False  # of a block that may go only when nothing is left below it
     alike: "Unit | None" = None  # the standing unit that says most of it
     overlap: float = 0.0
+    parts: int = 1  # sentences
 
 
 def whole_sentences(page: Page, block: Block) -> list[Span]:
@@ -207,7 +208,9 @@ class Candidates:
             if anchor.kind != "tag"
         )
         stems = frozenset(map(stem, found))
-        return Unit(spans, block, found, self.count(text), stems, anchors, is_part=is_part, is_head=is_head)
+        unit = Unit(spans, block, found, self.count(text), stems, anchors, is_part=is_part, is_head=is_head)
+        unit.parts = sum(1 for span in spans for _ in sentences(self.page, *span))
+        return unit
 
 
 def _complete(page: Page) -> Iterator[Block]:

@@ -11,18 +11,23 @@ Stopped before nothing was left to drop, the text gets a line `<!-- shortened --
 has one is left alone, so that optimising twice changes nothing, and readers know.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
 
+from promptd.core.optimise.blocks import read
 from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.leads import followers
 from promptd.core.optimise.page import SOLID, Block, Page
 from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.passes.candidates import Candidates, Unit, is_one_line_lead, whole_sentences
 from promptd.core.optimise.passes.shortened import SHORTENED, is_shortened
+from promptd.core.optimise.quality import UNIT_NATS, information, inventory_of_reading
+from promptd.core.optimise.reading import read_units
+from promptd.core.optimise.twins import with_twins
 from promptd.core.optimise.units import is_lead, spoken
 from promptd.core.optimise.words import Idf, stem, words
 
@@ -69,18 +74,22 @@ class _Greedy:
         self.page = page
         self.context = context
         self.idf = context.idf
+        is_frozen = any(anchor.kind == "keep" for anchor in page.anchors)
+        self.plain = read(page.text) if is_frozen else page  # what is frozen has units as well
+        self.reading = read_units(self.plain)
+        self.twins = sorted(with_twins(self.reading))
         self.units = list(Candidates(page, context).find())
         self.waiting = {unit.block: unit for unit in self.units if unit.is_head}
         self.likeness = _Likeness(page, self.units, self.idf)
         self.state = self._begin()
-        self.is_stopped = False
+        self.is_stopped = context.has_originals
         self.dropped: list[Unit] = []
 
     def _begin(self) -> _State:
         standing = Counter(spoken(self.page))
-        had = self.idf.sum(self.context.words)
-        lost = had - self.idf.sum(self.context.words & standing.keys())
-        allowance = had * (1 - self.context.aims.information) - lost
+        left = inventory_of_reading(self.plain, self.reading)
+        share = information(self.context.source or left, left, self.idf)
+        allowance = share.kept - share.had * self.context.aims.information
         now = self.context.count(self.page.text)
         to_save = self.context.aims.reduction * self.context.tokens - (self.context.tokens - now)
         text = self.page.text
@@ -122,7 +131,7 @@ class _Greedy:
                 continue
             heappop(heap)
             together, less = self.together(unit)
-            if not together or not self.has_literals_elsewhere(together):
+            if not together or not self.has_literals_elsewhere(together) or any(map(self.has_twin, together)):
                 continue
             if self.unique(together) > self.state.allowance:
                 self.is_stopped = True
@@ -179,11 +188,21 @@ class _Greedy:
         held = _summed(unit.anchors for unit in units)
         return all(self.state.anchors[anchor] > times for anchor, times in held.items())
 
+    def has_twin(self, unit: Unit) -> bool:
+        """True for prose that differs in one thing from other prose of the page, so that both stay."""
+        is_name = unit.is_head and unit.block.kind in ("section", "element")
+        return not is_name and any(self._ends_twin(*span) for span in unit.spans)
+
+    def _ends_twin(self, start: int, end: int) -> bool:
+        at = bisect_right(self.twins, start)
+        return at < len(self.twins) and self.twins[at] <= end
+
     def unique(self, units: Sequence[Unit]) -> float:
-        """The idf of the words that would occur nowhere any more."""
+        """The information that goes with units: their own, and the idf of words that would occur nowhere."""
         standing = self.state.standing
         said = _summed(unit.words for unit in units)
-        return self.idf.sum(word for word, times in said.items() if standing[word] <= times)
+        lost = self.idf.sum(word for word, times in said.items() if standing[word] <= times)
+        return UNIT_NATS * sum(unit.parts for unit in units) + lost
 
     def drop(self, unit: Unit) -> None:
         self.state.allowance -= self.unique([unit])

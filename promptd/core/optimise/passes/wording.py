@@ -1,4 +1,4 @@
-"""Passes over markup within lines: labels, bold, wrappers, JSON in fences. No pass changes a word.
+"""Passes over markup within lines: labels, bold, JSON in fences. No pass changes a word.
 
 Sentences that instruct, quoted strings and all other literals are left as they are. Only `json_code`
 edits inside code, and only where the value stays equal and tokens are saved.
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.instructing import is_instructing
-from promptd.core.optimise.page import Block, Page
+from promptd.core.optimise.page import Page
 from promptd.core.optimise.passes.base import Context
-from promptd.core.optimise.units import is_bare_tag, sentences
+from promptd.core.optimise.units import sentences
 
 _LABEL = re.compile(
     r"^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[ xX]\][ \t]+)?(\*\*|__)(?=\S)", re.MULTILINE
@@ -71,25 +71,6 @@ def _plain(page: Page, match: re.Match[str]) -> Iterator[Edit]:
     marks = match.span("open"), match.span("close")
     if around.strip() and all(page.is_free(*mark) for mark in marks):
         yield from (Edit(start, end) for start, end in marks)
-
-
-def wrappers(page: Page, context: Context) -> Iterator[Edit]:
-    """Neighbouring elements of one bare name that only wrap one element each become one element."""
-    for parent in page.root.walk():
-        for before, after in zip(parent.children, parent.children[1:], strict=False):
-            if before.name == after.name and _is_wrapper(page, before) and _is_wrapper(page, after):
-                between = page.text[before.end : after.start]
-                if not between.strip() and page.is_removable(before.foot, after.head):
-                    yield Edit(
-                        before.foot, after.head, "", "markup", f"merged with the <{after.name}> before it"
-                    )
-
-
-def _is_wrapper(page: Page, block: Block) -> bool:
-    if block.kind != "element" or not is_bare_tag(page.text[block.start : block.head]):
-        return False
-    inner = [child for child in block.children if child.kind != "comment"]
-    return len(inner) == 1 and inner[0].kind == "element"
 
 
 def json_code(page: Page, context: Context) -> Iterator[Edit]:

@@ -10,11 +10,11 @@ from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.strategies import STRATEGIES, pass_functions
 from tests.core.optimise.budget.bench import Bench
 
-REPEATED = "- Keep the tone warm, brief and free of any jargon.\n"
+REPEATED = "<tone>\nKeep the tone warm, brief and free of any jargon.\n</tone>\n"
 FILES = {
     "a.md": f"# Write\n\nFor {{name}}.   \n\n\n{REPEATED}\n<include>b.md</include>\n\nThe end, {{name}}.\n",
-    "b.md": "---\noptimise: balanced\nvariables: {name: {}}\n---\n## Tone\n\n"
-    f"{REPEATED}- Two sentences are enough.\n",
+    "b.md": "---\noptimise: balanced\nvariables: {name: {}}\n---\n"
+    f"{REPEATED}\nTwo sentences are enough.\n",
 }
 
 
@@ -99,4 +99,4 @@ def test_a_skipped_pass_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fitted.skipped == ("blank_lines",)
     (note,) = [note for note in fitted.skeleton.notes if note.kind == "skipped-pass"]
     assert "blank_lines" in note.message
-    assert "\n\n\n- Keep" in bench.text(fitted.skeleton, name="Ada")
+    assert "\n\n\n<tone>" in bench.text(fitted.skeleton, name="Ada")
