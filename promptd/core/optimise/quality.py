@@ -36,6 +36,7 @@ class Inventory:
     words: frozenset[str]
     units: Mapping[str, int]  # text -> how many places say it
     instructions: Mapping[str, int]  # those of the units that instruct
+    said: Mapping[str, int]  # text of a unit -> how often it is said, wherever
     reading: PageUnits
 
 
@@ -59,6 +60,7 @@ def inventory_of_reading(page: Page, reading: PageUnits) -> Inventory:
         frozenset(spoken(page)),
         Counter(text for text, _ in places),
         Counter(text for (text, _), is_order in places.items() if is_order),
+        Counter(unit.text for unit in reading.units),
         reading,
     )
 
@@ -68,14 +70,14 @@ def compare(source: Inventory, result: Inventory, idf: Idf) -> Quality:
     return Quality(
         Share(len(source.literals & result.literals), len(source.literals)),
         information(source, result, idf),
-        Share(_kept(source.instructions, result.instructions), sum(source.instructions.values())),
+        Share(_kept(source.instructions, result.said), sum(source.instructions.values())),
         _structure(source, result),
     )
 
 
 def information(source: Inventory, result: Inventory, idf: Idf) -> Share:
     """The information of a source, in nats, and how much of it a result has."""
-    kept = idf.sum(source.words & result.words) + UNIT_NATS * _kept(source.units, result.units)
+    kept = idf.sum(source.words & result.words) + UNIT_NATS * _kept(source.units, result.said)
     return Share(kept, idf.sum(source.words) + UNIT_NATS * sum(source.units.values()))
 
 
@@ -85,9 +87,7 @@ def _kept(source: Mapping[str, int], result: Mapping[str, int]) -> int:
 
 def _structure(source: Inventory, result: Inventory) -> Share:
     """The shape that is left in its order; of the units that are left, how many are in order and in place."""
-    common = Counter(unit.text for unit in source.reading.units) & Counter(
-        unit.text for unit in result.reading.units
-    )
+    common = Counter(source.said) & Counter(result.said)
     before, after = _only(source.reading, common), _only(result.reading, common)
     kept = _in_order(source.reading.shape, result.reading.shape)
     kept += _in_order([unit.text for unit in before], [unit.text for unit in after])

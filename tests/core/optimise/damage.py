@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 MARK = "<!-- shortened -->"
+_REFERENCE = re.compile(r"^[ \t]*\(Same text as above: [^\n]*\)\n", re.MULTILINE)
 
 _FENCE = re.compile(r"\s*(?:[-*+>]\s+|\d+[.)]\s+)*(`{3,}|~{3,})")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
@@ -50,7 +51,8 @@ class Line:
 
 
 def damage(source: str, result: str) -> list[str]:
-    """What is torn in a result, one sentence each."""
+    """What is torn in a result, one sentence each; a line that refers to the same text above is not."""
+    result = _REFERENCE.sub("", result)
     if source == result:
         return []
     before, after = lines_of(source), lines_of(result)

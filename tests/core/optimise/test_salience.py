@@ -45,14 +45,16 @@ def test_what_is_salient_stays(before: str) -> None:
 
 def test_the_same_in_an_included_component_may_go() -> None:
     """Only the entry's own are kept: an included component's first paragraph is a paragraph."""
-    left = left_of("# About\n\nWhat it is about.\n\n", after=INCLUDED + "Lines are read here.\n\nWords.\n\n")
+    left = left_of(
+        "# About\n\nWhat it is about.\n\n", after=INCLUDED + "The kettle sings at noon.\n\nWords.\n\n"
+    )
     assert "What it is about." in left
-    assert "Lines are read here." not in left
+    assert "The kettle sings at noon." not in left
 
 
 def test_without_an_entry_nothing_is_salient() -> None:
     """Pieces say which component was asked for; a text of none has no title of its own."""
-    text = "# Lines\n\nLines are read.\n\n# More\n\n" + "\n\n".join(FILLER) + "\n\n`code`\n"
+    text = "# Lines\n\nThe kettle sings at noon.\n\n# More\n\n" + "\n\n".join(FILLER) + "\n\n`code`\n"
     assert "# Lines" not in optimise(text, [], HARD, TOOLS).text
 
 

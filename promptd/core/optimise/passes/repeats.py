@@ -114,7 +114,7 @@ class _Repeats:
             return []
         if is_same and not is_step and self.weights[block] >= self.min_words and self.may_go(block):
             return [Edit(block.start, block.end, "", "repeat", "duplicate", (first.start, first.end))]
-        return self.reference(block, first)
+        return [] if is_step else self.reference(block, first)
 
     def is_component_of(self, first: Block, block: Block) -> bool:
         """True if both are all that the same component says: it was included twice."""

@@ -362,7 +362,8 @@ def test_elements_are_fetched_by_their_span() -> None:
 def test_a_strategy_of_one_s_own_may_reference_first() -> None:
     """`references` in a table; its passes go over what is left and leave the lines alone."""
     own = configured({"mine": ("blank_lines", "references", "repeats")})["mine"]
-    files = FILES | {"a.md": FILES["a.md"] + "\n\n\n\nDone now, all of it.\n\nDone now, all of it.\n"}
+    end = "## End\n\nDone now, all of it.\n\n"
+    files = FILES | {"a.md": f"{FILES['a.md']}\n\n\n\n{end}{end}"}
     found = Disclosed(files, strategy=own)
     assert found.lines() == Disclosed(files).lines()
     assert found.text.count("Done now, all of it.") == 1
