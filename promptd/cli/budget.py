@@ -26,7 +26,7 @@ Examples:
   promptd budget commands/review-change --variable project_name=Harbour --budget 8000 --reserve 2000
   promptd budget agents/reviewer --budget 800 --strategy balanced --json | jq .allocation"""
 )
-@click.argument("name", shell_complete=complete_component)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_component)
 @click.option(
     "--budget",
     type=click.IntRange(min=1),
@@ -41,12 +41,14 @@ Examples:
 @arguments_option
 @json_option
 @source_options
-def budget(name: str, as_json: bool, where: Where, **options: Any) -> None:
+def budget(names: tuple[str, ...], as_json: bool, where: Where, **options: Any) -> None:
     """Show how a budget changes each component of a prompt.
 
-    The last column says why. Fails with the smallest possible budget if nothing fits.
+    Several NAMEs are one prompt, as in `assemble`. The last column says why. Fails with the smallest possible
+    budget if nothing fits.
     """
-    result = ask(where, "assemble", {"name": name} | given(options))
+    which: dict[str, Any] = {"name": names[0]} if len(names) == 1 else {"components": list(names)}
+    result = ask(where, "assemble", which | given(options))
     if as_json:
         output.emit_line(result)
         return

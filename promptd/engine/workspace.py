@@ -241,7 +241,11 @@ class Workspace:
         skeleton = expand(found, texts, self.optimiser.rules, self.segments.count)
         metadata = found.members[0].parsed.metadata
         name = found.ids[0] if len(names) == 1 else ""
-        compiled = CompiledPrompt(skeleton, evidence, name, metadata, found.members)
+        lines = {
+            member.id: texts[member.id].count("\n", 0, member.parsed.body_start) + 1
+            for member in found.members
+        }
+        compiled = CompiledPrompt(skeleton, evidence, name, metadata, found.members, lines)
         size_bytes = sum(map(len, texts.values())) + 400 * len(skeleton.parts)
         self._compiled.put(names, compiled, size_bytes)
         return compiled

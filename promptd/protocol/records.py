@@ -155,7 +155,7 @@ class AllocationRow(msgspec.Struct, frozen=True):
     id: ComponentId
     depth: Annotated[int, Meta(description="how deep it is included; 0 for one that was asked for")]
     priority: Annotated[float, Meta(description="weight by its author, its depth and its part in the prompt")]
-    variant: Annotated[str, Meta(description="the variant chosen: `full`, a strategy, `folded`, …")]
+    variant: Annotated[str, Meta(description="the variant chosen: `as is`, a strategy, `cut`, …")]
     tokens: Annotated[int, Meta(description="its own tokens in the prompt")]
     tokens_source: Annotated[int, Meta(description="its own tokens without strategy and budget")]
     quality: Annotated[float, Meta(description="share of its own information that was kept, 0 to 1")]

@@ -44,7 +44,8 @@ def optimise(
     if not strategy.passes:
         source = inventory(text)
         quality = compare(source, source, tools.idf)
-        return Optimised(text, tuple(piece.span for piece in pieces), (), quality, tokens, tokens)
+        spans, runs = tuple(piece.span for piece in pieces), Trace.of(text).runs
+        return Optimised(text, spans, (), quality, tokens, tokens, runs=runs)
     run = _Run(text, pieces, strategy, tools, frozen, tokens)
     run.all_rounds()
     result = run.result()
@@ -191,6 +192,7 @@ class _Run:
             self.context.tokens,
             tuple(self.skipped.values()),
             tuple(self.skipped),
+            self.trace.runs,
         )
 
     def unchanged(self, result: Optimised) -> Optimised:
@@ -198,7 +200,8 @@ class _Run:
         spans = tuple(piece.span for piece in self.pieces)
         quality = compare(self.source, self.source, self.tools.idf)
         tokens = self.context.tokens
-        return Optimised(self.text, spans, (), quality, tokens, tokens, result.warnings, result.skipped)
+        warnings, skipped, runs = result.warnings, result.skipped, Trace.of(self.text).runs
+        return Optimised(self.text, spans, (), quality, tokens, tokens, warnings, skipped, runs)
 
     def report(self) -> Iterable[Removed]:
         """Every unit that went, once: what went inside a unit that went later is part of it."""

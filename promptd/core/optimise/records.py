@@ -88,7 +88,8 @@ class Quality(msgspec.Struct, frozen=True):
 class Optimised(msgspec.Struct, frozen=True):
     """The result. `spans` are those of the pieces, in their order, in the new text.
 
-    `skipped` names the passes that raised, `warnings` says so, one sentence each.
+    `skipped` names the passes that raised, `warnings` says so, one sentence each. `runs` are the stretches
+    (where in the text, where in the source, characters) that were copied from the source, in order.
     """
 
     text: str
@@ -99,6 +100,7 @@ class Optimised(msgspec.Struct, frozen=True):
     tokens_source: int
     warnings: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    runs: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def reduction(self) -> float:

@@ -21,6 +21,7 @@ from promptd.core.syntax.component import Place
 from promptd.core.tokens.cost import estimate, savings
 from promptd.core.tokens.incremental import IncrementalCount, Measured
 from promptd.engine.attempt import Attempt
+from promptd.engine.prompts import budget_notes
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.options import EffectiveOptions
 from promptd.engine.prompts.reply import digest_of, etag_of, seal_of
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from promptd.engine.prompts.budget_run import BudgetRun
 
 JOINTS = 4  # tokens by which texts may differ where values meet them
+CUT = "cut"  # the strongest whole prompt that a budget makes
 _EVERYTHING = Shares(1.0, 1.0, 1.0, 1.0)
 
 
@@ -101,6 +103,7 @@ class _Builder:
         self.count = optimiser.segments.count
         self.known = {*optimiser.rules.variables, *(name for name, _ in self.request.variables)}
         self.base, self.has_moved = self.ordered()
+        self.budget_notes: list[Note] = []
 
     def ordered(self) -> tuple[Skeleton, bool]:
         """The skeleton in the order that caches best, as far as that is allowed."""
@@ -165,6 +168,11 @@ class _Builder:
                 return fitted
             rendered = self.render(fitted.skeleton)
             if self.fits(rendered):
+                if self.options.limit is not None and not self.fits(source):
+                    note = budget_notes.unused(
+                        rendered.tokens, self.options.limit, self.options.strategy.name
+                    )
+                    self.budget_notes = [*note]
                 return self.prompt(rendered, source.tokens, self.strategic(source, rendered, fitted))
             return self.by_budget(source, rendered.tokens)
         return self.by_budget(source, source.tokens)
@@ -197,12 +205,20 @@ class _Builder:
         assert limit is not None
         made = self.attempt.made
         if not isinstance(made, BudgetRun) or not made.is_of(self.base, self.optimiser.version):
-            made = BudgetRun(self.base, self.author_hints(), self.fill, limit, self.optimiser)
+            made = BudgetRun(
+                self.base, self.author_hints(), self.fill, limit, self.optimiser, self.held_whole()
+            )
             return Work(made.run, self.keep_budget)
         if made.refusal is not None:
             self.optimiser.account.over_budget += 1
             # A strategy sees what components repeat of one another, so that the whole of it may be smaller.
-            raise min(made.refusal, impossible(tokens, limit), key=lambda each: each.details["smallest"])
+            whole = min(tokens, made.candidates.smallest or tokens)
+            raise min(made.refusal, impossible(whole, limit), key=lambda each: each.details["smallest"])
+        self.budget_notes = [*budget_notes.of(made, self.base, self.compiled, self.request)]
+        if made.whole is not None:
+            rendered = self.render(made.whole.fitted.skeleton)
+            fit = self.by_strategy_alone(source, rendered, made.quality)
+            return self.prompt(rendered, source.tokens, fit, self.optimiser.version)
         found = made.found()
         count = IncrementalCount(found.skeleton.layout, self.optimiser.segments)
         measured = count.measure(found.filled)
@@ -210,8 +226,23 @@ class _Builder:
         fit = self.account(source, rendered, shares(made.quality), found.rows, found.gap)
         return self.prompt(rendered, source.tokens, fit, self.optimiser.version)
 
+    def held_whole(self) -> "dict[str, Fitted]":
+        """The whole prompts in this order by the present idf, by strategy."""
+        version, fitted = self.optimiser.version, self.compiled.fitted
+        return {
+            name: held[1]
+            for name in (*self.optimiser.choices.strategies, CUT)
+            if (held := fitted.get((name, self.has_moved))) is not None and held[0] == version
+        }
+
     def keep_budget(self, made: "BudgetRun") -> None:
         self.attempt.made = made
+        for name, fitted in made.candidates.fresh.items():
+            place = (name, self.has_moved)
+            if self.compiled.fitted.get(place, (-1, None))[0] != made.version:
+                for each in fitted.skipped:
+                    self.optimiser.account.skipped(each)
+            self.compiled.fitted[place] = made.version, fitted
         for key, variants in made.fresh.items():
             for name in variants.skipped:
                 self.optimiser.account.skipped(name)
@@ -306,7 +337,12 @@ class _Builder:
         return CachedPrompt(prompt, ready)
 
     def notes(self, rendered: _Rendered) -> tuple[PromptWarning, ...]:
-        notes = [*rendered.skeleton.notes, *rendered.filled.notes, *map(_unsteady, self.attempt.unsteady)]
+        notes = [
+            *rendered.skeleton.notes,
+            *rendered.filled.notes,
+            *self.budget_notes,
+            *map(_unsteady, self.attempt.unsteady),
+        ]
         if self.may_move or not self.options.is_plain:  # else the hints were not read for this request
             notes += [note for hints in self.author_hints().values() for note in hints.notes]
         if self.options.options.stable_first and not self.has_moved and len(self.request.names) == 1:

@@ -44,6 +44,7 @@ class CompiledPrompt:
     name: str
     metadata: Mapping[str, object]
     members: tuple[Component, ...]
+    lines: Mapping[str, int] = field(default_factory=dict)  # id -> the line in which its body begins
     author_hints: "dict[str, AuthorHints]" = field(default_factory=dict)
     ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
     fitted: "dict[object, tuple[int, Fitted]]" = field(default_factory=dict)

@@ -209,11 +209,11 @@ def test_the_smallest_budget_that_would_do_is_the_smallest() -> None:
 
 
 def test_variants_are_kept_for_the_next_budget() -> None:
-    """A second budget finds the variants of the first."""
+    """A second budget finds the variants of the first, where no whole prompt by a strategy fits either."""
     builder = PromptBuilder(FILES)
-    builder.build(budget=950)
+    builder.build(budget=400)
     kept = builder.optimiser.variants.statistics()
-    builder.build(budget=900)
+    builder.build(budget=300)
     assert kept.entries == builder.optimiser.variants.statistics().entries == 2
 
 
@@ -225,11 +225,26 @@ def test_a_pass_that_raises_under_a_budget_is_a_warning_and_counted(monkeypatch:
 
     monkeypatch.setitem(pass_functions(), "repeats", fail)
     builder = PromptBuilder(FILES)
-    for budget in (950, 900):
+    for budget in (400, 300):
         said = [note for note in builder.build(budget=budget).warnings if note.kind == "skipped-pass"]
         assert [note.id for note in said] == ["a.md", "b.md"]
         assert all("'repeats' was skipped: ZeroDivisionError" in note.message for note in said)
-    assert builder.optimiser.account.statistics().skipped_passes == {"repeats": 2}
+    # Once for each component, and once for the whole prompt that was tried first.
+    assert builder.optimiser.account.statistics().skipped_passes == {"repeats": 3}
+
+
+def test_a_pass_that_raises_for_the_whole_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the whole prompt fits by a strategy, the prompt is named, and counted once for each strategy."""
+
+    def fail(_page: Page, _context: Context) -> list[Edit]:
+        raise ZeroDivisionError("a table with no columns")
+
+    monkeypatch.setitem(pass_functions(), "json_code", fail)
+    builder = PromptBuilder(FILES)
+    for budget in (1_000, 900):
+        said = [note for note in builder.build(budget=budget).warnings if note.kind == "skipped-pass"]
+        assert [note.id for note in said] == ["a.md"]
+    assert builder.optimiser.account.statistics().skipped_passes == {"json_code": 2}  # balanced, cut
 
 
 # -- what cannot be ---------------------------------------------------------------------------

@@ -40,4 +40,6 @@ def apply_references(
     for at in lines:  # what a reference says about a text does not count as kept
         text = text.replace(raw(referred.skeleton.parts[at]), "", 1)
     quality = compare(inventory(text_of(skeleton.parts)[0]), inventory(text), tools.idf)
-    return Fitted(found, quality, skipped, referred.references, referred.tokens_fetched)
+    return Fitted(
+        found, quality, skipped, references=referred.references, tokens_fetched=referred.tokens_fetched
+    )

@@ -101,7 +101,7 @@ def candidates(
 
 def _may_be(hint: AuthorHints, strategy: Strategy, tools: Tools) -> bool:
     """False for what its author keeps from being referenced."""
-    if hint.min_tokens or hint.limit == NEVER:
+    if hint.is_kept or hint.min_tokens or hint.limit == NEVER:
         return False
     if hint.limit is None or hint.limit == strategy.name:
         return True

@@ -100,3 +100,26 @@ def test_a_skipped_pass_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     (note,) = [note for note in fitted.skeleton.notes if note.kind == "skipped-pass"]
     assert "blank_lines" in note.message
     assert "\n\n\n<tone>" in bench.text(fitted.skeleton, name="Ada")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "is_kept", "limit", "notes"),
+    [
+        ({"keep": True}, True, "conservative", 0),
+        ({"keep": "yes"}, True, "conservative", 0),
+        ({"priority": "required"}, True, "conservative", 0),
+        ({"priority": "required", "keep": False}, True, "conservative", 0),
+        ({"keep": True, "optimise": "never"}, True, "never", 0),
+        ({"keep": True, "optimise": "aggressive"}, True, "conservative", 0),
+        ({"keep": False}, False, None, 0),
+        ({"keep": "no"}, False, None, 0),
+        ({"keep": "sometimes"}, True, "conservative", 1),
+        ({"keep": None, "priority": 0.7}, False, None, 0),
+        ({"priority": "requird"}, False, None, 1),
+    ],
+)
+def test_keep_is_read(metadata: dict[str, object], is_kept: bool, limit: str | None, notes: int) -> None:
+    """By either key; a value that says neither yes nor no keeps, and is a note as a wrong priority is."""
+    hints = author_hints_of("a.md", "", metadata, tuple(STRATEGIES))
+    assert (hints.is_kept, hints.limit, len(hints.notes)) == (is_kept, limit, notes)
+    assert hints.priority == metadata.get("priority") if isinstance(metadata.get("priority"), float) else 0.5
