@@ -42,7 +42,7 @@ class PageUnits:
 
 def read_units(page: Page) -> PageUnits:
     """Read a page. Linear."""
-    reader = _Reader(page)
+    reader = _UnitReader(page)
     reader.read()
     return PageUnits(tuple(reader.units), tuple(reader.shape))
 
@@ -73,7 +73,7 @@ def _json_value(code: str) -> str:
         return code
 
 
-class _Reader:
+class _UnitReader:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.units: list[ReadUnit] = []

@@ -41,10 +41,10 @@ def staying(page: Page, held: Sequence[Span] = ()) -> list[Block]:
 
     Of a section or element of which only the heading or the tags have to stay there is a block of just that.
     """
-    return sorted(_Reader(page, held).blocks(), key=lambda block: block.start)
+    return sorted(_StayReader(page, held).blocks(), key=lambda block: block.start)
 
 
-class _Reader:
+class _StayReader:
     def __init__(self, page: Page, held: Sequence[Span]) -> None:
         self.page = page
         self.held = sorted([*held, *((each.start, each.end) for each in page.anchors if each.kind == "keep")])
