@@ -119,6 +119,18 @@ class UnknownComponent(RequestError):
     code = -32001
 
 
+class UnknownSection(RequestError):
+    """The component has no section of that name."""
+
+    code = -32001
+
+
+class DigestMismatch(RequestError):
+    """The text has changed: its digest is not the one that was sent."""
+
+    code = -32000
+
+
 class AmbiguousName(RequestError):
     """The name without suffix matches several components."""
 

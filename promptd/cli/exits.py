@@ -33,6 +33,8 @@ _BY_ERROR: tuple[tuple[type[errors.PromptdError], Exit], ...] = (
     (errors.Unavailable, Exit.UNAVAILABLE),
     (errors.ComponentError, Exit.DATA),
     (errors.UnknownComponent, Exit.DATA),
+    (errors.UnknownSection, Exit.DATA),
+    (errors.DigestMismatch, Exit.DATA),
     (errors.AmbiguousName, Exit.DATA),
     (errors.OverBudget, Exit.DATA),
     (errors.PromptTooLarge, Exit.DATA),

@@ -40,6 +40,10 @@ class RootConfig(_Section, frozen=True):
     dialects: Annotated[
         tuple[Text, ...], says("directive syntaxes that are recognised here; `all` stands for every dialect")
     ] = ("all",)
+    imports: Annotated[
+        Literal["inline", "after", "marked"],
+        says("text of an `@` import inside a line: in its place, after the file, or marked by comments"),
+    ] = "after"
     arguments_base: Annotated[
         int, says("the first argument is `$0` (Claude Code) or `$1` (Codex)", "number", ge=0, le=1)
     ] = 0
@@ -228,17 +232,21 @@ class TokensConfig(_Section, frozen=True):
     ] = 128_000
     strategy: Annotated[
         Text,
-        says("default strategy of requests: none, conservative, balanced, aggressive or one of your own"),
+        says(
+            "default strategy of requests: none, conservative, balanced, aggressive, progressive or one of"
+            " your own"
+        ),
     ] = "none"
     strategies: Annotated[
         dict[Text, tuple[Text, ...]],
         says(
-            'strategies of your own, each a list of passes in order: { tidy = ["comments", "blank_lines"] }'
+            'strategies of your own, each a list of passes in order: { tidy = ["comments", "blank_lines"] };'
+            " `references` does first what `progressive` does"
         ),
     ] = field(default_factory=dict)
     target_reduction: Annotated[
         float,
-        says("lossy strategies stop at this token reduction", "share", ge=0, le=1),
+        says("lossy strategies and `progressive` stop at this token reduction", "share", ge=0, le=1),
     ] = 0.45
     quality_floor: Annotated[
         float, says("lossy strategies keep at least this share of the information", "share", ge=0, le=1)

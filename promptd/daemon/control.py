@@ -18,6 +18,7 @@ import msgspec
 from promptd import __version__
 from promptd import config as configuration
 from promptd.config import Config
+from promptd.core.library.graph import GraphStatistics
 from promptd.daemon.parts import DaemonParts
 from promptd.daemon.single_flight import SingleFlight
 from promptd.daemon.status import MAX_PROBLEMS
@@ -132,7 +133,7 @@ def sources_of(parts: DaemonParts) -> dict[str, Callable[[], Any]]:
     return {
         "library": lambda: current.workspace.library.statistics(),
         "cache": lambda: current.workspace.statistics(),
-        "graph": lambda: current.workspace.library.graph.statistics(),
+        "graph": lambda: graph_of(current.workspace),
         "loader": lambda: current.workspace.loader.statistics(),
         "tokens": lambda: current.workspace.segments.statistics(),
         "savings": lambda: current.workspace.savings(),
@@ -161,6 +162,12 @@ def histograms_of(parts: DaemonParts) -> dict[str, Histogram]:
     }
 
 
+def graph_of(workspace: Workspace) -> GraphStatistics:
+    """The graph of what is listed: the very counts of `library`."""
+    counts = workspace.library.statistics()
+    return GraphStatistics(counts.components, counts.edges, counts.cyclic)
+
+
 def popular_of(workspace: Workspace) -> dict[str, Any]:
     """The prompts that are asked for most, and those that cost most tokens in all."""
     popular = workspace.optimiser.popular
@@ -175,7 +182,7 @@ def hottest_of(workspace: Workspace) -> dict[str, Any]:
     """The components of the hot set's head, with how many others need them."""
     return {
         "hottest": [
-            {"id": id, "weight": round(weight, 3), "dependents": workspace.library.graph.count_dependents(id)}
+            {"id": id, "weight": round(weight, 3), "dependents": workspace.library.count_dependents(id)}
             for id, weight in workspace.hot.heaviest(SHOWN, time.time())
         ]
     }

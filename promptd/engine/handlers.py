@@ -5,6 +5,7 @@ is encoded once and kept with it; only the clock in it, which depends on the mom
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -12,18 +13,21 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET
 
+from promptd.config.schema import LibraryConfig
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.library import check as checking
 from promptd.core.library.library import Component
+from promptd.core.library.lint import lints
 from promptd.core.library.resolve import matches
-from promptd.core.syntax.component import Reading
+from promptd.core.syntax.component import Place, Reading
+from promptd.core.syntax.sections import Headings
 from promptd.core.tokens.cost import DEFAULT_CACHE_MIN_TOKENS
 from promptd.engine import procedures
 from promptd.engine.procedures import Procedure
 from promptd.engine.prompts.cached import CachedPrompt
-from promptd.engine.prompts.reply import mark, reply_of, unchanged_of
+from promptd.engine.prompts.reply import digest_of, mark, reply_of, unchanged_of
 from promptd.engine.workspace import Workspace
-from promptd.errors import InvalidParams
+from promptd.errors import DigestMismatch, InvalidParams, UnknownSection
 from promptd.protocol import replies
 from promptd.protocol.methods import (
     AssembleParams,
@@ -34,7 +38,7 @@ from promptd.protocol.methods import (
     Params,
     TreeParams,
 )
-from promptd.protocol.records import FileDiagnostic, GraphEdge, ListedComponent
+from promptd.protocol.records import FileDiagnostic, ListedComponent, Problem
 from promptd.protocol.replies import (
     ChangesReply,
     CheckReply,
@@ -119,9 +123,12 @@ def assemble(
     workspace: Workspace, params: AssembleParams, check: Check
 ) -> Procedure[msgspec.Raw | replies.AssembleReply]:
     """The prompt, or in few bytes that it is the one whose etag was sent along."""
-    if params.etag is None and (rendered := workspace.render(params.request(), check)) is not None:
+    is_use = params.count_use is not False
+    is_plain = is_use and params.etag is None
+    if is_plain and (rendered := workspace.render(params.request(), check)) is not None:
         return msgspec.Raw(rendered)
     cached = yield from procedures.cached_prompt(workspace, params.request(), check)
+    cached.uses -= not is_use
     if params.etag is not None and params.etag == cached.prompt.etag:
         return unchanged_of(cached.prompt, workspace.clock)
     return msgspec.Raw(encode_prompt(workspace, cached))
@@ -132,14 +139,18 @@ def assemble(
 
 @answers("get")
 def get(workspace: Workspace, params: GetParams, check: Check) -> Procedure[GetReply | msgspec.Raw]:
-    """One component, text and all, as it is on disk now."""
-    found = yield from procedures.closure(workspace, params.name, check, with_text=True)
+    """One component, text and all, or a part of it, as it is on disk now."""
+    if params.section is not None and params.span is not None:
+        raise InvalidParams("get: give either `section` or `span`, not both")
+    name, section = yield from _named(workspace, params)
+    found = yield from procedures.closure(workspace, name, check, with_text=True)
     component = found.plan.members[0]
     if component.error is not None:
         raise component.error
-    if params.span is not None:
-        got = partial(_stretch, workspace, component, found.text, params.span, workspace.clock)
+    if section is not None or params.span is not None:
+        got = partial(_part, workspace, component, found.text, params, section, workspace.clock)
     else:
+        _expect(params.digest, component.digest, component.id)
         needed = tuple(workspace.library.graph.requires(component.id, hard_only=False))
         got = partial(_whole, workspace, component, found.text, needed, workspace.clock)
     if len(found.text) <= LARGE_CHARS:
@@ -167,26 +178,80 @@ def _whole(
     )
 
 
-def _stretch(
-    workspace: Workspace, component: Component, text: str, span: tuple[int, int], clock: str
+def _named(workspace: Workspace, params: GetParams) -> Procedure[tuple[str, str | None]]:
+    """The component and the section that are meant: a component of exactly the name comes first."""
+    name, mark, section = params.name.partition("#")
+    if params.section is not None or params.span is not None or not (mark and name and section):
+        return params.name, params.section
+    places = tuple(workspace.places_of((params.name,)))
+    found: list[Place] = (yield procedures.Exists(places)) if places else []
+    return (params.name, None) if found else (name, section)
+
+
+def _section(component: Component, text: str, name: str) -> tuple[int, int]:
+    headings = Headings(text, component.parsed.body_start)
+    span = headings.section(name)
+    if span is None:
+        titles = {title.casefold(): title for _, title in headings.titles}
+        near = [titles[each] for each in get_close_matches(name.replace("-", " ").casefold(), titles)]
+        meant = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+        raise UnknownSection(
+            f"{component.id} has no section {name!r}{meant}", id=component.id, section=name, nearest=near
+        )
+    return span
+
+
+def _part(
+    workspace: Workspace, component: Component, text: str, params: GetParams, section: str | None, clock: str
 ) -> GetReply:
-    """A stretch of a component's file: what a strategy or a budget took out of a prompt."""
+    """A section, or what a strategy or a budget took out of a prompt."""
+    span = params.span or _section(component, text, section or "")
+    return _stretch(workspace, component, text, span, section or "", params.digest, clock)
+
+
+def _stretch(
+    workspace: Workspace,
+    component: Component,
+    text: str,
+    span: tuple[int, int],
+    section: str,
+    expected: str | None,
+    clock: str,
+) -> GetReply:
+    """A stretch of a component's file."""
     start, end = span
+    digest = digest_of(text[start:end])
     if not start <= end <= len(text):
+        if expected is not None:  # the file has become shorter since
+            _expect(expected, digest, f"{component.id} [{start}, {end})")
         raise InvalidParams(
             f"get: `span` must be [start, end) within the {len(text)} characters of {component.id}", span=span
         )
     stretch = text[start:end]
+    _expect(expected, digest, f"{component.id}#{section}" if section else f"{component.id} [{start}, {end})")
     return replies.partial(
         GetReply,
         id=component.id,
         digest=component.digest,
         span=span,
         text=stretch,
+        text_digest=digest,
         tokens=workspace.segments.count(stretch),
         diagnostics=(),
         clock=clock,
+        **({"section": section} if section else {}),
     )
+
+
+def _expect(expected: str | None, digest: str, what: str) -> None:
+    """Raise DigestMismatch unless a text is the one that was asked for."""
+    if expected is not None and not digest.startswith(expected.lower()):
+        raise DigestMismatch(
+            f"{what} has changed: its digest is {digest[: len(expected)]}, not {expected}; get it without"
+            " a digest, or assemble the prompt again",
+            expected=expected,
+            digest=digest,
+        )
 
 
 @answers("list")
@@ -239,7 +304,7 @@ def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Proce
     library = workspace.library
     ids = library.ids()
     revision = params.since_revision(workspace.instance)
-    known = None if revision is None or revision > library.revision else library.history.since(revision)
+    known = None if revision is None or revision > library.revision else library.changed_since(revision)
     touched = ids if known is None else sorted(known)
     listed = [id for id in touched if library.is_listed(id)]
     return ChangesReply(
@@ -257,14 +322,14 @@ def _listed(workspace: Workspace, ids: Iterable[str]) -> tuple[ListedComponent, 
 
 
 def _row(workspace: Workspace, component: Component) -> ListedComponent:
-    graph = workspace.library.graph
+    library = workspace.library
     return ListedComponent(
         id=component.id,
         description=component.description,
         size_bytes=component.signature.size if component.signature else 0,
         digest=component.digest,
-        dependencies=sum(1 for _ in graph.requires(component.id, hard_only=False)),
-        dependents=graph.count_dependents(component.id),
+        dependencies=len(component.edges),
+        dependents=library.count_dependents(component.id),
         error="" if component.error is None else component.error.message,
     )
 
@@ -285,7 +350,8 @@ def dependents(workspace: Workspace, params: TreeParams, check: Check) -> Proced
     yield procedures.Reconcile()
     found = yield from procedures.closure(workspace, params.name, check)
     id = found.plan.ids[0]
-    ids = tuple(sorted(workspace.library.graph.affected((id,)) - {id}))
+    library = workspace.library
+    ids = tuple(sorted(filter(library.is_listed, library.graph.affected((id,)) - {id})))
     tree = checking.tree(workspace.library, id, reverse=True, depth=params.depth)
     return DependentsReply(id, ids, tree, workspace.clock)
 
@@ -308,7 +374,7 @@ def _graph(workspace: Workspace, ids: Sequence[str], limit: int) -> Procedure[Gr
     left = limit
     for id in ids[:limit]:
         component = workspace.library.get(id)
-        found = list(islice(_edges(component), left + 1)) if component is not None else []
+        found = list(islice(checking.edges(component), left + 1)) if component is not None else []
         edges += map(msgspec.json.encode, found[:left])
         left -= len(found)
         if left < 0:
@@ -320,12 +386,6 @@ def _graph(workspace: Workspace, ids: Sequence[str], limit: int) -> Procedure[Gr
     return replies.partial(kind, nodes=nodes, edges=encoded, truncated=is_truncated, clock=clock)
 
 
-def _edges(component: Component) -> Iterator[GraphEdge]:
-    for link in component.links:
-        if link.target is not None:
-            yield GraphEdge(component.id, link.target, link.directive.line, checking.kind_of(link))
-
-
 @answers("check")
 def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[CheckReply]:
     """The report on the whole library as it is now."""
@@ -334,9 +394,25 @@ def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[Che
     readings: list[Reading] = yield procedures.Read(tuple({each.place for each in required}))
     missing = yield procedures.Compute(partial(checking.missing_sections, required, readings))
     prompts, problems = workspace.config.library.prompts, workspace.scanned.problems
-    report = checking.check(workspace.library, prompts, problems, missing)
+    usual = LibraryConfig().prompts
+    report = checking.check(workspace.library, prompts, problems, missing, usual, _remarks(workspace))
     roots = workspace.source.roots
     return CheckReply(roots=roots, clock=workspace.clock, **msgspec.structs.asdict(report))
+
+
+def _remarks(workspace: Workspace) -> Iterator[Problem]:
+    """What a check says of names, of files that are no components, and of hints that cannot be followed."""
+    from promptd.core.optimise.budget.author_hints import author_hints_of
+
+    configured = workspace.config.library.variables
+    yield from lints(workspace.library, configured, workspace.scanned.lookalikes)
+    strategies = tuple(workspace.optimiser.choices.strategies)
+    for id in workspace.library.ids():
+        component = workspace.library.get(id)
+        if component is not None and component.parsed.key_lines:
+            parsed = component.parsed
+            for note in author_hints_of(id, "", parsed.metadata, strategies, parsed.key_lines).notes:
+                yield Problem(note.kind, id, note.line, note.message)
 
 
 @answers("rescan")

@@ -35,9 +35,9 @@ class Usage:
         """True if a template answered this very request before."""
         return hash(request) in self._once
 
-    def rendered(self, request: Request, evidence: Evidence, tokens: int) -> None:
+    def rendered(self, request: Request, ids: tuple[str, ...], evidence: Evidence, tokens: int) -> None:
         """Count a reply that was made from a template, of which no prompt is kept."""
-        self._optimiser.count_rendered(request, evidence, tokens)
+        self._optimiser.count_rendered(ids, evidence, tokens)
         if len(self._once) >= MAX_ONCE:
             self._once.clear()
         self._once.add(hash(request))

@@ -27,7 +27,14 @@ from promptd.engine.hot_set import HotSet
 from promptd.engine.prompts.builder import make
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.options import rules_of
-from promptd.engine.prompts.shared import CompiledPrompt, OptimiserState, OptimiserStatistics, Words, Work
+from promptd.engine.prompts.shared import (
+    CompiledPrompt,
+    OptimiserState,
+    OptimiserStatistics,
+    Texts,
+    Words,
+    Work,
+)
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.usage import Usage
 from promptd.protocol.request import Request
@@ -63,6 +70,7 @@ class Scanned:
 
     is_complete: bool = False
     problems: tuple[str, ...] = ()
+    lookalikes: tuple[Place, ...] = ()
 
 
 class Workspace:
@@ -76,7 +84,10 @@ class Workspace:
         self.source = source
         self.contents = contents
         workers = Workers(config.loading.min_workers, config.loading.max_workers)
-        self.loader = Loader(source, [resolved(root.dialects) for root in config.roots], workers)
+        dialects = [
+            resolved(root.dialects, f"roots[{number}].dialects") for number, root in enumerate(config.roots)
+        ]
+        self.loader = Loader(source, dialects, workers)
         self.library = Library(source.names, len(source.roots))
         self.optimiser = OptimiserState(config, contents.segments, contents.tokenizer.name, rules_of(config))
         cache = config.cache
@@ -170,12 +181,12 @@ class Workspace:
         if found is None:
             return None
         reply, tokens = found
-        self.usage.rendered(request, compiled.evidence, tokens)
+        self.usage.rendered(request, compiled.ids, compiled.evidence, tokens)
         self.prompts.miss()
-        self.optimiser.note_prefix(request, template.prefix, template.stable_tokens, None)
+        self.optimiser.note_prefix(request, compiled.ids, template.prefix, template.stable_tokens, None)
         return reply
 
-    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words:
+    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words | Texts:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
         compiled = self._compile(attempt, check)
         return compiled if isinstance(compiled, Needs) else self._finish(attempt, compiled)
@@ -202,11 +213,11 @@ class Workspace:
             return Needs(look=look)
         needs = attempts.needs(evidence, attempt, check)
         if not needs.places:
-            needs = Needs(tuple(self._without_text(members, attempt))) or needs
+            needs = Needs(tuple(self.without_text(members, attempt))) or needs
         attempt.will_read(needs.places)
         return needs
 
-    def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
+    def without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
         """The places of usable components whose text is at hand neither in the cache nor in the attempt."""
         for member in members:
             if member.digest not in self.texts and self.text_of(member, attempt) is None:
@@ -232,12 +243,16 @@ class Workspace:
         skeleton = expand(found, texts, self.optimiser.rules, self.segments.count)
         metadata = found.members[0].parsed.metadata
         name = found.ids[0] if len(names) == 1 else ""
-        compiled = CompiledPrompt(skeleton, evidence, name, metadata, found.members)
+        lines = {
+            member.id: texts[member.id].count("\n", 0, member.parsed.body_start) + 1
+            for member in found.members
+        }
+        compiled = CompiledPrompt(skeleton, evidence, name, metadata, found.members, lines)
         size_bytes = 2 * sum(map(len, texts.values())) + 400 * len(skeleton.parts) + 100 * len(names)
         self._compiled.put(names, compiled, size_bytes)
         return compiled
 
-    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words:
+    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words | Texts:
         made = make(self.optimiser, attempt, compiled)
         if isinstance(made, CachedPrompt):
             self.prompts.miss()
@@ -316,33 +331,9 @@ class Workspace:
                 ]
         return places
 
-    def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
-        """Readings that forget those of the ids that a scan from scratch would not know.
-
-        What no listing shows is known for two reasons: a directive leads there, or a request named
-        it. Without either it goes; so does an invalid one that was only named, for what is below a link that
-        leads out or an unreadable directory is unknown. Where an earlier root hides it, it
-        goes in any case: it is read again when it is needed.
-        """
-        ids = list(ids)
-        held = (component for id in ids if (component := self.library.get(id)) is not None)
-        hidden = (shadow for id in ids for shadow in self.library.shadows.of(id))
-        places = [
-            *(component.place for component in held if self._is_stray(component)),
-            *(shadow.place for shadow in hidden if shadow.error is not None),
-        ]
-        return [Reading(place) for place in places if place not in listing.found]
-
-    def _is_stray(self, component: Component) -> bool:
-        if component.error is not None:
-            return not self.library.graph.count_dependents(component.id)
-        if self.library.is_listed(component.id):
-            return False
-        return not any(component.id in cached.prompt.evidence.ids for _, cached in self.prompts.items())
-
     def note_listing(self, listing: Listing) -> None:
         """Remember what a scan saw besides files: problems to report, and that there was one."""
-        self.scanned = Scanned(True, listing.problems)
+        self.scanned = Scanned(True, listing.problems, listing.lookalikes)
         self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------

@@ -191,7 +191,7 @@ class Dispatcher:
                 log_request(call, elapsed_s, None, self._tokens(call))
 
     def _recognise(self, call: Call, params: Params) -> None:
-        if not isinstance(params, AssembleParams) or params.etag is not None:
+        if not isinstance(params, AssembleParams) or params.etag is not None or params.count_use is False:
             return
         if len(call.params) > MAX_RECOGNISED_BYTES:
             return

@@ -70,3 +70,16 @@ def test_what_was_not_given_is_not_sent(daemon: FakeDaemon, run: Run) -> None:
         {"name": "a", "budget": 9, "reserve": 2, "model": "m", "stable_first": True},
         {"name": "a", "stable_first": False, "format": "openai"},
     ]
+
+
+def test_strict_prints_no_prompt_that_has_a_warning(daemon: FakeDaemon, run: Run) -> None:
+    """Every warning is named, then that they are errors; the exit code says: fix the library."""
+    daemon.answers["assemble"] = REPLY | {"warnings": [WARNING, WARNING]}
+    for more in ((), ("--json",), ("--format", "openai")):
+        code, out, err = run("assemble", "a", "--strict", *more)
+        assert (code, out) == (65, b"")
+        assert err.count("promptd: warning: a.md:3: b.md does not exist\n") == 2
+        assert err.endswith("promptd: error: 2 warnings; with --strict the prompt is not printed\n")
+    daemon.answers["assemble"] = REPLY
+    assert run("assemble", "a", "--strict") == (0, REPLY["text"].encode(), "")
+    assert "strict" not in daemon.requests[-1][1]

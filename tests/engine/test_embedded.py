@@ -564,3 +564,13 @@ def test_progress_is_reported_while_much_is_read(library: Library) -> None:
     with Engine.open(root, progress=lambda done, total: seen.append((done, total))) as engine:
         engine.call("check")
     assert seen[-1] == (40, 40)
+
+
+def test_a_closed_engine_says_so(library: Library) -> None:
+    """As a closed file does; closing twice is nothing."""
+    engine = Engine.open(library({"a.md": "x\n"}))
+    engine.close()
+    engine.close()
+    for ask in (lambda: engine.assemble("a"), lambda: engine.call("list")):
+        with pytest.raises(ValueError, match=r"^this Engine is closed$"):
+            ask()

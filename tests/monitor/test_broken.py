@@ -18,7 +18,6 @@ import pytest
 
 from promptd import config
 from promptd.config import Config
-from promptd.core.optimise.data import shipped_phrases
 from promptd.core.syntax.component import Place, Reading
 from promptd.daemon import build as building
 from promptd.daemon.control import histograms_of, sources_of
@@ -105,7 +104,6 @@ Staged = Callable[..., Awaitable[Stage]]
 def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Staged]:
     """Return a function that builds a stage."""
     make_files_look_old(monkeypatch)
-    shipped_phrases()  # strategies read them once
     monkeypatch.setattr(building, "Tokenizer", cached_tokenizer)
     stages: list[Stage] = []
 

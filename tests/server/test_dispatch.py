@@ -152,6 +152,15 @@ async def test_an_unchanged_prompt_is_said_in_few_bytes(aged: Workspace) -> None
     assert "text" in await table.ask(call_of("assemble", name="commands/hello"))
 
 
+async def test_what_is_only_looked_at_is_no_use(aged: Workspace) -> None:
+    """However often: it is never answered as a request that counts."""
+    table = Table(aged)
+    for _ in range(3):
+        await table.ask(call_of("assemble", name="commands/hello", count_use=False))
+    aged.fold_uses(0.0)
+    assert aged.hot.statistics().tracked == 0
+
+
 async def test_what_is_recognised_is_bounded(aged: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long parameters are not remembered, and of short ones only so many."""
     monkeypatch.setattr(module, "MAX_RECOGNISED", 3)

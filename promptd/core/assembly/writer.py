@@ -4,6 +4,8 @@ A text that stands in place of whole lines ends its last line; one that stands i
 last line ending, once. Nothing else about a text is ever changed (docs/decisions/0030).
 """
 
+from itertools import islice
+
 from promptd.core.syntax.slots import Slot
 from promptd.errors import PromptTooLarge
 
@@ -45,6 +47,15 @@ class Writer:
         if index >= since and not _ends_line(self.parts[index]):
             self.write(newline)
 
+    def blank_line(self, since: int, newline: str) -> None:
+        """End the last line of what was written since, and write an empty one unless there is one."""
+        self.end_line(since, newline)
+        written = (part for part in islice(reversed(self.parts), len(self.parts) - since) if part)
+        last, before = next(written, newline), next(written, newline)
+        above = last[: -len(ending(last))] if isinstance(last, str) else last
+        if not _ends_line(above or before):
+            self.write(newline)
+
     def reopen_line(self, since: int) -> None:
         """Take one line ending off the end of what was written since."""
         if len(self.parts) > since:
@@ -70,9 +81,3 @@ def newline_of(text: str) -> str:
     if at > 0 and text[at - 1] == "\r":
         return "\r\n"
     return "\n" if at >= 0 or "\r" not in text else "\r"
-
-
-def reference_line(id: str, description: str, tokens: int) -> str:
-    """The one line that stands for a component and says how to get it."""
-    about = f" — {' '.join(description.split())}" if description else ""
-    return f"[{id}{about} ({tokens} tokens); fetch with: promptd get {id}]"

@@ -131,7 +131,8 @@ class Worktree:
             return Reading(place)
         signature = signature_from(found)
         try:
-            self._check(place, found, real_path_of(handle, path))
+            real = real_path_of(handle, path)
+            self._check(place, found, real)
             data = self._bytes(handle, found.st_size)
         except ComponentError as problem:
             return Reading(place, signature, now, error=problem)
@@ -139,7 +140,8 @@ class Worktree:
             return Reading(place, signature, now, error=_unreadable(place.id, problem))
         if len(data) > self.max_bytes:
             return Reading(place, signature, now, error=self._too_large(place.id, len(data)))
-        return _decoded(place, signature, now, data)
+        reading = _decoded(place, signature, now, data)
+        return replace(reading, real_id=self._id_of(real, place.root)) if os.path.islink(path) else reading
 
     def _check(self, place: Place, found: os.stat_result, real: str) -> None:
         if not self.is_inside(real, first=place.root):
@@ -201,6 +203,11 @@ class Worktree:
     def is_inside(self, real: str, first: int = 0) -> bool:
         """True if a resolved path lies below where a root is now; the root `first` is asked first."""
         return any(real.startswith(f"{top}/") for top in map(_top, (self.roots[first], *self.roots)))
+
+    def _id_of(self, real: str, first: int) -> str:
+        """What a resolved path is called below the root it is in; "" below none."""
+        tops = map(_top, (self.roots[first], *self.roots))
+        return next((real[len(top) + 1 :] for top in tops if real.startswith(f"{top}/")), "")
 
     # -- all files ----------------------------------------------------------------------------
 

@@ -34,7 +34,9 @@ def scan(roots: Sequence[str], names: NamingRules, is_inside: IsInside, max_file
     walk = _Walk(names, is_inside, max_files)
     for root, top in enumerate(roots):
         walk.tree(root, _Step(top))
-    return Listing(walk.found, tuple(walk.problems), frozenset(walk.links))
+    walk.found |= _behind(walk)
+    found, links, lookalikes = walk.found, frozenset(walk.links), tuple(walk.lookalikes)
+    return Listing(found, tuple(walk.problems), links, lookalikes=lookalikes)
 
 
 def directories(
@@ -69,6 +71,8 @@ class _Walk:
     directories: dict[str, str] = field(default_factory=dict)  # as reached -> where it really is
     problems: list[str] = field(default_factory=list)
     links: set[Place] = field(default_factory=set)
+    closed: list[Place] = field(default_factory=list)  # directories that were not looked into; ids end in "/"
+    lookalikes: list[Place] = field(default_factory=list)
 
     def tree(self, root: int, top: _Step) -> None:
         steps = [top]
@@ -87,11 +91,14 @@ class _Walk:
         except OSError as problem:
             if at.prefix == "" or not isinstance(problem, _NOTHING_THERE):  # it may have gone meanwhile
                 self.problems.append(f"{at.path}: cannot be listed ({problem.strerror})")
+            if not isinstance(problem, _NOTHING_THERE):
+                self.closed.append(Place(root, at.prefix))
             return []
         try:
             return self.opened(root, at, descriptor)
         except OSError as problem:
             self.problems.append(f"{at.path}: cannot be listed ({problem.strerror})")
+            self.closed.append(Place(root, at.prefix))
             return []
         finally:
             os.close(descriptor)
@@ -100,21 +107,28 @@ class _Walk:
         real = real_path_of(descriptor, at.path)
         if not self.is_inside(f"{real}/"):
             self.problems.append(f"{at.path}: a symlink out of the library; not followed")
+            self.closed.append(Place(root, at.prefix))
             return []
         identity = _identity(os.fstat(descriptor))
         if identity in at.above:
+            self.closed.append(Place(root, at.prefix))
             return []
         if len(at.above) >= MAX_DIRECTORY_DEPTH:
             self.problems.append(f"{at.path}: deeper than {MAX_DIRECTORY_DEPTH} directories; not followed")
+            self.closed.append(Place(root, at.prefix))
             return []
         self.directories[at.path] = real
         below: list[_Step] = []
         for entry in self.entries(at.path, descriptor):
-            if _is_directory(entry):
+            if (is_directory := _is_directory(entry)) is None:
+                self.closed.append(Place(root, f"{at.prefix}{entry.name}/"))
+            if is_directory:
                 step = _Step(f"{at.path}/{entry.name}", f"{at.prefix}{entry.name}/", at.above | {identity})
                 below.append(step)
             elif self.wants_files and self.names.is_discovered(entry.name):
                 self.file(Place(root, at.prefix + entry.name), at.path, entry)
+            elif self.wants_files and _has_other_case(entry.name, self.names.suffixes):
+                self.lookalikes.append(Place(root, at.prefix + entry.name))
         return below
 
     def file(self, place: Place, directory: str, entry: os.DirEntry[str]) -> None:
@@ -143,6 +157,12 @@ class _Walk:
                 self.problems.append(f"{shown}: the name is not UTF-8; not served")
                 continue
             yield entry
+
+
+def _has_other_case(name: str, suffixes: Sequence[str]) -> bool:
+    """True for `A.MD` where `.md` is a component's suffix."""
+    stem, _, suffix = name.rpartition(".")
+    return stem != "" and not suffix.islower() and f".{suffix.lower()}" in suffixes
 
 
 def _identities(top: str, below: str) -> frozenset[tuple[int, int]]:
@@ -195,8 +215,31 @@ def unseen(problem: OSError) -> FileSignature | None:
     return FileSignature.unseen(problem.errno or 0)
 
 
-def _is_directory(entry: os.DirEntry[str]) -> bool:
+def _is_directory(entry: os.DirEntry[str]) -> bool | None:
     try:
         return entry.is_dir()
-    except OSError:  # a loop of symlinks
-        return False
+    except OSError:  # a loop of symlinks: who asks for what is below it is told so
+        return None
+
+
+def _behind(walk: _Walk) -> dict[Place, Signature]:
+    """Places in closed directories that would hide a file of a later root: something may be there.
+
+    A request looks there first and is told what is wrong; so a listing has them read as well.
+    """
+    closed = frozenset(walk.closed)
+    if not closed:
+        return {}
+    hiding = (
+        Place(earlier, id)
+        for root, id in walk.found
+        for earlier in range(root)
+        if any(Place(earlier, above) in closed for above in _above(id))
+    )
+    return {place: FileSignature.unseen(EXDEV) for place in hiding if place not in walk.found}
+
+
+def _above(id: str) -> Iterator[str]:
+    """The directories above an id, the root first: "", "a/", "a/b/"."""
+    yield ""
+    yield from (id[: match + 1] for match, character in enumerate(id) if character == "/")
