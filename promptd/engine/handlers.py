@@ -1,73 +1,45 @@
-"""The handlers of the methods about the library: procedures that read what is stale, then reply.
+"""The handlers of the methods about prompts and components: procedures that read what is stale, then reply.
 
 A handler is registered for its method by `answers` and returns a reply of protocol.replies. A prompt's reply
 is encoded once and kept with it; only the clock in it, which depends on the moment, is exchanged.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from promptd.config.schema import LibraryConfig
 from promptd.core.assembly.prompt import Prompt
-from promptd.core.library import check as checking
 from promptd.core.library.library import Component
-from promptd.core.library.lint import lints
-from promptd.core.library.resolve import matches
-from promptd.core.syntax.component import Place, Reading
+from promptd.core.syntax.component import Place
 from promptd.core.syntax.sections import Headings
 from promptd.core.tokens.cost import DEFAULT_CACHE_MIN_TOKENS
-from promptd.engine import procedures
+from promptd.engine import (
+    library_handlers,  # noqa: F401 - they register themselves
+    procedures,
+)
 from promptd.engine.procedures import Procedure
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.reply import digest_of, mark, reply_of, unchanged_of
+from promptd.engine.registry import HANDLERS, answers
 from promptd.engine.workspace import Workspace
 from promptd.errors import DigestMismatch, InvalidParams, UnknownSection
 from promptd.protocol import replies
 from promptd.protocol.methods import (
     AssembleParams,
-    ChangesParams,
     GetParams,
-    GraphParams,
-    ListParams,
-    Params,
-    TreeParams,
 )
-from promptd.protocol.records import FileDiagnostic, ListedComponent, Problem
+from promptd.protocol.records import FileDiagnostic
 from promptd.protocol.replies import (
-    ChangesReply,
-    CheckReply,
-    DependenciesReply,
-    DependentsReply,
     GetReply,
-    GraphReply,
-    ListReply,
-    RescanReply,
 )
 from promptd.sources.base import Check
 
+__all__ = ["HANDLERS", "encode_prompt"]
+
 LARGE_CHARS = 65_536  # of a component: it is counted and encoded beside the event loop
-AT_ONCE = 100  # components that are looked at in one go: some 0.3 ms
-LibraryHandler = Callable[[Workspace, Any, Check], Procedure[Any]]
-HANDLERS: dict[str, LibraryHandler] = {}  # by method; what is not here only a running daemon can answer
-MAX_ATTEMPTS = 3
-_R = TypeVar("_R")
-_H = TypeVar("_H", bound=LibraryHandler)
-
-
-def answers(method: str) -> Callable[[_H], _H]:
-    """Make a function the handler of a method."""
-
-    def register(handler: _H) -> _H:
-        HANDLERS[method] = handler
-        return handler
-
-    return register
 
 
 # -- prompts --------------------------------------------------------------------------------------
@@ -252,171 +224,3 @@ def _expect(expected: str | None, digest: str, what: str) -> None:
             expected=expected,
             digest=digest,
         )
-
-
-@answers("list")
-def components(workspace: Workspace, params: ListParams, _check: Check) -> Procedure[ListReply]:
-    """`list`: what the whole library holds now."""
-    yield procedures.Reconcile()
-    return (yield from _of_one_revision(workspace, lambda: _list(workspace, params.glob)))
-
-
-def _list(workspace: Workspace, glob: str) -> Procedure[ListReply]:
-    ids = workspace.library.ids()
-    chosen = ids if glob == "**" else (yield from _fitting(ids, glob))
-    rows = yield from _rows(workspace, chosen)
-    return replies.partial(ListReply, components=rows, total=len(ids), clock=workspace.clock)
-
-
-def _of_one_revision(workspace: Workspace, make: Callable[[], Procedure[_R]]) -> Procedure[_R]:
-    """A reply that was made with pauses while nothing changed; at last, if it must be, without pauses."""
-    for _ in range(MAX_ATTEMPTS):
-        before = workspace.library.revision
-        reply = yield from make()
-        if workspace.library.revision == before:
-            return reply
-    return procedures.run(workspace, make())
-
-
-def _fitting(ids: Sequence[str], glob: str) -> Procedure[list[str]]:
-    """Those of the ids that fit a glob."""
-    chosen: list[str] = []
-    for at in range(0, len(ids), AT_ONCE):
-        chosen += [id for id in ids[at : at + AT_ONCE] if matches(id, (glob,))]
-        yield procedures.Pause()
-    return chosen
-
-
-def _rows(workspace: Workspace, ids: Sequence[str]) -> Procedure[msgspec.Raw]:
-    """The rows of components, encoded: some at a time, for there may be ten thousands of them."""
-    pieces: list[bytes] = []
-    for at in range(0, len(ids), AT_ONCE):
-        rows = _listed(workspace, ids[at : at + AT_ONCE])
-        pieces.append(msgspec.json.encode(rows)[1:-1])
-        yield procedures.Pause()
-    return msgspec.Raw(b"[%b]" % b",".join(filter(None, pieces)))
-
-
-@answers("changes")
-def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Procedure[ChangesReply]:
-    """`changes`: what is different in the list since a clock, or the whole list if that is not known."""
-    yield procedures.Reconcile()
-    library = workspace.library
-    ids = library.ids()
-    revision = params.since_revision(workspace.instance)
-    known = None if revision is None or revision > library.revision else library.changed_since(revision)
-    touched = ids if known is None else sorted(known)
-    listed = [id for id in touched if library.is_listed(id)]
-    return ChangesReply(
-        full_resync=known is None,
-        components=_listed(workspace, listed),
-        removed=tuple(sorted(set(touched).difference(listed))),
-        total=len(ids),
-        clock=workspace.clock,
-    )
-
-
-def _listed(workspace: Workspace, ids: Iterable[str]) -> tuple[ListedComponent, ...]:
-    components = (workspace.library.get(id) for id in ids)
-    return tuple(_row(workspace, component) for component in components if component is not None)
-
-
-def _row(workspace: Workspace, component: Component) -> ListedComponent:
-    library = workspace.library
-    return ListedComponent(
-        id=component.id,
-        description=component.description,
-        size_bytes=component.signature.size if component.signature else 0,
-        digest=component.digest,
-        dependencies=len(component.edges),
-        dependents=library.count_dependents(component.id),
-        error="" if component.error is None else component.error.message,
-    )
-
-
-@answers("dependencies")
-def dependencies(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[DependenciesReply]:
-    """What a component needs; found without reading the rest of the library."""
-    found = yield from procedures.closure(workspace, params.name, check)
-    id = found.plan.ids[0]
-    ids = tuple(member.id for member in found.plan.members[1:])
-    tree = checking.tree(workspace.library, id, depth=params.depth)
-    return DependenciesReply(id, ids, tree, workspace.clock)
-
-
-@answers("dependents")
-def dependents(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[DependentsReply]:
-    """What needs a component: any file may, so the whole library is looked at."""
-    yield procedures.Reconcile()
-    found = yield from procedures.closure(workspace, params.name, check)
-    id = found.plan.ids[0]
-    library = workspace.library
-    ids = tuple(sorted(filter(library.is_listed, library.graph.affected((id,)) - {id})))
-    tree = checking.tree(workspace.library, id, reverse=True, depth=params.depth)
-    return DependentsReply(id, ids, tree, workspace.clock)
-
-
-@answers("graph")
-def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[GraphReply]:
-    """Nodes and edges, of the whole library or of what one component needs."""
-    if params.name is None:
-        yield procedures.Reconcile()
-        ids = workspace.library.ids()
-    else:
-        found = yield from procedures.closure(workspace, params.name, check)
-        ids = [member.id for member in found.plan.members]
-    return (yield from _of_one_revision(workspace, lambda: _graph(workspace, ids, params.limit)))
-
-
-def _graph(workspace: Workspace, ids: Sequence[str], limit: int) -> Procedure[GraphReply]:
-    nodes = yield from _rows(workspace, ids[:limit])
-    edges: list[bytes] = []
-    left = limit
-    for id in ids[:limit]:
-        component = workspace.library.get(id)
-        found = list(islice(checking.edges(component), left + 1)) if component is not None else []
-        edges += map(msgspec.json.encode, found[:left])
-        left -= len(found)
-        if left < 0:
-            break
-        yield procedures.Pause()
-    is_truncated = left < 0 or len(ids) > limit
-    encoded = msgspec.Raw(b"[%b]" % b",".join(edges))
-    kind, clock = GraphReply, workspace.clock
-    return replies.partial(kind, nodes=nodes, edges=encoded, truncated=is_truncated, clock=clock)
-
-
-@answers("check")
-def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[CheckReply]:
-    """The report on the whole library as it is now."""
-    yield procedures.Reconcile()
-    required = checking.required_sections(workspace.library)
-    readings: list[Reading] = yield procedures.Read(tuple({each.place for each in required}))
-    missing = yield procedures.Compute(partial(checking.missing_sections, required, readings))
-    prompts, problems = workspace.config.library.prompts, workspace.scanned.problems
-    usual = LibraryConfig().prompts
-    report = checking.check(workspace.library, prompts, problems, missing, usual, _remarks(workspace))
-    roots = workspace.source.roots
-    return CheckReply(roots=roots, clock=workspace.clock, **msgspec.structs.asdict(report))
-
-
-def _remarks(workspace: Workspace) -> Iterator[Problem]:
-    """What a check says of names, of files that are no components, and of hints that cannot be followed."""
-    from promptd.core.optimise.budget.author_hints import author_hints_of
-
-    configured = workspace.config.library.variables
-    yield from lints(workspace.library, configured, workspace.scanned.lookalikes)
-    strategies = tuple(workspace.optimiser.choices.strategies)
-    for id in workspace.library.ids():
-        component = workspace.library.get(id)
-        if component is not None and component.parsed.key_lines:
-            parsed = component.parsed
-            for note in author_hints_of(id, "", parsed.metadata, strategies, parsed.key_lines).notes:
-                yield Problem(note.kind, id, note.line, note.message)
-
-
-@answers("rescan")
-def rescan(workspace: Workspace, _params: Params, _check: Check) -> Procedure[RescanReply]:
-    """What was found to differ from what was held."""
-    found: procedures.Reconciled = yield procedures.Reconcile()
-    return RescanReply(found.added, found.changed, found.removed, workspace.clock)

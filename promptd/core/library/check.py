@@ -203,13 +203,16 @@ def tree(
     off by a bound is marked `truncated`.
     """
     left = [limit - 1]
+    known: dict[str, list[tuple[str, int, EdgeKind]]] = {}  # a component may be met thousands of times
 
     def node(
         at: str, way: tuple[str, ...], line: int | None = None, kind: EdgeKind | None = None
     ) -> TreeNode:
         if at in way:
             return TreeNode(line=line, kind=kind, id=at, cycle=True, children=())
-        edges = list(_edges(library, at, reverse=reverse))
+        if at not in known:
+            known[at] = list(_edges(library, at, reverse=reverse))
+        edges = known[at]
         if edges and (left[0] < len(edges) or len(way) >= depth):
             return TreeNode(line=line, kind=kind, id=at, truncated=True, children=())
         left[0] -= len(edges)
@@ -220,12 +223,16 @@ def tree(
 
 
 def _edges(library: Library, id: str, *, reverse: bool) -> Iterable[tuple[str, int, EdgeKind]]:
-    sources = library.dependents(id) if reverse else [id]
-    for source in sources:
-        component = library.get(source)
+    if not reverse:
+        component = library.get(id)
         for link in component.links if component else ():
-            if link.target is not None and (not reverse or link.target == id):
-                yield source if reverse else link.target, link.directive.line, kind_of(link)
+            if link.target is not None:
+                yield link.target, link.directive.line, kind_of(link)
+        return
+    for source in library.dependents(id):
+        component = library.get(source)
+        for link in component.edges.get(id, ()) if component else ():
+            yield source, link.directive.line, kind_of(link)
 
 
 def edges(component: Component) -> Iterable[GraphEdge]:
