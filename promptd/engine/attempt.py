@@ -45,6 +45,9 @@ class Attempt:
     readings: dict[str, Reading] = field(default_factory=dict)
     unsteady: dict[Place, None] = field(default_factory=dict)
     made: object = None
+    expanded: "tuple[int, object] | None" = None  # a compiled prompt, and the revision it was made at
+    expansions: int = 0  # that were made elsewhere, whether they could be used or not
+    rendered: dict[int, object] = field(default_factory=dict)  # by the identity of a skeleton
     texts: Mapping[str, str] | None = None
 
     @property

@@ -9,10 +9,11 @@ here from one thread.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from promptd.config import Config
-from promptd.core.assembly.assemble import expand
 from promptd.core.assembly.evidence import Evidence
+from promptd.core.assembly.writer import Unfinished
 from promptd.core.library.library import Component, Delta, Library
 from promptd.core.library.plan import Plan, plan
 from promptd.core.library.resolve import Refused
@@ -34,6 +35,7 @@ from promptd.engine.prompts.shared import (
     Texts,
     Words,
     Work,
+    compile_prompt,
 )
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.usage import Usage
@@ -41,6 +43,7 @@ from promptd.protocol.request import Request
 from promptd.sources.base import Check, Listing, Source
 from promptd.sources.loader import Loader, Workers
 
+MAX_EXPANSIONS = 3  # beside the loop, of a library that never rests; then the next is made on it
 LARGE_BYTES = 262_144  # of a prompt that is forgotten soon after it was last asked for
 
 Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the prompts it made untrue
@@ -189,9 +192,9 @@ class Workspace:
     def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words | Texts:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
         compiled = self._compile(attempt, check)
-        return compiled if isinstance(compiled, Needs) else self._finish(attempt, compiled)
+        return compiled if isinstance(compiled, Needs | Work) else self._finish(attempt, compiled)
 
-    def _compile(self, attempt: Attempt, check: Check) -> CompiledPrompt | Needs:
+    def _compile(self, attempt: Attempt, check: Check) -> CompiledPrompt | Needs | Work:
         names = attempt.request.names
         held = self._compiled.get(names)
         if held is not None and self.holds(held.evidence, check):
@@ -237,19 +240,28 @@ class Workspace:
         held = self.library.get(place.id)
         return held is not None and held.signature is not None and held.signature.size > 0
 
-    def _expand(self, attempt: Attempt, found: Plan, evidence: Evidence) -> CompiledPrompt:
-        names = attempt.request.names
+    def _expand(self, attempt: Attempt, found: Plan, evidence: Evidence) -> CompiledPrompt | Work:
+        """At once if that is quick, else beside the loop, as long as nothing changes meanwhile."""
+        if attempt.expanded is not None and attempt.expanded[0] == self.library.revision:
+            compiled = attempt.expanded[1]
+            assert isinstance(compiled, CompiledPrompt)
+            return compiled
         texts = {member.id: self.text_of(member, attempt) or "" for member in found.members}
-        skeleton = expand(found, texts, self.optimiser.rules, self.segments.count)
-        metadata = found.members[0].parsed.metadata
-        name = found.ids[0] if len(names) == 1 else ""
-        lines = {
-            member.id: texts[member.id].count("\n", 0, member.parsed.body_start) + 1
-            for member in found.members
-        }
-        compiled = CompiledPrompt(skeleton, evidence, name, metadata, found.members, lines)
-        size_bytes = 2 * sum(map(len, texts.values())) + 400 * len(skeleton.parts) + 100 * len(names)
-        self._compiled.put(names, compiled, size_bytes)
+        run = partial(compile_prompt, found, evidence, texts, self.optimiser)
+        try:
+            return self._keep_compiled(attempt, run(is_quick=attempt.expansions < MAX_EXPANSIONS))
+        except Unfinished:
+            revision = self.library.revision
+
+        def keep(compiled: CompiledPrompt) -> None:
+            attempt.expansions += 1
+            if self.library.revision == revision:
+                attempt.expanded = revision, self._keep_compiled(attempt, compiled)
+
+        return Work(run, keep)
+
+    def _keep_compiled(self, attempt: Attempt, compiled: CompiledPrompt) -> CompiledPrompt:
+        self._compiled.put(attempt.request.names, compiled, compiled.size_bytes)
         return compiled
 
     def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words | Texts:

@@ -13,6 +13,8 @@ from promptd.core.assembly.reference import Reference
 from promptd.core.assembly.site import Site, sentence
 from promptd.core.assembly.skeleton import Draft, Note, Origin, Rules, Skeleton
 from promptd.core.assembly.writer import (
+    QUICK_CHARS,
+    Unfinished,
     Writer,
     ending,
     newline_of,
@@ -29,18 +31,29 @@ from promptd.core.syntax.tolerant_yaml import is_true
 from promptd.errors import MissingInclude, PromptTooLarge
 from promptd.protocol.records import Reason
 
+QUICK_ENTRIES = 500
 MAX_ENTRIES = 20_000  # twice the directives one file may hold
 QUIET = frozenset(
     {"front-matter", "requires", PUNCTUATED}
 )  # diagnostics that cost a prompt nothing: `check` shows them
 
 
-def expand(plan: Plan, texts: Mapping[str, str], rules: Rules, count: Callable[[str], int] = len) -> Skeleton:
+def expand(
+    plan: Plan,
+    texts: Mapping[str, str],
+    rules: Rules,
+    count: Callable[[str], int] = len,
+    *,
+    is_quick: bool = False,
+) -> Skeleton:
     """Expand a plan without refusal. `texts`: id -> text of every member; `count`: tokens of a text.
 
-    Raises MissingInclude if `rules.missing` is "error", PromptTooLarge beyond the bounds.
+    Raises MissingInclude if `rules.missing` is "error", PromptTooLarge beyond the bounds; with `is_quick`
+    Unfinished for what would take more than a few milliseconds.
     """
-    expansion = _Expansion(plan, texts, rules, count)
+    if is_quick and sum(map(len, texts.values())) > QUICK_CHARS:
+        raise Unfinished
+    expansion = _Expansion(plan, texts, rules, count, is_quick=is_quick)
     for id in plan.ids:
         expansion.writer.end_line(0, "\n")
         expansion.run(expansion.members[id])
@@ -53,20 +66,28 @@ _Visits = Iterator[tuple[Component, Site]]
 
 class _Expansion:
     def __init__(
-        self, plan: Plan, texts: Mapping[str, str], rules: Rules, count: Callable[[str], int]
+        self,
+        plan: Plan,
+        texts: Mapping[str, str],
+        rules: Rules,
+        count: Callable[[str], int],
+        *,
+        is_quick: bool,
     ) -> None:
         self.members = {member.id: member for member in plan.members}
         self.texts = texts
         self.rules = rules
         self.count = count
         self.skeleton = Skeleton()
-        self.writer = Writer(self.skeleton.parts, rules.max_chars)
+        self.writer = Writer(self.skeleton.parts, rules.max_chars, is_quick=is_quick)
+        self._max_entries = QUICK_ENTRIES if is_quick else MAX_ENTRIES
         self.seen: set[tuple[str, str | None]] = set()  # components, and sections of them, put in so far
         self._open: set[str] = set()  # components that are being written
         self._block_end = -1  # the position behind the last text that followed a component
         self._known: set[str] = set()
         self._headings: dict[str, Headings] = {}
         self._bodies: dict[str, Body] = {}
+        self._references: dict[str, str] = {}
         self._cutters: list[Cutter] = []
 
     def run(self, requested: Component) -> None:
@@ -262,8 +283,11 @@ class _Expansion:
 
     def reference(self, target: Component) -> str:
         """The one line that stands for a component and says how to get it."""
-        body = self.texts[target.id][target.parsed.body_start :]
-        return Reference(target.id, target.description, tokens=self.count(body), digest=target.digest).line
+        if target.id not in self._references:
+            tokens = self.count(self.texts[target.id][target.parsed.body_start :])
+            reference = Reference(target.id, target.description, tokens=tokens, digest=target.digest)
+            self._references[target.id] = reference.line
+        return self._references[target.id]
 
     def absent(self, component: Component, link: Link, below: Site, reason: Reason, message: str) -> None:
         """What stands for a target, or a section, that does not exist: of an import the word as written."""
@@ -297,7 +321,9 @@ class _Expansion:
         at = self.writer.position
         draft = Draft(id, digest, reason, site.chain, at, at, site.line, target)
         self.skeleton.drafts.append(draft)
-        if len(self.skeleton.drafts) > MAX_ENTRIES:
+        if len(self.skeleton.drafts) > self._max_entries:
+            if self._max_entries < MAX_ENTRIES:
+                raise Unfinished
             raise PromptTooLarge(f"the prompt has more than {MAX_ENTRIES} pieces", limit=MAX_ENTRIES)
         return draft
 

@@ -19,7 +19,7 @@ from promptd.core.assembly.slot_layout import SlotLayout
 from promptd.core.syntax.arguments import split_words
 from promptd.core.syntax.component import Variable
 from promptd.core.syntax.slots import Slot
-from promptd.errors import MissingVariable
+from promptd.errors import MissingVariable, PromptTooLarge
 
 MAX_NAMED_NEAR = 5
 MAX_MISSING = 20  # named in one error; its data has all
@@ -50,7 +50,10 @@ class Filled:
 
 
 def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None, rules: Rules) -> Filled:
-    """Fill a skeleton. Raises MissingVariable naming the declarations of required ones without value."""
+    """Fill a skeleton. Raises MissingVariable naming the declarations of required ones without value.
+
+    Raises PromptTooLarge before anything is put together that is larger than the rules allow.
+    """
     filler = _Filler({**rules.variables, **variables}, skeleton, arguments)
     filler.check_required(skeleton)
     layout = skeleton.layout
@@ -59,6 +62,12 @@ def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None
     for (run, _), value in zip(layout.slots, values, strict=True):
         texts[run] = value
     starts = (0, *accumulate(map(len, texts)))
+    if starts[-1] > rules.max_chars:
+        raise PromptTooLarge(
+            f"with its values the prompt has more than {rules.max_chars} characters;"
+            " raise library.max_prompt_bytes, or give shorter values",
+            limit=rules.max_chars,
+        )
     if arguments and not filler.used_arguments:
         values.append(f"\n\nARGUMENTS: {arguments}")
         texts.append(values[-1])

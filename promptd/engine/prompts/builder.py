@@ -4,8 +4,9 @@ What takes long is handed back as `Work` and asked for again when it is done; ev
 anew then, from whatever is true by that time. The optimiser is imported by the first request that needs it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from promptd.core.optimise.budget.records import Fitted
     from promptd.engine.prompts.budget_run import BudgetRun
 
+QUICK_CHARS = 300_000  # of a text with its values that is filled, counted and encoded at once: some 5 ms
+SLOT_CHARS, ENTRY_CHARS = 60, 300  # what a place of a value and an entry of the manifest cost, in characters
 JOINTS = 4  # tokens by which texts may differ where values meet them
 CUT = "cut"  # the strongest whole prompt that a budget makes
 _EVERYTHING = Shares(1.0, 1.0, 1.0, 1.0)
@@ -58,8 +61,11 @@ def make(
     needs_optimiser = not options.is_plain or _may_move(options, compiled)
     if needs_optimiser and not optimiser.is_imported:  # some forty modules: not on an event loop
         return Work(_import_optimiser, optimiser.take_imported)
-    builder = _Builder(optimiser, attempt, compiled, options)
-    return builder.plain() if options.is_plain else builder.fit()
+    try:
+        builder = _Builder(optimiser, attempt, compiled, options)
+        return builder.plain() if options.is_plain else builder.fit()
+    except _Costly as costly:
+        return costly.work
 
 
 def _import_optimiser() -> None:
@@ -75,9 +81,16 @@ def _may_move(options: EffectiveOptions, compiled: CompiledPrompt) -> bool:
     return wanted is not False and bool(wanted or compiled.may_move)
 
 
-@dataclass(frozen=True, slots=True)
+class _Costly(Exception):
+    """Something takes long: `work` is to be done first, beside the event loop."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+
+@dataclass(frozen=True)
 class _Rendered:
-    """One way to make the text: the skeleton, with values, counted."""
+    """One way to make the text: the skeleton, with values, counted. What follows from it is found once."""
 
     skeleton: Skeleton
     filled: Filled
@@ -85,8 +98,29 @@ class _Rendered:
     measured: Measured
     constant: dict[int, int]
 
-    def entries(self) -> tuple[ManifestEntry, ...]:
+    @cached_property
+    def manifest(self) -> tuple[ManifestEntry, ...]:
         return prompts.entries(self.skeleton, self.filled, self.measured.count, self.constant)
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.filled.text)
+
+    @cached_property
+    def ready(self) -> dict[str, msgspec.Raw]:
+        manifest = msgspec.Raw(msgspec.json.encode(self.manifest))
+        return {"text": self.filled.encoded(), "manifest": manifest}
+
+    def prepared(self) -> "_Rendered":
+        """This, with all that follows from it: for a text so long that this takes its time."""
+        _ = self.digest, self.ready
+        return self
+
+
+def _render(skeleton: Skeleton, count: IncrementalCount, fill: Callable[[Skeleton], Filled]) -> _Rendered:
+    filled = fill(skeleton)
+    measured = count.measure(filled)
+    return _Rendered(skeleton, filled, measured.count(0, len(filled.text)), measured, count.constant)
 
 
 class _Builder:
@@ -129,10 +163,31 @@ class _Builder:
         return fill(skeleton, dict(self.request.variables), self.request.arguments, self.optimiser.rules)
 
     def render(self, skeleton: Skeleton) -> _Rendered:
-        filled = self.fill(skeleton)
-        count = self.compiled.count_of(skeleton, self.optimiser.segments)
-        measured = count.measure(filled)
-        return _Rendered(skeleton, filled, measured.count(0, len(filled.text)), measured, count.constant)
+        """A skeleton with its values. Raises _Costly if that is to be done elsewhere first."""
+        rendered = self.attempt.rendered.get(id(skeleton))
+        if isinstance(rendered, _Rendered):
+            return rendered
+        if not self.is_costly(skeleton):
+            return _render(skeleton, self.compiled.count_of(skeleton, self.optimiser.segments), self.fill)
+
+        def run() -> _Rendered:
+            count = self.compiled.count_of(skeleton, self.optimiser.segments)
+            return _render(skeleton, count, self.fill).prepared()
+
+        def keep(outcome: _Rendered) -> None:
+            self.attempt.rendered[id(skeleton)] = outcome  # which holds the skeleton, and so its identity
+
+        raise _Costly(Work(run, keep))
+
+    def is_costly(self, skeleton: Skeleton) -> bool:
+        """True if filling, counting and encoding may take more than a few milliseconds."""
+        layout, request = skeleton.layout, self.request
+        longest = max((len(value) for _, value in request.variables), default=0)
+        longest = max(longest, len(request.arguments or ""))
+        places = len(layout.slots) + 1
+        return (
+            layout.chars + places * (SLOT_CHARS + longest) + ENTRY_CHARS * len(skeleton.drafts) > QUICK_CHARS
+        )
 
     # -- decisions ----------------------------------------------------------------------------
 
@@ -260,7 +315,7 @@ class _Builder:
         if self.options.limit is None:
             return self.account(source, rendered, shares(quality))
         rows = self.untouched()
-        entries = rendered.entries()
+        entries = rendered.manifest
         below = _own_tokens(entries)
         kept = shares(quality).information
         return self.account(
@@ -307,9 +362,7 @@ class _Builder:
         filled, model = rendered.filled, self.options.model
         check_size(filled.text, rendered.tokens, self.optimiser.config)
         notes = self.notes(rendered)
-        manifest = rendered.entries()
-        digest = digest_of(filled.text)
-        ready = {"text": filled.encoded(), "manifest": msgspec.Raw(msgspec.json.encode(manifest))}
+        manifest, digest, ready = rendered.manifest, rendered.digest, rendered.ready
         end = stable_end(rendered.skeleton, filled, self.known)
         prompt = Prompt(
             request=self.request,

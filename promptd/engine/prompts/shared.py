@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from promptd.config import Config
+from promptd.core.assembly.assemble import expand
 from promptd.core.assembly.evidence import Evidence
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.assembly.skeleton import Rules, Skeleton
 from promptd.core.library.library import Component
+from promptd.core.library.plan import Plan
 from promptd.core.tokens.cost import Account, Model, SavingsStatistics
 from promptd.core.tokens.incremental import IncrementalCount
 from promptd.core.tokens.segments import Segments
@@ -50,6 +52,7 @@ class CompiledPrompt:
     fitted: "dict[object, tuple[int, Fitted]]" = field(default_factory=dict)
     counts: dict[int, tuple[Skeleton, IncrementalCount]] = field(default_factory=dict)
     templates: dict[tuple[str, ...], ReplyTemplate] = field(default_factory=dict)
+    size_bytes: int = 0
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -69,6 +72,26 @@ class CompiledPrompt:
                 self.counts.clear()
             held = self.counts[id(skeleton)] = skeleton, IncrementalCount(skeleton.layout, segments)
         return held[1]
+
+
+def compile_prompt(
+    found: Plan,
+    evidence: Evidence,
+    texts: Mapping[str, str],
+    optimiser: "OptimiserState",
+    *,
+    is_quick: bool = False,
+) -> CompiledPrompt:
+    """Expand a plan; in any thread. `texts`: id -> text of every member. Raises what `expand` raises."""
+    skeleton = expand(found, texts, optimiser.rules, optimiser.segments.count, is_quick=is_quick)
+    first = found.members[0]
+    lines = {
+        member.id: texts[member.id].count("\n", 0, member.parsed.body_start) + 1 for member in found.members
+    }
+    name = found.ids[0] if len(found.ids) == 1 else ""
+    compiled = CompiledPrompt(skeleton, evidence, name, first.parsed.metadata, found.members, lines)
+    compiled.size_bytes = 2 * sum(map(len, texts.values())) + 400 * len(skeleton.parts) + 1_000
+    return compiled
 
 
 @dataclass(frozen=True, slots=True)
