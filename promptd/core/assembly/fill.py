@@ -149,6 +149,7 @@ def _missing(skeleton: Skeleton, missing: Sequence[tuple[str, Variable]]) -> Mis
         id=id,
         line=first.line,
         names=[variable.name for _, variable in missing],
+        typed=typed,
     )
 
 

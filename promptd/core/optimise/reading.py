@@ -19,6 +19,7 @@ _BOLD = re.compile(
     r"(?<![*\\])\*\*(?=[^\s*])([^*\n]*[^\s*])\*\*(?!\*)|(?<![\w\\])__(?=[^\s_])([^_\n]*[^\s_])__(?!\w)"
 )
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_JSON_PARTS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
 _BULLETS = "-*+"
 
 
@@ -63,14 +64,16 @@ def normal(kind: str, written: str) -> str:
 
 
 def _json_value(code: str) -> str:
+    """The code as it is, or without the white space that says nothing in JSON; what is over it stays."""
     lines = code.split("\n")
     body = "\n".join(lines[1:-1]) if len(lines) > 2 else ""
     if not body.lstrip().startswith(("{", "[")):
         return code
     try:
-        return json.dumps(json.loads(body, parse_int=str, parse_float=str))
+        json.loads(body, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return code
+    return f"{lines[0].strip()}\n{_JSON_PARTS.sub(lambda part: part[1] or '', body)}"
 
 
 class _UnitReader:

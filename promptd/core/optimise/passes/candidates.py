@@ -19,6 +19,7 @@ from promptd.core.optimise.words import stem, words
 from promptd.protocol.records import Span
 
 Spans = tuple[Span, ...]
+FEWEST_WORDS = 2
 MOVABLE = frozenset({"code", "url", "path", "number", "placeholder", "quote"})
 
 _ELEMENT_LINE = re.compile(r"[ \t]*<(?P<tag>[A-Za-z][\w:.-]*)>(?P<inner>[^<>\n]+)</(?P=tag)>\s*")
@@ -159,13 +160,15 @@ class Droppable:
                 yield self.unit(block, ((block.start, block.end),), is_head=True)
             return
         for start, end in whole_sentences(self.page, block):
-            if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
+            if self.may_be_left_out(start, end):
                 yield self.unit(block, ((start, end),), is_part=True)
 
     def of_element_line(self, block: Block) -> Iterator[Unit]:
         """A line like `<description>prose</description>`, if its tag has no attributes."""
         match = _ELEMENT_LINE.fullmatch(self.page.text, block.start, block.head)
-        if match is not None and not _NUMBERED_NAME.search(block.name) and self.may_go(*match.span("inner")):
+        if match is None or _NUMBERED_NAME.search(block.name):
+            return
+        if self.may_be_left_out(*match.span("inner")):
             yield self.unit(block, ((block.start, block.head),))
 
     def of_item(self, block: Block) -> Iterator[Unit]:
@@ -173,11 +176,10 @@ class Droppable:
         (_, first), *more = whole_sentences(self.page, block)
         is_head = bool(block.children or more)
         is_free = not block.name[:1].isdigit() and block not in self.complete
-        text = self.page.text[block.start + marker_length(self.page, block) : first]
-        if is_free and self.may_go(block.start, first) and (is_head or not is_lead(text)):
+        if is_free and (self.may_go if is_head else self.may_be_left_out)(block.start, first):
             yield self.unit(block, ((block.start, first),), is_head=is_head)
         for start, end in more:
-            if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
+            if self.may_be_left_out(start, end):
                 yield self.unit(block, ((start, end),), is_part=True)
 
     def head(self, block: Block, spans: Spans, *, is_tag: bool = False) -> Iterator[Unit]:
@@ -192,6 +194,11 @@ class Droppable:
         if not kinds <= MOVABLE or "```" in text or "~~~" in text or is_instructing(text):
             return False
         return not _NUMBERED.match(text) and not self.is_salient(start, end)
+
+    def may_be_left_out(self, start: int, end: int) -> bool:
+        """True for what may go and says more than a word or two ("Yes.", "Left"), which have nothing to spare."""
+        text = self.page.text[start:end]
+        return not is_lead(text) and len(words(text)) > FEWEST_WORDS and self.may_go(start, end)
 
     def is_salient(self, start: int, end: int) -> bool:
         """True if a stretch touches what of an entry component has to stay."""

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.page import Block, Page
-from promptd.core.optimise.units import is_lead
+from promptd.core.optimise.reading import as_read
+from promptd.core.optimise.units import is_lead, marker_length, sentences
 from promptd.protocol.records import Span
 
 # Titles and names that say rules follow; those that may as well be the subject count only by themselves.
@@ -89,7 +90,13 @@ class _StayReader:
             return True
         if block.kind in ("code", "comment", "rule"):
             return False
-        return is_instructing(text[block.start : block.end])
+        return is_instructing(text[block.start : block.end]) or any(
+            is_instructing(as_read(text[start:end])) for start, end in sentences(self.page, *self.own(block))
+        )
+
+    def own(self, block: Block) -> Span:
+        """A block without the marker of an item, which would hide how its first sentence begins."""
+        return block.start + marker_length(self.page, block), block.end
 
     def says_to(self, lead: Block) -> bool:
         """True for a lead-in that says to, or not to: what it announces is meant by that."""
