@@ -25,6 +25,7 @@ PARTS ?=
 BASE ?=
 SOAK_ARGS ?=
 CHAOS_ARGS ?=
+SIEGE_ARGS ?=
 CORPORA ?=
 TOKEN_PEERS := .cache/token-peers/bin/python
 TOKENS_ARGS ?= --passes --keep
@@ -34,7 +35,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 unexport PYTHONDONTWRITEBYTECODE  # each of the hundreds of processes that tests start would compile promptd again
 
-.PHONY: help setup demo check format test cover prove test-all bench profile docs pictures units systemd-test soak chaos bench-tokens clean
+.PHONY: help setup demo check format test cover prove test-all bench profile docs pictures units systemd-test soak chaos siege bench-tokens clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +113,9 @@ soak: $(STAMP) ## the properties of tests/proofs at length, with a report (SOAK_
 
 chaos: $(STAMP) ## load while everything goes wrong, with a table (CHAOS_ARGS="--seconds N", 120 s)
 	@$(BIN)/python -m tests.proofs.chaos $(CHAOS_ARGS)
+
+siege: $(STAMP) ## an innocent client beside the worst we know (SIEGE_ARGS="NAME … --mixture SECONDS --keep"), 6 min
+	@$(BIN)/python -m benchmarks.siege $(SIEGE_ARGS)
 
 clean: ## remove environments, caches and build output
 	@rm -rf .venv .cache build dist .coverage* .hypothesis

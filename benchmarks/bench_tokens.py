@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import promptd
-from benchmarks import budgets, counting
+from benchmarks import budgets, counting, disclosure
 from promptd import config
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.optimise.blocks import read
@@ -78,7 +78,7 @@ def corpora(directory: Path | None) -> Iterator[Corpus]:
             directory / "gsd" / "library",
             overrides={"library.aliases": aliases, "library.missing": "keep"},
         )
-    yield Corpus("shipped library", Path(promptd.__file__).parent / "demo" / "library", prefix="")
+    yield Corpus("shipped library", Path(promptd.__file__).parent / "cli" / "demo" / "library", prefix="")
 
 
 def engine_of(corpus: Corpus) -> Engine:
@@ -109,7 +109,7 @@ def assembled(engine: Engine, name: str) -> Prompt:
 
 def pieces(prompt: Prompt) -> list[Piece]:
     """The manifest as the optimiser wants it."""
-    return [Piece(entry.id, entry.span) for entry in prompt.manifest]
+    return [Piece(entry.id, entry.span, is_entry=not entry.chain) for entry in prompt.manifest]
 
 
 @dataclass(slots=True)
@@ -170,7 +170,9 @@ def measure(strategy: Strategy, found: Sequence[Prompt], tools: Tools) -> Tally:
 
 
 def _again(result: Optimised, parts: Sequence[Piece], strategy: Strategy, tools: Tools) -> str:
-    spans = [Piece(part.id, span) for part, span in zip(parts, result.spans, strict=True)]
+    spans = [
+        Piece(part.id, span, is_entry=part.is_entry) for part, span in zip(parts, result.spans, strict=True)
+    ]
     return optimise(result.text, spans, strategy, tools).text
 
 
@@ -260,12 +262,14 @@ def report(corpus: Corpus, arguments: argparse.Namespace) -> Iterator[str]:
         size = statistics.mean(len(prompt.text.encode()) for prompt in found) / 1000
         yield f"\n### {corpus.name}: {len(found)} prompts, {total} tokens, {size:.0f} KB a prompt\n"
         yield HEAD
-        for strategy in STRATEGIES.values():
+        for strategy in (each for each in STRATEGIES.values() if not each.has_references):
             yield measure(strategy, found, tools).row()
         if arguments.peers:
             yield from (tally.row() for tally in peers(arguments.peers, found, tools))
         yield f"\nWith a budget of {budgets.SHARE:.0%} of its tokens for each prompt:\n\n{budgets.HEAD}"
         yield budgets.fits(engine, found, TOKENIZER).row(corpus.name)
+        yield f"\nWith the strategy `progressive`:\n\n{disclosure.HEAD}"
+        yield disclosure.disclosures(engine, found, TOKENIZER).row(corpus.name)
     if arguments.passes:
         yield from (
             "",

@@ -1,7 +1,8 @@
 """Every error promptd can answer with: one tree, each leaf with one cause and one error code of the protocol.
 
 The tree splits by what to fix: a file of the library (ComponentError), the request (RequestError), the
-configuration (ConfigError), or load (Busy). Foreign exceptions (OSError, YAML, TOML) are mapped to these at
+configuration (ConfigError), or load (Busy). The codes are -32000 to -32029; two leaves share one only where
+`type` alone tells them apart. Foreign exceptions (OSError, YAML, TOML) are mapped to these at
 their origin and never travel further. Nothing here knows how an error is shown.
 """
 
@@ -119,6 +120,18 @@ class UnknownComponent(RequestError):
     code = -32001
 
 
+class UnknownSection(RequestError):
+    """The component has no section of that name."""
+
+    code = -32001
+
+
+class DigestMismatch(RequestError):
+    """The text has changed: its digest is not the one that was sent."""
+
+    code = -32000
+
+
 class AmbiguousName(RequestError):
     """The name without suffix matches several components."""
 
@@ -149,6 +162,12 @@ class PromptTooLarge(RequestError):
     code = -32013
 
 
+class TooExpensive(RequestError):
+    """The request needs more time than one request may take; the message says what makes it so."""
+
+    code = -32020
+
+
 class FrameTooLarge(RequestError):
     """The request line exceeds the size limit."""
 
@@ -164,7 +183,7 @@ class UnknownSubscription(RequestError):
 class PermissionDenied(RequestError):
     """The user may ask, but not administer: the method needs a right that was not given."""
 
-    code = -32000
+    code = -32021
 
 
 class Unavailable(RequestError):

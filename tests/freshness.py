@@ -47,6 +47,17 @@ def whole(engine: Engine) -> dict[str, Any]:
     }
 
 
+def assert_hold_the_same(warm: Engine, cold: Engine) -> None:
+    """Compare the places that two engines hold, and signatures where both prove something.
+
+    A young file proves nothing yet to who read it two seconds ago.
+    """
+    one, other = (dict(engine.workspace.library.held()) for engine in (warm, cold))
+    assert one.keys() == other.keys()
+    proved = {place for place in one if one[place] is not None and other[place] is not None}
+    assert {place: one[place] for place in proved} == {place: other[place] for place in proved}
+
+
 def cold_one(warm: Engine) -> Engine:
     """Return an engine for the same library that has seen nothing of it."""
     return Engine(warm.workspace.config)

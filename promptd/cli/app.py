@@ -4,7 +4,7 @@ A command is found in `COMMANDS` and its module imported only then. `main` alone
 message and an exit code; commands raise.
 """
 
-import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +14,7 @@ import click
 
 from promptd.cli import output
 from promptd.cli.exits import Exit, exit_code
+from promptd.cli.streams import whole_streams
 from promptd.errors import PromptdError
 
 # Section of the help page → command → "module:attribute".
@@ -80,6 +81,13 @@ class LazyGroup(click.Group):
             with formatter.section(section):
                 formatter.write_dl(rows)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            raise _Unforeseen(error) from error
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -87,6 +95,14 @@ class LazyGroup(click.Group):
         if not ctx.resilient_parsing and args:
             _refuse_unknown(args[0], ctx)
         return super().resolve_command(ctx, args)
+
+
+class _Unforeseen(Exception):
+    """An OSError of a command on its way to `main`: click would take a broken pipe for its own."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 def _refuse_unknown(name: str, ctx: click.Context) -> None:
@@ -139,7 +155,7 @@ the command, the library or the daemon.""",
 def cli(ctx: click.Context) -> None:
     """Serve prompts assembled from a library of Markdown files, cached in memory and always up to date."""
     if ctx.invoked_subcommand is None:
-        output.note(ctx.get_help())
+        output.note_lines(ctx.get_help())
         ctx.exit(Exit.USAGE)
 
 
@@ -149,34 +165,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program's name; None means `sys.argv`.
     """
-    try:
-        return _finish(cli.main(args=arguments, prog_name="promptd", standalone_mode=False))
-    except click.exceptions.Abort:
-        return Exit.INTERRUPTED
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    except click.ClickException as error:
-        return _fail_in_usage(error)
-    except PromptdError as error:
-        output.fail(error.message, *_hints(error))
-        return exit_code(error)
-    except OSError as error:  # of stdout: the disk that it leads to is full
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
-            raise
-        output.abandon_stdout()
-        output.fail(f"cannot write to stdout: {error.strerror}")
-        return Exit.CANNOT_CREATE
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else Exit.SOFTWARE
-
-
-def _finish(result: Any) -> int:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        output.abandon_stdout()
-        return Exit.PIPE_CLOSED
+    with whole_streams():
+        try:
+            if "_PROMPTD_COMPLETE" in os.environ:
+                import_module("promptd.cli.shells")  # completes in place of click's own scripts
+            result = cli.main(args=arguments, prog_name="promptd", standalone_mode=False)
+        except (click.exceptions.Abort, KeyboardInterrupt):
+            return Exit.INTERRUPTED
+        except SystemExit as leaving:
+            return leaving.code if isinstance(leaving.code, int) else Exit.SOFTWARE
+        except Exception as error:
+            return _failed(error, sys.argv[1:] if arguments is None else arguments)
     return result if isinstance(result, int) else Exit.OK
+
+
+def _failed(error: Exception, arguments: Sequence[str]) -> int:
+    """Say why there is no result; the exit code."""
+    if isinstance(error, _Unforeseen):
+        return _fail_as_a_bug(error.cause)
+    if isinstance(error, click.ClickException):
+        return _fail_in_usage(error)
+    if isinstance(error, PromptdError):
+        output.fail(_with_own_line(error, arguments), *_hints(error))
+        return exit_code(error)
+    return _fail_as_a_bug(error)
+
+
+def _with_own_line(error: PromptdError, arguments: Sequence[str]) -> str:
+    """The message; a line to type is the one that was typed, with the options that it lacked."""
+    line = f"; type: {error.details.get('typed')}"
+    if "--" in arguments or not error.message.endswith(line):
+        return error.message
+    import shlex  # here: a prompt that lacks nothing does not wait for it
+
+    values = [word for name in error.details["names"] for word in ("--variable", f"{name}=VALUE")]
+    return f"{error.message.removesuffix(line)}; type: {shlex.join(['promptd', *arguments, *values])}"
+
+
+def _fail_as_a_bug(error: Exception) -> int:
+    """One sentence for what nobody foresaw; with PROMPTD_DEBUG its traceback too."""
+    import traceback
+
+    if os.environ.get("PROMPTD_DEBUG"):
+        output.note_lines("".join(traceback.format_exception(error)))
+    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    output.fail(
+        f"unexpected error, a bug in promptd: {said}",
+        "Please report it with the traceback that PROMPTD_DEBUG=1 prints.",
+    )
+    return Exit.SOFTWARE
 
 
 def _fail_in_usage(error: click.ClickException) -> int:
@@ -187,7 +224,9 @@ def _fail_in_usage(error: click.ClickException) -> int:
 
 
 def _hints(error: PromptdError) -> list[str]:
-    """The nearest names, if the message does not contain them already."""
+    """The nearest names, if the message does not contain them already; lines of a log."""
     nearest = error.details.get("nearest", ())
-    unsaid = [name for name in nearest if name not in error.message]
-    return [f"nearest: {', '.join(unsaid)}"] if unsaid else []
+    names = [nearest] if isinstance(nearest, str) else nearest
+    unsaid = [name for name in names if name not in error.message]
+    said = [f"nearest: {', '.join(unsaid)}"] if unsaid else []
+    return [*said, *error.details.get("log", ())]

@@ -6,6 +6,7 @@ import click
 
 from promptd.cli import output
 from promptd.cli.backend import Where, ask, decode, json_option, source_options
+from promptd.cli.exits import Exit
 from promptd.cli.options import (
     arguments_option,
     complete_component,
@@ -47,9 +48,10 @@ Examples:
     default=None,
     help="Move components without variables to the front for prompt caching, or keep the written order.",
 )
+@click.option("--strict", is_flag=True, help="Treat a warning as an error: print no prompt, exit with 65.")
 @json_option
 @source_options
-def assemble(names: tuple[str, ...], as_json: bool, where: Where, **options: Any) -> None:
+def assemble(names: tuple[str, ...], strict: bool, as_json: bool, where: Where, **options: Any) -> None:
     """Assemble a prompt and print it.
 
     Several NAMEs are assembled in order into one prompt. Warnings go to stderr.
@@ -59,9 +61,16 @@ def assemble(names: tuple[str, ...], as_json: bool, where: Where, **options: Any
     reply = decode(result)
     for warning in reply["warnings"]:
         output.warn(warning_line(warning))
+    if strict and (found := len(reply["warnings"])):
+        output.fail(f"{output.count(found, 'warning')}; with --strict the prompt is not printed")
+        raise SystemExit(int(Exit.DATA))
+    if "progressive" in reply:
+        from promptd.cli.token_tree import disclosure_lines
+
+        output.note(f"promptd: {' '.join(disclosure_lines(reply))}")
     if as_json:
         output.emit_line(result)
     elif "text" in reply:
-        output.emit(reply["text"].encode())
+        output.emit_text(reply["text"])
     else:
         output.emit_json(reply["system" if "system" in reply else "messages"])

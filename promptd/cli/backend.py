@@ -190,4 +190,7 @@ def _engine(where: Where, progress: output.ShowProgress | None) -> Backend:
         raise click.UsageError(
             "--no-daemon needs a library: use --library DIR, or --config FILE with [[roots]]."
         )
-    return Engine.open(config=config, progress=progress)
+    from promptd.config import placing
+
+    with placing(where.config_path, os.environ):
+        return Engine.open(config=config, progress=progress)

@@ -26,7 +26,7 @@ Examples:
   promptd budget commands/review-change --variable project_name=Harbour --budget 8000 --reserve 2000
   promptd budget agents/reviewer --budget 800 --strategy balanced --json | jq .allocation"""
 )
-@click.argument("name", shell_complete=complete_component)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_component)
 @click.option(
     "--budget",
     type=click.IntRange(min=1),
@@ -41,23 +41,24 @@ Examples:
 @arguments_option
 @json_option
 @source_options
-def budget(name: str, as_json: bool, where: Where, **options: Any) -> None:
+def budget(names: tuple[str, ...], as_json: bool, where: Where, **options: Any) -> None:
     """Show how a budget changes each component of a prompt.
 
-    The last column says why. Fails with the smallest possible budget if nothing fits.
+    Several NAMEs are one prompt, as in `assemble`. The last column says why. Fails with the smallest possible
+    budget if nothing fits.
     """
-    result = ask(where, "assemble", {"name": name} | given(options))
+    which: dict[str, Any] = {"name": names[0]} if len(names) == 1 else {"components": list(names)}
+    result = ask(where, "assemble", which | given(options))
     if as_json:
         output.emit_line(result)
         return
     reply = decode(result)
     output.draw(_allocation(reply["allocation"]))
-    output.emit_line(_summary(reply))
+    output.emit_lines(_summary(reply))
 
 
 def _allocation(rows: Sequence[Mapping[str, Any]]) -> Any:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("component", overflow="fold")
@@ -67,8 +68,8 @@ def _allocation(rows: Sequence[Mapping[str, Any]]) -> Any:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     for row in rows:
-        cells = (*_choice(row), Text(row["why"], "dim"))
-        table.add_row(Text("  " * row["depth"] + row["id"]), f"{row['priority']:g}", *cells)
+        cells = (*map(output.cell, _choice(row)), output.cell(row["why"], "dim"))
+        table.add_row(output.cell("  " * row["depth"] + row["id"]), f"{row['priority']:g}", *cells)
     return table
 
 
@@ -80,15 +81,16 @@ def _choice(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return (row["variant"], *figures, f"{row['quality']:.3f}")
 
 
-def _summary(reply: Mapping[str, Any]) -> str:
+def _summary(reply: Mapping[str, Any]) -> list[str]:
     """The lines below the table: the sum, what the whole prompt kept, and the model's estimate."""
     reserved = f" - {reply['reserve']:,} reserved for the output" if reply["reserve"] else ""
     gap = reply["allocation_gap"]
     bound = f"; the best choice keeps at most {gap:.1%} more" if gap else ""
     kept = ", ".join(f"{name} {share:.3f}" for name, share in reply["quality"].items())
-    lines = [
-        f"\n{reply['tokens']:,} of {reply['tokens_source']:,} tokens ({reply['encoding']}),"
+    return [
+        "",
+        f"{reply['tokens']:,} of {reply['tokens_source']:,} tokens ({reply['encoding']}),"
         f" budget {reply['budget']:,}{reserved}{bound}",
         f"kept: {kept}",
+        *estimate_lines(reply),
     ]
-    return "\n".join(lines + estimate_lines(reply))

@@ -24,8 +24,8 @@ Examples:
   promptd check                                          # the library of the running daemon
   promptd check prompts --json | jq -r '.dangling[] | "\\(.id):\\(.line) \\(.target)"'
 
-Exit code 1 means a dangling include, a cycle or an invalid component; warnings and unused components do not
-count."""
+Exit code 1 means a dangling include, a missing section, a cycle or an invalid component; warnings and unused
+components do not count."""
 )
 @click.argument("directory", required=False, metavar="[DIR]", type=click.Path(exists=True, file_okay=False))
 @json_option
@@ -59,9 +59,12 @@ def _ask_daemon_first(where: Where) -> bytes:
         ) from error
 
 
+_PROBLEMS = ("dangling", "missing_sections", "cycles", "errors")
+
+
 def is_clean(report: dict[str, Any]) -> bool:
     """True if there are no problems; warnings and unused components are none."""
-    return not (report["dangling"] or report["cycles"] or report["errors"])
+    return not any(report.get(key) for key in _PROBLEMS)
 
 
 def lines(report: dict[str, Any], written: tuple[str, ...] = ()) -> Iterator[str]:
@@ -111,6 +114,7 @@ class _Places:
 
 def _groups(report: dict[str, Any], places: _Places) -> Iterator[tuple[str, list[str]]]:
     yield "Dangling includes", [_dangling(each, places) for each in report["dangling"]]
+    yield "Missing sections", [_dangling(each, places) for each in report.get("missing_sections", ())]
     yield "Cycles", [_cycle(chain, places) for chain in report["cycles"]]
     yield "Invalid components", [places.at(each) + each["message"] for each in report["errors"]]
     yield "Warnings", [places.at(each) + each["message"] for each in report["warnings"]]
@@ -127,11 +131,13 @@ def _cycle(chain: list[str], places: _Places) -> str:
 
 
 def _summary(report: dict[str, Any]) -> str:
-    problems = sum(len(report[key]) for key in ("dangling", "cycles", "errors"))
+    problems = sum(len(report.get(key, ())) for key in _PROBLEMS)
+    sections = report.get("missing_sections", ())
     found = f"Found {output.count(problems, 'problem')}" if problems else "No problems found"
     size = f"{output.count(report['components'], 'component')}, {output.count(report['edges'], 'edge')}"
     parts = [
         output.count(len(report["dangling"]), "dangling include"),
+        *([output.count(len(sections), "missing section")] if sections else []),
         output.count(len(report["cycles"]), "cycle"),
         output.count(len(report["errors"]), "invalid component"),
         output.count(len(report["warnings"]), "warning"),

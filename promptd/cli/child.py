@@ -43,9 +43,9 @@ class ChildDaemon:
         """The daemon's health snapshot."""
         return _state(self.directory) / "health.json"
 
-    def log_tail(self, lines: int = 15) -> str:
+    def log_tail(self, lines: int = 15) -> list[str]:
         """The last lines of the daemon's log."""
-        return "\n".join(_log(self.directory).read_text(errors="replace").splitlines()[-lines:])
+        return _log(self.directory).read_text(errors="replace").splitlines()[-lines:]
 
     def stop(self) -> int:
         """SIGTERM, then wait: the exit code. Kills it if it does not end by itself."""
@@ -84,7 +84,7 @@ def child_daemon(
         environment: settings of its own (`PROMPTD_…`); those of this process are not handed on.
 
     Raises:
-        Internal: it did not come up; the message holds the end of its log.
+        Internal: it did not come up; the detail `log` has the end of its log.
     """
     began = time.monotonic()
     daemon = ChildDaemon(_start(directory, arguments, environment or {}), directory)
@@ -136,7 +136,7 @@ def _wait_until_ready(daemon: ChildDaemon) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     while not _answers(daemon.socket):
         if daemon.process.poll() is not None or time.monotonic() > deadline:
-            raise Internal(f"the daemon did not start; the end of its log:\n{daemon.log_tail()}")
+            raise Internal("the daemon did not start; the end of its log:", log=daemon.log_tail())
         time.sleep(POLL_S)
 
 

@@ -19,8 +19,7 @@ def completion(ctx: click.Context, shell: str) -> None:
 
     It completes commands and options, and the names of components while a daemon is running.
     """
-    from click.shell_completion import get_completion_class
+    from promptd.cli import shells
 
-    completer = get_completion_class(shell)
-    assert completer is not None, "click knows the three shells that the argument allows"
+    completer = {"bash": shells.Bash, "zsh": shells.Zsh, "fish": shells.Fish}[shell]
     output.emit(completer(ctx.find_root().command, {}, "promptd", "_PROMPTD_COMPLETE").source().encode())

@@ -40,11 +40,12 @@ def check(file: str) -> None:
 
     The file is checked together with the environment, as `promptd serve` reads both.
     """
-    from promptd.config import load
+    from promptd.config import load, placing
     from promptd.engine.opening import check_config
 
     settings = load(file, os.environ)
-    check_config(settings)
+    with placing(file, os.environ):
+        check_config(settings)
     for root in settings.roots:
         if not Path(root.path).is_dir():
             output.warn(f"{file}: root {root.path} is not a directory")
@@ -153,7 +154,7 @@ def _annotated(text: str, config_path: str | None) -> Iterator[str]:
         if line.startswith("["):
             table = _table(line, table)
         origin = _origin((*table, name), layers) if is_value else ""
-        yield f"{line}  # {origin}" if origin else line
+        yield f"{line}  # {output.plain(origin)}" if origin else line
 
 
 def _table(header: str, before: tuple[str | int, ...]) -> tuple[str | int, ...]:

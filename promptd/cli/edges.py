@@ -39,9 +39,7 @@ def _tree(node: dict[str, Any]) -> Any:
 
 
 def _label(node: dict[str, Any]) -> Any:
-    from rich.text import Text
-
-    label = Text(node["id"])
+    label = output.cell(node["id"])
     marks = [node["kind"]] if node.get("kind", "includes") != "includes" else []
     marks += [mark for mark in ("cycle", "truncated") if node.get(mark)]
     label.append("".join(f" [{mark}]" for mark in marks), "yellow")

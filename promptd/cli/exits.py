@@ -35,6 +35,8 @@ _BY_ERROR: tuple[tuple[type[errors.PromptdError], Exit], ...] = (
     (errors.ComponentError, Exit.DATA),
     (errors.PermissionDenied, Exit.NO_PERMISSION),
     (errors.UnknownComponent, Exit.DATA),
+    (errors.UnknownSection, Exit.DATA),
+    (errors.DigestMismatch, Exit.DATA),
     (errors.AmbiguousName, Exit.DATA),
     (errors.OverBudget, Exit.DATA),
     (errors.PromptTooLarge, Exit.DATA),

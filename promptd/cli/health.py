@@ -63,7 +63,7 @@ def health(is_check: bool, file: str | None, as_json: bool, config_path: str | N
     if is_check:
         _say(verdict, snapshot, as_json=as_json)
     elif as_json:
-        output.emit_line(json.dumps(snapshot))
+        output.emit_json(snapshot)
     else:
         output.emit_lines(page(snapshot, verdict))
     return verdict.code if is_check else OK
@@ -115,7 +115,7 @@ def _reasons(snapshot: Mapping[str, Any], now_unix_s: float) -> Iterator[tuple[i
 def _say(verdict: HealthVerdict, snapshot: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         word, (code, reasons) = WORDS[verdict.code], verdict
-        output.emit_line(json.dumps({"code": code, "status": word, "reasons": reasons}))
+        output.emit_json({"code": code, "status": word, "reasons": reasons})
     else:
         output.emit_line(line(verdict, snapshot))
 

@@ -24,7 +24,8 @@ def init(directory: Path) -> None:
         output.emit_line(f"wrote {path}")
     for path in kept:
         output.emit_line(f"kept  {path}")
-    output.note(f"\nTry it: promptd assemble commands/hello --library {directory} --variable name=Ada")
+    output.note()
+    output.note(f"Try it: promptd assemble commands/hello --library {directory} --variable name=Ada")
 
 
 def copy_starter(directory: Path) -> tuple[list[Path], list[Path]]:
@@ -42,8 +43,13 @@ def _copy_new(source: Path, target: Path) -> bool:
     """Copy unless `target` exists; exclusive creation, so that nothing is lost in a race either."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with source.open("rb") as data, target.open("xb") as copy:
-            shutil.copyfileobj(data, copy)
+        copy = target.open("xb")
     except FileExistsError:
         return False
+    try:
+        with copy, source.open("rb") as data:
+            shutil.copyfileobj(data, copy)
+    except OSError:
+        target.unlink(missing_ok=True)  # half a file would be kept for ever
+        raise
     return True

@@ -32,6 +32,8 @@ def list_components(glob: str | None, as_json: bool, where: Where) -> None:
         output.emit_line(result)
         return
     components = decode(result)["components"]
+    if glob and not components:
+        output.warn(f"no component matches {glob!r}; promptd list shows all")
     if output.is_terminal(sys.stdout):
         output.draw(_table(components))
     else:
@@ -39,20 +41,16 @@ def list_components(glob: str | None, as_json: bool, where: Where) -> None:
 
 
 def _table(components: Sequence[dict[str, Any]]) -> Any:
-    from rich.text import Text
-
     table = output.table("component", ">bytes", ">dependencies", ">dependents", expand=True)
     table.add_column("description", no_wrap=True, ratio=1)  # what is left of the line
     for each in components:
         counts = (f"{each[key]:,}" for key in ("size_bytes", "dependencies", "dependents"))
-        table.add_row(Text(output.plain(each["id"])), *counts, _about(each))
+        table.add_row(output.cell(each["id"]), *counts, _about(each))
     return table
 
 
 def _about(component: dict[str, Any]) -> Any:
     """The error of a component, or its description."""
-    from rich.text import Text
-
     if component.get("error"):
-        return Text(output.plain(component["error"]), "red")
-    return Text(output.plain(component.get("description") or ""), "dim")
+        return output.cell(component["error"], "red")
+    return output.cell(component.get("description") or "", "dim")

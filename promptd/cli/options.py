@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from promptd.cli import output
 from promptd.cli.backend import Where, ask, decode
 from promptd.errors import PromptdError
 
@@ -25,14 +26,16 @@ def parse_variables(_ctx: click.Context, _option: click.Parameter, pairs: tuple[
 def complete_component(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Ids that begin with what was typed, from a running daemon; none without one.
 
-    A key press must neither start a scan nor print an error.
+    A key press must neither start a scan nor print an error. What holds a line break or anything else that
+    cannot be seen is not offered, nor what would be taken for an option.
     """
     where = Where(socket=ctx.params.get("socket"), config_path=ctx.params.get("config_path"))
     try:
         found = decode(ask(where, "list"))["components"]
     except (PromptdError, OSError):
         return []
-    return [each["id"] for each in found if each["id"].startswith(incomplete)]
+    ids = [each["id"] for each in found if each["id"].startswith(incomplete)]
+    return [id for id in ids if output.plain(id) == id and not id.startswith(("-", "~"))]
 
 
 variables_option = click.option(
@@ -55,7 +58,7 @@ arguments_option = click.option(
 strategy_option = click.option(
     "--strategy",
     metavar="NAME",
-    help="Optimise (compress): none, conservative, balanced, aggressive or a configured strategy.",
+    help="Optimise (compress): none, conservative, balanced, aggressive, progressive or a configured one.",
 )
 model_option = click.option(
     "--model", metavar="NAME", help="Estimate tokens and cost for this configured model."

@@ -1,54 +1,84 @@
-"""Where output goes: results to stdout as bytes, warnings, errors and progress to stderr.
+"""Where output goes: results to stdout, warnings, errors and progress to stderr.
 
-Colour is for terminals, and never used if NO_COLOR is set. A reader that closes the pipe (`| head`) ends the
-process quietly. rich is imported by the functions that draw, not by this module.
+What people read is escaped here (promptd.support.escape), on a terminal and in a pipe; JSON, and the text
+of a prompt in a pipe, are written exactly as they are. Colour is for terminals, and never used if NO_COLOR is
+set. The streams themselves are in `streams`. rich is imported by the functions that draw, not by this module.
 """
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from promptd.cli.exits import Exit
-
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
     from rich.table import Table
+    from rich.text import Text
 
 PIPE_WIDTH = 10_000  # a pipe has no width: nothing is wrapped, one fact stays on one line
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) != "\t"}
-PATIENCE_S = 0.3  # work shorter than this gets no progress bar
 ShowProgress = Callable[[int, int], None]  # (done, total), both counts of files
 
 
 def emit(data: bytes) -> None:
     """Write a result to stdout exactly as it is."""
-    with _quiet_when_the_reader_left():
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def emit_text(text: str) -> None:
+    """Write the text of a library: exact in a pipe; a terminal gets escapes for what it would obey."""
+    if not sys.stdout.isatty():
+        emit(text.encode("utf-8", "backslashreplace"))
+        return
+    from promptd.support import escape
+
+    shown = escape.terminal(text)
+    emit(shown.encode())
+    if shown != text:
+        note("promptd: hidden characters are shown as escapes on a terminal; in a pipe the text is exact")
 
 
 def emit_line(text: str | bytes) -> None:
-    """Write a result to stdout and end the line."""
-    data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
-    emit(data + b"\n")
+    """Write a result to stdout as one line: JSON as bytes, exact; a sentence or a name as text, escaped."""
+    if isinstance(text, str):
+        emit_lines((text,))
+    else:
+        emit_json_bytes(text)
 
 
 def emit_json(value: Any) -> None:
     """Write a value to stdout as one line of JSON."""
     import json
 
-    emit_line(json.dumps(value, ensure_ascii=False))
+    emit_json_bytes(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+
+
+def emit_json_bytes(data: bytes) -> None:
+    """Write JSON to stdout and end the line: as it is; on a terminal with escapes that mean the same."""
+    if sys.stdout.isatty():
+        from promptd.support import escape
+
+        data = escape.json(data.decode("utf-8", "surrogatepass")).encode()
+    emit(data + b"\n")
 
 
 def plain(text: str) -> str:
-    """Text with control characters escaped: the name of a file may hold them, and a terminal obeys them."""
-    return text.translate(_CONTROLS)
+    """Text on one line, with escapes for what a terminal obeys or a reader cannot see."""
+    from promptd.support import escape
+
+    return escape.one_line(text)
+
+
+def cell(text: str, style: str = "") -> "Text":
+    """The same for rich: a label or a cell of a table."""
+    from rich.text import Text
+
+    return Text(plain(text), style)
 
 
 def revision(clock: str) -> str:
@@ -63,25 +93,35 @@ def count(number: int, noun: str) -> str:
 
 def emit_lines(lines: Iterable[str]) -> None:
     """Write results to stdout, each on one line whatever its text holds."""
-    emit("".join(f"{plain(line)}\n" for line in lines).encode("utf-8", "backslashreplace"))
+    emit("".join(f"{plain(line)}\n" for line in lines).encode())
 
 
 def warn(message: str) -> None:
     """Write a warning about the result to stderr."""
-    note("promptd: " + _styled("warning", fg="yellow") + f": {message}")
+    _say("promptd: " + _styled("warning", fg="yellow"), f": {message}")
 
 
 def fail(message: str, *hints: str) -> None:
     """Write to stderr why there is no result; each hint is a line of its own."""
-    note("promptd: " + _styled("error", fg="red", bold=True) + f": {message}")
+    _say("promptd: " + _styled("error", fg="red", bold=True), f": {message}")
     for hint in hints:
         note(f"  {hint}")
 
 
 def note(message: str = "") -> None:
     """Write one line to stderr; a closed stderr is not an error."""
+    _say("", message)
+
+
+def note_lines(text: str) -> None:
+    """Write several lines to stderr: a help page, a traceback."""
+    for line in text.splitlines():
+        note(line)
+
+
+def _say(head: str, message: str) -> None:
     try:
-        sys.stderr.write(message + "\n")
+        sys.stderr.write(f"{head}{plain(message)}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         return
@@ -120,12 +160,27 @@ def table(*headings: str, **options: Any) -> "Table":
     return grid
 
 
+class Safe:
+    """Something rich can draw, with what a terminal obeys escaped, wherever in it that came from."""
+
+    def __init__(self, renderable: Any) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Segment]":
+        from rich.segment import Segment
+
+        from promptd.support import escape
+
+        for text, style, control in console.render(self._renderable, options):
+            yield Segment(text if control else escape.terminal(text), style, control)
+
+
 def draw(renderable: Any) -> None:
     """Print something rich can draw to stdout."""
     screen = console()
     with screen.capture() as drawn:
-        screen.print(renderable)
-    emit("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()).encode())
+        screen.print(Safe(renderable))
+    emit("".join(f"{line.rstrip()}\n" for line in drawn.get().split("\n")[:-1]).encode())
 
 
 @contextmanager
@@ -137,59 +192,14 @@ def progress_bar(label: str) -> Iterator[ShowProgress | None]:
     if not is_terminal(sys.stderr):
         yield None
         return
-    bar = _PatientBar(label)
+    from promptd.cli.progress import PatientBar
+
+    bar = PatientBar(label, has_colour=has_colour(sys.stderr))
     try:
         yield bar.show
     finally:
         bar.hide()
 
 
-class _PatientBar:
-    """A bar that is drawn only for work that lasts; what is quick does not make the screen flicker."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._due_s = time.monotonic() + PATIENCE_S
-        self._bar: Any = None
-
-    def show(self, done: int, total: int) -> None:
-        """Draw the state, if the work has lasted long enough."""
-        if self._bar is None and time.monotonic() >= self._due_s:
-            self._bar = self._drawn()
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
-
-    def hide(self) -> None:
-        """Wipe the bar from the screen."""
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _drawn(self) -> Any:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as Bar
-
-        screen = Console(file=sys.stderr, no_color=not has_colour(sys.stderr))
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        bar = Bar(*columns, console=screen, transient=True)
-        bar.add_task(self._label, total=None)
-        bar.start()
-        return bar
-
-
 def _styled(text: str, **style: Any) -> str:
     return click.style(text, **style) if has_colour(sys.stderr) else text
-
-
-@contextmanager
-def _quiet_when_the_reader_left() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        abandon_stdout()
-        raise SystemExit(int(Exit.PIPE_CLOSED)) from None
-
-
-def abandon_stdout() -> None:
-    """Point stdout at /dev/null so that the interpreter's last flush cannot complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

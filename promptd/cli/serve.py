@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from promptd.cli.backend import config_option
+from promptd.cli.streams import make_stderr_a_log
 from promptd.errors import ConfigError
 
 NO_ROOTS = "no library: use promptd serve DIR, or --config FILE with [[roots]]."
@@ -46,9 +47,11 @@ def serve(
 
     Directories on the command line replace the [[roots]] of the configuration.
     """
+    make_stderr_a_log()
     gc.disable()  # until the daemon is READY: a seventh of the time that imports take
     from promptd import config
     from promptd.daemon import process
+    from promptd.engine.opening import check_config
 
     overrides = _overrides(directories, options)
 
@@ -56,6 +59,8 @@ def serve(
         settings = config.load(config_path, os.environ, overrides)
         if not settings.roots:
             raise ConfigError(NO_ROOTS, key="roots")
+        with config.placing(config_path, os.environ):
+            check_config(settings)
         return settings
 
     if not directories and config_path is None and "PROMPTD_ROOTS" not in os.environ:

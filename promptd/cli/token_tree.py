@@ -54,3 +54,19 @@ def estimate_lines(reply: Mapping[str, Any]) -> list[str]:
         f"about {found['tokens_estimated']:,} tokens of {found['model']}"
         f" = {found['tokens']:,} ({found['encoding']}) x {found['calibration']:g}"
     ]
+
+
+def disclosure_lines(reply: Mapping[str, Any]) -> list[str]:
+    """What is referenced instead of being in the prompt; nothing if the strategy does not do that."""
+    found = reply.get("progressive")
+    if not found:
+        return []
+    references = found["references"]
+    if not references:
+        return ["nothing is referenced: what is not asked for itself instructs, or is too short"]
+    texts = "1 text is" if len(references) == 1 else f"{len(references):,} texts are"
+    entry, whole = f"{found['tokens_entry']:,}", f"{found['tokens_all']:,}"
+    shares = f"{found['literals']:.1%} of the literals and {found['instructions']:.1%} of the instructions"
+    return [
+        f"{texts} referenced: {entry} tokens at entry, {whole} with all of it fetched; at entry are {shares}"
+    ]

@@ -21,7 +21,7 @@ from promptd.cli.options import (
     variables_option,
     warning_line,
 )
-from promptd.cli.token_tree import assemble_unfilled, estimate_lines, own_tokens
+from promptd.cli.token_tree import assemble_unfilled, disclosure_lines, estimate_lines, own_tokens
 from promptd.errors import PromptdError
 
 Counted = Mapping[str, Any]  # {"id", "tokens"}; and "error" if the prompt cannot be assembled
@@ -84,7 +84,7 @@ def _count(where: Where, params: Mapping[str, Any], *, tree: bool, as_json: bool
         output.draw(_tree(reply))
     else:
         output.emit_line(str(reply["tokens"]))
-    for line in estimate_lines(reply):
+    for line in (*disclosure_lines(reply), *estimate_lines(reply)):
         output.note(line)
 
 
@@ -105,9 +105,7 @@ def _tree(reply: Mapping[str, Any]) -> Any:
 
 
 def _label(entry: Mapping[str, Any], own: int, whole: int) -> Any:
-    from rich.text import Text
-
-    label = Text(entry["id"])
+    label = output.cell(entry["id"])
     if entry["reason"] != "included":
         label.append(f" [{entry['reason']}]", "yellow")
     share = entry["tokens"] / whole
@@ -124,34 +122,47 @@ def _check(where: Where, glob: str, budget: int, params: Mapping[str, Any], *, a
         counted = [_counted(backend, {"name": id, **params}) for id in ids]
     if not ids:
         raise click.UsageError(f"no component matches {glob!r}.")
-    over = [each for each in counted if each["tokens"] is None or each["tokens"] > budget]
+    over = [each for each in counted if (each["tokens"] or 0) > budget]
+    failed = [each for each in counted if "error" in each and (each["tokens"] or 0) <= budget]
+    is_ok = not over and not failed
     if as_json:
-        output.emit_json({"budget": budget, "prompts": counted, "ok": not over})
+        lists = {"over": [each["id"] for each in over], "failed": [each["id"] for each in failed]}
+        output.emit_json({"budget": budget, "prompts": counted, **lists, "ok": is_ok})
     else:
-        output.emit_lines(_lines(over, counted, budget))
-    if over:
+        output.emit_lines(_lines(over, failed, counted, budget))
+    if not is_ok:
         raise SystemExit(int(Exit.FINDINGS))
 
 
 def _counted(backend: Backend, params: Mapping[str, Any]) -> Counted:
-    """One prompt's tokens, or its error."""
+    """One prompt's tokens, or its error; to check a prompt is not to use it."""
     id = params["name"]
     try:
-        reply = decode(assemble_unfilled(backend.call, params))
+        reply = decode(assemble_unfilled(backend.call, {**params, "count_use": False}))
     except PromptdError as error:
         return {"id": id, "tokens": error.details.get("tokens"), "error": error.message}
     return {"id": id, "tokens": reply["tokens"]}
 
 
-def _lines(over: Sequence[Counted], counted: Sequence[Counted], budget: int) -> Iterator[str]:
-    for each in sorted(over, key=lambda each: (-(each["tokens"] or 0), each["id"])):
-        if each["tokens"] is None:
-            yield f"{each['id']}: {each['error']}"
-        else:
-            yield f"{each['id']}: {each['tokens']:,} tokens, {each['tokens'] - budget:,} over the budget"
-    most = max((each["tokens"] or 0 for each in counted), default=0)
+def _lines(
+    over: Sequence[Counted], failed: Sequence[Counted], counted: Sequence[Counted], budget: int
+) -> Iterator[str]:
+    """The prompts over the budget, largest first, those that cannot be counted, and a summary."""
+    for each in sorted(over, key=lambda each: (-each["tokens"], each["id"])):
+        yield f"{each['id']}: {each['tokens']:,} tokens, {each['tokens'] - budget:,} over the budget"
+    for each in failed:
+        yield f"{each['id']}: cannot be counted: {each['error']}"
     found = f"Found {output.count(len(over), 'prompt')}" if over else "No prompts"
+    uncounted = f", {output.count(len(failed), 'prompt')} cannot be counted" if failed else ""
     yield (
-        f"{found} over {budget:,} tokens ({output.count(len(counted), 'prompt')} checked; the largest has"
-        f" {most:,})."
+        f"{found} over {budget:,} tokens{uncounted}"
+        f" ({output.count(len(counted), 'prompt')} checked{_largest(counted)})."
     )
+
+
+def _largest(counted: Sequence[Counted]) -> str:
+    known = [each for each in counted if each["tokens"] is not None]
+    if not known:
+        return ""
+    most = max(known, key=lambda each: each["tokens"])
+    return f"; the largest, {most['id']}, has {most['tokens']:,}"

@@ -108,9 +108,20 @@ class AsyncClient:
         """
         return await self._ask(questions.assemble(name, variables, arguments, options))
 
-    async def get(self, name: str, span: tuple[int, int] | None = None) -> GetReply:
-        """One component as it is on disk, or the stretch [start, end) of its file, in code points."""
-        return await self._ask(questions.plain(GetReply, "get", name=name, span=span))
+    async def get(
+        self,
+        name: str,
+        span: tuple[int, int] | None = None,
+        *,
+        section: str | None = None,
+        digest: str | None = None,
+    ) -> GetReply:
+        """One component as it is on disk, or a section or a stretch [start, end) of its file, in code points.
+
+        With a `digest`, that of a reference, it is exactly that text or the error DigestMismatch.
+        """
+        question = questions.plain(GetReply, "get", name=name, span=span, section=section, digest=digest)
+        return await self._ask(question)
 
     async def list(self, glob: str = "**") -> ListReply:
         """The components whose id fits a glob."""

@@ -8,7 +8,9 @@ or created.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -39,6 +41,7 @@ __all__ = [
     "changed_keys",
     "example",
     "load",
+    "placing",
     "render",
     "schema",
     "socket_candidates",
@@ -78,6 +81,26 @@ def load(
     config = structs.replace(config, library=_with_placed_aliases(config, layers, environment))
     _refuse_contradictions(config, layers)
     return config
+
+
+@contextmanager
+def placing(path: str | os.PathLike[str] | None, environment: Mapping[str, str]) -> Iterator[None]:
+    """Say of a value that is found to be wrong later (a dialect that does not exist) where it was written.
+
+    Within, a ConfigError that names a key and no line becomes one that names the file and the line, or the
+    environment variable. `path` and `environment` are those of `load`.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        if "key" not in error.details or {"file", "line"} & error.details.keys():
+            raise
+        layers = [from_file(path, environment)] if path is not None else []
+        layers.append(from_environment(environment))
+        key = tuple(
+            int(part) if part.isdigit() else part for part in re.findall(r"\w+", error.details["key"])
+        )
+        raise _contradiction(layers, key, error.message) from None
 
 
 def changed_keys(old: Config, new: Config) -> list[str]:

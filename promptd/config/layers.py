@@ -9,6 +9,7 @@ package's. The one file that is read here is the configuration itself.
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,10 @@ from promptd.config.schema import SECTIONS, Config
 from promptd.config.text import KeyPath
 from promptd.config.types import FileMode
 from promptd.errors import ConfigError
+from promptd.support import escape
 
 _PREFIX = "PROMPTD_"
+_BOM = "\ufeff"
 _SHORT_NAMES = {"PROMPTD_SOCKET": "PROMPTD_SERVE_SOCKET"}
 _MAX_SHOWN_CHARACTERS = 60  # of a wrong value in an error
 
@@ -81,14 +84,30 @@ def from_file(path: str | os.PathLike[str], environment: Mapping[str, str]) -> L
     name = absolute(os.fspath(path), os.getcwd(), environment)
     try:
         with open(name, "rb") as file:
-            text = file.read().decode()
+            text = file.read().decode().removeprefix(_BOM)  # an editor's; it says nothing in UTF-8
         return Layer(tomli.loads(text), os.path.dirname(name), name, text, is_strict=True)
     except OSError as error:
         raise ConfigError(f"{name} cannot be read: {error.strerror}.", file=name) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name} is not UTF-8 text (byte {error.start}).", file=name) from error
     except tomli.TOMLDecodeError as error:
-        raise ConfigError(f"{name} is not TOML: {error}.", file=name, line=error.lineno) from error
+        unseen = _unseen_at(error)
+        raise ConfigError(f"{name} is not TOML: {error}{unseen}.", file=name, line=error.lineno) from error
+
+
+def _unseen_at(error: tomli.TOMLDecodeError) -> str:
+    """What a reader cannot see in the line that does not parse: a no-break space, a zero-width one."""
+    start = error.doc.rfind("\n", 0, error.pos) + 1
+    line = error.doc[start:].partition("\n")[0].rstrip("\r")
+    found = next(((at, char) for at, char in enumerate(line, 1) if _is_unseen(char)), None)
+    if found is None:
+        return ""
+    at, char = found
+    return f"; column {at} is {unicodedata.name(char, 'a control character')} (U+{ord(char):04X}): delete it"
+
+
+def _is_unseen(char: str) -> bool:
+    return char not in " \t" and (char.isspace() or escape.one_line(char) != char)
 
 
 def from_environment(environment: Mapping[str, str]) -> Layer:

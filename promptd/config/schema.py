@@ -40,6 +40,10 @@ class RootConfig(_Section, frozen=True):
     dialects: Annotated[
         tuple[Text, ...], says("directive syntaxes that are recognised here; `all` stands for every dialect")
     ] = ("all",)
+    imports: Annotated[
+        Literal["inline", "after", "marked"],
+        says("text of an `@` import inside a line: in its place, after the file, or marked by comments"),
+    ] = "after"
     arguments_base: Annotated[
         int, says("the first argument is `$0` (Claude Code) or `$1` (Codex)", "number", ge=0, le=1)
     ] = 0
@@ -178,6 +182,20 @@ class ServeConfig(_Section, frozen=True):
     max_request_bytes: Annotated[Bytes, says("maximum size of a request", ge=1024, le=256 * MIB)] = MIB
     max_reply_bytes: Annotated[Bytes, says("maximum size of a reply", ge=1024, le=1024 * MIB)] = 16 * MIB
     max_json_depth: Annotated[int, says("maximum nesting of a request", "brackets", ge=4, le=512)] = 64
+    client_memory: Annotated[
+        Bytes, says("maximum size of the replies that one user has not read yet", ge=65_536, le=1 << 40)
+    ] = 32 * MIB
+    memory_max: Annotated[
+        Bytes,
+        says(
+            "resident memory above which caches are emptied and requests refused; 0 is twice the target",
+            ge=0,
+            le=1 << 50,
+        ),
+    ] = 0
+    request_time: Annotated[
+        Seconds, says("a request that needs more time of the processor is ended", gt=0, le=86_400)
+    ] = 10.0
     first_byte_timeout: Annotated[
         Seconds, says("a new connection must send something within this time", gt=0, le=86_400)
     ] = 5.0
@@ -218,17 +236,21 @@ class TokensConfig(_Section, frozen=True):
     ] = 128_000
     strategy: Annotated[
         Text,
-        says("default strategy of requests: none, conservative, balanced, aggressive or one of your own"),
+        says(
+            "default strategy of requests: none, conservative, balanced, aggressive, progressive or one of"
+            " your own"
+        ),
     ] = "none"
     strategies: Annotated[
         dict[Text, tuple[Text, ...]],
         says(
-            'strategies of your own, each a list of passes in order: { tidy = ["comments", "blank_lines"] }'
+            'strategies of your own, each a list of passes in order: { tidy = ["comments", "blank_lines"] };'
+            " `references` does first what `progressive` does"
         ),
     ] = field(default_factory=dict)
     target_reduction: Annotated[
         float,
-        says("lossy strategies stop at this token reduction", "share", ge=0, le=1),
+        says("lossy strategies and `progressive` stop at this token reduction", "share", ge=0, le=1),
     ] = 0.45
     quality_floor: Annotated[
         float, says("lossy strategies keep at least this share of the information", "share", ge=0, le=1)

@@ -12,6 +12,7 @@ import msgspec
 from promptd.config import units
 from promptd.config.schema import SECTIONS, Config
 from promptd.config.text import ConfigKey, quantities, schema
+from promptd.support import escape
 
 _COMMENT_WIDTH = 108  # with "# " in front: the line length of this project
 
@@ -37,8 +38,8 @@ def _value(value: Any) -> str:
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
-    # A JSON scalar is a TOML one, but for DEL, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+    # A JSON scalar is a TOML one, but for DEL, which TOML wants escaped, and for surrogate pairs.
+    return escape.toml(json.dumps(value, ensure_ascii=False))
 
 
 # -- the example ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ Nothing is decided here.
 import asyncio
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,9 @@ import msgspec
 from promptd import __version__
 from promptd import config as configuration
 from promptd.config import Config
+from promptd.core.library.graph import GraphStatistics
 from promptd.daemon.parts import DaemonParts
+from promptd.daemon.single_flight import SingleFlight
 from promptd.daemon.status import MAX_PROBLEMS
 from promptd.engine.workspace import Workspace
 from promptd.monitor import metrics
@@ -37,6 +40,7 @@ from promptd.server.dispatch import Service
 from promptd.server.peer import Limits
 from promptd.support import log
 from promptd.support.stats import Histogram
+from promptd.support.tasks import Spawn
 
 LIMIT_KEYS = (
     "max_connections",
@@ -45,6 +49,7 @@ LIMIT_KEYS = (
     "max_request_bytes",
     "max_reply_bytes",
     "max_json_depth",
+    "client_memory",
     "first_byte_timeout",
     "request_timeout",
     "write_timeout",
@@ -52,23 +57,48 @@ LIMIT_KEYS = (
 SHOWN = 10  # of the hottest
 
 
-def services_of(parts: DaemonParts) -> dict[str, Service]:
-    """The answers to the methods that `methods.METHODS` has no procedure for, by name."""
+def services_of(parts: DaemonParts, spawn: Spawn) -> dict[str, Service]:
+    """The answers to the methods that `methods.METHODS` has no procedure for, by name.
+
+    Who asks for the same figures at the same time gets the same: one sample that was taken after all asked.
+    """
+    health = SingleFlight(lambda: _health(parts), spawn)
+    exposition = SingleFlight(lambda: _metrics(parts), spawn)
+    shown = _Encoded(lambda config: ConfigurationReply(configuration.render(config)))
+    described = _Encoded(lambda config: describe(_shown(limits_of(config))))
     return {
         "subscribe": lambda peer, params: parts.subscriptions.subscribe(peer, params),
         "unsubscribe": lambda peer, params: parts.subscriptions.unsubscribe(peer, params),
         "statistics": lambda _peer, _params: statistics_of(parts),
-        "health": lambda _peer, _params: parts.monitoring.snapshots.take(),
-        "metrics": lambda _peer, _params: _metrics(parts),
-        "configuration": lambda _peer, _params: ConfigurationReply(configuration.render(parts.run.config)),
+        "health": lambda _peer, _params: health.join(),
+        "metrics": lambda _peer, _params: exposition.join(),
+        "configuration": lambda _peer, _params: shown.of(parts.run.config),
         "alerts": lambda peer, params: _alerts(parts, peer, params),
         "reload": lambda _peer, _params: _reload(parts),
         "ping": lambda _peer, _params: (
             _pong(parts) if parts.run.is_ready.is_set() else _pong_when_ready(parts)
         ),
         "version": lambda _peer, _params: _version(),
-        "describe": lambda _peer, _params: describe(_shown(limits_of(parts.run.config))),
+        "describe": lambda _peer, _params: described.of(parts.run.config),
     }
+
+
+class _Encoded:
+    """An answer that follows from the configuration alone: made and encoded once for each."""
+
+    def __init__(self, make: Callable[[Config], Any]) -> None:
+        self._make = make
+        self._made: tuple[Config, msgspec.Raw] | None = None
+
+    def of(self, config: Config) -> msgspec.Raw:
+        """The answer as JSON."""
+        if self._made is None or self._made[0] is not config:
+            self._made = config, msgspec.Raw(msgspec.json.encode(self._make(config)))
+        return self._made[1]
+
+
+async def _health(parts: DaemonParts) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(await parts.monitoring.snapshots.take()))
 
 
 def _pong(parts: DaemonParts) -> PingReply:
@@ -90,11 +120,11 @@ async def _reload(parts: DaemonParts) -> ReloadReply:
     return ReloadReply(**await parts.reload())
 
 
-async def _metrics(parts: DaemonParts) -> MetricsReply:
+async def _metrics(parts: DaemonParts) -> msgspec.Raw:
     snapshot = await parts.monitoring.snapshots.snapshot()
     assert isinstance(snapshot.evaluation, Evaluation)
     text = await asyncio.to_thread(metrics.exposition, snapshot.sample, snapshot.evaluation, __version__)
-    return MetricsReply(metrics.content_type(), text)
+    return msgspec.Raw(msgspec.json.encode(MetricsReply(metrics.content_type(), text)))
 
 
 def sources_of(parts: DaemonParts) -> dict[str, Callable[[], Any]]:
@@ -103,7 +133,7 @@ def sources_of(parts: DaemonParts) -> dict[str, Callable[[], Any]]:
     return {
         "library": lambda: current.workspace.library.statistics(),
         "cache": lambda: current.workspace.statistics(),
-        "graph": lambda: current.workspace.library.graph.statistics(),
+        "graph": lambda: graph_of(current.workspace),
         "loader": lambda: current.workspace.loader.statistics(),
         "tokens": lambda: current.workspace.segments.statistics(),
         "savings": lambda: current.workspace.savings(),
@@ -132,6 +162,12 @@ def histograms_of(parts: DaemonParts) -> dict[str, Histogram]:
     }
 
 
+def graph_of(workspace: Workspace) -> GraphStatistics:
+    """The graph of what is listed: the very counts of `library`."""
+    counts = workspace.library.statistics()
+    return GraphStatistics(counts.components, counts.edges, counts.cyclic)
+
+
 def popular_of(workspace: Workspace) -> dict[str, Any]:
     """The prompts that are asked for most, and those that cost most tokens in all."""
     popular = workspace.optimiser.popular
@@ -146,7 +182,7 @@ def hottest_of(workspace: Workspace) -> dict[str, Any]:
     """The components of the hot set's head, with how many others need them."""
     return {
         "hottest": [
-            {"id": id, "weight": round(weight, 3), "dependents": workspace.library.graph.count_dependents(id)}
+            {"id": id, "weight": round(weight, 3), "dependents": workspace.library.count_dependents(id)}
             for id, weight in workspace.hot.heaviest(SHOWN, time.time())
         ]
     }
@@ -174,6 +210,11 @@ def _version() -> VersionReply:
 def limits_of(config: Config) -> Limits:
     """The listener's limits as configured."""
     return Limits(**{key: getattr(config.serve, key) for key in LIMIT_KEYS})
+
+
+def memory_max(config: Config) -> int:
+    """`serve.memory_max` in bytes: by default twice what the daemon is meant to use."""
+    return config.serve.memory_max or 2 * config.targets.memory_bytes_max or sys.maxsize
 
 
 def _shown(limits: Limits) -> dict[str, int | float]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from promptd.config.schema import WatchConfig
 from promptd.core.library.library import Delta
+from promptd.core.syntax.component import FileSignature
 from promptd.daemon.missed_events import MissedEvents
 from promptd.daemon.rescan import Rescans
 from promptd.daemon.tasks import Failures
@@ -43,6 +44,7 @@ class Follower:
         self._watching: asyncio.Task[None] | None = None
         self._is_filled = asyncio.Event()
         self._applied: Batch | None = None  # the batch that is being applied
+        self._batch_s = time.monotonic()  # when the last one began to be applied
 
     def __repr__(self) -> str:
         return f"<Follower {self.batches} batches>"
@@ -112,6 +114,7 @@ class Follower:
         finally:
             self._applied = None
             self.batches += 1
+            self._batch_s = started_s
             self.missed.explain(lambda id: any(map(batch.covers, self._paths(id))))
         if found:
             _log.info(
@@ -137,10 +140,22 @@ class Follower:
 
     # -- changes, whichever way they were found -------------------------------------------------
 
-    def seen_s(self) -> float:
-        """When the change that is being applied was first seen, in monotonic seconds."""
-        seen_s = self._applied.first_event_monotonic_s if self._applied is not None else None
-        return seen_s or time.monotonic()
+    def began_s(self, delta: Delta) -> float:
+        """When the change that is being applied was made, in monotonic seconds.
+
+        When its first event came, or when it was found; earlier if a file of it was written before that but
+        after the last batch. (An older time of modification was brought along: `cp -p`, a checkout.)
+        """
+        batch_s = self._applied.first_event_monotonic_s if self._applied is not None else None
+        seen_s = batch_s or time.monotonic()
+        return min([seen_s, *(each for each in self._written_s(delta) if each > self._batch_s)])
+
+    def _written_s(self, delta: Delta) -> Iterable[float]:
+        ahead_s = time.time() - time.monotonic()
+        for id in (*delta.added, *delta.changed):
+            component = self._current.workspace.library.get(id)
+            if component is not None and isinstance(component.signature, FileSignature):
+                yield component.signature.mtime_ns / 1e9 - ahead_s
 
     def suspect(self, delta: Delta) -> None:
         """A change was found: an event must report it soon, or the watcher has missed it.

@@ -19,8 +19,9 @@ from typing import Any
 from promptd import config as configuration
 from promptd.config import Config
 from promptd.daemon.build import build_workspace
-from promptd.daemon.control import histograms_of, limits_of, services_of, sources_of
+from promptd.daemon.control import histograms_of, limits_of, memory_max, services_of, sources_of
 from promptd.daemon.maintenance import Maintenance
+from promptd.daemon.memory import MemoryWatch
 from promptd.daemon.monitoring import Monitoring
 from promptd.daemon.parts import DaemonParts
 from promptd.daemon.reload import Load, Reloader, log_problems
@@ -64,9 +65,14 @@ class Daemon(DaemonParts):
         self.maintenance = Maintenance(self.current, self.lock, spawn)
         self.subscriptions = Subscriptions(self.current, spawn, report_unforeseen)
         rescan = self.maintenance.rescans.rescan
-        services, admin_uids = services_of(self), config.serve.admin_uids
         self.dispatcher = Dispatcher(
-            self.current, services, spawn, report_unforeseen, rescan, admin_uids=admin_uids
+            self.current,
+            services_of(self, spawn),
+            spawn,
+            report_unforeseen,
+            rescan,
+            admin_uids=config.serve.admin_uids,
+            request_time_s=config.serve.request_time,
         )
         self.monitoring = Monitoring(config, self.lock, spawn, sources_of(self), lambda: histograms_of(self))
         self.dispatcher.on_closed += [self.subscriptions.forget, self.monitoring.alert_feed.forget]
@@ -88,6 +94,7 @@ class Daemon(DaemonParts):
         yield self.maintenance.rescan_every(config.watch.rescan_interval)
         yield self.maintenance.save_every(config.monitor.snapshot_interval)
         yield from self.monitoring.loops()
+        yield MemoryWatch(self.current, self.dispatcher, lambda: memory_max(self.run.config)).run()
         interval_s = watchdog_interval_s(self.run.environment)
         if interval_s is not None:
             peer = LocalPeer(self.dispatcher)
@@ -127,8 +134,8 @@ class Daemon(DaemonParts):
         self.run.addresses = tuple(binding.path for binding in bindings)
         limits = limits_of(config)
         new_codec = codec_factory(limits.max_request_bytes, limits.max_json_depth)
-        allow_uids = (*config.serve.allow_uids, *config.serve.admin_uids)
-        return Listener(bindings, self.dispatcher, new_codec, limits, allow_uids=allow_uids)
+        allowed, shares = (*config.serve.allow_uids, *config.serve.admin_uids), self.dispatcher.shares
+        return Listener(bindings, self.dispatcher, new_codec, limits, allow_uids=allowed, shares=shares)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that a signal to stop cuts short."""

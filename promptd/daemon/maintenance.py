@@ -62,7 +62,7 @@ class Maintenance:
     def changed(self, delta: Delta, dropped: tuple[Request, ...]) -> None:
         """Observe a change, whichever way it was found: was there an event, and what has to be warm again?"""
         self.follower.suspect(delta)
-        self.warmer.changed(dropped, self.follower.seen_s())
+        self.warmer.changed(dropped, self.follower.began_s(delta))
 
     async def take_over_from(self, former: Workspace) -> None:
         """The current workspace has replaced this one: find what changed meanwhile, and make it as warm."""

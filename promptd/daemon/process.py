@@ -9,7 +9,7 @@ from promptd.config import Config
 from promptd.daemon.lifecycle import Daemon
 from promptd.daemon.reload import Load
 from promptd.errors import AlreadyRunning, ConfigError, PromptdError
-from promptd.support import log
+from promptd.support import escape, log
 
 EX_OK, EX_ALREADY_RUNNING, EX_CONFIG = 0, 75, 78  # sysexits.h
 SWITCH_INTERVAL_S = 0.001  # a parse in a thread may hold the loop up this long, not the default 5 ms
@@ -47,5 +47,5 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _refuse(error: PromptdError, code: int) -> int:
-    print(f"promptd: error: {error.message}", file=sys.stderr)  # noqa: T201 - there is no log yet
+    print(f"promptd: error: {escape.one_line(error.message)}", file=sys.stderr)  # noqa: T201 - no log yet
     return code

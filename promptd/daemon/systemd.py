@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from promptd.errors import ConfigError
+from promptd.support import escape
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START
 _MAX_STATUS_CHARACTERS = 500  # one line of `systemctl status`
@@ -100,7 +101,7 @@ class Notifier:
 
 
 def _status(text: str) -> list[str]:
-    line = " ".join(text.split())[:_MAX_STATUS_CHARACTERS]
+    line = escape.one_line(" ".join(text.split()))[:_MAX_STATUS_CHARACTERS]
     return [f"STATUS={line}"] if line else []
 
 

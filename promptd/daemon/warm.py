@@ -1,7 +1,7 @@
 """Warming: prompts that a change dropped are assembled again, and the hot set is kept in memory.
 
 The dropped prompts come back most recently used first, up to a bound; the rest wait for their next request.
-It is measured how long it takes from a file event until everything is warm again (`change_to_warm_ms`).
+It is measured how long it takes from a change until everything is warm again (`change_to_warm_ms`).
 """
 
 import asyncio
@@ -49,15 +49,15 @@ class Warmer:
         self._spawn = spawn
         self._failures = failures
         self._due: dict[Request, None] = {}
-        self._changed_s: float | None = None  # when the first change of this run was seen
+        self._changed_s: float | None = None  # when the first change of this run was made
 
     def __repr__(self) -> str:
         return f"<Warmer {self.rewarmed} re-warmed>"
 
-    def changed(self, dropped: Iterable[Request], seen_s: float) -> None:
-        """A change that was seen at `seen_s` (monotonic) made these prompts untrue: make them warm again."""
+    def changed(self, dropped: Iterable[Request], began_s: float) -> None:
+        """A change that was made at `began_s` (monotonic) made these prompts untrue: make them warm again."""
         if self._changed_s is None:
-            self._changed_s = seen_s
+            self._changed_s = began_s
         self.warm_soon(dropped)
 
     def warm_soon(self, requests: Iterable[Request]) -> None:

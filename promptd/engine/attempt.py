@@ -4,7 +4,7 @@ An answer is given only when all evidence it rests on holds in a check that bega
 Reading is never done here, in the middle of a decision: `Needs` says what has to be done first.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -37,7 +37,7 @@ class Attempt:
 
     The texts are kept here as well as in the cache, so that a prompt larger than the cache still comes
     together. `unsteady` are places that changed whenever they were read, `made` is what was computed for it
-    in another thread.
+    in another thread, `texts` are those of its components by digest, once they were asked for.
     """
 
     request: Request
@@ -45,6 +45,10 @@ class Attempt:
     readings: dict[str, Reading] = field(default_factory=dict)
     unsteady: dict[Place, None] = field(default_factory=dict)
     made: object = None
+    expanded: "tuple[int, object] | None" = None  # a compiled prompt, and the revision it was made at
+    expansions: int = 0  # that were made elsewhere, whether they could be used or not
+    rendered: dict[int, object] = field(default_factory=dict)  # by the identity of a skeleton
+    texts: Mapping[str, str] | None = None
 
     @property
     def is_consistent(self) -> bool:

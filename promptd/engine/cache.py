@@ -57,6 +57,7 @@ class Cache(Generic[CacheKey, CacheValue]):
         self._on_gone = on_gone
         self._held: OrderedDict[CacheKey, _Held[CacheValue]] = OrderedDict()  # least recently used first
         self._pins: frozenset[CacheKey] = frozenset()
+        self._idle: set[CacheKey] = set()  # large, and not asked for since the last `let_go`
         self._size_bytes = 0
         self._hits = self._misses = self._evictions = self._invalidations = self._preloads = 0
 
@@ -79,6 +80,8 @@ class Cache(Generic[CacheKey, CacheValue]):
             return None
         self._hits += 1
         self._held.move_to_end(key)
+        if self._idle:
+            self._idle.discard(key)
         return held.value
 
     def hit(self, times: int) -> None:
@@ -115,6 +118,24 @@ class Cache(Generic[CacheKey, CacheValue]):
         removed = self._remove(key)
         self._invalidations += removed
         return removed
+
+    def let_go(self, least_bytes: int) -> int:
+        """Forget what is as large as that and was not asked for since the last call; returns how many went.
+
+        A few requests for something huge would else keep the memory that they needed until others need it.
+        """
+        idle = [key for key in self._idle if key in self._held and key not in self._pins]
+        for key in idle:
+            self._remove(key)
+        self._evictions += len(idle)
+        self._idle = {key for key, held in self._held.items() if held.size_bytes >= least_bytes}
+        return len(idle)
+
+    def clear(self) -> None:
+        """Forget everything but what is pinned: memory is needed elsewhere."""
+        for key in [key for key in self._held if key not in self._pins]:
+            self._remove(key)
+            self._evictions += 1
 
     @property
     def pins(self) -> frozenset[CacheKey]:

@@ -50,6 +50,7 @@ class Engine:
             config, shared_tokenizer(config.tokens.encoding), instance=_instance(), now_s=time.time()
         )
         self._progress = progress
+        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<Engine {self.workspace.library!r}>"
@@ -108,6 +109,7 @@ class Engine:
         Returns the engine's own Prompt, with all that is known of it; a client gets the AssembleReply that is
         made from it, as `call` does. Raises the PromptdError leaf that says why not.
         """
+        self._refuse_if_closed()
         names = (name,) if isinstance(name, str) else tuple(name)
         request = request_of(names, variables, arguments, Options(**options))
         procedure = procedures.assemble(self.workspace, request, self.workspace.source.check())
@@ -118,6 +120,7 @@ class Engine:
 
         The same bytes as a daemon's answer (Client.call). Raises PromptdError, also for bad parameters.
         """
+        self._refuse_if_closed()
         found = methods.METHODS.get(method)
         if found is None:
             raise MethodNotFound(
@@ -131,8 +134,13 @@ class Engine:
         return msgspec.json.encode(procedures.run(self.workspace, procedure, self._progress))
 
     def close(self) -> None:
-        """End the threads. The engine must not be used afterwards."""
+        """End the threads. Whoever uses the engine afterwards gets a ValueError, as of a closed file."""
+        self._is_closed = True
         self.workspace.close()
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise ValueError("this Engine is closed")
 
 
 def _instance() -> str:

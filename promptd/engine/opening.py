@@ -26,6 +26,6 @@ def open_worktree(config: Config, tokenizer: Tokenizer, *, instance: str, now_s:
 
 def check_config(config: Config) -> None:
     """Raise ConfigError for a dialect or strategy that does not exist; reads no file."""
-    for root in config.roots:
-        resolved(root.dialects)
+    for number, root in enumerate(config.roots):
+        resolved(root.dialects, f"roots[{number}].dialects")
     OptionCatalogue(config)

@@ -9,6 +9,8 @@ import heapq
 from dataclasses import dataclass
 
 MAX_TRACKED = 1_000
+MAX_NAME_CHARS = 512  # of one prompt; a list of a thousand components is counted under its beginning
+MAX_COMPONENTS = 1_000
 
 
 @dataclass(slots=True)
@@ -46,11 +48,12 @@ class PopularPrompts:
 
     def use(self, seen: Popular) -> None:
         """Count requests; `seen` holds those that are new, its totals are ignored."""
-        held = self._held.get(seen.name)
+        name, components = seen.name[:MAX_NAME_CHARS], seen.components[:MAX_COMPONENTS]
+        held = self._held.get(name)
         if held is None:
             self._forget_some()
-            held = self._held[seen.name] = Popular(seen.name, seen.components)
-        held.components, held.tokens, held.strategy = seen.components, seen.tokens, seen.strategy
+            held = self._held[name] = Popular(name, components)
+        held.components, held.tokens, held.strategy = components, seen.tokens, seen.strategy
         held.requests += seen.requests
         held.tokens_total += seen.tokens * seen.requests
         if seen.cost_total is not None:

@@ -24,22 +24,23 @@ class Usage:
         self.hot = hot
         self.made_cold = 0  # prompts for which a file had to be read
         self._optimiser = optimiser
-        self._once: set[Request] = set()  # answered from a template: who asks again gets a cached prompt
-        self._uses: Counter[Evidence] = Counter()  # of prompts, by what they rest on, until they are folded
+        # Hashes of requests that a template answered, not their values: who asks again gets a cached prompt.
+        self._once: set[int] = set()
+        self._uses: Counter[Evidence] = Counter()  # of prompts, by what they rest on, until folded
 
     def __repr__(self) -> str:
         return f"<Usage {self.hot!r}, {len(self._uses)} to fold>"
 
     def was_asked_once(self, request: Request) -> bool:
         """True if a template answered this very request before."""
-        return request in self._once
+        return hash(request) in self._once
 
-    def rendered(self, request: Request, evidence: Evidence, tokens: int) -> None:
+    def rendered(self, request: Request, ids: tuple[str, ...], evidence: Evidence, tokens: int) -> None:
         """Count a reply that was made from a template, of which no prompt is kept."""
-        self._optimiser.count_rendered(request, evidence, tokens)
+        self._optimiser.count_rendered(ids, evidence, tokens)
         if len(self._once) >= MAX_ONCE:
             self._once.clear()
-        self._once.add(request)
+        self._once.add(hash(request))
         self._uses[evidence] += 1
 
     def take(self, _request: Request, cached: CachedPrompt) -> None:

@@ -9,10 +9,11 @@ here from one thread.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from promptd.config import Config
-from promptd.core.assembly.assemble import expand
 from promptd.core.assembly.evidence import Evidence
+from promptd.core.assembly.writer import Unfinished
 from promptd.core.library.library import Component, Delta, Library
 from promptd.core.library.plan import Plan, plan
 from promptd.core.syntax.component import Place, Reading
@@ -26,12 +27,23 @@ from promptd.engine.hot_set import HotSet
 from promptd.engine.prompts.builder import make
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.options import rules_of
-from promptd.engine.prompts.shared import CompiledPrompt, OptimiserState, OptimiserStatistics, Words, Work
+from promptd.engine.prompts.shared import (
+    CompiledPrompt,
+    OptimiserState,
+    OptimiserStatistics,
+    Texts,
+    Words,
+    Work,
+    compile_prompt,
+)
 from promptd.engine.tokenizer import Tokenizer
 from promptd.engine.usage import Usage
 from promptd.protocol.request import Request
 from promptd.sources.base import Check, Listing, Source
 from promptd.sources.loader import Loader, Workers
+
+MAX_EXPANSIONS = 3  # beside the loop, of a library that never rests; then the next is made on it
+LARGE_BYTES = 262_144  # of a prompt that is forgotten soon after it was last asked for
 
 Observer = Callable[[Delta, tuple[Request, ...]], None]  # a change, and the prompts it made untrue
 
@@ -60,6 +72,7 @@ class Scanned:
 
     is_complete: bool = False
     problems: tuple[str, ...] = ()
+    lookalikes: tuple[Place, ...] = ()
 
 
 class Workspace:
@@ -73,7 +86,10 @@ class Workspace:
         self.source = source
         self.contents = contents
         workers = Workers(config.loading.min_workers, config.loading.max_workers)
-        self.loader = Loader(source, [resolved(root.dialects) for root in config.roots], workers)
+        dialects = [
+            resolved(root.dialects, f"roots[{number}].dialects") for number, root in enumerate(config.roots)
+        ]
+        self.loader = Loader(source, dialects, workers)
         self.library = Library(source.names, len(source.roots))
         self.optimiser = OptimiserState(config, contents.segments, contents.tokenizer.name, rules_of(config))
         cache = config.cache
@@ -167,17 +183,17 @@ class Workspace:
         if found is None:
             return None
         reply, tokens = found
-        self.usage.rendered(request, compiled.evidence, tokens)
+        self.usage.rendered(request, compiled.ids, compiled.evidence, tokens)
         self.prompts.miss()
-        self.optimiser.note_prefix(request, template.prefix, template.stable_tokens, None)
+        self.optimiser.note_prefix(request, compiled.ids, template.prefix, template.stable_tokens, None)
         return reply
 
-    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words:
+    def attempt(self, attempt: Attempt, check: Check) -> CachedPrompt | Needs | Work | Words | Texts:
         """Answer, or say what has to be done first. Raises the PromptdError that is the answer."""
         compiled = self._compile(attempt, check)
-        return compiled if isinstance(compiled, Needs) else self._finish(attempt, compiled)
+        return compiled if isinstance(compiled, Needs | Work) else self._finish(attempt, compiled)
 
-    def _compile(self, attempt: Attempt, check: Check) -> CompiledPrompt | Needs:
+    def _compile(self, attempt: Attempt, check: Check) -> CompiledPrompt | Needs | Work:
         names = attempt.request.names
         held = self._compiled.get(names)
         if held is not None and self.holds(held.evidence, check):
@@ -199,11 +215,11 @@ class Workspace:
             return Needs(look=look)
         needs = attempts.needs(evidence, attempt, check)
         if not needs.places:
-            needs = Needs(tuple(self._without_text(members, attempt))) or needs
+            needs = Needs(tuple(self.without_text(members, attempt))) or needs
         attempt.will_read(needs.places)
         return needs
 
-    def _without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
+    def without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
         """The places of usable components whose text is at hand neither in the cache nor in the attempt."""
         for member in members:
             if member.digest not in self.texts and self.text_of(member, attempt) is None:
@@ -223,24 +239,37 @@ class Workspace:
         held = self.library.get(place.id)
         return held is not None and held.signature is not None and held.signature.size > 0
 
-    def _expand(self, attempt: Attempt, found: Plan, evidence: Evidence) -> CompiledPrompt:
-        names = attempt.request.names
+    def _expand(self, attempt: Attempt, found: Plan, evidence: Evidence) -> CompiledPrompt | Work:
+        """At once if that is quick, else beside the loop, as long as nothing changes meanwhile."""
+        if attempt.expanded is not None and attempt.expanded[0] == self.library.revision:
+            compiled = attempt.expanded[1]
+            assert isinstance(compiled, CompiledPrompt)
+            return compiled
         texts = {member.id: self.text_of(member, attempt) or "" for member in found.members}
-        skeleton = expand(found, texts, self.optimiser.rules, self.segments.count)
-        metadata = found.members[0].parsed.metadata
-        name = found.ids[0] if len(names) == 1 else ""
-        compiled = CompiledPrompt(skeleton, evidence, name, metadata, found.members)
-        size_bytes = sum(map(len, texts.values())) + 400 * len(skeleton.parts)
-        self._compiled.put(names, compiled, size_bytes)
+        run = partial(compile_prompt, found, evidence, texts, self.optimiser)
+        try:
+            return self._keep_compiled(attempt, run(is_quick=attempt.expansions < MAX_EXPANSIONS))
+        except Unfinished:
+            revision = self.library.revision
+
+        def keep(compiled: CompiledPrompt) -> None:
+            attempt.expansions += 1
+            if self.library.revision == revision:
+                attempt.expanded = revision, self._keep_compiled(attempt, compiled)
+
+        return Work(run, keep)
+
+    def _keep_compiled(self, attempt: Attempt, compiled: CompiledPrompt) -> CompiledPrompt:
+        self._compiled.put(attempt.request.names, compiled, compiled.size_bytes)
         return compiled
 
-    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words:
+    def _finish(self, attempt: Attempt, compiled: CompiledPrompt) -> CachedPrompt | Work | Words | Texts:
         made = make(self.optimiser, attempt, compiled)
         if isinstance(made, CachedPrompt):
             self.prompts.miss()
             self.usage.made_cold += bool(attempt.reads)
             if attempt.is_consistent:
-                self.prompts.put(attempt.request, made, made.prompt.size_bytes)
+                self.prompts.put(attempt.request, made, made.prompt.size_bytes + attempt.request.size_bytes)
             else:
                 self.usage.take(attempt.request, made)
         return made
@@ -252,9 +281,7 @@ class Workspace:
         rivals = (
             self.library.get(id) for member in found.members for link in member.links for id in link.rivals
         )
-        components = dict.fromkeys(
-            (*found.members, *(rival for rival in rivals if rival is not None), *found.witnesses)
-        )
+        components = dict.fromkeys((*found.members, *filter(None, rivals), *found.witnesses))
         return self.source.evidence(tuple(components), found.absent)
 
     def holds(self, evidence: Evidence, check: Check) -> bool:
@@ -311,33 +338,9 @@ class Workspace:
         for names, _ in self._compiled.items():
             self._compiled.discard(names)
 
-    def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
-        """Readings that forget those of the ids that a scan from scratch would not know.
-
-        What no listing shows is known for two reasons: a directive leads there, or a request named
-        it. Without either it goes; so does an invalid one that was only named, for what is below a link that
-        leads out or an unreadable directory is unknown. Where an earlier root hides it, it
-        goes in any case: it is read again when it is needed.
-        """
-        ids = list(ids)
-        held = (component for id in ids if (component := self.library.get(id)) is not None)
-        hidden = (shadow for id in ids for shadow in self.library.shadows.of(id))
-        places = [
-            *(component.place for component in held if self._is_stray(component)),
-            *(shadow.place for shadow in hidden if shadow.error is not None),
-        ]
-        return [Reading(place) for place in places if place not in listing.found]
-
-    def _is_stray(self, component: Component) -> bool:
-        if component.error is not None:
-            return not self.library.graph.count_dependents(component.id)
-        if self.library.is_listed(component.id):
-            return False
-        return not any(component.id in cached.prompt.evidence.ids for _, cached in self.prompts.items())
-
     def note_listing(self, listing: Listing) -> None:
         """Remember what a scan saw besides files: problems to report, and that there was one."""
-        self.scanned = Scanned(True, listing.problems)
+        self.scanned = Scanned(True, listing.problems, listing.lookalikes)
         self.loader.index = None  # from here on everything is held
 
     # -- the hot set --------------------------------------------------------------------------
@@ -380,6 +383,17 @@ class Workspace:
         for request, cached in self.prompts.items():
             self.usage.take(request, cached)
         return self.optimiser.statistics()
+
+    def let_go(self) -> None:
+        """Forget what is large and was not asked for since the last call."""
+        for cache in (self.prompts, self._compiled):
+            cache.let_go(LARGE_BYTES)
+
+    def shed(self) -> None:
+        """Forget all that can be made again, but for the hot set: memory is short."""
+        for cache in (self.prompts, self._compiled, self.texts, self.optimiser.variants):
+            cache.clear()
+        self.segments.forget()
 
     def close(self) -> None:
         """End the loader's threads."""

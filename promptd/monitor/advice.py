@@ -113,8 +113,8 @@ def _response_time(
     if (ask("cache.prompts.entries") or 0) >= FULL * config.cache.prompt_entries:
         most = max(2 * config.cache.prompt_entries, 16)
         yield "cache.prompt_entries", most, "prompts are assembled again because the prompt cache is full"
-    if config.tokens.strategy in ("balanced", "aggressive"):
-        yield "tokens.strategy", "conservative", "lossy strategies slow down every new prompt"
+    if config.tokens.strategy in ("balanced", "aggressive", "progressive"):
+        yield "tokens.strategy", "conservative", "this strategy slows down every new prompt"
     yield None, None, "see loop lag and CPU in `promptd status`: the machine may be busy"
 
 
@@ -163,6 +163,9 @@ def _token_reduction(
     if tokens.target_reduction < config.targets.reduction_max:
         suggested = config.targets.reduction_max
         yield "tokens.target_reduction", suggested, "strategies stop below the target reduction"
+    if tokens.strategy == "progressive":
+        yield None, None, "nothing else can be referenced: what is left was asked for, or instructs"
+        return
     yield (
         "tokens.quality_floor",
         round(tokens.quality_floor - 0.05, 2),

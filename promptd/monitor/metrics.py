@@ -15,6 +15,7 @@ from promptd.monitor.alerts import SEVERITIES
 from promptd.monitor.evaluator import Evaluation
 from promptd.monitor.measures import CACHES, at
 from promptd.monitor.sampler import Sample
+from promptd.support.escape import one_line
 from promptd.support.stats import Histogram
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _family(name: MetricName, series: Mapping[tuple[str, ...], Any]) -> "Metric"
     kind = core.CounterMetricFamily if name.kind == "counter" else core.GaugeMetricFamily
     family = kind(name.name, name.says, labels=name.labels)
     for labels, value in series.items():
-        family.add_metric(labels, float(value))
+        family.add_metric(tuple(map(one_line, labels)), float(value))
     return family
 
 

@@ -77,7 +77,9 @@ class AssembleParams(PromptParams, frozen=True):
     """A prompt, and how it is wanted."""
 
     strategy: (
-        Annotated[str, Meta(description="none, conservative, balanced, aggressive or a configured one")]
+        Annotated[
+            str, Meta(description="none, conservative, balanced, aggressive, progressive or a configured one")
+        ]
         | None
     ) = None
     budget: (
@@ -110,23 +112,32 @@ class AssembleParams(PromptParams, frozen=True):
     etag: (
         Annotated[str, Meta(description="of the answer you hold: unchanged is said in few bytes")] | None
     ) = None
+    count_use: (
+        Annotated[bool, Meta(description="false: the answer is only looked at; it makes no component hot")]
+        | None
+    ) = None
 
     def options(self) -> Options:
         """How it is wanted."""
         return Options(self.strategy, self.budget, self.reserve, self.model, self.format, self.stable_first)
 
 
-class GetParams(Params, frozen=True):
-    """One component, or a stretch of it: what a manifest says was removed."""
+_GET = "an id, or one without its suffix; `id#section` is a section unless a component has that very name"
+_SPAN = "[start, end) in code points of the file: `text` is that stretch only"
+_SECTION = "a heading, or GitHub's anchor for it: `text` is that section only"
+_DIGEST = "SHA-256 of the text you want, or its first digits: another text is an error that names both"
 
-    name: ComponentName
+
+class GetParams(Params, frozen=True):
+    """One component, or a part of it: a section, or what a manifest says was removed."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=1024, description=_GET)]
     span: (
-        Annotated[
-            tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]],
-            Meta(description="[start, end) in code points of the file: `text` is that stretch only"),
-        ]
+        Annotated[tuple[Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]], Meta(description=_SPAN)]
         | None
     ) = None
+    section: Annotated[str, Meta(min_length=1, max_length=1024, description=_SECTION)] | None = None
+    digest: Annotated[str, Meta(pattern="^[0-9a-fA-F]{8,64}$", description=_DIGEST)] | None = None
 
 
 class NameParams(Params, frozen=True):
@@ -175,6 +186,7 @@ class GraphParams(Params, frozen=True):
     """The whole graph, or that of one component and its dependencies."""
 
     name: ComponentName | None = None
+    limit: Annotated[int, Meta(ge=1, le=1_000_000, description="most nodes, and most edges")] = 50_000
 
 
 class AlertsParams(Params, frozen=True):
@@ -249,8 +261,14 @@ METHODS: dict[str, Method] = {
             "get",
             GetParams,
             replies.GetReply,
-            "One component as it is on disk, or a stretch of it.",
-            (*_NAME_ERRORS, *_FILE_ERRORS, errors.PromptTooLarge),
+            "One component as it is on disk, or a part of it: what a reference in a prompt stands for.",
+            (
+                *_NAME_ERRORS,
+                errors.UnknownSection,
+                errors.DigestMismatch,
+                *_FILE_ERRORS,
+                errors.PromptTooLarge,
+            ),
         ),
         Method(
             "list",
@@ -356,12 +374,7 @@ METHODS: dict[str, Method] = {
             right="administer",
         ),
         Method("ping", Params, replies.PingReply, "Check that the daemon answers; waits until it is ready."),
-        Method(
-            "version",
-            Params,
-            replies.VersionReply,
-            "Versions of the daemon and of this protocol.",
-        ),
+        Method("version", Params, replies.VersionReply, "Versions of the daemon and of this protocol."),
         Method("describe", Params, replies.DescribeReply, "This list, for programs."),
     )
 }

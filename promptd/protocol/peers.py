@@ -10,6 +10,7 @@ failed exactly once, now or later, from the event loop's thread; answering a pee
 """
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Protocol
 
 from promptd.errors import PromptdError
@@ -35,6 +36,13 @@ class Peer(Protocol):
     def is_closed(self) -> bool:
         """True once nothing that is sent can arrive any more."""
 
+    @property
+    def is_full(self) -> bool:
+        """True while so much of what the client was sent is unread that no more should be made for it."""
+
+    def defer(self, call: Call) -> None:
+        """Give a call back that was not begun, because the peer is full: it is handed over again later."""
+
     def answer(self, call: Call, body: bytes) -> None:
         """Reply with a result: `body` is JSON already. Nothing is sent for a notification.
 
@@ -52,8 +60,11 @@ class Peer(Protocol):
 class Handler(Protocol):
     """Answers calls."""
 
-    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
-        """Answer, or begin to answer, every call that arrived in one turn of the event loop."""
+    def turn(self, batch: Sequence[tuple[Peer, Call]], until_s: float = inf) -> int:
+        """Answer, or begin to answer, the calls that arrived in one turn of the event loop, in order.
+
+        Returns how many: all of them, or those that were begun before `time.perf_counter()` was `until_s`.
+        """
 
     def closed(self, peer: Peer) -> None:
         """The peer is gone: forget it. Its calls in progress may be finished or dropped."""

@@ -21,6 +21,7 @@ Reason = Literal[
     "missing",
     "optional",
     "too-deep",
+    "cycle",
     "error",
     "no-section",
 ]
@@ -59,6 +60,12 @@ class RemovedUnit(msgspec.Struct, frozen=True, omit_defaults=True):
             description="of a repeat: where the file of `duplicate_of` says it, [start, end) in code points"
         ),
     ] = None
+    section: Annotated[
+        str, Meta(description="of a referenced section: its anchor, to be used with `get`")
+    ] = ""
+    digest: Annotated[
+        str, Meta(description="of what is referenced: SHA-256 of the text that `get` answers with")
+    ] = ""
 
 
 class ManifestEntry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -104,9 +111,42 @@ class Shares(msgspec.Struct, frozen=True):
         float,
         Meta(description="distinct code, URLs, paths, numbers, placeholders, quotations, instructing words"),
     ]
-    information: Annotated[float, Meta(description="distinct words, weighted by how rare they are (idf)")]
+    information: Annotated[
+        float, Meta(description="distinct words by how rare they are (idf), and sentences, items and rows")
+    ]
     instructions: Annotated[float, Meta(description="instructing sentences and items that remain")]
-    structure: Annotated[float, Meta(description="headings, levels of lists, balanced tags")]
+    structure: Annotated[
+        float, Meta(description="headings, list items, rows and tags; order and place of units")
+    ]
+
+
+class Referenced(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A component or a section that a reference in the prompt stands for; `get` gives it back, exactly."""
+
+    id: ComponentId
+    section: Annotated[str, Meta(description="anchor of the section; empty for the whole component")]
+    title: Annotated[str, Meta(description="its heading, or the component's description")]
+    span: FileSpan
+    tokens: Annotated[int, Meta(description="tokens of the text that `get` answers with (its body)")]
+    digest: Annotated[str, Meta(description="SHA-256 of the text that `get` answers with")]
+    line_tokens: Annotated[int, Meta(description="tokens of the line that stands for it")]
+    unfilled: Annotated[
+        bool, Meta(description="true: it has placeholders whose values are in the prompt, beside the line")
+    ] = False
+
+
+class Disclosure(msgspec.Struct, frozen=True):
+    """What the strategy `progressive` put off: what is in the prompt at entry, and what can be fetched."""
+
+    tokens_entry: Annotated[int, Meta(description="tokens of the prompt as it is")]
+    tokens_all: Annotated[
+        int, Meta(description="tokens of the prompt and of everything referenced, each text fetched once")
+    ]
+    literals: Annotated[float, Meta(description="share of the distinct literals that is in the prompt")]
+    instructions: Annotated[float, Meta(description="share of the instructions that is in the prompt")]
+    references: Annotated[
+        tuple[Referenced, ...], Meta(description="what is referenced, in order of appearance")
+    ]
 
 
 class AllocationRow(msgspec.Struct, frozen=True):
@@ -115,7 +155,7 @@ class AllocationRow(msgspec.Struct, frozen=True):
     id: ComponentId
     depth: Annotated[int, Meta(description="how deep it is included; 0 for one that was asked for")]
     priority: Annotated[float, Meta(description="weight by its author, its depth and its part in the prompt")]
-    variant: Annotated[str, Meta(description="the variant chosen: `full`, a strategy, `folded`, …")]
+    variant: Annotated[str, Meta(description="the variant chosen: `as is`, a strategy, `cut`, …")]
     tokens: Annotated[int, Meta(description="its own tokens in the prompt")]
     tokens_source: Annotated[int, Meta(description="its own tokens without strategy and budget")]
     quality: Annotated[float, Meta(description="share of its own information that was kept, 0 to 1")]
@@ -176,13 +216,16 @@ class ListedComponent(msgspec.Struct, frozen=True, omit_defaults=True):
     error: Annotated[str, Meta(description="why it is invalid; absent if it is not")] = ""
 
 
-class GraphEdge(msgspec.Struct, frozen=True):
-    """One directive of one component whose target exists."""
+class GraphEdge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One component that names another, in one or several directives."""
 
     source: Annotated[str, Meta(description="id of the component that holds the directive")]
     target: Annotated[str, Meta(description="id of the component that it names")]
     line: Line
-    kind: Annotated[str, Meta(description=_KINDS)]
+    kind: Annotated[str, Meta(description=f"the strongest of its directives: {_KINDS}")]
+    lines: Annotated[
+        tuple[int, ...], Meta(description="lines of all its directives, if there are several")
+    ] = ()
 
 
 class TreeNode(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

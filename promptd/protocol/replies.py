@@ -20,6 +20,7 @@ from promptd.protocol.records import (
     AllocationRow,
     ComponentId,
     Dangling,
+    Disclosure,
     ErrorDescription,
     Estimate,
     FileDiagnostic,
@@ -48,7 +49,7 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
     """An assembled prompt.
 
     What no strategy, budget, model or format was asked for is absent; to a client `strategy` is then "none",
-    `quality` whole, and `savings`, `budget`, `allocation` and `estimate` are None.
+    `quality` whole, and `savings`, `budget`, `allocation`, `progressive` and `estimate` are None.
     """
 
     unchanged: Annotated[
@@ -90,6 +91,10 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
             description="with a budget: how much better an allocation might at most be, as a share of value"
         ),
     ] = 0.0
+    progressive: Annotated[
+        Disclosure | None,
+        Meta(description="with a strategy that references: what is at entry, and what can be fetched"),
+    ] = None
     estimate: Annotated[
         Estimate | None, Meta(description="with a model: its own count and the cost, estimated")
     ] = None
@@ -115,16 +120,21 @@ class AssembleReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GetReply(msgspec.Struct, frozen=True, kw_only=True):
-    """One component as it is on disk; with `span` a stretch of its file."""
+    """One component as it is on disk; with `section` or `span` a stretch of its file."""
 
     id: ComponentId
     digest: Annotated[str, Meta(description="SHA-256 of the file")]
     span: Annotated[
         FileSpan | None,
         Meta(
-            description="the stretch asked for; then body, metadata, size_bytes and dependencies are absent"
+            description="the stretch asked for, by `span` or `section`; then body, metadata, size_bytes and"
+            " dependencies are absent"
         ),
     ] = None
+    section: Annotated[str, Meta(description="the section asked for; absent if none was")] = ""
+    text_digest: Annotated[
+        str, Meta(description="SHA-256 of `text`, if it is a stretch; of a whole file `digest` is")
+    ] = ""
     text: Annotated[str, Meta(description="the file's text, front matter included; or the stretch of it")]
     body: Annotated[str, Meta(description="the text without front matter")] = ""
     metadata: Annotated[dict[str, Any], Meta(description="its front matter")] = {}
@@ -187,8 +197,11 @@ class GraphReply(msgspec.Struct, frozen=True):
     """The dependency graph, of the library or of one component."""
 
     nodes: Annotated[tuple[ListedComponent, ...], Meta(description="the components")]
-    edges: Annotated[tuple[GraphEdge, ...], Meta(description="their directives, one edge each")]
+    edges: Annotated[
+        tuple[GraphEdge, ...], Meta(description="pairs of components of which one names the other")
+    ]
     clock: Clock
+    truncated: Annotated[bool, Meta(description="true: there are more nodes or edges than `limit`")] = False
 
 
 class CheckReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,11 +209,16 @@ class CheckReply(msgspec.Struct, frozen=True, kw_only=True):
 
     roots: Annotated[tuple[str, ...], Meta(description="directories of the library, in order of precedence")]
     components: Annotated[int, Meta(description="how many components there are")]
-    edges: Annotated[int, Meta(description="how many pairs of components one of which includes the other")]
+    edges: Annotated[
+        int, Meta(description="how many pairs of components of which one names the other: those of `graph`")
+    ]
     directives: Annotated[int, Meta(description="how many directives there are, without `requires`")]
     dangling: Annotated[
         tuple[Dangling, ...], Meta(description="directives whose target does not exist, though it should")
     ]
+    missing_sections: Annotated[
+        tuple[Dangling, ...], Meta(description="directives whose target exists without the section they name")
+    ] = ()
     cycles: Annotated[
         tuple[tuple[str, ...], ...],
         Meta(description="components that include each other: `id:line` of each step, ending where it began"),
@@ -208,7 +226,9 @@ class CheckReply(msgspec.Struct, frozen=True, kw_only=True):
     unused: Annotated[tuple[str, ...], Meta(description="ids that no prompt reaches (`library.prompts`)")]
     errors: Annotated[tuple[Problem, ...], Meta(description="invalid components")]
     warnings: Annotated[tuple[Problem, ...], Meta(description="what deserves a look and breaks nothing")]
-    ok: Annotated[bool, Meta(description="true: nothing is dangling, cyclic or invalid")]
+    ok: Annotated[
+        bool, Meta(description="true: nothing is dangling, cyclic or invalid, and no section is missing")
+    ]
     clock: Clock
 
 

@@ -36,6 +36,12 @@ class Request(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     arguments: str | None = None
     options: Options | None = None  # None is PLAIN
 
+    @property
+    def size_bytes(self) -> int:
+        """What it costs to keep: its text at a byte a character, and some hundred bytes a name or value."""
+        pairs = sum(len(name) + len(value) + 150 for name, value in self.variables)
+        return 300 + sum(len(name) + 60 for name in self.names) + pairs + len(self.arguments or "")
+
 
 def request_of(
     names: tuple[str, ...],

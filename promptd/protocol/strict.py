@@ -93,6 +93,10 @@ def _text(line: bytes, max_depth: int) -> str:
 
 
 def _parse(text: str) -> Any:
+    if text.startswith("\ufeff"):
+        raise MalformedFrame(
+            "the line begins with a byte order mark (BOM): send UTF-8 without one", character=1
+        )
     try:
         return _decoder.decode(text)
     except json.JSONDecodeError as error:

@@ -3,14 +3,21 @@
 Connections say `ready` when they hold calls and `dirty` when they hold unsent bytes; once a turn the calls
 of all of them become one batch for the handler (so that they share one check of the source) and each dirty
 connection writes once. No task, no await: `call_soon` is all it needs of the loop.
+
+A batch that is not done in TURN_S goes on in the next turn, after the loop has looked at its sockets: then
+whoever had least of the daemon's time comes first (`shares`), however much the others have waiting.
 """
 
 import asyncio
+import time
 from typing import Protocol
 
 from promptd.errors import Internal
 from promptd.protocol.calls import Call
 from promptd.protocol.peers import Handler, Peer
+from promptd.server.shares import TimeShares
+
+TURN_S = 0.008  # of calls that are answered at once: the rest of a batch waits for the next turn
 
 
 class BatchMember(Protocol):
@@ -26,9 +33,13 @@ class BatchMember(Protocol):
 class Batching:
     """One for each listener; used from its event loop only."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, handler: Handler, shares: TimeShares | None = None
+    ) -> None:
         self._loop = loop
         self._handler = handler
+        self._shares = shares or TimeShares()
+        self._left: list[tuple[Peer, Call]] = []  # of a batch that took too long
         self._batch: list[tuple[Peer, Call]] = []
         self._ready: dict[BatchMember, None] = {}
         self._dirty: list[BatchMember] = []
@@ -75,15 +86,17 @@ class Batching:
             batch, self._batch = self._batch, []
             if self._ready:
                 self._take(batch)
+            if self._left:
+                batch = self._fairest_first(self._left + batch)
             if batch:
                 self._only_peer = batch[0][0] if len(batch) == 1 else None
-                self._hand_over(batch)
+                self._left = batch[self._hand_over(batch) :]
             dirty, self._dirty = self._dirty, []
             for member in dirty:
                 member.flush()
         finally:
             self._is_scheduled = False
-            if self._ready or self._dirty:
+            if self._ready or self._dirty or self._left:
                 self._schedule()
 
     def _take(self, batch: list[tuple[Peer, Call]]) -> None:
@@ -91,10 +104,16 @@ class Batching:
         for member in ready:
             member.take(batch)
 
-    def _hand_over(self, batch: list[tuple[Peer, Call]]) -> None:
-        """Let the handler answer; a handler that raises costs this batch an error and nothing more."""
+    def _fairest_first(self, batch: list[tuple[Peer, Call]]) -> list[tuple[Peer, Call]]:
+        """By share; the calls of each connection stay in order. Those of a closed one are let go of."""
+        batch = [(peer, call) for peer, call in batch if not peer.is_closed]
+        ranks = {peer: self._shares.rank(peer) for peer, _ in batch}
+        return sorted(batch, key=lambda each: ranks[each[0]])
+
+    def _hand_over(self, batch: list[tuple[Peer, Call]]) -> int:
+        """Let the handler answer, and return how many it took; one that raises costs this batch an error."""
         try:
-            self._handler.turn(batch)
+            return self._handler.turn(batch, time.perf_counter() + TURN_S)
         except Exception as error:
             self._loop.call_exception_handler(
                 {"message": f"the handler failed on a batch of {len(batch)}", "exception": error}
@@ -102,3 +121,4 @@ class Batching:
             for peer, call in batch:
                 if not call.is_answered:
                     peer.fail(call, Internal("unforeseen error; the daemon's log has more"))
+            return len(batch)

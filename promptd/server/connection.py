@@ -8,7 +8,6 @@ what it was sent, so a client that floods the daemon slows itself down.
 
 import asyncio
 import select
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -16,11 +15,14 @@ from typing import Literal, cast
 from promptd.errors import PromptdError, PromptTooLarge
 from promptd.protocol.calls import Call, Event, Refusal
 from promptd.protocol.peers import CodecFactory, Peer
+from promptd.server.backlog import Backlog
 from promptd.server.batching import Batching
 from promptd.server.outbox import Outbox
 from promptd.server.peer import ConnectionCounts, Limits
 from promptd.server.timeouts import Patience, Pending, timeout_error
+from promptd.server.unread import SMALL_BYTES, Unread
 
+_AHEAD_BYTES = 4_194_304  # replies of one connection that are made before any of them has been read
 _ENVELOPE_BYTES = 64  # more than a frame takes around a result, without the id
 
 
@@ -31,6 +33,7 @@ class ConnectionContext:
     batching: Batching
     limits: Limits
     counts: ConnectionCounts
+    unread: Unread
     new_codec: CodecFactory
     on_lost: Callable[["Connection"], None]
 
@@ -51,8 +54,8 @@ class Connection(asyncio.Protocol):
         self._codec = context.new_codec()
         self._patience = Patience(context.limits, now_s)
         self._transport: asyncio.Transport | None = None
-        self._backlog: deque[Event] = deque()
-        self._outbox = Outbox()
+        self._backlog = Backlog()
+        self._outbox = Outbox(context.unread, uid)
         self._is_paused = False  # we do not read
         self._ending: Literal["draining", "finishing"] | None = None
 
@@ -63,14 +66,20 @@ class Connection(asyncio.Protocol):
 
     def answer(self, call: Call, body: bytes) -> None:
         """Reply with a result that is JSON already; see Peer."""
-        size = len(body)
+        size, outbox = len(body), self._outbox
+        if size > outbox.largest_bytes:
+            outbox.largest_bytes = size
         if call.id is None:
             self._settle(call)
         elif size + len(call.id) + _ENVELOPE_BYTES > self._context.limits.max_reply_bytes:
             self.fail(call, self._too_large(size))
+        elif size > SMALL_BYTES and (busy := outbox.objection(size)):
+            self.fail(call, busy)
         else:
             self._settle(call)
             self._send(self._codec.result(call, body))
+            if size > SMALL_BYTES or outbox.unread_bytes:
+                self._count_unread()
 
     def fail(self, call: Call, error: PromptdError) -> None:
         """Reply with an error; see Peer."""
@@ -78,6 +87,16 @@ class Connection(asyncio.Protocol):
         self._context.counts.errors += 1
         if call.id is not None:
             self._send((self._codec.error(call, error),))
+
+    @property
+    def is_full(self) -> bool:
+        """See Peer."""
+        return self._outbox.unread_bytes >= _AHEAD_BYTES
+
+    def defer(self, call: Call) -> None:
+        """Take a call back; see Peer. It is the next again when this turn is over."""
+        self.in_flight -= 1
+        self._backlog.defer(call)
 
     def notify(self, method: str, params: bytes) -> None:
         """Send a notification; a peer that lets `max_reply_bytes` of them pile up is disconnected."""
@@ -136,8 +155,7 @@ class Connection(asyncio.Protocol):
     def take(self, batch: list[tuple[Peer, Call]]) -> None:
         """Move calls into the batch, as many as may be in flight; answer refused frames."""
         backlog, limits = self._backlog, self._context.limits
-        room = 0 if self._outbox.is_congested else limits.max_in_flight - self.in_flight
-        for _ in range(min(limits.max_calls_a_turn, room, len(backlog))):
+        for _ in range(min(limits.max_calls_a_turn, self._room(), len(backlog))):
             event = backlog.popleft()
             if isinstance(event, Refusal):
                 self._refuse(event)
@@ -146,6 +164,15 @@ class Connection(asyncio.Protocol):
                 batch.append((self, event))
         if backlog or self._is_paused or self.in_flight >= limits.max_in_flight:
             self._regulate()
+
+    def _room(self) -> int:
+        """How many more calls may be begun: fewer if replies turned out large, none of a slow reader."""
+        if self._outbox.is_congested:
+            return 0
+        most = self._context.limits.max_in_flight
+        if (largest := self._outbox.largest_bytes) > SMALL_BYTES:
+            most = min(most, max(1, _AHEAD_BYTES // largest))
+        return most - self.in_flight
 
     def _refuse(self, refusal: Refusal) -> None:
         self._context.counts.requests += 1
@@ -160,7 +187,7 @@ class Connection(asyncio.Protocol):
             return
         is_congested = self._outbox.is_congested
         room = self._context.limits.max_in_flight - self.in_flight
-        if self._backlog and room > 0 and not is_congested:
+        if self._backlog and self._room() > 0:
             self._context.batching.ready(self)
         is_full = len(self._backlog) >= room or is_congested or self._ending == "finishing"
         if is_full is not self._is_paused:
@@ -184,14 +211,25 @@ class Connection(asyncio.Protocol):
             self._context.batching.dirty(self)
         outbox.pieces += pieces
 
+    def _count_unread(self) -> None:
+        """Tell the context how much of what was sent is still here."""
+        if self.is_closed:
+            self._outbox.forget_unread()
+        else:
+            self._outbox.count_unread(self._unsent_bytes())
+
     def flush(self) -> None:
         """Write what is unsent; close if this was the last of it."""
         outbox = self._outbox
+        if self._backlog.put_back():
+            self._regulate()
         if self._transport is None or self.is_closed:
             outbox.pieces.clear()
             return
         if outbox.pieces:
             self._context.counts.bytes_out += outbox.write_to(self._transport)
+            if outbox.unread_bytes or outbox.is_congested:
+                self._count_unread()
         if self._ending:
             self._close_if_finished()
 
@@ -202,11 +240,13 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer does not read as fast as it asks: nothing more of its calls is begun."""
         self._outbox.is_congested = True
+        self._count_unread()
         self._regulate()
 
     def resume_writing(self) -> None:
         """The peer has read on."""
         self._outbox.is_congested = False
+        self._count_unread()
         self._regulate()
 
     # -- life -----------------------------------------------------------------------------------
@@ -226,6 +266,7 @@ class Connection(asyncio.Protocol):
         self.is_closed = True
         self._backlog.clear()
         self._outbox.pieces.clear()
+        self._count_unread()
         self._context.on_lost(self)
 
     def drain(self) -> None:
@@ -263,6 +304,8 @@ class Connection(asyncio.Protocol):
         if self._is_paused and self._has_gone():
             self.abort()
             return
+        if self._outbox.unread_bytes:
+            self._count_unread()
         overdue = self._patience.overdue(self._state(), now_s)
         if overdue == "stall":
             self._give_up()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ import msgspec
 from promptd.engine import procedures
 from promptd.engine.current import Current
 from promptd.engine.handlers import HANDLERS, encode_prompt
+from promptd.engine.procedures import Effect, Procedure
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.workspace import Workspace
 from promptd.errors import (
@@ -32,15 +34,16 @@ from promptd.protocol import methods
 from promptd.protocol.calls import Call
 from promptd.protocol.methods import AssembleParams, Method, Params
 from promptd.protocol.peers import Peer
-from promptd.protocol.request import Request
+from promptd.server.in_progress import InProgress
+from promptd.server.recognised import Recognised
 from promptd.server.request_metrics import DispatchStatistics, LatencyKind, RequestMetrics, log_request
+from promptd.server.shares import TimeShares
+from promptd.server.slices import Claim, Sharing
 from promptd.sources.base import Check
 from promptd.support import log
 from promptd.support.stats import Histogram
 from promptd.support.tasks import BackgroundTask, ReportError, Spawn
 
-MAX_RECOGNISED = 4_096  # raw parameter objects whose meaning is remembered
-MAX_RECOGNISED_BYTES = 2_048  # longer ones carry values that will not come again
 UNKNOWN = "(unknown)"  # what calls of methods that do not exist are counted as
 SCANS = frozenset(method.name for method in methods.METHODS.values() if method.is_scan)
 
@@ -72,7 +75,8 @@ class Dispatcher:
     """Answers calls; one for the whole daemon, called from the event loop only.
 
     `current` holds the workspace that answers; `report` is called with unforeseen errors; `reconcile` runs a
-    reconcile that calls may share; `admin_uids` may administer, as may we and root.
+    reconcile that calls may share; `admin_uids` may administer, as may we and root; `request_time_s` is the
+    most that one call may take of the processor.
     """
 
     def __init__(
@@ -82,30 +86,45 @@ class Dispatcher:
         spawn: Spawn,
         report: ReportError,
         reconcile: SharedRescan | None = None,
+        *,
         admin_uids: Collection[int] = (),
+        request_time_s: float = 10.0,
     ) -> None:
         self.on_closed: list[Callable[[Peer], None]] = []
         self._current = current
         self._services = services
-        self._spawn = spawn
         self._report = report
         self._reconcile = reconcile
         self._administrators = frozenset((0, os.geteuid(), *admin_uids))
         self._metrics = RequestMetrics()
-        self._recognised: dict[bytes, Request] = {}
-        self._in_progress: dict[BackgroundTask, Peer] = {}
+        self._recognised = Recognised()
+        self._in_progress = InProgress(spawn)
+        self._sharing = Sharing(request_time_s)
+        self.refusal: Busy | None = None  # of every call about the library, while memory is short
         self._is_stopping = False
 
     def __repr__(self) -> str:
         return f"<Dispatcher {len(self._in_progress)} in progress>"
 
-    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
-        """Answer, or start to answer, everything that arrived in one turn of the loop."""
+    @property
+    def shares(self) -> TimeShares:
+        """Who has had how much of the daemon's time."""
+        return self._sharing.shares
+
+    def turn(self, batch: Sequence[tuple[Peer, Call]], until_s: float = inf) -> int:
+        """Answer, or start to answer, what arrived in one turn of the loop; see Handler."""
         started_s, workspace = time.perf_counter(), self._current.workspace
         check = workspace.source.check()
-        known: dict[bytes, CachedPrompt] = {}
+        shares, known = self._sharing.shares, dict[bytes, CachedPrompt]()
         fast: list[Call] = []
+        since_s, begun = started_s, 0
         for peer, call in batch:
+            if since_s > until_s:
+                break
+            begun += 1
+            if peer.is_full:
+                peer.defer(call)
+                continue
             try:
                 is_prompt = call.method == "assemble"
                 prompt = self._known(call, workspace, check, known) if is_prompt else None
@@ -116,21 +135,24 @@ class Dispatcher:
                     fast.append(call)
             except Exception as problem:
                 self._fail(peer, call, problem, started_s)
+            now_s = time.perf_counter()
+            shares.charge(peer, now_s - since_s)
+            since_s = now_s
         if fast:
             self._account_fast(fast, started_s)
+        return begun
 
     def closed(self, peer: Peer) -> None:
-        """A peer is gone: let go of what is kept for it, and drop what it was waiting for."""
-        for task in [task for task, asker in self._in_progress.items() if asker is peer]:
-            task.cancel()
+        """A peer is gone: let go of what is kept for it, and of what is being done for it."""
         for forget in self.on_closed:
             forget(peer)
+        self._in_progress.drop(peer)
+        self.shares.forget(peer)
 
     def stop(self) -> None:
         """Time is up: answer calls in progress, and all that still come, with Busy."""
         self._is_stopping = True
-        for task in list(self._in_progress):
-            task.cancel()
+        self._in_progress.cancel()
 
     def statistics(self) -> DispatchStatistics:
         """A frozen record of the counts."""
@@ -170,13 +192,9 @@ class Dispatcher:
                 log_request(call, elapsed_s, None, self._tokens(call))
 
     def _recognise(self, call: Call, params: Params) -> None:
-        if not isinstance(params, AssembleParams) or params.etag is not None:
+        if not isinstance(params, AssembleParams) or params.etag is not None or params.count_use is False:
             return
-        if len(call.params) > MAX_RECOGNISED_BYTES:
-            return
-        if len(self._recognised) >= MAX_RECOGNISED:
-            self._recognised.clear()
-        self._recognised[call.params] = params.request()
+        self._recognised.note(call.params, params.request)
 
     # -- everything else ----------------------------------------------------------------------
 
@@ -204,6 +222,8 @@ class Dispatcher:
         return method
 
     def _begin_procedure(self, peer: Peer, call: Call, params: Params, turn: Turn) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         procedure = HANDLERS[call.method](turn.workspace, params, turn.check)
         try:
             effect = next(procedure)
@@ -211,8 +231,17 @@ class Dispatcher:
             self._recognise(call, params)
             self._answer(peer, call, done.value, turn.started_s)
         else:
-            outcome = procedures.drive(turn.workspace, procedure, effect, self._reconcile)
+            claim = self._sharing.claim(peer)
+            outcome = self._drive(turn.workspace, procedure, effect, claim)
             self._wait(SlowCall(peer, call, params, outcome, turn.started_s))
+
+    async def _drive(
+        self, workspace: Workspace, procedure: Procedure[Any], effect: Effect, claim: Claim
+    ) -> Any:
+        try:
+            return await procedures.drive(workspace, procedure, effect, self._reconcile, claim)
+        finally:
+            claim.leave()
 
     def _begin_service(self, peer: Peer, call: Call, params: Params, turn: Turn) -> None:
         outcome = self._services[call.method](peer, params)
@@ -222,9 +251,7 @@ class Dispatcher:
             self._answer(peer, call, outcome, turn.started_s)
 
     def _wait(self, slow: SlowCall) -> None:
-        task = self._spawn(self._finish(slow))
-        self._in_progress[task] = slow.peer
-        task.add_done_callback(partial(self._ended, slow))
+        self._in_progress.begin(slow.peer, self._finish(slow), partial(self._ended, slow))
 
     async def _finish(self, slow: SlowCall) -> None:
         try:
@@ -236,11 +263,10 @@ class Dispatcher:
 
     def _ended(self, slow: SlowCall, task: BackgroundTask) -> None:
         """Answer for a task that was cancelled, perhaps before it took its first step."""
-        self._in_progress.pop(task, None)
         if task.cancelled():
             if isinstance(slow.outcome, Coroutine):
                 slow.outcome.close()
-            if not slow.call.is_answered:
+            if not slow.call.is_answered and not slow.peer.is_closed:
                 self._fail(slow.peer, slow.call, _stopping(), slow.started_s)
 
     # -- answers ------------------------------------------------------------------------------

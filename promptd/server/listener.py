@@ -20,6 +20,8 @@ from promptd.server.binding import Binding
 from promptd.server.connection import Connection, ConnectionContext
 from promptd.server.peer import ConnectionCounts, Limits, ListenerStatistics
 from promptd.server.rejected import Rejected
+from promptd.server.shares import TimeShares
+from promptd.server.unread import Unread
 
 _LAST_REQUEST_S = 1.0  # of the grace: time for a peer that has just connected to send its request
 _LAST_FLUSH = 0.1  # of the grace: time for a peer that reads to receive what was written to it
@@ -29,7 +31,7 @@ class Listener:
     """Serves a handler on listening sockets, from `start` to `stop`, in the event loop it is made in.
 
     `new_codec` makes the codec of each connection: it says what is spoken on these sockets. `allow_uids` are
-    users beside our own and root. `clock` gives seconds and never goes back.
+    users beside our own and root. `clock` gives seconds and never goes back. `shares` are the handler's.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Listener:
         *,
         allow_uids: Collection[int] = (),
         clock: Callable[[], float] = time.monotonic,
+        shares: TimeShares | None = None,
     ) -> None:
         limits = limits or Limits()
         self._bindings = tuple(bindings)
@@ -54,8 +57,10 @@ class Listener:
         self._is_empty.set()
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        batching = Batching(self._loop, handler)
-        self._context = ConnectionContext(batching, limits, ConnectionCounts(), new_codec, self._lost)
+        batching = Batching(self._loop, handler, shares)
+        self._context = ConnectionContext(
+            batching, limits, ConnectionCounts(), Unread(limits.client_memory), new_codec, self._lost
+        )
         sockets = [binding.socket for binding in bindings]
         self._acceptor = Acceptor(sockets, self._loop, self._accepted)
 

@@ -29,6 +29,7 @@ class LocalPeer:
         self.uid = os.geteuid()
         self.pid = os.getpid()
         self.is_closed = False
+        self.is_full = False
         self._handler = handler
         self._on_notification = on_notification
         self._ids = itertools.count(1)
@@ -87,6 +88,10 @@ class LocalPeer:
         answer = self._settled(call)
         if answer is not None:
             answer.set_exception(error)
+
+    def defer(self, call: Call) -> None:
+        """Never asked for: this peer reads at once."""
+        raise NotImplementedError
 
     def notify(self, method: str, params: bytes) -> None:
         """Hand over a notification; see Peer."""

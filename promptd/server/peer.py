@@ -17,6 +17,7 @@ class Limits:
     max_request_bytes: int = 1_048_576
     max_reply_bytes: int = 16_777_216
     max_json_depth: int = 64
+    client_memory: int = 33_554_432  # bytes of replies that one user has not read
     first_byte_timeout: float = 5.0
     request_timeout: float = 10.0  # from the first byte of a line to its newline
     write_timeout: float = 10.0  # unsent bytes of which none moves

@@ -8,6 +8,7 @@ each one in between.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from promptd.core.assembly.prompt import Prompt
 from promptd.core.library.library import Delta
 from promptd.engine import procedures
 from promptd.engine.current import Current
-from promptd.errors import InvalidParams, PromptdError, UnknownSubscription
+from promptd.errors import Busy, InvalidParams, PromptdError, UnknownSubscription
 from promptd.protocol.methods import PromptParams, UnsubscribeParams
 from promptd.protocol.peers import Peer
 from promptd.protocol.records import Changed, PromptFailure
@@ -28,6 +29,7 @@ from promptd.protocol.request import Request
 from promptd.support.tasks import ReportError, Spawn, yield_to_requests
 
 MAX_SUBSCRIPTIONS_A_PEER = 256
+MAX_BYTES_A_USER = 8_388_608  # of names and values of all subscriptions of one user
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +82,7 @@ class Subscriptions:
         self._topics: dict[Request, Topic] = {}
         self._by_peer: dict[Peer, dict[int, HeldSubscription]] = {}
         self._due: dict[Topic, None] = {}
+        self._bytes_of: Counter[int] = Counter()  # by user
         self._ids = itertools.count(1)
         self._notified = 0
         self._is_running = False
@@ -91,10 +94,10 @@ class Subscriptions:
 
     async def subscribe(self, peer: Peer, params: PromptParams) -> SubscribeReply:
         """Assemble the prompt now; from then on notify the peer when it becomes different."""
-        self._check_limit(peer)
         request = params.request()
+        self._check_limits(peer, request)
         prompt = await self._assemble(request)
-        self._check_limit(peer)
+        self._check_limits(peer, request)
         topic = self._topics.get(request) or Topic(request)
         topic.evidence = prompt.evidence
         made = HeldSubscription(next(self._ids), peer, topic, prompt.digest)
@@ -102,6 +105,7 @@ class Subscriptions:
             self._topics[request] = topic
             topic.held[made.id] = made
             self._by_peer.setdefault(peer, {})[made.id] = made
+            self._bytes_of[peer.uid] += request.size_bytes
         return SubscribeReply(
             subscription=made.id, name=topic.name, digest=made.sent, clock=self._current.workspace.clock
         )
@@ -123,12 +127,19 @@ class Subscriptions:
 
     def _remove(self, ended: HeldSubscription) -> None:
         topic = ended.topic
+        self._bytes_of[ended.peer.uid] -= topic.request.size_bytes
         topic.held.pop(ended.id, None)
         if not topic.held:
             self._topics.pop(topic.request, None)
             self._due.pop(topic, None)
 
-    def _check_limit(self, peer: Peer) -> None:
+    def _check_limits(self, peer: Peer, request: Request) -> None:
+        if self._bytes_of[peer.uid] + request.size_bytes > MAX_BYTES_A_USER:
+            raise Busy(
+                f"the subscriptions of user {peer.uid} hold {MAX_BYTES_A_USER} bytes of names and values:"
+                " unsubscribe, or subscribe with shorter ones",
+                limit=MAX_BYTES_A_USER,
+            )
         if len(self._by_peer.get(peer, ())) >= MAX_SUBSCRIPTIONS_A_PEER:
             raise InvalidParams(
                 f"at most {MAX_SUBSCRIPTIONS_A_PEER} subscriptions a connection",

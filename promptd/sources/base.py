@@ -20,13 +20,15 @@ class Listing:
     """One scan of a source. `problems` are sentences about what could not be listed.
 
     `links` are those of the found that are reached through a symlink of their own; `order` is that of a read
-    which began with the scan. The receiver of a listing owns `found` and may empty it.
+    which began with the scan. `lookalikes` are files whose suffix differs from a component's in case only.
+    The receiver of a listing owns `found` and may empty it.
     """
 
     found: dict[Place, Signature]
     problems: tuple[str, ...] = ()
     links: frozenset[Place] = frozenset()
     order: int = 0
+    lookalikes: tuple[Place, ...] = ()
 
 
 class Check(Protocol):

@@ -17,6 +17,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
+from promptd.support import escape
+
 Format = Literal["auto", "console", "json"]
 LEVELS: Mapping[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _OFF = 100
@@ -191,7 +193,7 @@ def _withhold(_logger: Any, _method: str, event: EventDict) -> EventDict:
     exception = event.pop("exception", None)
     kept = {name: _bounded(item, name) for name, item in event.items()}
     if exception:
-        kept["exception"] = _printable(str(exception), MAX_EXCEPTION_CHARACTERS, keep="\n")
+        kept["exception"] = escape.terminal(_cut(str(exception), MAX_EXCEPTION_CHARACTERS))
     return kept
 
 
@@ -219,16 +221,13 @@ def _described(item: Any) -> str:
     return f"<{type(item).__name__}>"
 
 
-def _printable(text: str, max_characters: int, keep: str = "") -> str:
-    """The text cut to length, with control characters and lone surrogates as escapes: one event, one line."""
-    if len(text) > max_characters:
-        text = f"{text[: max_characters - 1]}…"
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
-        for char in text
-    )
+def _printable(text: str, max_characters: int) -> str:
+    """The text cut to length, with what cannot be seen as escapes: one event, one line."""
+    return escape.one_line(_cut(text, max_characters))
+
+
+def _cut(text: str, max_characters: int) -> str:
+    return text if len(text) <= max_characters else f"{text[: max_characters - 1]}…"
 
 
 def _renderer(stream: TextIO, is_console: bool) -> Processor:

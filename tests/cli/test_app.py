@@ -138,7 +138,7 @@ def test_ctrl_c_exits_130_without_a_traceback(run: Run, monkeypatch: pytest.Monk
 
 
 def test_assembling_imports_little(daemon: FakeDaemon) -> None:
-    """`promptd assemble` through a daemon loads click, msgspec, a socket and 13 modules of ours, no more.
+    """`promptd assemble` through a daemon loads click, msgspec, a socket and 14 modules of ours, no more.
 
     Neither the configuration, nor the engine, nor rich is among them. Each module costs about half a
     millisecond; what is counted here is what the command line may cost, whatever the machine.

@@ -132,3 +132,33 @@ def test_aliases_of_the_configuration_apply(run: Run, library: Any) -> None:
     config = root / "promptd.toml"
     config.write_text('[library.aliases]\n"~/team" = "components"\n')
     assert run("check", root, "--config", config).code == 0
+
+
+def test_what_would_be_lost_without_a_word_is_said_with_file_and_line(run: Run, library: Any) -> None:
+    """Doubled and mistyped keys, values and names nothing knows, what is never closed, near names."""
+    root = library(
+        {
+            "a.md": "---\nincludes: [b.md]\nincludes: [c.md]\n---\n{{channel}}\n{{component x}}\n",
+            "b.md": "---\nrequird: [c.md]\noptimise: sometimes\n---\n<!-- draft\n",
+            "c.md": "---\nvariables:\n  v: {requird: true}\n---\n```\n",
+            "d.md": "{{component: commands/servity.md}}\n{{component: commands/severity.md#Setpu}}\n",
+            "commands/severity.md": "# Setup\n",
+            "E.MD": "x\n",
+        }
+    )
+    lines = run("check", root).out.decode().splitlines()
+    for line in (
+        f"{root}/a.md:3: `includes` is written twice, on lines 2 and 3: both are used",
+        f"{root}/a.md:5: `{{{{channel}}}}` is declared nowhere: it stays as written",
+        f"{root}/a.md:6: `{{{{component x}}}}` is text; a component is included by `{{{{component: x}}}}`",
+        f"{root}/b.md:2: unknown key `requird`; did you mean `requires`?",
+        f"{root}/b.md:3: `optimise` is `sometimes`; it must be one of never, none, conservative, balanced,"
+        " aggressive, progressive; taken as never",
+        f"{root}/b.md:5: comment opened on line 5 is never closed: directives in it stay literal",
+        f"{root}/c.md:3: variable `v`: unknown key `requird`; did you mean `required`?",
+        f"{root}/c.md:5: fence opened on line 5 is never closed: directives in it stay literal",
+        f"{root}/d.md:1: commands/servity.md (does not exist; did you mean 'commands/severity.md'?)",
+        f"{root}/d.md:2: commands/severity.md#Setpu (has no section 'Setpu'; did you mean 'Setup'?)",
+        f"{root}/E.MD:1: not a component: the suffix .MD differs in case from .md",
+    ):
+        assert line in lines

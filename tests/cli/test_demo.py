@@ -56,6 +56,7 @@ def test_a_daemon_that_does_not_come_up_is_explained(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(demo_daemon, "SNAPSHOT_EVERY_S", "not a number")
-    with pytest.raises(Internal, match="snapshot_interval"), demo_daemon.demo_daemon():
+    with pytest.raises(Internal, match="did not start") as failure, demo_daemon.demo_daemon():
         pytest.fail("a daemon with a wrong configuration came up")
+    assert "snapshot_interval" in "".join(failure.value.details["log"])
     assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ LISTING: dict[str, Any] = {
 def test_names_with_control_characters_stay_on_their_line(daemon: FakeDaemon, run: Run) -> None:
     """A terminal would obey them, and a reader of lines would see two names."""
     daemon.answers["list"] = {"components": [{"id": "a\x1b[2J\nb.md"}], "total": 1}
-    assert run("list").out == rb"a\x1b[2J\x0ab.md" + b"\n"
+    assert run("list").out == rb"a\x1b[2J\nb.md" + b"\n"
 
 
 def test_a_list_in_a_pipe_is_one_id_a_line(daemon: FakeDaemon, run: Run) -> None:
@@ -48,3 +48,11 @@ def test_json_is_the_result(daemon: FakeDaemon, run: Run) -> None:
     """`--json` prints what the daemon sent."""
     daemon.answers["list"] = LISTING
     assert json.loads(run("list", "--json").out) == LISTING
+
+
+def test_a_glob_without_a_match_says_so(daemon: FakeDaemon, run: Run) -> None:
+    """On stderr: the list is empty, which is no error. An empty library is not a glob's fault."""
+    daemon.answers["list"] = {"components": [], "total": 0}
+    said = "promptd: warning: no component matches 'comands/**'; promptd list shows all\n"
+    assert run("list", "comands/**") == (0, b"", said)
+    assert run("list") == (0, b"", "")

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from promptd.cli import output
+from promptd.cli import progress as bars
 
 
 class Terminal(io.StringIO):
@@ -51,7 +52,7 @@ def test_quick_work_gets_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(output, "PATIENCE_S", 3600.0)
+    monkeypatch.setattr(bars, "PATIENCE_S", 3600.0)
     with output.progress_bar("reading") as progress:
         assert progress is not None
         progress(7, 7)
@@ -63,7 +64,7 @@ def test_progress_draws_on_a_terminal_and_leaves_nothing_behind(monkeypatch: pyt
     screen = Terminal()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(output, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(bars, "PATIENCE_S", 0.0)
     with output.progress_bar("reading") as progress:
         assert progress is not None
         progress(3, 7)

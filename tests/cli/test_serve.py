@@ -177,3 +177,17 @@ def test_a_wrong_configuration_exits_78(text: str, tmp_path: Path, run: Run) -> 
     code, _, err = run("serve", "--config", config)
     assert code == 78
     assert "cache.entries" in err or "[[roots]]" in err
+
+
+def test_a_dialect_that_does_not_exist_is_named_with_its_line(tmp_path: Path, run: Run) -> None:
+    """By every command that reads the configuration."""
+    path = tmp_path / "c.toml"
+    path.write_text(f'[[roots]]\npath = "{tmp_path}"\ndialects = ["nope"]\n')
+    for arguments in (
+        ("serve", "--config", path),
+        ("config", "check", path),
+        ("list", "--no-daemon", "--config", path),
+    ):
+        code, out, err = run(*arguments)
+        assert (code, out) == (78, b"")
+        assert err.startswith(f"promptd: error: {path}, line 3: roots[0].dialects: no dialect 'nope'")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import FakeDaemon, Run
+from tests.conftest import Library
 
 
 def test_tokens_prints_a_number(root: Path, run: Run) -> None:
@@ -29,7 +30,9 @@ def test_check_is_a_gate(root: Path, run: Run) -> None:
     code, out, _ = run("tokens", "--library", root, "commands/*", "--check", "--budget", "100")
     assert code == 1
     assert out.decode().startswith("commands/a.md: ")
-    assert "Found 1 prompt over 100 tokens (2 prompts checked; the largest has " in out.decode()
+    assert (
+        "Found 1 prompt over 100 tokens (2 prompts checked; the largest, commands/a.md, has " in out.decode()
+    )
     code, out, _ = run("tokens", "--library", root, "commands/*", "--check", "--budget", "10000", "--json")
     assert (code, json.loads(out)["ok"]) == (0, True)
 
@@ -61,3 +64,48 @@ def test_what_a_model_would_count_stands_beside_the_raw_count(root: Path, run: R
     assert run("tokens", *where).err == ""
     table = run("budget", *where, "--budget", "9000", "--model", "m-1").out.decode()
     assert table.endswith(said)
+
+
+def test_what_cannot_be_counted_is_not_over(library: Library, run: Run) -> None:
+    """Errors are told apart from prompts over the budget; the largest is named; both are findings."""
+    root = library({"big.md": "word " * 50, "small.md": "x\n", "ring.md": "<include>ring.md</include>\n"})
+    code, out, _ = run("tokens", "--library", root, "--check", "--budget", "30")
+    over, failed, summary = out.decode().splitlines()
+    assert code == 1
+    assert over.startswith("big.md: 5")
+    assert failed.startswith("ring.md: cannot be counted: ")
+    assert summary.startswith(
+        "Found 1 prompt over 30 tokens, 1 prompt cannot be counted (3 prompts checked; "
+    )
+    assert "the largest, big.md, has 5" in summary
+    code, out, _ = run("tokens", "--library", root, "--check", "--budget", "3000", "--json")
+    found = json.loads(out)
+    assert (code, found["over"], found["failed"], found["ok"]) == (1, [], ["ring.md"], False)
+
+
+def test_a_check_counts_no_use(daemon: FakeDaemon, run: Run) -> None:
+    """Continuous integration makes nothing hot; to count one prompt is to use it."""
+    daemon.answers |= {
+        "list": {"components": [{"id": "a.md"}], "total": 1},
+        "assemble": {"tokens": 5, "warnings": []},
+    }
+    assert run("tokens", "--check", "--budget", "9").code == 0
+    assert daemon.requests[-1][1]["count_use"] is False
+    assert run("tokens", "a").code == 0
+    assert "count_use" not in daemon.requests[-1][1]
+
+
+def test_what_is_referenced_is_said(root: Path, run: Run) -> None:
+    """The number on stdout; on stderr what is at entry, and what all of it has; `assemble` says it too."""
+    asked = ("--library", root, "commands/a", "--strategy", "progressive")
+    reply = json.loads(run("assemble", *asked, "--json").out)
+    code, out, err = run("tokens", *asked)
+    assert (code, int(out)) == (0, reply["tokens"])
+    found = reply["progressive"]
+    assert err.startswith(f"1 text is referenced: {found['tokens_entry']:,} tokens at entry, ")
+    assert f" {found['tokens_all']:,} with all of it fetched" in err
+    code, out, err = run("assemble", *asked)
+    assert "promptd get parts/b.md --digest " in out.decode()
+    assert err.startswith("promptd: 1 text is referenced: ")
+    code, _, err = run("tokens", "--library", root, "parts/b", "--strategy", "progressive")
+    assert (code, err[:22]) == (0, "nothing is referenced:")

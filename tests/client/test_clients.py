@@ -126,6 +126,21 @@ def least(schema: dict[str, Any], records: dict[str, Any] | None = None) -> Any:
     return schema["enum"][0] if "enum" in schema else kinds[schema["type"]]
 
 
+def test_a_reference_is_fetched(play: Play, open_client: Open, path: str) -> None:
+    """Section and digest go along; a text that has changed is the error that says so."""
+    asked: list[dict[str, Any]] = []
+
+    def script(talk: Talk) -> None:
+        asked.append(talk.request())
+        error = {"code": -32000, "message": "changed", "data": {"type": "promptd.DigestMismatch"}}
+        talk.send(id=asked[-1]["id"], error=error)
+
+    play(script)
+    with pytest.raises(errors.DigestMismatch, match="changed"):
+        open_client(path).get("a", section="One", digest="0123456789ab")
+    assert asked[0]["params"] == {"name": "a", "section": "One", "digest": "0123456789ab"}
+
+
 def test_call_gives_the_encoded_result(play: Play, open_client: Open, path: str) -> None:
     """Byte for byte as the daemon sent it."""
 

@@ -198,6 +198,52 @@ def test_a_file_that_is_no_toml_names_the_line(refused: Any, text: str) -> None:
     assert error.details["line"] == 1 + text.count("\n")
 
 
+@pytest.mark.parametrize("text", ["[cache]\nentries = 7\n", "# a comment\r\n[cache]\r\nentries = 7\r\n"])
+def test_a_byte_order_mark_is_passed_over(text: str, tmp_path: Path, refused: Any) -> None:
+    """As in a component; line numbers stay."""
+    path = tmp_path / "promptd.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert config.load(path, {}).cache.entries == 7
+    assert refused("\ufeff[cache]\nentrise = 7\n").details["line"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[cache]\nentries\u00a0= 7\n", "column 8 is NO-BREAK SPACE (U+00A0): delete it"),
+        ("[cache]\n\u200bentries = 7\n", "column 1 is ZERO WIDTH SPACE (U+200B): delete it"),
+        ("[cache]\nentries = 7\u2028\n", "column 12 is LINE SEPARATOR (U+2028): delete it"),
+        ("[cache]\nentries =\u30007\n", "column 10 is IDEOGRAPHIC SPACE (U+3000): delete it"),
+        ("[cache]\n\ufeffentries = 7\n", "column 1 is ZERO WIDTH NO-BREAK SPACE (U+FEFF): delete it"),
+        ("[cache]\nentries = 7 \x07\n", "column 13 is a control character (U+0007): delete it"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_named(refused: Any, text: str, says: str) -> None:
+    """The line looks right; the error says what is in it, and where."""
+    error = refused(text)
+    assert error.message.endswith(f"{says}.")
+    assert error.details["line"] == 2
+
+
+def test_what_is_found_wrong_later_has_its_place_too(tmp_path: Path) -> None:
+    """A key's file and line, or its variable; an error that names its place already stays."""
+    path = tmp_path / "promptd.toml"
+    path.write_text('[[roots]]\npath = "."\n[[roots]]\npath = "x"\ndialects = ["nope"]\n')
+    with pytest.raises(ConfigError) as caught, config.placing(path, {}):
+        raise ConfigError("no such dialect", key="roots[1].dialects")
+    assert caught.value.message == f"{path}, line 5: no such dialect"
+    assert caught.value.details["line"] == 5
+    with (
+        pytest.raises(ConfigError, match=r"^PROMPTD_TOKENS_STRATEGY: no"),
+        config.placing(path, {"PROMPTD_TOKENS_STRATEGY": "x"}),
+    ):
+        raise ConfigError("no such strategy", key="tokens.strategy")
+    placed = ConfigError("already", key="roots", file="other.toml")
+    with pytest.raises(ConfigError) as caught, config.placing(path, {}):
+        raise placed
+    assert caught.value is placed
+
+
 def test_a_file_that_cannot_be_read_is_a_configuration_error(tmp_path: Path) -> None:
     """Absent, a directory, not UTF-8: a ConfigError, never an OSError."""
     (tmp_path / "latin").write_bytes(b"# \xff")

@@ -53,7 +53,7 @@ def test_what_is_written_and_what_is_answered(daemon: Daemon) -> None:
     daemon.wait_for(lambda: snapshot_of(daemon)["windows"]["1h"]["requests"] >= 20)
     snapshot = snapshot_of(daemon)
     jsonschema.validate(snapshot, shipped())
-    assert snapshot["prompts"]["hottest"][0]["name"] == "a"
+    assert snapshot["prompts"]["hottest"][0]["name"] == "a.md"
     assert snapshot["prompts"]["hottest"][0]["components"] == ["a.md", "b.md"]
     assert judge(snapshot, snapshot["time_unix_s"]).code == 0
     answered = daemon.ask("metrics")

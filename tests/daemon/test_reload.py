@@ -72,7 +72,7 @@ def test_nothing_changed_is_nothing_done(kept: Reloadable) -> None:
 
 def test_what_is_changed_is_in_force_when_the_call_returns(kept: Reloadable) -> None:
     """An alias, a root, a cache bound and a variable: the very next answers go by them."""
-    assert kept.daemon.text("commands/hello") == "Hello, {{who}}.\nBe kind.\n"  # and a warning
+    assert kept.daemon.text("commands/hello") == "Hello, {{who}}.\nBe kind.\n@~/shared/rules.md\n"
     assert kept.daemon.error("assemble", name="tone/other") == "promptd.UnknownComponent"
     answer = kept.reload(
         '[cache]\nentries = 7\n[library]\nvariables = {who = "Ada"}\naliases = {"~/shared" = "shared"}',

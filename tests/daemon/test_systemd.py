@@ -44,7 +44,7 @@ def test_each_state_is_one_datagram(supervisor: tuple[socket.socket, str], notif
     for say, expected in (
         (lambda: notifier.ready("280 components"), b"READY=1\nSTATUS=280 components"),
         (notifier.ready, b"READY=1"),
-        (lambda: notifier.status("two\nlines"), b"STATUS=two lines"),
+        (lambda: notifier.status("two\nlin\x1bes"), b"STATUS=two lin\\x1bes"),
         (notifier.reloading, b"RELOADING=1\nMONOTONIC_USEC=1234567"),
         (notifier.watchdog, b"WATCHDOG=1"),
         (lambda: notifier.stopping("on SIGTERM"), b"STOPPING=1\nSTATUS=on SIGTERM"),

@@ -1,10 +1,14 @@
 """Warming: a prompt that a change made untrue is held ready again before it is asked for."""
 
+import asyncio
 import io
+import os
+import time
 from typing import Any
 
 import pytest
 
+from promptd.config.schema import WatchConfig
 from promptd.core.library.library import Delta
 from promptd.daemon import warm as module
 from promptd.engine import procedures
@@ -21,6 +25,38 @@ async def test_an_edit_is_warm_before_it_is_asked_for(maintained: Maintained, un
     await until(lambda: maintained.warm_text() == "Hello.\nBe brief.\n")
     await until(lambda: maintained.counts.change_to_warm_ms.count == 1)
     assert maintained.counts.rewarmed == 1
+    assert maintained.counts.change_to_warm_ms.maximum < 1_000
+
+
+@pytest.mark.slow
+async def test_the_time_to_warm_begins_with_the_change(maintained: Maintained, until: Until) -> None:
+    """Not with the last batch, nor when a request or a rescan found what made no event."""
+    await maintained.watch()
+    await maintained.write("components/tone.md", "Be brief.\n")
+    await until(lambda: maintained.counts.change_to_warm_ms.count == 1)
+    await asyncio.sleep(1.0)
+    await maintained.write("components/tone.md", "Be calm.\n")
+    await until(lambda: maintained.counts.change_to_warm_ms.count == 2)
+    assert maintained.counts.change_to_warm_ms.maximum < 900
+    await maintained.watch(WatchConfig(enabled=False))
+    await maintained.write("components/tone.md", "Be quick.\n")
+    await asyncio.sleep(1.0)
+    await maintained.maintenance.rescans.rescan(maintained.workspace)
+    await until(lambda: maintained.counts.change_to_warm_ms.count == 3)
+    assert maintained.counts.change_to_warm_ms.maximum >= 1_000
+
+
+@pytest.mark.slow
+async def test_an_old_time_of_modification_says_nothing(maintained: Maintained, until: Until) -> None:
+    """What `cp -p` or a checkout brings along is not when the library changed; nor is a time to come."""
+    await maintained.watch()
+    for count, offset_s in enumerate((-3600, 3600), 1):
+        await maintained.write("aside", f"Be {count}.\n")
+        aside, tone = maintained.root / "aside", maintained.root / "components/tone.md"
+        os.utime(aside, (time.time() + offset_s,) * 2)
+        aside.rename(tone)
+        await until(lambda count=count: maintained.counts.change_to_warm_ms.count == count)  # type: ignore[misc]
+    assert maintained.counts.change_to_warm_ms.minimum >= 0
     assert maintained.counts.change_to_warm_ms.maximum < 1_000
 
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from math import inf
 
 import pytest
 import pytest_asyncio
@@ -29,7 +30,7 @@ class Pinged:
         self.manner = manner
         self.pings = 0
 
-    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
+    def turn(self, batch: Sequence[tuple[Peer, Call]], until_s: float = inf) -> int:
         """Do as the test says."""
         for peer, call in batch:
             assert call.method == "ping"
@@ -38,6 +39,7 @@ class Pinged:
                 peer.answer(call, b'{"pong":true}')
             elif self.manner == "refuse":
                 peer.fail(call, Busy("stopping"))
+        return len(batch)
 
     def closed(self, peer: Peer) -> None:
         """Nothing is kept."""

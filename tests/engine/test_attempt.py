@@ -26,6 +26,7 @@ from promptd.engine import procedures
 from promptd.sources.worktree import files as module
 from tests.freshness import (
     answer,
+    assert_hold_the_same,
     cold_one,
     make_files_look_old,
     ticks,
@@ -35,8 +36,8 @@ from tests.suite.examples import examples
 
 pytestmark = pytest.mark.timeout(300)  # a few seconds, on a machine that has nothing else to do
 
-NAMES = ("a.md", "a.txt", "b.md", "d/b.md", "d/c.md", "e/c.md", "raw.xml")
-REQUESTS = (("a",), ("a.md",), ("b", "d/c"), ("d/b",), ("e/c.md",))
+NAMES = ("a.md", "a.txt", "b.md", "d/b.md", "d/c.md", "e/c.md", "e/CLAUDE.md", "raw.xml")
+REQUESTS = (("a",), ("a.md",), ("b", "d/c"), ("d/b",), ("e/c.md",), ("e/CLAUDE",))
 PIECES = (
     "one\n",
     "two\n",
@@ -48,6 +49,8 @@ PIECES = (
     "<include mode='reference'>d/b.md</include>\n",
     "@c.md\n",
     "@raw.xml and @../a.md\n",
+    "see @b.md and @./e/c.md\n",
+    "Read @e/CLAUDE.md\n",
     "<include>d/b.md#Part</include>\n",
     "# Part\n",
     "---\nincludes: [e/c]\n---\n",
@@ -280,7 +283,7 @@ class Library(RuleBasedStateMachine):
         """List, graph and check are those of a cold engine too; nothing is left over or missing."""
         with cold_one(self.warm) as cold:
             assert whole(self.warm) == whole(cold)
-            assert set(self.warm.workspace.library.held()) == set(cold.workspace.library.held())
+            assert_hold_the_same(self.warm, cold)
 
     @rule()
     def follow_the_changes(self) -> None:

@@ -607,3 +607,13 @@ def test_a_dot_file_is_not_served_at_all(library: Library) -> None:
             with pytest.raises(PromptdError, match="dot file"):
                 engine.call("get", {"name": name})
         assert [row["id"] for row in json.loads(engine.call("list"))["components"]] == ["a.md", "b.md"]
+
+
+def test_a_closed_engine_says_so(library: Library) -> None:
+    """As a closed file does; closing twice is nothing."""
+    engine = Engine.open(library({"a.md": "x\n"}))
+    engine.close()
+    engine.close()
+    for ask in (lambda: engine.assemble("a"), lambda: engine.call("list")):
+        with pytest.raises(ValueError, match=r"^this Engine is closed$"):
+            ask()

@@ -107,8 +107,8 @@ def test_what_comes_forward_from_a_later_root_is_followed(library: Library) -> N
     assert held(workspace) == held(workspace_of(first, roots=roots))
 
 
-def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None:
-    """Invalid and named by nothing it goes; the file that comes forward includes it, so it stays."""
+def test_what_is_behind_a_loop_hides_the_file_of_a_later_root(library: Library) -> None:
+    """A request is told what is wrong there, so the listing is; what nothing else leads to goes."""
     first, second = library({"first/a.md": "a"}) / "first", library({"second/b.md": "b"}) / "second"
     roots = [str(first), str(second)]
     workspace = workspace_of(first, roots=roots)
@@ -120,7 +120,14 @@ def test_what_comes_forward_may_lead_to_what_just_went(library: Library) -> None
             )
     library({"second/d/c.md": "<include>d/c</include>"})
     procedures.run(workspace, procedures.reconcile(workspace))
-    assert "d/c" in workspace.library
+    hiding = workspace.library.get("d/c.md")
+    assert hiding is not None
+    assert (hiding.root, isinstance(hiding.error, UnreadableComponent)) == (0, True)
+    assert "d/c" not in workspace.library
+    assert held(workspace) == held(workspace_of(first, roots=roots))
+    (first / "d").unlink()
+    procedures.run(workspace, procedures.reconcile(workspace))
+    assert "d/c" not in workspace.library
     assert held(workspace) == held(workspace_of(first, roots=roots))
 
 

@@ -18,7 +18,6 @@ import pytest
 
 from promptd import config
 from promptd.config import Config
-from promptd.core.optimise.data import shipped_phrases
 from promptd.core.syntax.component import Place, Reading
 from promptd.daemon import build as building
 from promptd.daemon.control import histograms_of, sources_of
@@ -48,7 +47,7 @@ FILES: dict[str, str | bytes] = {
     **{f"commands/{n}.md": f"Command {n}.\n<include>parts/{n}.md</include>\n" for n in range(PARTS)},
     **{f"parts/{n}.md": f"Part {n}.\n" for n in range(PARTS)},
     "broken.md": b"\xff\xfe no text\n",
-    "said-twice.md": f"# One\n\n{REPEATED}\n# Two\n\nOther words stand here.\n\n{REPEATED}",
+    "said-twice.md": f"# One\n\n{REPEATED}\n# One\n\n{REPEATED}\n# Two\n\nOther words stand here.\n",
 }
 ALL = [f"commands/{n}" for n in range(PARTS)]
 cached_tokenizer = cache(Tokenizer)  # a daemon's own, made once for all tests of this file
@@ -105,7 +104,6 @@ Staged = Callable[..., Awaitable[Stage]]
 def staged(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Staged]:
     """Return a function that builds a stage."""
     make_files_look_old(monkeypatch)
-    shipped_phrases()  # strategies read them once
     monkeypatch.setattr(building, "Tokenizer", cached_tokenizer)
     stages: list[Stage] = []
 

@@ -43,6 +43,15 @@ def test_values_arrive_with_their_labels() -> None:
     assert found["promptd_start_time_seconds"].samples[0].value == 1_750_000_000
 
 
+def test_a_label_holds_nothing_hidden() -> None:
+    """Whatever a text it is made of holds: a terminal that shows the metrics would obey it."""
+    fake = FakeDaemon()
+    sample = fake.sample()
+    text = exposition(sample, HealthEvaluator(NOW).evaluate(sample), '1\x1b[2J\u202e\u200b\x9b\n"\\')
+    assert r'version="1\\x1b[2J\\u202e\\u200b\\x9b\\n\"\\"' in text
+    assert not set(text) & set("\x1b\u202e\u200b\x9b")
+
+
 def test_a_histogram_is_cumulative_and_in_seconds() -> None:
     """Buckets that never fall, the last of them everything, and the sum exact."""
     fake = FakeDaemon(now_s=60.0)

@@ -150,6 +150,7 @@ REFUSED = [
     (b"{", errors.MalformedFrame, "not JSON", b"null"),
     (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":', errors.MalformedFrame, "not JSON", b"null"),
     (b"garbage", errors.MalformedFrame, "not JSON", b"null"),
+    (b"\xef\xbb\xbf" + PING.strip(), errors.MalformedFrame, "byte order mark (BOM)", b"null"),
     (PING.strip() * 2, errors.MalformedFrame, "Extra data", b"null"),
     (b'{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":NaN}}', errors.MalformedFrame, "NaN", b"null"),
     (

@@ -1,5 +1,6 @@
 """The methods: each parameter is checked before anything is done, each result has the documented fields."""
 
+import hashlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from promptd import Engine, errors
 from promptd.core.library.resolve import matches
-from promptd.errors import InvalidParams
+from promptd.errors import DigestMismatch, InvalidParams, UnknownComponent, UnknownSection
 from promptd.protocol import methods
 from promptd.protocol.describe import describe
 from promptd.protocol.methods import METHODS, decode_params
@@ -76,7 +77,12 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "etag": [7],
     },
     "subscribe": PROMPT,
-    "get": {"name": NAMES, "span": [[1], [1, -1], [1, 2, 3], ["1", "2"], "12"]},
+    "get": {
+        "name": NAMES,
+        "span": [[1], [1, -1], [1, 2, 3], ["1", "2"], "12"],
+        "section": ["", 3, "x" * 1025],
+        "digest": ["", "0123456", "0123456g", 12345678],
+    },
     "list": {"glob": ["", "x" * 1_025, 7, None]},
     "changes": {"since": ["", "7", "c:7", "c::7", "c:1a:x", "c:1a:-1", "c:1a:7:8", "c:1a:07", 7, ["a"]]},
     "dependencies": {"name": NAMES, "depth": [0, 65, "2", 1.5, None]},
@@ -203,7 +209,7 @@ def test_changes_from_before_what_is_remembered_are_everything(engine: Engine) -
 def test_assemble_says_everything_about_a_prompt(engine: Engine) -> None:
     """Text, counts, digests and where every piece came from; clock and consistent come last."""
     said = call(engine, "assemble", name="commands/p", variables={"name": "you"}, arguments="now")
-    assert said["text"].startswith("Hello you now\npart [later.md")
+    assert said["text"].startswith("Hello you now\npart [reference: ")
     assert said["tokens"] == said["tokens_source"] == engine.workspace.tokenizer.count(said["text"])
     assert (said["name"], said["encoding"], said["consistent"]) == ("commands/p.md", "o200k_base", True)
     assert said["metadata"] == {"description": "the prompt"}
@@ -216,7 +222,7 @@ def test_assemble_says_everything_about_a_prompt(engine: Engine) -> None:
         ("gone.md", "missing"),
     ]
     start, end = said["manifest"][2]["span"]
-    assert said["text"][start:end].startswith("[later.md")
+    assert said["text"][start:end].startswith("[reference: 2 tokens; fetch: `promptd get later.md ")
     (warning,) = said["warnings"]
     assert (warning["kind"], warning["id"], warning["line"]) == ("missing", "part.md", 5)
     assert warning["chain"] == ["commands/p.md:5", "part.md:5"]
@@ -247,6 +253,58 @@ def test_get_gives_the_file_as_it_stands(engine: Engine) -> None:
     assert said["tokens"] == engine.workspace.tokenizer.count(said["body"])
     assert said["size_bytes"] == len(str(FILES["part.md"]).encode())
     assert (said["metadata"], said["dependencies"]) == ({"description": "a part"}, ["later.md"])
+
+
+SECTIONS = {
+    "a.md": "---\ntitle: é\n---\n# A\n\n## One\n\nfirst\n\n## One\n\nsecond\n\n## C# is #1\n\nthird\n",
+    "b.md#one.md": "## two\n\nits name has the mark\n",
+    "b.md": "## one.md\n\nits section has that name\n",
+}
+
+
+def test_get_gives_a_section_exactly(library: Library) -> None:
+    """By heading or anchor, in the name or beside it; with span, digest and tokens of just that text."""
+    with Engine.open(library(SECTIONS)) as opened:
+        for name in ("a.md#one", "a#One"):
+            said = call(opened, "get", name=name)
+            assert said["text"] == "## One\n\nfirst\n\n"
+            assert SECTIONS["a.md"][slice(*said["span"])] == said["text"]
+            assert said["text_digest"] == hashlib.sha256(said["text"].encode()).hexdigest()
+            assert said["tokens"] == opened.workspace.tokenizer.count(said["text"])
+            assert call(opened, "get", name="a", section=name.partition("#")[2], digest=said["text_digest"])
+        assert call(opened, "get", name="a.md#one-1")["text"] == "## One\n\nsecond\n\n"
+        assert call(opened, "get", name="a.md", section="C# is #1")["text"].endswith("third\n")
+        assert call(opened, "get", name="a.md#C# is #1")["text"].endswith("third\n")
+        assert call(opened, "get", name="b.md#one.md")["text"] == SECTIONS["b.md#one.md"]
+        assert call(opened, "get", name="b.md", section="one.md")["text"] == SECTIONS["b.md"]
+        with pytest.raises(UnknownSection, match=r"a\.md has no section 'Onee'; did you mean 'One'"):
+            call(opened, "get", name="a.md#Onee")
+        with pytest.raises(UnknownComponent, match="nope"):
+            call(opened, "get", name="nope#one")
+        with pytest.raises(InvalidParams, match="not both"):
+            call(opened, "get", name="a", section="one", span=[0, 1])
+
+
+def test_get_by_digest_is_that_text_or_an_error(library: Library) -> None:
+    """A whole file, a section and a stretch; after a change the error names both digests."""
+    root = library({"a.md": "# A\n\nfirst\n\n# B\n\nsecond\n"})
+    with Engine.open(root) as opened:
+        asked: list[dict[str, Any]] = [{"name": "a"}, {"name": "a#a"}, {"name": "a", "span": [3, 12]}]
+        held = [call(opened, "get", **each) for each in asked]
+        digests = [said.get("text_digest", said["digest"]) for said in held]
+        for each, said, digest in zip(asked, held, digests, strict=True):
+            assert call(opened, "get", **each, digest=digest[:12].upper()) == said
+        (root / "a.md").write_text("# A\n\n1st\n\n# B\n\nsecond\n")
+        for each, digest in zip(asked, digests, strict=True):
+            now = call(opened, "get", **each)
+            fresh = now.get("text_digest", now["digest"])
+            with pytest.raises(DigestMismatch, match=f"{fresh[:12]}, not {digest[:12]}") as caught:
+                call(opened, "get", **each, digest=digest[:12])
+            assert caught.value.details == {"expected": digest[:12], "digest": fresh}
+        assert call(opened, "get", name="a#b", digest=hashlib.sha256(b"# B\n\nsecond\n").hexdigest())
+        (root / "a.md").write_text("# A\n")
+        with pytest.raises(DigestMismatch):  # its end is beyond the file's now
+            call(opened, "get", **asked[2], digest=digests[2])
 
 
 def test_list_knows_everything_and_shows_what_fits(engine: Engine) -> None:
@@ -304,7 +362,8 @@ def test_check_finds_problems(engine: Engine) -> None:
     assert said["cycles"] == [["ring.md:1", "ring.md"]]
     assert [one["id"] for one in said["errors"]] == ["bad.md"]
     assert said["unused"] == ["bad.md", "ring.md"]
-    assert (said["ok"], said["components"], said["edges"]) == (False, len(FILES), 2)
+    assert (said["ok"], said["components"], said["edges"]) == (False, len(FILES), 3)
+    assert len(call(engine, "graph")["edges"]) == said["edges"]
 
 
 def test_a_rescan_counts_what_became_different(engine: Engine, library: Library) -> None:
@@ -360,6 +419,8 @@ def test_describe_is_complete_and_machine_readable() -> None:
     assert codes["promptd.UnknownComponent"] == -32001
     assert codes.keys() == {f"promptd.{leaf.__name__}" for leaf in errors.leaves()}
     assert all(one["summary"] for one in said["errors"])
+    assert all(-32029 <= code <= -32000 or code == -32603 for code in codes.values())
+    assert codes["promptd.PermissionDenied"] != codes["promptd.TooExpensive"]
     assert (said["limits"], said["protocol"]) == ({"max_frame_bytes": 7}, methods.PROTOCOL)
 
 
@@ -417,3 +478,18 @@ def test_same_inputs_same_bytes_under_any_hash_seed(library: Library) -> None:
     said = said_under("1", roots)
     assert len(said) > 5_000
     assert said == said_under("2", roots) == said_under("random", roots)
+
+
+def test_a_prompt_that_is_only_looked_at_makes_nothing_hot(engine: Engine) -> None:
+    """`count_use: false` gives the same answer, held or not, filled from a template or not."""
+    counted = call(engine, "assemble", name="later")
+    engine.workspace.fold_uses(0.0)
+    before = engine.workspace.hot.weights(0.0)
+    assert call(engine, "assemble", name="later", count_use=False) == counted
+    for name in ("a", "b", "b"):
+        call(engine, "assemble", name="commands/p", variables={"name": name}, count_use=False)
+    engine.workspace.fold_uses(0.0)
+    assert engine.workspace.hot.weights(0.0) == before
+    call(engine, "assemble", name="later")
+    engine.workspace.fold_uses(0.0)
+    assert engine.workspace.hot.weights(0.0) != before

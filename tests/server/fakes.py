@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, cast
 
 import msgspec
@@ -18,6 +19,7 @@ from promptd.protocol.peers import CodecFactory, Handler, Peer
 from promptd.server.batching import Batching
 from promptd.server.connection import Connection, ConnectionContext
 from promptd.server.peer import ConnectionCounts, Limits
+from promptd.server.unread import Unread
 
 
 def line_of(method: str = "echo", identity: Any = 1, **params: Any) -> bytes:
@@ -34,11 +36,15 @@ class EchoHandler:
         self.held: list[tuple[Peer, Call]] = []
         self.gone: list[Peer] = []
 
-    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
+    def turn(self, batch: Sequence[tuple[Peer, Call]], until_s: float = inf) -> int:
         """Do what each method says."""
         self.batches.append(list(batch))
         for peer, call in batch:
-            getattr(self, f"_{call.method}")(peer, call)
+            if peer.is_full:
+                peer.defer(call)
+            else:
+                getattr(self, f"_{call.method}")(peer, call)
+        return len(batch)
 
     def closed(self, peer: Peer) -> None:
         """Note who is gone."""
@@ -154,8 +160,10 @@ class Table:
         self.counts = ConnectionCounts()
         self.lost: list[Connection] = []
         self.batching = Batching(cast(asyncio.AbstractEventLoop, self.loop), handler)
+        limits = limits or Limits()
+        self.unread = Unread(limits.client_memory)
         self.context = ConnectionContext(
-            self.batching, limits or Limits(), self.counts, new_codec or codec_factory(), self.lost.append
+            self.batching, limits, self.counts, self.unread, new_codec or codec_factory(), self.lost.append
         )
         self.connection, self.transport = self.connect(now_s)
 

@@ -7,6 +7,7 @@ connection.py's, seen together with a handler in tests/daemon.
 import asyncio
 import json
 from collections.abc import Coroutine, Sequence
+from math import inf
 from typing import Any
 
 from promptd.protocol.calls import Call
@@ -17,7 +18,7 @@ from promptd.server.local_peer import LocalPeer
 class NoHandler:
     """For a peer that asks nothing and is only notified."""
 
-    def turn(self, batch: Sequence[tuple[Peer, Call]]) -> None:
+    def turn(self, batch: Sequence[tuple[Peer, Call]], until_s: float = inf) -> int:
         """Nothing is asked here."""
         raise NotImplementedError
 

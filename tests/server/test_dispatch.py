@@ -26,7 +26,8 @@ from promptd.errors import (
 from promptd.protocol.calls import Call
 from promptd.protocol.request import Request
 from promptd.server import dispatch as module
-from promptd.server.dispatch import MAX_RECOGNISED_BYTES, UNKNOWN, Dispatcher
+from promptd.server import recognised
+from promptd.server.dispatch import UNKNOWN, Dispatcher
 from promptd.sources.worktree.sweep import Sweep
 from promptd.support import log
 from tests.conftest import Library, Until
@@ -157,11 +158,20 @@ async def test_an_unchanged_prompt_is_said_in_few_bytes(aged: Workspace) -> None
     assert "text" in await table.ask(call_of("assemble", name="commands/hello"))
 
 
+async def test_what_is_only_looked_at_is_no_use(aged: Workspace) -> None:
+    """However often: it is never answered as a request that counts."""
+    table = Table(aged)
+    for _ in range(3):
+        await table.ask(call_of("assemble", name="commands/hello", count_use=False))
+    aged.fold_uses(0.0)
+    assert aged.hot.statistics().tracked == 0
+
+
 async def test_what_is_recognised_is_bounded(aged: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long parameters are not remembered, and of short ones only so many."""
-    monkeypatch.setattr(module, "MAX_RECOGNISED", 3)
+    monkeypatch.setattr(recognised, "MAX_RECOGNISED", 3)
     table = Table(aged)
-    long = "x" * MAX_RECOGNISED_BYTES
+    long = "x" * recognised.MAX_RECOGNISED_BYTES
     for number in range(3):
         await table.ask(call_of("assemble", number, name="commands/other", variables={"v": long}))
     assert table.handler.statistics().fast_path_requests == 0

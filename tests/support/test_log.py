@@ -208,12 +208,14 @@ def test_paths_and_errors_say_themselves(stream: io.StringIO) -> None:
 
 def test_a_file_name_cannot_forge_a_line() -> None:
     """Newlines, terminal escapes and bytes that are not UTF-8 come out as escapes."""
-    pipe = io.StringIO()
-    log.configure("console", "info", pipe)
-    log.get_logger("x").info("changed", id="a\nFORGED \x1b[2J\udcff")
-    assert pipe.getvalue().count("\n") == 1
-    assert "\x1b" not in pipe.getvalue()
-    assert "nFORGED" in pipe.getvalue()
+    evil = "a\nFORGED \x1b[2J\udcff\x9b31m\u202e\u2066\u200b\u2028\x7f"
+    for format_ in ("console", "json"):
+        pipe = io.StringIO()
+        log.configure(format_, "info", pipe)  # type: ignore[arg-type]
+        log.get_logger("x").info("changed", id=evil, ids=[evil], by_id={evil: evil}, error=OSError(evil))
+        assert pipe.getvalue().count("\n") == 1
+        assert not set(pipe.getvalue().rstrip("\n")) & (set(evil) - set("aFORGED []2J31m"))
+        assert "nFORGED" in pipe.getvalue()
 
 
 # Of 30 leaves each: what Hypothesis itself takes to draw a hundred is most of the time of this test.

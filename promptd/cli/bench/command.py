@@ -104,7 +104,8 @@ def _draw(suite: "Suite", verdict: "BenchVerdict") -> None:
     output.draw(_targets(verdict))
     missed = verdict.judged - verdict.met
     summary = f"{missed} missed" if missed else "none missed"
-    output.emit_line(f"\nGrade {verdict.grade}: {verdict.met} of {verdict.judged} targets met, {summary}.")
+    output.emit_line("")
+    output.emit_line(f"Grade {verdict.grade}: {verdict.met} of {verdict.judged} targets met, {summary}.")
 
 
 def _sections(suite: "Suite") -> Iterator[tuple[str, Any]]:
@@ -179,7 +180,7 @@ def _tokens(suite: "Suite") -> Any:
         shares = zip(_shares(row.quality), _shares(row.quality_lowest), strict=True)
         mark = " (configured)" if row.name == suite.reduction.configured else ""
         table.add_row(
-            row.name + mark,
+            output.cell(row.name + mark),
             percent(row.reduction),
             f"{percent(row.reduction_least)} … {percent(row.reduction_most)}",
             *(f"{mean:.3f} ({lowest:.2f})" for mean, lowest in shares),
@@ -245,16 +246,14 @@ def _signed(value: float) -> str:
 
 
 def _heading(text: str) -> Any:
-    from rich.text import Text
-
-    return Text(text, "bold")
+    return output.cell(text, "bold")
 
 
 def _lines(lines: Iterator[str]) -> Any:
     from rich.padding import Padding
     from rich.text import Text
 
-    return Padding(Text("\n".join(lines)), (0, 0, 0, 2))
+    return Padding(Text("\n".join(map(output.plain, lines))), (0, 0, 0, 2))
 
 
 def _table(*headings: str) -> Any:

@@ -16,7 +16,7 @@ from promptd.errors import PromptdError
 from promptd.protocol.records import Shares
 from promptd.sources.loader import Progress
 
-BUILT_IN = ("conservative", "balanced", "aggressive")
+BUILT_IN = ("conservative", "balanced", "aggressive", "progressive")
 ENOUGH_S = 15.0  # no further prompt is begun after this time; the report says how many there were
 FIGURES = Shares.__struct_fields__
 

@@ -27,7 +27,7 @@ def demo_daemon() -> Iterator[DemoDaemon]:
     """A daemon on a fresh copy of the demo library, ready to answer; stopped and removed at the end.
 
     Raises:
-        Internal: it did not come up; the message holds the end of its log.
+        Internal: it did not come up; the detail `log` has the end of its log.
     """
     with temporary_directory("demo") as directory:
         library = directory / "library"

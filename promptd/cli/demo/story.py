@@ -75,7 +75,6 @@ def _show_prompt(client: Client) -> dict[str, Any]:
 def _manifest(reply: dict[str, Any]) -> Any:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("component", overflow="fold")
@@ -87,7 +86,7 @@ def _manifest(reply: dict[str, Any]) -> Any:
         start, end = entry["span"]
         chain = entry["chain"][-1] if entry["chain"] else ""
         cells = (f"{entry['tokens']:,}", f"{start:,}", f"{end:,}", entry["reason"], chain)
-        table.add_row(Text(entry["id"]), *(Text(cell) for cell in cells))
+        table.add_row(output.cell(entry["id"]), *map(output.cell, cells))
     return table
 
 
@@ -153,7 +152,7 @@ def _show_stop(daemon: DemoDaemon) -> None:
     began = time.monotonic()
     code = daemon.stop()
     if code != 0:
-        raise Internal(f"the daemon of the demo exited with {code}; the end of its log:\n{daemon.log_tail()}")
+        raise Internal(f"the daemon of the demo exited with {code}; its last lines:", log=daemon.log_tail())
     _say(f"SIGTERM: exit {code} after {time.monotonic() - began:.2f} s. The temporary directory is removed.")
 
 
@@ -163,7 +162,8 @@ def _ask(client: Client, method: str, **params: Any) -> dict[str, Any]:
 
 
 def _step(number: int, title: str) -> None:
-    output.emit_line(f"\n== {number}. {title}")
+    output.emit_line("")
+    output.emit_line(f"== {number}. {title}")
 
 
 def _say(text: str) -> None:

@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
+
+from promptd.support.escape import html as escape
 
 WIDTH, HEIGHT = 360, 150
 LEFT, RIGHT, TOP, BOTTOM = 44, 6, 8, 20
@@ -99,7 +100,7 @@ def _svg(
                 f'<polyline class="line" data-points="{len(run)}" style="stroke:var(--{line.colour})"'
                 f' points="{drawn}"/>'
             )
-    label = escape(f"{chart.title} over time", quote=True)
+    label = escape(f"{chart.title} over time")
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 

@@ -5,8 +5,9 @@ Components that several prompts share are drawn in another colour and come first
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
+
+from promptd.support.escape import html as escape
 
 PROMPTS, PARTS = 6, 24
 WIDTH, STEP, EDGE = 400, 17, 12

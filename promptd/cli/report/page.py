@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from html import escape
 from importlib.resources import files
 from typing import Any
 
 from promptd.cli.figures import NOTHING, cost, dig, megabytes, number, percent
 from promptd.cli.report import charts, depmap
 from promptd.cli.report.charts import Chart, ChartLine
+from promptd.support.escape import html as escape
 
 STATES = {"optimal": "good", "met": "good", "missed": "bad", "no_data": "", "warming": "", "off": ""}
 SEVERITIES = {"critical": "bad", "high": "bad", "medium": "fair", "low": "info"}

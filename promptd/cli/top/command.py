@@ -82,7 +82,7 @@ def _live(client: "Client", state: TopState, interval_s: float) -> None:
     due_s = time.monotonic() + interval_s
     with raw_keys() as keyboard, console.screen(hide_cursor=True) as screen:
         while True:
-            screen.update(Group(*frame(state, *console.size)))
+            screen.update(output.Safe(Group(*frame(state, *console.size))))
             try:
                 keys = wait_for_keys(keyboard, max(due_s - time.monotonic(), 0.0))
             except (EOFError, OSError, KeyboardInterrupt):

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
+from promptd.cli import output
 from promptd.cli.figures import NOTHING, cost, dig, megabytes, number, percent
 from promptd.cli.token_tree import own_tokens
 from promptd.cli.top.state import TopState
@@ -64,7 +65,7 @@ def _title(state: TopState) -> Text:
     health = state.health
     line = Text(f"promptd {health.get('version', '')}  ", "bold")
     if state.trouble:
-        return line.append(state.trouble, "bold red")
+        return line.append(output.plain(state.trouble), "bold red")
     status = str(health.get("status", "?"))
     line.append(status, "bold green" if status == "ok" else "bold yellow")
     line.append(f"  up {_duration(health.get('uptime_s', 0))}")
@@ -142,9 +143,9 @@ def _row(row: Mapping[str, Any], columns: Sequence[tuple[str, int]], name_width:
         "tokens": number(row.get("tokens")),
         "total": _short(row.get("tokens_total")),
         "cost": cost(row.get("cost_total")),
-        "strategy": str(row.get("strategy") or NOTHING),
+        "strategy": output.plain(str(row.get("strategy") or NOTHING)),
     }
-    name = Text(str(row["name"]))
+    name = output.cell(str(row["name"]))
     name.truncate(name_width - 1, overflow="ellipsis")
     name.align("left", name_width)
     return name.append("".join(cells[column].rjust(size) for column, size in columns) + " ")
@@ -154,12 +155,12 @@ def _tree(state: TopState, width: int, room: int) -> list[Text]:
     reply = state.opened or {}
     manifest = reply.get("manifest", [])
     whole = max(reply.get("tokens", 0), 1)
-    title = Text(f"{reply.get('name', '')}: {number(reply.get('tokens'))} tokens", "bold reverse")
+    title = output.cell(f"{reply.get('name', '')}: {number(reply.get('tokens'))} tokens", "bold reverse")
     title.append("  own / total / share".rjust(max(width - title.cell_len - 1, 0)) + " ", "bold reverse")
     lines = []
     for entry, own in zip(manifest, own_tokens(manifest), strict=True):
         figures = f"{own:>8,}{entry['tokens']:>9,}{entry['tokens'] / whole:>8.1%} "
-        label = Text("  " * len(entry["chain"]) + entry["id"])
+        label = output.cell("  " * len(entry["chain"]) + entry["id"])
         if entry["reason"] != "included":
             label.append(f" [{entry['reason']}]", "yellow")
         label.truncate(max(width - len(figures), 10), overflow="ellipsis")
@@ -176,10 +177,10 @@ def _alerts(state: TopState, width: int) -> Iterator[Text]:
     active = dig(state.health, "alerts", "active") or []
     ranks = list(SEVERITY_STYLES)
     said = [
-        (alert["severity"], str(alert["sentence"]))
+        (alert["severity"], output.plain(str(alert["sentence"])))
         for alert in sorted(active, key=lambda alert: ranks.index(alert["severity"]))
     ]
-    said += [("problem", str(problem)) for problem in state.health.get("problems") or []]
+    said += [("problem", output.plain(str(problem))) for problem in state.health.get("problems") or []]
     if not said:
         yield Text("no alerts", "green")
         return
@@ -199,7 +200,7 @@ def _said(label: str, sentence: str, width: int, most: int) -> Iterator[Text]:
 
 def _keys(state: TopState) -> Text:
     if state.is_typing:
-        return Text.assemble(("filter: ", "bold"), state.filter, ("_", "blink"))
+        return Text.assemble(("filter: ", "bold"), output.plain(state.filter), ("_", "blink"))
     if state.opened is not None:
         return Text("Esc back   ↑↓ scroll   q quit", "dim")
     kept = f"   filter: {state.filter} (Esc clears)" if state.filter else ""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptd.core.library.library import Component
+from promptd.core.library.member import Component
 from promptd.core.syntax.component import Place
 
 

@@ -6,20 +6,23 @@ matter; any other brace text stays as written. Precedence: supplied, configured,
 shell quoting, absent index literal, absent named argument empty; without any arguments all stay as written.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from shlex import quote
 
 import msgspec
 
 from promptd.core.assembly.skeleton import Note, Rules, Skeleton
 from promptd.core.assembly.slot_layout import SlotLayout
 from promptd.core.syntax.arguments import split_words
+from promptd.core.syntax.component import Variable
 from promptd.core.syntax.slots import Slot
-from promptd.errors import MissingVariable
+from promptd.errors import MissingVariable, PromptTooLarge
 
 MAX_NAMED_NEAR = 5
+MAX_MISSING = 20  # named in one error; its data has all
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,15 +50,24 @@ class Filled:
 
 
 def fill(skeleton: Skeleton, variables: Mapping[str, str], arguments: str | None, rules: Rules) -> Filled:
-    """Fill a skeleton. Raises MissingVariable naming the declaration of a required one without value."""
+    """Fill a skeleton. Raises MissingVariable naming the declarations of required ones without value.
+
+    Raises PromptTooLarge before anything is put together that is larger than the rules allow.
+    """
     filler = _Filler({**rules.variables, **variables}, skeleton, arguments)
-    filler.check_required()
+    filler.check_required(skeleton)
     layout = skeleton.layout
     values = [filler.text_of(slot) for _, slot in layout.slots]
     texts: list[str] = layout.runs.copy()  # type: ignore[assignment] # the slots among them are replaced below
     for (run, _), value in zip(layout.slots, values, strict=True):
         texts[run] = value
     starts = (0, *accumulate(map(len, texts)))
+    if starts[-1] > rules.max_chars:
+        raise PromptTooLarge(
+            f"with its values the prompt has more than {rules.max_chars} characters;"
+            " raise library.max_prompt_bytes, or give shorter values",
+            limit=rules.max_chars,
+        )
     if arguments and not filler.used_arguments:
         values.append(f"\n\nARGUMENTS: {arguments}")
         texts.append(values[-1])
@@ -77,16 +89,14 @@ class _Filler:
     def words(self) -> list[str]:
         return split_words(self.arguments or "")
 
-    def check_required(self) -> None:
-        for name, (id, variable) in self.declared.items():
-            if variable.required and variable.default is None and name not in self.values:
-                about = f" ({variable.description})" if variable.description else ""
-                raise MissingVariable(
-                    f"variable {name!r}{about} is required by {id}:{variable.line} and has no value",
-                    name=name,
-                    id=id,
-                    line=variable.line,
-                )
+    def check_required(self, skeleton: Skeleton) -> None:
+        missing = [
+            (id, variable)
+            for name, (id, variable) in self.declared.items()
+            if variable.required and variable.default is None and name not in self.values
+        ]
+        if missing:
+            raise _missing(skeleton, missing)
 
     def text_of(self, slot: Slot) -> str:
         if slot.kind == "variable":
@@ -118,6 +128,29 @@ class _Filler:
 
     def word(self, index: int) -> str | None:
         return self.words[index] if 0 <= index < len(self.words) else None
+
+
+def _missing(skeleton: Skeleton, missing: Sequence[tuple[str, Variable]]) -> MissingVariable:
+    """One error for all required variables without a value, with the command that gives them one."""
+    listed = []
+    for id, variable in missing[:MAX_MISSING]:
+        about = f" ({variable.description})" if variable.description else ""
+        listed.append(f"{variable.name!r}{about} is required by {id}:{variable.line}")
+    if len(missing) > MAX_MISSING:
+        listed.append(f"and {len(missing) - MAX_MISSING} more")
+    what = "variable has" if len(missing) == 1 else "variables have"
+    names = dict.fromkeys(draft.id for draft in skeleton.drafts if not draft.chain)
+    values = (f"--variable {quote(f'{variable.name}=VALUE')}" for _, variable in missing[:MAX_MISSING])
+    typed = " ".join(("promptd assemble", *map(quote, names), *values))
+    id, first = missing[0]
+    return MissingVariable(
+        f"{len(missing)} {what} no value: {', '.join(listed)}; type: {typed}",
+        name=first.name,
+        id=id,
+        line=first.line,
+        names=[variable.name for _, variable in missing],
+        typed=typed,
+    )
 
 
 def _empty(skeleton: Skeleton, names: Mapping[str, None]) -> Iterator[Note]:

@@ -9,6 +9,7 @@ from promptd.core.assembly.fill import Filled
 from promptd.core.assembly.skeleton import Note, Skeleton
 from promptd.protocol.records import (
     AllocationRow,
+    Disclosure,
     Estimate,
     ManifestEntry,
     PromptWarning,
@@ -23,7 +24,7 @@ class Fit:
     """How a prompt was made to fit.
 
     `allocation` says for each piece what a budget did with it; `gap` is the share of value that a better
-    allocation might still have.
+    allocation might still have; `disclosure` says what is referenced, if the strategy does that.
     """
 
     strategy: str
@@ -33,15 +34,17 @@ class Fit:
     reserve: int = 0
     allocation: tuple[AllocationRow, ...] | None = None
     gap: float = 0.0
+    disclosure: Disclosure | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
     """An assembled prompt: a plain record, compared by identity.
 
-    `tokens_source` are those of the same request with the strategy `none` and no budget; `stable_end` is
-    where the prefix without values ends, in code points. `fit` is None where nothing was asked to be saved,
-    `idf_version` that of the inverse document frequencies it rests on, -1 if on none.
+    `ids` are those of the components that were asked for, `name` is the id if it was one. `tokens_source` are
+    those of the same request with the strategy `none` and no budget; `stable_end` is where the prefix without
+    values ends, in code points. `fit` is None where nothing was asked to be saved, `idf_version` that of the
+    inverse document frequencies it rests on, -1 if on none.
     """
 
     request: Request
@@ -62,6 +65,7 @@ class Prompt:
     estimate: Estimate | None = None
     idf_version: int = -1
     is_consistent: bool = True
+    ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Prompt {self.name} {self.tokens} tokens {self.digest[:8]}>"

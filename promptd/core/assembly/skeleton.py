@@ -13,6 +13,23 @@ from promptd.core.syntax.component import Variable
 from promptd.core.syntax.slots import Slot
 from promptd.protocol.records import Reason, RemovedUnit
 
+Placement = Literal["inline", "after", "marked"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRules:
+    """How the `@path` imports of one root's files are put in: what differs between assistants.
+
+    `placement` of the text: `inline` in place of the word; `after` the file where the word stands inside a
+    line, so that the line stays a sentence (Claude Code), else in place; `marked` in place, between two
+    comments that name it (Gemini CLI). `max_hops`: how many imports lead on from one another. `is_once`: the
+    same file is put in once, as for memory files in any case.
+    """
+
+    placement: Placement = "after"
+    max_hops: int = 4
+    is_once: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -22,10 +39,14 @@ class Rules:
     shell: Literal["keep", "replace"] = "keep"
     once: bool = False
     max_depth: int = 64
-    max_import_hops: int = 4
     max_chars: int = 16_777_216
     variables: Mapping[str, str] = field(default_factory=dict)
     arguments_base: tuple[int, ...] = (0,)  # per root: what `$N` calls the first argument
+    imports: tuple[ImportRules, ...] = (ImportRules(),)  # per root
+
+    def imports_of(self, root: int) -> ImportRules:
+        """The rules of a root's imports."""
+        return self.imports[root if root < len(self.imports) else 0]
 
 
 class Origin(NamedTuple):

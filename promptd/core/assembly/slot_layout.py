@@ -32,6 +32,7 @@ class SlotLayout:
         self.within.append(0)
         self.slots = [(at, run) for at, run in enumerate(self.runs) if isinstance(run, Slot)]
         self.names = {slot.name for _, slot in self.slots if slot.kind == "variable"}
+        self.chars = sum(len(run) for run in self.runs if isinstance(run, str))
 
     def __repr__(self) -> str:
         return f"<SlotLayout of {len(self.run_of) - 1} parts in {len(self.runs)} runs>"

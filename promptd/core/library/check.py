@@ -11,21 +11,26 @@ from typing import NamedTuple
 
 import msgspec
 
+from promptd.core.library.graph import knots
 from promptd.core.library.library import Component, Library, Link
+from promptd.core.library.lint import did_you_mean, with_near_names
 from promptd.core.library.plan import with_lines
-from promptd.core.library.resolve import matches
-from promptd.core.syntax.component import Place, Reading
+from promptd.core.library.resolve import is_memory_file, matches
+from promptd.core.syntax.component import PUNCTUATED, Place, Reading
 from promptd.core.syntax.sections import Headings
-from promptd.protocol.records import Dangling, EdgeKind, Problem, TreeNode
+from promptd.protocol.records import Dangling, EdgeKind, GraphEdge, Problem, TreeNode
+
+KINDS: tuple[EdgeKind, ...] = ("includes", "reference", "requires")
 
 
 class CheckReport(msgspec.Struct, frozen=True):
-    """The result of a check; `ok` is False if there are dangling references, cycles or errors."""
+    """The result of a check; `ok` is False if anything dangles, lacks its section, is cyclic or invalid."""
 
     components: int
     edges: int
     directives: int
     dangling: tuple[Dangling, ...]
+    missing_sections: tuple[Dangling, ...]
     cycles: tuple[tuple[str, ...], ...]
     unused: tuple[str, ...]
     errors: tuple[Problem, ...]
@@ -67,10 +72,15 @@ def missing_sections(
         if reading.text is not None and reading.parsed is not None
     }
     return tuple(
-        Dangling(each.id, each.line, f"{each.target}#{each.section}", f"has no section {each.section!r}")
+        Dangling(each.id, each.line, f"{each.target}#{each.section}", _no_section(each, headings[each.place]))
         for each in required
         if each.place in headings and headings[each.place].section(each.section) is None
     )
+
+
+def _no_section(required: RequiredSection, headings: Headings) -> str:
+    titles = [title for _, title in headings.titles]
+    return f"has no section {required.section!r}{did_you_mean(required.section, titles)}"
 
 
 def check(
@@ -78,16 +88,20 @@ def check(
     prompts: Sequence[str],
     problems: Iterable[str] = (),
     lost: Iterable[Dangling] = (),
+    usual: Sequence[str] = (),
+    remarks: Iterable[Problem] = (),
 ) -> CheckReport:
     """Check every component of a library.
 
     `prompts`: globs of ids; `problems`: what a scan reported; `lost`: the `missing_sections`, for which texts
-    had to be read.
+    had to be read. A glob that matches nothing is a warning, unless it is one of the `usual` ones. `remarks`:
+    the `lints` and other warnings.
     """
     components = [component for id in library.ids() if (component := library.get(id)) is not None]
     links = [(component, link) for component in components for link in component.links if _is_written(link)]
     missing = (_dangling(component, link) for component, link in links if link.is_dangling)
-    dangling = tuple(sorted((*missing, *lost), key=lambda each: (each.id, each.line)))
+    dangling = tuple(with_near_names(missing, library.ids()))
+    sections = tuple(sorted(lost, key=lambda each: (each.id, each.line)))
     cycles = tuple(
         tuple(with_lines(library, chain)) for chain in library.graph.cycles() if library.is_listed(chain[0])
     )
@@ -102,17 +116,21 @@ def check(
     warnings = (
         *scanned,
         *(problem for component in components for problem in _warnings(component)),
+        *_import_cycles(components),
+        *(_unmatched(library, prompts, usual) if components else ()),
+        *remarks,
     )
     return CheckReport(
         components=len(components),
-        edges=len({(component.id, link.target) for component, link in links if link.is_hard}),
+        edges=sum(len(component.edges) for component in components),
         directives=sum(not link.directive.is_soft for _, link in links),
         dangling=dangling,
+        missing_sections=sections,
         cycles=cycles,
         unused=_unused(library, components, prompts),
         errors=errors,
         warnings=warnings,
-        ok=not (dangling or cycles or errors),
+        ok=not (dangling or sections or cycles or errors),
     )
 
 
@@ -130,11 +148,35 @@ def _scan_problems(problems: Iterable[str]) -> Iterable[Problem]:
 
 def _warnings(component: Component) -> Iterable[Problem]:
     for diagnostic in component.parsed.diagnostics:
+        if diagnostic.kind == PUNCTUATED and not is_memory_file(component.id):
+            continue
         yield Problem(diagnostic.kind, component.id, diagnostic.line, diagnostic.message)
     for link in component.links:
-        if link.target is None and link.directive.is_soft:
+        if link.target is None and link.directive.is_soft and not link.directive.is_tentative:
             message = f"requires {link.directive.target!r}, which {link.reason}"
             yield Problem("requires", component.id, link.directive.line, message)
+
+
+def _unmatched(library: Library, prompts: Sequence[str], usual: Sequence[str]) -> Iterable[Problem]:
+    for glob in prompts:
+        if glob not in usual and not library.ids((glob,)):
+            yield Problem("prompts", "", 0, f"library.prompts: no component matches {glob!r}")
+
+
+def _import_cycles(components: Sequence[Component]) -> Iterable[Problem]:
+    """Imports that lead back to the file they are written in: skipped wherever that is being put in."""
+    among = {
+        component.id: [link.target for link in component.links if link.target is not None and link.is_hard]
+        for component in components
+    }
+    ring = {id: members for members in knots(among) for id in members}
+    for component in components:
+        for link in component.links:
+            if link.directive.is_import and link.is_hard and link.target in ring.get(component.id, ()):
+                message = (
+                    f"`@{link.directive.target}` leads back here: where {link.target} is loaded it stays text"
+                )
+                yield Problem("cycle", component.id, link.directive.line, message)
 
 
 def _unused(library: Library, components: Sequence[Component], prompts: Sequence[str]) -> tuple[str, ...]:
@@ -161,13 +203,16 @@ def tree(
     off by a bound is marked `truncated`.
     """
     left = [limit - 1]
+    known: dict[str, list[tuple[str, int, EdgeKind]]] = {}  # a component may be met thousands of times
 
     def node(
         at: str, way: tuple[str, ...], line: int | None = None, kind: EdgeKind | None = None
     ) -> TreeNode:
         if at in way:
             return TreeNode(line=line, kind=kind, id=at, cycle=True, children=())
-        edges = list(_edges(library, at, reverse=reverse))
+        if at not in known:
+            known[at] = list(_edges(library, at, reverse=reverse))
+        edges = known[at]
         if edges and (left[0] < len(edges) or len(way) >= depth):
             return TreeNode(line=line, kind=kind, id=at, truncated=True, children=())
         left[0] -= len(edges)
@@ -178,12 +223,24 @@ def tree(
 
 
 def _edges(library: Library, id: str, *, reverse: bool) -> Iterable[tuple[str, int, EdgeKind]]:
-    sources = library.graph.dependents(id) if reverse else [id]
-    for source in sources:
-        component = library.get(source)
+    if not reverse:
+        component = library.get(id)
         for link in component.links if component else ():
-            if link.target is not None and (not reverse or link.target == id):
-                yield source if reverse else link.target, link.directive.line, kind_of(link)
+            if link.target is not None:
+                yield link.target, link.directive.line, kind_of(link)
+        return
+    for source in library.dependents(id):
+        component = library.get(source)
+        for link in component.edges.get(id, ()) if component else ():
+            yield source, link.directive.line, kind_of(link)
+
+
+def edges(component: Component) -> Iterable[GraphEdge]:
+    """One edge for each component that this one names: all lines, and the strongest kind."""
+    for target, links in component.edges.items():
+        kinds, lines = set(map(kind_of, links)), tuple(link.directive.line for link in links)
+        kind = next(kind for kind in KINDS if kind in kinds)
+        yield GraphEdge(component.id, target, lines[0], kind, lines if len(lines) > 1 else ())
 
 
 def kind_of(link: Link) -> EdgeKind:

@@ -1,9 +1,10 @@
 """The dependency graph: who requires whom, and which components sit on a cycle.
 
-Nodes are ids; an edge u -> v that is hard means the text of v is pulled into u, otherwise v is only referred
-to. Edges are kept both ways in plain dictionaries. Knots (strongly connected sets of hard edges) are kept
-current incrementally: a knot that appears runs through a new edge, so it lies below that edge's target; one
-that falls apart has lost an edge. Only those are searched, with one pass for a whole batch, and only what
+Nodes are ids; an edge u -> v that is hard means that the text of v is put into u in any case
+(`Link.is_strict`), so that a cycle of such edges gives no prompt; by any other edge v is imported or only
+referred to. Edges are kept both ways in plain dictionaries. Knots (strongly connected sets of hard edges) are
+kept current incrementally: a knot that appears runs through a new edge, so it lies below that edge's target;
+one that falls apart has lost an edge. Only those are searched, with one pass for a whole batch, and only what
 cannot be ordered at all is given to networkx, which no start has to wait for. Chains to show are found when
 they are asked for.
 """
@@ -103,12 +104,8 @@ class Graph:
 
     def _tie(self, suspects: set[str]) -> None:
         among = {id: [at for at in self.requires(id) if at in suspects] for id in suspects}
-        _discard_orderly(among)
-        if not among:
-            return
-        for members in strongly_connected(among):
-            if len(members) > 1 or all(id in among[id] for id in members):
-                self._knots |= dict.fromkeys(members, members)
+        for members in knots(among):
+            self._knots |= dict.fromkeys(members, members)
 
     def _reach(self, starts: set[str]) -> set[str]:
         """The starts and everything below them over hard edges."""
@@ -145,9 +142,17 @@ class Graph:
         sources = self._dependents.get(id, {}).items()
         return sorted(source for source, hard in sources if hard or not hard_only)
 
+    def count_dependencies(self, id: str) -> int:
+        """How many components this one has an edge to."""
+        return len(self._requires.get(id, ()))
+
     def count_dependents(self, id: str) -> int:
         """How many components have an edge to this one."""
         return len(self._dependents.get(id, ()))
+
+    def has_edge(self, source: str, target: str) -> bool:
+        """True if one component has an edge to another."""
+        return source in self._dependents.get(target, {})
 
     def most_required(self, limit: int) -> list[str]:
         """The ids with most dependents, most first, ties by id; those without any are left out.
@@ -171,6 +176,10 @@ class Graph:
                     stack.append(source)
         return seen
 
+    def is_cyclic(self, id: str) -> bool:
+        """True if a component sits on a cycle."""
+        return id in self._knots
+
     def cycle_through(self, id: str) -> tuple[str, ...]:
         """A shortest chain from a component back to itself, both ends included; () if it sits on no cycle."""
         return self._chain_back(id) if id in self._knots else ()
@@ -189,18 +198,13 @@ class Graph:
         return _unwound(came_from, id)
 
     def cycles(self) -> list[tuple[str, ...]]:
-        """Chains that together pass through every component on a cycle, each starting at its first id.
+        """One chain for each knot, which passes through its first id and starts there.
 
-        A component that a chain found earlier passes through gets none of its own.
+        Breaking it may leave others in the same knot, which the next look shows: how many there are can
+        grow exponentially with a knot's size.
         """
-        chains: list[tuple[str, ...]] = []
-        shown: set[str] = set()
-        for id in sorted(self._knots):
-            if id not in shown:
-                chain = self.cycle_through(id)
-                shown.update(chain)
-                chains.append(_from_its_first(chain))
-        return sorted(chains)
+        firsts = {members: min(members) for members in set(self._knots.values())}
+        return sorted(_from_its_first(self.cycle_through(id)) for id in firsts.values())
 
     def statistics(self) -> GraphStatistics:
         """Counts of nodes, edges and cyclic components."""
@@ -217,6 +221,13 @@ def strongly_connected(edges: Mapping[str, Iterable[str]]) -> list[frozenset[str
 
     graph: nx.DiGraph[str] = nx.DiGraph(edges)
     return [frozenset(members) for members in nx.strongly_connected_components(graph)]
+
+
+def knots(among: dict[str, list[str]]) -> list[frozenset[str]]:
+    """The sets of ids that lead to one another, and of those that lead to themselves. Takes `among` apart."""
+    _discard_orderly(among)
+    found = strongly_connected(among) if among else []
+    return [members for members in found if len(members) > 1 or all(id in among[id] for id in members)]
 
 
 def _discard_orderly(among: dict[str, list[str]]) -> None:

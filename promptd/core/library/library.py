@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from promptd.core.library.graph import Graph
+from promptd.core.library.linking import Resolution, link_of, named
 from promptd.core.library.member import Component, Link
 from promptd.core.library.recent_changes import RecentChanges
-from promptd.core.library.resolve import NamingRules, Refused, matches
+from promptd.core.library.resolve import NamingRules, matches
 from promptd.core.library.shadowed import Shadowed
 from promptd.core.syntax.component import Directive, Place, Reading, Signature
 from promptd.errors import ComponentError
@@ -24,14 +25,7 @@ from promptd.errors import ComponentError
 __all__ = ["Component", "Delta", "Library", "LibraryStatistics", "Link", "Resolution"]
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What a name means: an id or a reason why not; `absent` ids were looked for in vain."""
-
-    id: str | None
-    absent: tuple[str, ...] = ()
-    reason: str = ""
-    matches: tuple[str, ...] = ()
+_Row = tuple[str, str, int, int]  # digest, error, dependencies, dependents
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,10 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class LibraryStatistics:
-    """Counts of components, of those with errors, of dangling directives, and the revision."""
+    """Counts of what is listed: components, those with errors, edges, dangling directives; and the revision.
+
+    An edge is a pair of components of which one names the other, in whatever way and however often.
+    """
 
     components: int
     errors: int
@@ -107,8 +104,10 @@ class Library:
         self._components: dict[str, Component] = {}
         self.shadows = Shadowed()
         self.history = RecentChanges()
+        self._shown: dict[str, _Row] = {}  # of what is listed, as of the last change
         self._broken: set[str] = set()  # ids with an error
         self._dangling = 0
+        self._unusual: set[str] = set()  # ids of components that a listing shows only where one leads to them
         self._seekers: dict[str, set[str]] = {}  # id -> those with a link that looked for it, see `Link`
 
     def __repr__(self) -> str:
@@ -176,18 +175,8 @@ class Library:
         return self.names.is_discovered(id.rpartition("/")[2]) and not self.names.is_ignored(id)
 
     def resolve(self, name: str) -> Resolution:
-        """What a name in a request means.
-
-        That is a file without a component's suffix only if a directive names it. Of several that are all
-        invalid it is the first: below a link that leads out every suffix seems to be there.
-        """
-        groups = self.names.candidates(name)
-        if not isinstance(groups, Refused):
-            groups = [group for group in groups if all(map(self.is_served, group))]
-        found = self._first(groups)
-        if found.matches and all(self._components[id].error is not None for id in found.matches):
-            return Resolution(found.matches[0], found.absent)
-        return found
+        """What a name in a request means."""
+        return named(self.names.candidates(name), self._components, self.is_served)
 
     def is_served(self, id: str) -> bool:
         """True if a request may name this id: by its suffix, or because a directive does so."""
@@ -200,30 +189,39 @@ class Library:
 
     def link(self, directive: Directive, from_id: str) -> Link:
         """What a directive in a component means."""
-        found = self._first(self.names.candidates_of(directive, from_id))
-        target = self._components.get(found.id) if found.id is not None else None
-        is_reference = directive.is_reference or (target is not None and target.is_reference)
-        return Link(directive, found.id, found.absent, found.reason, found.matches, is_reference)
-
-    def _first(self, groups: "list[tuple[str, ...]] | Refused") -> Resolution:
-        if isinstance(groups, Refused):
-            return Resolution(None, (), groups.reason)
-        absent: list[str] = []
-        for group in groups:
-            present = tuple(id for id in group if id in self._components)
-            absent += [id for id in group if id not in self._components]
-            if len(present) == 1:
-                return Resolution(present[0], tuple(absent))
-            if present:
-                return Resolution(None, tuple(absent), f"is ambiguous: {', '.join(present)}", present)
-        return Resolution(None, tuple(absent), "does not exist")
+        return link_of(directive, from_id, self.names, self._components)
 
     def statistics(self) -> LibraryStatistics:
-        """Counts, kept as changes come: nothing is walked."""
-        graph = self.graph.statistics()
+        """Counts, kept as changes come: only what is not listed is looked at, to be left out."""
+        graph, unlisted = self.graph.statistics(), list(self._unlisted())
         return LibraryStatistics(
-            len(self._components), len(self._broken), graph.edges, self._dangling, graph.cyclic, self.revision
+            len(self._components) - len(unlisted),
+            len(self._broken) - sum(one.error is not None for one in unlisted),
+            graph.edges - sum(len(one.edges) for one in unlisted),
+            self._dangling - sum(_dangling(one.links) for one in unlisted),
+            graph.cyclic - sum(self.graph.is_cyclic(one.id) for one in unlisted),
+            self.revision,
         )
+
+    def _unlisted(self) -> Iterator[Component]:
+        return (self._components[id] for id in self._unusual if not self.is_listed(id))
+
+    def changed_since(self, revision: int) -> Iterator[str] | None:
+        """The ids of which a list shows something else than at a revision; None if that is not known."""
+        return self.history.since(revision, self._shown.get)
+
+    def count_dependents(self, id: str) -> int:
+        """How many listed components have an edge to this one."""
+        unlisted = (other for other in self._unusual if self.graph.has_edge(other, id))
+        return self.graph.count_dependents(id) - sum(not self.is_listed(other) for other in unlisted)
+
+    def dependents(self, id: str) -> list[str]:
+        """The listed components with an edge to this one, sorted."""
+        return [
+            source
+            for source in self.graph.dependents(id)
+            if source not in self._unusual or self.is_listed(source)
+        ]
 
     # -- the one way in -----------------------------------------------------------------------
 
@@ -238,7 +236,7 @@ class Library:
             return Delta(self.revision)
         self.revision += 1
         self._count_broken(touched)
-        self.history.note(self.revision, touched | relinked | self._seen_otherwise(batch.targets))
+        self._note(touched | relinked | self._seen_otherwise(batch.targets))
         return Delta(
             self.revision,
             tuple(sorted(batch.added)),
@@ -247,6 +245,26 @@ class Library:
             tuple(sorted(relinked)),
             frozenset(touched | relinked),
         )
+
+    def _note(self, ids: Iterable[str]) -> None:
+        """Note in the history those of the ids of which a list shows something else now."""
+        before = {}
+        for id in ids:
+            was, now = self._shown.get(id), self._row(id)
+            if was != now:
+                before[id] = was
+                if now is None:
+                    del self._shown[id]
+                else:
+                    self._shown[id] = now
+        self.history.note(self.revision, before)
+
+    def _row(self, id: str) -> _Row | None:
+        """What `list` shows of an id, as far as it can change; None if it shows nothing."""
+        one = self._components.get(id)
+        if one is None or (id in self._unusual and not self.is_listed(id)):
+            return None
+        return one.digest, _kind(one.error), self.graph.count_dependencies(id), self.count_dependents(id)
 
     def _seen_otherwise(self, targets: Iterable[str]) -> set[str]:
         """Ids that a listing may show otherwise though nothing in them changed.
@@ -282,6 +300,8 @@ class Library:
             self._drop(reading.place, held, batch)
         elif held is None:
             self._components[reading.place.id] = component = Component(reading)
+            if not self._is_found(component.id):
+                self._unusual.add(component.id)
             batch.add(component)
         else:
             if held.root > reading.place.root:
@@ -296,11 +316,12 @@ class Library:
             self._replace(held, hidden, batch)
             return
         batch.remove(self._components.pop(place.id))
+        self._unusual.discard(place.id)
         held.digest = ""  # other holders of this record must not take it for current
 
     def _replace(self, held: Component, reading: Reading, batch: _Batch) -> None:
         same = held.digest == reading.digest and _kind(held.error) == _kind(reading.error)
-        if same and held.root == reading.place.root:
+        if same and held.root == reading.place.root and held.real_id == reading.real_id:
             parsed = held.parsed  # backdating: same bytes, so the old parse and links stay valid
             held.take(reading)
             held.parsed = parsed
@@ -341,7 +362,7 @@ class Library:
         edges: dict[str, bool] = {}
         for link in links:
             if link.target is not None:
-                edges[link.target] = edges.get(link.target, False) or link.is_hard
+                edges[link.target] = edges.get(link.target, False) or link.is_strict
         self.graph.replace(id, edges)
         return True
 

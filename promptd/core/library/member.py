@@ -4,9 +4,11 @@ A Component is the one mutable record of the engine: `Library` alone changes it,
 digest it had. A Link is frozen; a library that resolves it anew makes another.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from promptd.core.syntax.component import Directive, Parsed, Reading, Signature
+from promptd.core.syntax.plain_text import line_of_text
 from promptd.errors import ComponentError
 
 EMPTY = Parsed()
@@ -25,6 +27,7 @@ class Component:
         "parsed",
         "place",
         "read_at_ns",
+        "real_id",
         "signature",
     )
 
@@ -46,6 +49,7 @@ class Component:
         self.parsed = reading.parsed or EMPTY
         self.error: ComponentError | None = reading.error
         self.order = reading.order
+        self.real_id = reading.real_id
 
     def confirm(self, signature: Signature, read_at_ns: int) -> None:
         """The same bytes were read again at `read_at_ns`: the signature may have aged into proof."""
@@ -64,12 +68,22 @@ class Component:
             self.parsed,
             self.error,
             self.order,
+            real_id=self.real_id,
         )
 
     @property
     def root(self) -> int:
         """Index of the root the file is in."""
         return self.place.root
+
+    @property
+    def edges(self) -> Mapping[str, Sequence["Link"]]:
+        """Its links that lead somewhere, by their target: one edge of the graph each, of whatever kind."""
+        found: dict[str, list[Link]] = {}
+        for link in self.links:
+            if link.target is not None:
+                found.setdefault(link.target, []).append(link)
+        return found
 
     @property
     def is_reference(self) -> bool:
@@ -79,7 +93,7 @@ class Component:
     @property
     def description(self) -> str:
         """`description:` of its front matter on one line, or ""."""
-        return " ".join(str(self.parsed.metadata.get("description") or "").split())
+        return line_of_text(self.parsed.metadata.get("description"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +101,8 @@ class Link:
     """One directive and what it resolves to: a target id, or the reason there is none.
 
     `absent` are the ids that were looked for before the target was found: negative facts. `rivals` are
-    the ids that make a target ambiguous. `is_reference`: one line stands for the target's text, because
-    the directive or the target's own front matter (`mode: reference`) says so.
+    the ids that make a target ambiguous, or that `reason` names. `is_reference`: one line stands for the
+    target's text, because the directive or the target's own front matter (`mode: reference`) says so.
     """
 
     directive: Directive
@@ -107,6 +121,11 @@ class Link:
     def is_hard(self) -> bool:
         """True if the target's text is pulled in here."""
         return self.target is not None and not (self.directive.is_soft or self.is_reference)
+
+    @property
+    def is_strict(self) -> bool:
+        """True if a cycle of such links is refused. An import of what is being put in already is skipped."""
+        return self.is_hard and not self.directive.is_import
 
     @property
     def is_dangling(self) -> bool:

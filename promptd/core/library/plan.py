@@ -122,6 +122,6 @@ def with_lines(library: Library, chain: Sequence[str]) -> list[str]:
     for source, target in pairwise(chain):
         component = library.get(source)
         links = component.links if component else ()
-        line = next((link.directive.line for link in links if link.target == target and link.is_hard), 0)
+        line = next((link.directive.line for link in links if link.target == target and link.is_strict), 0)
         shown.append(f"{source}:{line}")
     return [*shown, chain[-1]]

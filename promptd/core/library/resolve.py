@@ -11,10 +11,22 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from promptd.core.syntax.component import MAX_TARGET_CHARS, Base, Directive
+from promptd.core.syntax.component import MAX_TARGET_CHARS, Directive
 
 MAX_KNOWN_GROUPS = 32_768  # targets remembered: during a first scan each is resolved some three times; 15 MB
+MAX_KNOWN_CHARS = 256  # a longer target is worked out each time: a stranger's names shall not fill the memory
 MAX_KNOWN_PARTS = 8_192  # names of directories and files that were held against the patterns of `ignore`
+MEMORY_FILES = frozenset(
+    {
+        "CLAUDE.md",
+        "CLAUDE.local.md",
+        "AGENTS.md",
+        "AGENTS.local.md",
+        "AGENTS.override.md",
+        "GEMINI.md",
+        "QWEN.md",
+    }
+)
 
 
 class Refused(NamedTuple):
@@ -39,8 +51,8 @@ class NamingRules:
         self._ignored = frozenset(name for name in ignore if not _is_pattern(name))
         patterns = "|".join(translate(name) for name in ignore if _is_pattern(name))
         self._matches_ignored = re.compile(patterns or "(?!)").match  # one search: every link asks it
-        self._groups = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._find_groups)
-        self._meant = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._by_base)
+        self._known_groups = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._find_groups)
+        self._known_meanings = lru_cache(maxsize=MAX_KNOWN_GROUPS)(self._seen_from)
         self.is_ignored_part = lru_cache(maxsize=MAX_KNOWN_PARTS)(self._is_ignored_part)
 
     def is_discovered(self, filename: str) -> bool:
@@ -77,30 +89,54 @@ class NamingRules:
         """True if the suffix of an id makes it a component, whether or not a directive leads there."""
         return self.is_discovered(id.rpartition("/")[2])
 
-    def candidates_of(self, directive: Directive, from_id: str) -> list[Group] | Refused:
-        """Candidates for a directive in the component `from_id`, aliases applied."""
+    def candidates_of(self, directive: Directive, from_id: str, real_id: str = "") -> list[Group] | Refused:
+        """Candidates for a directive in the component `from_id`, aliases applied.
+
+        `real_id` is where that file really is, if it is a symlink: an import is looked up there first. One
+        that is tentative stands for the file of exactly its name.
+        """
+        is_exact = directive.is_import and directive.is_tentative
         target = _home(directive.target)
         aliased = self._alias(target)
         if aliased is not None:
-            return self._groups(aliased, "")
+            return self._groups(aliased, "", is_exact)
         if target.startswith("~"):
             return Refused("leads to a home directory and no alias maps it into the library")
-        directory = "" if directive.base == "root" else from_id.rpartition("/")[0]
-        return self._meant(target, directive.base, directory)
+        meant = self._known_meanings if len(target) <= MAX_KNOWN_CHARS else self._seen_from
+        return meant(target, _starts(directive, from_id, real_id), is_exact)
 
-    def _by_base(self, target: str, base: Base, directory: str) -> list[Group] | Refused:
-        starts = {"root": [""], "file": [directory], "root-then-file": ["", directory]}[base]
+    def candidates_at_root(self, directive: Directive, from_id: str) -> list[Group]:
+        """What an import in a memory file would mean from the root, where its author may have seen it from.
+
+        Only what a listing shows; nothing for any other directive.
+        """
+        if not directive.is_import or directive.is_tentative or not is_memory_file(from_id):
+            return []
+        target = _home(directive.target)
+        found = [] if target.startswith("~") or self._alias(target) is not None else self._groups(target, "")
+        return (
+            [] if isinstance(found, Refused) else [group for group in map(self._discovered, found) if group]
+        )
+
+    def _discovered(self, group: Group) -> Group:
+        return tuple(id for id in group if self.is_discovered(id.rpartition("/")[2]))
+
+    def _seen_from(self, target: str, starts: tuple[str, ...], is_exact: bool) -> list[Group] | Refused:
         groups: list[Group] = []
         refused: Refused | None = None
-        for start in dict.fromkeys(starts):
-            found = self._groups(target, start)
+        for start in starts:
+            found = self._groups(target, start, is_exact)
             if isinstance(found, Refused):
                 refused = refused or found
             else:
                 groups += [group for group in found if group not in groups]
         return groups or refused or Refused("is empty")
 
-    def _find_groups(self, target: str, directory: str) -> list[Group] | Refused:
+    def _groups(self, target: str, directory: str, is_exact: bool = False) -> list[Group] | Refused:
+        find = self._known_groups if len(target) <= MAX_KNOWN_CHARS else self._find_groups
+        return find(target, directory, is_exact)
+
+    def _find_groups(self, target: str, directory: str, is_exact: bool) -> list[Group] | Refused:
         id = join(directory, target)
         if isinstance(id, Refused):
             return id
@@ -108,7 +144,7 @@ class NamingRules:
             return Refused("is ignored by library.ignore")
         if id.rpartition("/")[2].startswith("."):
             return Refused("is a dot file, which is never a component")
-        if id.endswith(self._omittable):
+        if is_exact or id.endswith(self._omittable):
             return [(id,)]
         return [(id,), tuple(id + suffix for suffix in self._omittable)]
 
@@ -117,6 +153,36 @@ class NamingRules:
             if target == prefix or target.startswith(prefix + "/"):
                 return (place.rstrip("/") + target[len(prefix) :]).lstrip("/")
         return None
+
+
+def is_memory_file(id: str) -> bool:
+    """True for a file that an assistant loads by itself (CLAUDE.md): its imports are looked up beside it."""
+    return id.rpartition("/")[2] in MEMORY_FILES
+
+
+def _starts(directive: Directive, from_id: str, real_id: str) -> tuple[str, ...]:
+    """The directories that a directive is looked up from, in their order; "" is the root."""
+    beside = from_id.rpartition("/")[0]
+    match directive.base:
+        case "root":
+            return ("",)
+        case "file":
+            return (beside,)
+        case "root-then-file":
+            starts = ("", beside)
+        case "file-then-root":
+            real = (real_id.rpartition("/")[0],) if real_id else ()
+            starts = (*real, beside, *(() if is_memory_file(from_id) else ("",)))
+    return tuple(dict.fromkeys(starts))
+
+
+def relative(id: str, from_id: str) -> str:
+    """How a file is written in another one: `../docs/x.md`."""
+    target, directory = id.split("/"), from_id.split("/")[:-1]
+    shared = 0
+    while shared < min(len(target) - 1, len(directory)) and target[shared] == directory[shared]:
+        shared += 1
+    return "/".join([".."] * (len(directory) - shared) + target[shared:])
 
 
 def join(directory: str, target: str) -> str | Refused:

@@ -24,7 +24,7 @@ MAX_LINES = 50_000  # remembered with their anchors, about 20 MB
 # {name}, {{name}}, ${NAME}, $NAME, $1, [placeholder], <placeholder>, %VAR%, @import
 _PLACEHOLDER = (
     r"(?P<placeholder>\{\{[^{}\n]*\}\}|\$?\{[^{}\n]*\}|\$[A-Za-z_]\w*(?:\[\d+\])?|\$\d+"
-    r"|\[[^\[\]\n]{2,80}\]|%[A-Za-z_]\w*%|(?<![\w@])@[\w~$./-]+)"
+    r"|\[[^\[\]\n]{1,80}\]|%[A-Za-z_]\w*%|(?<![\w@])@[\w~$./-]+)"
 )
 _URL = r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[^\s<>\"'`)\]]+|\bmailto:\S+|\bwww\.[^\s<>\"'`)\]]+)"
 _TAG = r"(?P<tag></?[A-Za-z][^<>\n]*>|<!\[CDATA\[|\]\]>)"

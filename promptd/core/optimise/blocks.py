@@ -26,6 +26,8 @@ _HEADING = re.compile(r"[ \t]*(?P<level>#{1,6})(?:[ \t]|$)")
 _ITEM = re.compile(r"(?P<indent>[ \t]*)(?P<marker>[-*+]|\d{1,9}[.)])(?P<gap>[ \t]+)\S")
 _RULE = re.compile(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|[═━─=]{3,})\s*\Z")
 _CODE_INDENT = re.compile(r"(?: {4}| {0,3}\t)")
+_LEAD = re.compile(r":[*_ \t]*\r?\n?\Z")
+CODE_COLUMNS = 4  # CommonMark: indented so far, a line is code
 
 
 def read(text: str, frozen: Sequence[tuple[int, int]] = ()) -> Page:
@@ -92,6 +94,7 @@ class _BlockReader:
         self.stack = [self.root]
         self.leaf: Block | None = None  # the leaf that the next line may continue
         self.was_blank = False
+        self.margins: dict[Block, int] = {}  # element -> the column of its first line
 
     def read(self) -> Block:
         for number, line in enumerate(self.lines):
@@ -108,11 +111,13 @@ class _BlockReader:
     # -- one line -----------------------------------------------------------------------------
 
     def line(self, number: int, line: _Line) -> None:
+        if self.stack[-1].kind == "element":
+            self.margins.setdefault(self.stack[-1], line.indent)
         if line.solid is not None:
             self.solid(line)
         elif number in self.closers:
             self.tag(number, line)
-        elif _HEADING.match(line.text):
+        elif _HEADING.match(line.text) and self.is_heading(line):
             self.heading(line)
         elif _RULE.match(line.text):
             self.outdent(line)
@@ -152,6 +157,17 @@ class _BlockReader:
         element = self.stack.pop()
         element.foot, element.end = line.start, line.end
         self.leaf = None
+
+    def is_heading(self, line: _Line) -> bool:
+        """`# x` in indented text is a comment, unless it begins a block in the column of its element."""
+        if not line.indent:
+            return True
+        if self.stack[-1].kind == "item" and line.indent > self.stack[-1].level:
+            return False
+        around = next((block for block in reversed(self.stack) if block.kind == "element"), None)
+        if around is None:
+            return line.indent < CODE_COLUMNS
+        return self.leaf is None and line.indent <= self.margins.get(around, line.indent)
 
     def heading(self, line: _Line) -> None:
         match = _HEADING.match(line.text)
@@ -197,9 +213,12 @@ class _BlockReader:
         return top.in_element or top.depth > 0 or top.kind in ("element", "item")
 
     def continues(self, kind: BlockKind, leaf: Block, line: _Line) -> bool:
-        """True if a line goes on with the leaf before it; without indentation only outside elements."""
+        """True if a line goes on with the leaf before it; without indentation only outside elements.
+
+        A line at the margin that ends in a colon is the lead-in of a list, not the end of an item.
+        """
         if leaf.kind == "item":
-            is_lazy = not leaf.in_element
+            is_lazy = not leaf.in_element and not _LEAD.search(line.text)
             return kind == "paragraph" and not self.was_blank and (is_lazy or line.indent > leaf.level)
         return kind == leaf.kind and kind not in ("tag", "rule")
 

@@ -4,39 +4,63 @@ Regular expressions over one sentence or unit; nothing here knows pages or block
 """
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+MAX_UNITS = 20_000  # remembered, since every pass and round asks about the same units; about 4 MB
 
 # Words by which a sentence tells what has to be done or left (RFC 2119, and how people write). Words that
 # are nouns or adjectives more often than orders ("critical path", "requirements") count in capitals or
-# before a colon.
+# before a colon. "No" counts where it begins a unit: "No emojis."
 _INSTRUCTING = re.compile(
-    r"\b(?:must|shall|should|never|always|only|do(?:es)?\s+not|don['’]t|doesn['’]t|cannot|can\s*not|can['’]t"  # noqa: RUF001
-    r"|may\s+not|won['’]t|shouldn['’]t|mustn['’]t|required?|requires|mandatory|obligatory"  # noqa: RUF001
-    r"|ensur(?:e|es|ed|ing)|make\s+sure|be\s+sure|avoid(?:s|ed|ing|ance)?|forbid(?:s|den)?|refuse"
-    r"|prohibit(?:s|ed)?|not\s+allowed|disallow(?:s|ed)?|needs?\s+to|ha(?:ve|s)\s+to|unless"
-    r"|at\s+(?:least|most)|under\s+no|no\s+more\s+than|stop|strictly|exactly"
+    r"\b(?:must|shall|should|ought\s+to|never|always|only|solely|do(?:es)?\s+not|dont|\w+n['’]t"  # noqa: RUF001
+    r"|cannot|can\s*not|may\s+not|will\s+not|not\s+to|required?|requires|mandatory|obligatory|compulsory"
+    r"|ensur(?:e|es|ed|ing)|make\s+(?:sure|certain)|be\s+sure|avoid(?:s|ed|ing|ance)?|forbid(?:s|den)?|refuse"
+    r"|prohibit(?:s|ed)?|banned|refrain|not\s+(?:be\s+)?(?:allowed|permitted)|disallow(?:s|ed)?|illegal"
+    r"|needs?\s+to|ha(?:ve|s)\s+to|is\s+to\s+be|are\s+to\s+be|unless|except|without\s+(?:exception|asking)"
+    r"|at\s+(?:least|most)|under\s+no|no\s+(?:more|less|fewer|later)\s+than|no\s+exceptions?|stop|strictly|exactly"
     r"|(?:important|critical|essential|warning|caution|requirements?)(?=\**:)"
-    r"|(?-i:IMPORTANT|CRITICAL|ESSENTIAL|WARNING|CAUTION|REQUIREMENTS?))\b",
+    r"|(?-i:NOT?|IMPORTANT|CRITICAL|ESSENTIAL|WARNING|CAUTION|REQUIREMENTS?)"
+    # German, French, Spanish, Portuguese, Italian, Dutch, Polish, where they are no English words
+    r"|niemals|immer|nicht|kein\w*|muss|darf|jamais|toujours|doit|doivent|uniquement|interdit\w*|obligatoire"
+    r"|nunca|siempre|deben?|debes|solamente|evit[ae]\w*|prohibid\w*|obligatori\w*|sempre|devem?|devono|somente"
+    r"|proibid\w*|soltanto|vietat\w*|nooit|altijd|moet(?:en)?|niet|geen|alleen|nigdy|zawsze|musi|tylko)\b"
+    r"|\A[\s>*_#.)\d-]*\bno\b",
     re.IGNORECASE,
 )
+# The same words with letters that are not ASCII, and in scripts that put no space between words.
+_ELSEWHERE = re.compile(
+    r"\b(?:müssen|dürfen|jamás|sólo|deberá\w*|não|évite[rz]?|никогда|всегда|должн\w*|нельзя|только|не)\b"
+    r"|必须|必須|不要|不得|禁止|切勿|绝不|永远不|始终|总是|只能|务必|[请請]勿|必ず|決して|常に|てはいけ|てはなら"
+    r"|ないでください|반드시|항상|절대|마세요|금지|يجب|ممنوع|हमेशा|कभी|मत\b",
+    re.IGNORECASE,
+)
+_BEFORE_NO = " >*_#.)-0123456789"
 _NEGATION = re.compile(
     r"\b(?:not?|never|none|without|unless|except|un\w+able|\w+n['’]t|cannot|neither|nor)\b",  # noqa: RUF001
     re.IGNORECASE,
 )
 
 
+@lru_cache(maxsize=MAX_UNITS)
 def is_instructing(text: str) -> bool:
     """True if a unit tells what must or must not be done."""
-    return _INSTRUCTING.search(text) is not None
+    return _INSTRUCTING.search(text) is not None or any(True for _ in _elsewhere(text))
 
 
 def instructing_words(text: str) -> set[str]:
     """The distinct instructing words of a text."""
-    return {" ".join(found.casefold().split()) for found in _INSTRUCTING.findall(text)}
+    found = [*_INSTRUCTING.finditer(text), *_elsewhere(text)]
+    return {" ".join(match[0].casefold().split()).lstrip(_BEFORE_NO) for match in found}
 
 
 def guard_words(text: str) -> tuple[str, ...]:
     """The instructing and negating words of a text in order: near-equal texts must agree in them."""
-    found = [*_INSTRUCTING.finditer(text), *_NEGATION.finditer(text)]
+    found = [*_INSTRUCTING.finditer(text), *_elsewhere(text), *_NEGATION.finditer(text)]
     return tuple(
         match[0].casefold() for match in sorted(found, key=lambda match: (match.start(), match.end()))
     )
+
+
+def _elsewhere(text: str) -> Iterator[re.Match[str]]:
+    return iter(()) if text.isascii() else _ELSEWHERE.finditer(text)

@@ -9,10 +9,12 @@ A pass that raises is skipped for the prompt at hand and named in `warnings`; th
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from promptd.core.optimise.blocks import read
 from promptd.core.optimise.edits import Edit, Trace, ordered
+from promptd.core.optimise.intact import intact
 from promptd.core.optimise.page import Page
 from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.quality import (
@@ -42,7 +44,8 @@ def optimise(
     if not strategy.passes:
         source = inventory(text)
         quality = compare(source, source, tools.idf)
-        return Optimised(text, tuple(piece.span for piece in pieces), (), quality, tokens, tokens)
+        spans, runs = tuple(piece.span for piece in pieces), Trace.of(text).runs
+        return Optimised(text, spans, (), quality, tokens, tokens, runs=runs)
     run = _Run(text, pieces, strategy, tools, frozen, tokens)
     run.all_rounds()
     result = run.result()
@@ -64,8 +67,7 @@ class _Run:
         self.trace = Trace.of(text)
         self.pages: dict[tuple[tuple[Span, ...], bool], Page] = {}  # of the current text, by what is frozen
         self.source: Inventory = inventory_of(self.page(()))
-        known = self.source.words
-        self.context = Context(tools.count, tools.idf, tools.phrases, strategy.aims, known, tokens)
+        self.context = Context(tools.count, tools.idf, strategy.aims, self.source, tokens)
         self.removed: list[tuple[Span, Edit, Span | None]] = []
         self.pending: list[Edit] = []
         self.latest: Page | None = None  # the last text that was read to check it
@@ -98,11 +100,19 @@ class _Run:
             return []
         page = self.page(self.frozen_for(each), is_strict=self.strategy.is_lossless)
         try:
-            proposed = ordered(pass_functions()[each.name](page, self.context))
+            proposed = ordered(pass_functions()[each.name](page, self.context_for(each)))
         except Exception as error:  # the prompt must be answered whatever a pass meets
             self.skipped[each.name] = f"pass {each.name!r} was skipped: {type(error).__name__}: {error}"
             return []
-        return [edit for edit in proposed if is_allowed(page, each, edit)]
+        return intact(page, [edit for edit in proposed if is_allowed(page, each, edit)])
+
+    def context_for(self, each: Pass) -> Context:
+        """What a pass that looks at the text as a whole is told of its parts and of what was removed."""
+        if not each.needs_fresh:
+            return self.context
+        components = {self.trace.current_span(*piece.span): piece.id for piece in self.pieces}
+        entries, has_originals = tuple(self.entries()), bool(self.originals())
+        return replace(self.context, entries=entries, components=components, has_originals=has_originals)
 
     def flush(self) -> None:
         """Apply what is pending; in a lossless strategy only as far as the CommonMark tree stays."""
@@ -147,7 +157,21 @@ class _Run:
     def frozen_for(self, each: Pass) -> tuple[Span, ...]:
         """Where this pass may change nothing, in the current text."""
         spans = [*self.frozen, *(piece.span for piece in self.pieces if not self.allows(piece, each))]
+        if each.drops:
+            spans += self.originals()
         return tuple(sorted({self.trace.current_span(*span) for span in spans}))
+
+    def entries(self) -> Iterable[list[Span]]:
+        """The stretches of the current text that are an entry component's own, for each of them."""
+        included = [piece.span for piece in self.pieces if piece.id and not piece.is_entry]
+        for piece in self.pieces:
+            if piece.is_entry:
+                own = _without(piece.span, included)
+                yield [self.trace.current_span(*span) for span in own]
+
+    def originals(self) -> list[Span]:
+        """What vouches for repeats that were removed: it has to be there in the end."""
+        return [original for _, _, original in self.removed if original is not None]
 
     def allows(self, piece: Piece, each: Pass) -> bool:
         if piece.limit is None or piece.limit == self.strategy.name:
@@ -163,11 +187,12 @@ class _Run:
             text,
             tuple(self.trace.current_span(*piece.span) for piece in self.pieces),
             tuple(self.report()),
-            compare(self.source, inventory_of(self.page(())), self.tools.idf, self.strategy.aims.similarity),
+            compare(self.source, inventory_of(self.page(())), self.tools.idf),
             self.tools.count(text),
             self.context.tokens,
             tuple(self.skipped.values()),
             tuple(self.skipped),
+            self.trace.runs,
         )
 
     def unchanged(self, result: Optimised) -> Optimised:
@@ -175,7 +200,8 @@ class _Run:
         spans = tuple(piece.span for piece in self.pieces)
         quality = compare(self.source, self.source, self.tools.idf)
         tokens = self.context.tokens
-        return Optimised(self.text, spans, (), quality, tokens, tokens, result.warnings, result.skipped)
+        warnings, skipped, runs = result.warnings, result.skipped, Trace.of(self.text).runs
+        return Optimised(self.text, spans, (), quality, tokens, tokens, warnings, skipped, runs)
 
     def report(self) -> Iterable[Removed]:
         """Every unit that went, once: what went inside a unit that went later is part of it."""
@@ -204,6 +230,17 @@ def is_allowed(page: Page, each: Pass, edit: Edit) -> bool:
         if anchor.kind == "keep" or (anchor.kind == "code" and not (is_whole or each.edits_code)):
             return False
     return True
+
+
+def _without(span: Span, others: Iterable[Span]) -> list[Span]:
+    """What is left of a span outside of others."""
+    found: list[Span] = []
+    position = span[0]
+    for start, end in sorted(others):
+        if start > position and start < span[1]:
+            found.append((position, start))
+        position = max(position, end)
+    return [*found, (position, span[1])] if position < span[1] else found
 
 
 def _touch(pending: Sequence[Edit], edits: Sequence[Edit]) -> bool:

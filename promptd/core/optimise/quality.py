@@ -1,24 +1,31 @@
 """What an optimisation kept, as four figures that are never blended into one.
 
-Each figure is kept / had. *Literals*: distinct code, URLs, paths, numbers, placeholders, quoted strings and
-instructing words. *Information*: the inverse document frequencies of the distinct words. *Instructions*:
-instructing units that stay, or whose near equal stays. *Structure*: headings, levels of lists, and tags that
-are balanced as they were. Comments are no content: what occurs in them alone is not counted.
+Each figure is kept / had, and 1 only where a reader could not tell (`reading` says what is compared).
+*Literals*: distinct code, URLs, paths, numbers, placeholders, quoted strings and instructing words.
+*Information*: the distinct words by their inverse document frequency, and the units (sentences, items, rows,
+headings, tags, code) by that of the commonest word; a unit counts once for each place that says it.
+*Instructions*: the units that instruct, likewise. *Structure*: headings, list items and their numbers, rows,
+tags and their nesting, each time they occur, and of the units that are left their order and their place (the
+heading, tag or item they are in, and what leads to them). Comments are no
+content: what occurs in them alone is not counted.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 
-from rapidfuzz import fuzz, process
+from rapidfuzz.distance import LCSseq
 
 from promptd.core.optimise.blocks import read
-from promptd.core.optimise.instructing import guard_words, instructing_words, is_instructing
+from promptd.core.optimise.instructing import instructing_words, is_instructing
 from promptd.core.optimise.page import Page
+from promptd.core.optimise.reading import PageUnits, ReadUnit, normal, read_units
 from promptd.core.optimise.records import Quality, Share
-from promptd.core.optimise.units import sentences, spoken, without_indent
-from promptd.core.optimise.words import Idf, fold
+from promptd.core.optimise.units import spoken
+from promptd.core.optimise.words import Idf
+
+UNIT_NATS = log(2)  # what a unit tells beyond its words: as much as a word of every text
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +34,10 @@ class Inventory:
 
     literals: frozenset[tuple[str, str]]
     words: frozenset[str]
-    instructions: tuple[tuple[str, tuple[str, ...]], ...]  # folded unit, its guard words
-    headings: frozenset[str]
-    depth: int
-    tags: Mapping[str, int]  # name -> opened minus closed
-    said: str  # every word outside comments, in order
+    units: Mapping[str, int]  # text -> how many places say it
+    instructions: Mapping[str, int]  # those of the units that instruct
+    said: Mapping[str, int]  # text of a unit -> how often it is said, wherever
+    reading: PageUnits
 
 
 def inventory(text: str) -> Inventory:
@@ -41,46 +47,85 @@ def inventory(text: str) -> Inventory:
 
 def inventory_of(page: Page) -> Inventory:
     """Look at a page that is read already."""
-    said = list(spoken(page))
+    return inventory_of_reading(page, read_units(page))
+
+
+def inventory_of_reading(page: Page, reading: PageUnits) -> Inventory:
+    """Look at a page of which the units are read already as well."""
+    places = {
+        (unit.text, unit.place): is_instructing(unit.text) and not unit.is_code for unit in reading.units
+    }
     return Inventory(
-        frozenset(_literals(page)),
-        frozenset(said),
-        tuple(_instructions(page)),
-        frozenset(_headings(page)),
-        _depth(page),
-        _tags(page),
-        f" {' '.join(said)} ",
+        frozenset(_literals(page, reading)),
+        frozenset(spoken(page)),
+        Counter(text for text, _ in places),
+        Counter(text for (text, _), is_order in places.items() if is_order),
+        Counter(unit.text for unit in reading.units),
+        reading,
     )
 
 
-def compare(source: Inventory, result: Inventory, idf: Idf, similarity: float = 0.92) -> Quality:
+def compare(source: Inventory, result: Inventory, idf: Idf) -> Quality:
     """The four figures of a result."""
-    kept = sum(
-        f" {unit} " in result.said or _near(unit, guard, result, similarity)
-        for unit, guard in source.instructions
-    )
-    structure = len(source.headings & result.headings) + min(source.depth, result.depth)
-    structure += sum(result.tags.get(name, 0) == balance for name, balance in source.tags.items())
     return Quality(
         Share(len(source.literals & result.literals), len(source.literals)),
-        Share(idf.sum(source.words & result.words), idf.sum(source.words)),
-        Share(kept, len(source.instructions)),
-        Share(structure, len(source.headings) + source.depth + len(source.tags)),
+        information(source, result, idf),
+        Share(_kept(source.instructions, result.said), sum(source.instructions.values())),
+        _structure(source, result),
     )
 
 
-def _near(unit: str, guard: tuple[str, ...], result: Inventory, similarity: float) -> bool:
-    alike = [other for other, words in result.instructions if words == guard]
-    return process.extractOne(unit, alike, scorer=fuzz.ratio, score_cutoff=100 * similarity) is not None
+def information(source: Inventory, result: Inventory, idf: Idf) -> Share:
+    """The information of a source, in nats, and how much of it a result has."""
+    kept = idf.sum(source.words & result.words) + UNIT_NATS * _kept(source.units, result.said)
+    return Share(kept, idf.sum(source.words) + UNIT_NATS * sum(source.units.values()))
 
 
-def _literals(page: Page) -> Iterator[tuple[str, str]]:
+def _kept(source: Mapping[str, int], result: Mapping[str, int]) -> int:
+    return sum(min(times, result.get(text, 0)) for text, times in source.items())
+
+
+def _structure(source: Inventory, result: Inventory) -> Share:
+    """The shape that is left in its order; of the units that are left, how many are in order and in place."""
+    common = Counter(source.said) & Counter(result.said)
+    before, after = _only(source.reading, common), _only(result.reading, common)
+    kept = _in_order(source.reading.shape, result.reading.shape)
+    kept += _in_order([unit.text for unit in before], [unit.text for unit in after])
+    kept += sum((_placed(before) & _placed(after)).values())
+    return Share(kept, len(source.reading.shape) + 2 * len(before))
+
+
+def _only(reading: PageUnits, common: Mapping[str, int]) -> list[ReadUnit]:
+    """The first so many units of each text."""
+    left = dict(common)
+    found: list[ReadUnit] = []
+    for unit in reading.units:
+        if left.get(unit.text, 0):
+            left[unit.text] -= 1
+            found.append(unit)
+    return found
+
+
+def _placed(units: Iterable[ReadUnit]) -> Counter[tuple[str, tuple[str, str]]]:
+    return Counter((unit.text, unit.place) for unit in units)
+
+
+def _in_order(one: Sequence[str], other: Sequence[str]) -> int:
+    """The length of the longest common subsequence; numbers, so that no hash of a text can matter."""
+    numbers: dict[str, int] = {}
+    first, second = ([numbers.setdefault(each, len(numbers)) for each in texts] for texts in (one, other))
+    return len(first) if first == second else LCSseq.similarity(first, second)
+
+
+def _literals(page: Page, reading: PageUnits) -> Iterator[tuple[str, str]]:
     for anchor in page.anchors:
         written = page.text[anchor.start : anchor.end]
         if anchor.kind not in ("comment", "tag"):
             yield anchor.kind, normal(anchor.kind, written)
-    for start, end in _units(page):
-        for word in instructing_words(page.text[start:end]):
+    for unit in reading.units:
+        if unit.is_code:
+            continue
+        for word in instructing_words(unit.text):
             yield "instructing", word
 
 
@@ -88,56 +133,3 @@ def code_of(page: Page) -> frozenset[str]:
     """The distinct code of a page: blocks and spans, as they are compared."""
     found = (page.text[anchor.start : anchor.end] for anchor in page.anchors if anchor.kind == "code")
     return frozenset(normal("code", written) for written in found)
-
-
-def normal(kind: str, written: str) -> str:
-    """An anchor as it is compared: code without shared indentation, JSON by value, no stop."""
-    if kind == "number":
-        return written.rstrip(".,:")
-    return _json_value(without_indent(written)) if kind == "code" else written
-
-
-def _json_value(code: str) -> str:
-    lines = code.split("\n")
-    body = "\n".join(lines[1:-1]) if len(lines) > 2 else ""
-    if not body.lstrip().startswith(("{", "[")):
-        return code
-    try:
-        return json.dumps(json.loads(body, parse_int=str, parse_float=str))
-    except (ValueError, RecursionError):
-        return code
-
-
-def _instructions(page: Page) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for start, end in _units(page):
-        text = page.text[start:end]
-        if is_instructing(text):
-            yield fold(text), guard_words(text)
-
-
-def _units(page: Page) -> Iterator[tuple[int, int]]:
-    for block in page.root.walk():
-        if block.kind in ("paragraph", "item"):
-            yield from sentences(page, block.start, block.head)
-        elif block.kind not in ("root", "code", "comment", "element"):
-            yield block.start, block.head
-
-
-def _headings(page: Page) -> Iterator[str]:
-    for block in page.root.walk():
-        if block.kind == "section":
-            yield fold(page.text[block.start : block.head])
-
-
-def _depth(page: Page) -> int:
-    return max((block.depth + 1 for block in page.root.walk() if block.kind == "item"), default=0)
-
-
-def _tags(page: Page) -> Mapping[str, int]:
-    balance: Counter[str] = Counter()
-    for anchor in page.anchors:
-        written = page.text[anchor.start : anchor.end]
-        if anchor.kind == "tag" and not written.endswith("/>") and written[:2] not in ("<!", "]]"):
-            name = written.strip("</>").split(None, 1)[0]
-            balance[name] += -1 if written.startswith("</") else 1
-    return balance

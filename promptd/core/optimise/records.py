@@ -1,6 +1,6 @@
 """The records that strategies, passes and budgets hand to one another: pure data, imported by all of them.
 
-What needs the words of a library or a table of phrases is not here: starting the engine imports this file.
+What needs the words of a library is not here: starting the engine imports this file.
 """
 
 import msgspec
@@ -11,20 +11,19 @@ from promptd.protocol.records import Span
 class Aims(msgspec.Struct, frozen=True):
     """What lossy passes aim at. Shares of 1: `reduction` of tokens, `information` that must be kept.
 
-    `similarity` is the least Indel ratio at which two units are nearly equal, `min_words` the fewest words
-    a block or an item must have to be worth removing as a repeat.
+    `min_words` is the fewest words a section or element must have to be worth removing as a repeat.
     """
 
     reduction: float = 0.45
     information: float = 0.95
-    similarity: float = 0.92
     min_words: int = 4
 
 
 class Pass(msgspec.Struct, frozen=True):
     """A pass by name. `is_lossless` ones are held to the CommonMark tree, `edits_code` may edit inside code.
 
-    `needs_fresh` ones look at the text as a whole, so that no edit may be pending when they run.
+    `needs_fresh` ones look at the text as a whole, so that no edit may be pending when they run. Those that
+    `drops` remove what is said nowhere else, and so never what a removed repeat repeats.
     """
 
     name: str
@@ -32,17 +31,20 @@ class Pass(msgspec.Struct, frozen=True):
     is_lossless: bool = False
     edits_code: bool = False
     needs_fresh: bool = False
+    drops: bool = False
 
 
 class Piece(msgspec.Struct, frozen=True):
     """One entry of a manifest: the id of a component and the span of its contribution, in code points.
 
-    `limit` is its `optimise:` front matter: "never", or the name of the strongest strategy for it.
+    `limit` is its `optimise:` front matter: "never", or the name of the strongest strategy for it. An entry
+    is a component that was asked for, and not included by another.
     """
 
     id: str
     span: Span
     limit: str | None = None
+    is_entry: bool = False
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -50,7 +52,7 @@ class Removed(msgspec.Struct, frozen=True):
 
     `span` is the same place inside the contribution of `id`, the smallest piece that holds all of it; for
     repeats `duplicate_of` is where the prompt with `none` has the duplicate that stays. `kind`: repeat,
-    emptied, drop, comment, phrase, markup. `tokens` are those of the unit alone.
+    drop, comment, markup. `tokens` are those of the unit alone.
     """
 
     id: str
@@ -86,7 +88,8 @@ class Quality(msgspec.Struct, frozen=True):
 class Optimised(msgspec.Struct, frozen=True):
     """The result. `spans` are those of the pieces, in their order, in the new text.
 
-    `skipped` names the passes that raised, `warnings` says so, one sentence each.
+    `skipped` names the passes that raised, `warnings` says so, one sentence each. `runs` are the stretches
+    (where in the text, where in the source, characters) that were copied from the source, in order.
     """
 
     text: str
@@ -97,6 +100,7 @@ class Optimised(msgspec.Struct, frozen=True):
     tokens_source: int
     warnings: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    runs: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def reduction(self) -> float:

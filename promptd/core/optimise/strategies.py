@@ -28,15 +28,12 @@ PASSES: Mapping[str, Pass] = {
         Pass("table_padding", "padding inside table cells", is_lossless=True),
         Pass("markup_indent", "indentation of lines that are tags", is_lossless=True),
         Pass("repeats", "duplicates, word for word", needs_fresh=True),
-        Pass("near_repeats", "near duplicates", needs_fresh=True),
-        Pass("phrases", "verbose phrases, by a table"),
         Pass("json_code", "JSON in fences without white space", edits_code=True),
         Pass("labels", "`**Label**:` becomes `Label:`"),
         Pass("emphasis", "bold inside lines that do not instruct"),
-        Pass("wrappers", "neighbouring elements that only wrap become one"),
         Pass("dedent", "indentation that all lines of an element share"),
         Pass("tag_lines", "tags that follow one another on one line", needs_fresh=True),
-        Pass("least_informative", "the least informative units", needs_fresh=True),
+        Pass("least_informative", "the least informative units", needs_fresh=True, drops=True),
     )
 }
 
@@ -53,22 +50,25 @@ def pass_functions() -> "dict[str, Callable[[Page, Context], Iterable[Edit]]]":
         "table_padding": layout.table_padding,
         "markup_indent": layout.markup_indent,
         "repeats": repeats.repeats,
-        "near_repeats": repeats.near_repeats,
-        "phrases": wording.phrases,
         "json_code": wording.json_code,
         "labels": wording.labels,
         "emphasis": wording.emphasis,
-        "wrappers": wording.wrappers,
         "dedent": layout.dedent,
         "tag_lines": layout.tag_lines,
         "least_informative": least_informative.least_informative,
     }
 
 
+REFERENCES = "references"  # named like a pass in a configuration; it needs the sources, so it is none
 _RENAMED = {"least": "least_informative"}  # names of earlier versions
+_REMOVED = {
+    "phrases": "no phrase has a shorter form that fits wherever it may be; take it out of the list",
+    "near_repeats": "texts that differ in one thing differ in what was meant; take it out of the list",
+    "wrappers": "two elements are two, whatever they wrap; take it out of the list",
+}
 
 _LOSSLESS = ("comments", "markup_indent", "table_padding", "trailing_space", "blank_lines")
-_SAID_ONCE = ("repeats", "near_repeats", "phrases", "json_code", "labels", "wrappers")
+_SAID_ONCE = ("repeats", "json_code", "labels")
 _BALANCED = ("dedent", "comments", *_SAID_ONCE, *_LOSSLESS[2:], "tag_lines")
 
 
@@ -78,6 +78,12 @@ class Strategy(msgspec.Struct, frozen=True):
     name: str
     passes: tuple[str, ...] = ()
     aims: Aims = msgspec.field(default_factory=Aims)
+    has_references: bool = False  # included text becomes references first (`progressive`)
+
+    @property
+    def is_none(self) -> bool:
+        """True if it does nothing at all."""
+        return not (self.passes or self.has_references)
 
     @property
     def is_lossless(self) -> bool:
@@ -90,6 +96,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "conservative": Strategy("conservative", _LOSSLESS),
     "balanced": Strategy("balanced", _BALANCED),
     "aggressive": Strategy("aggressive", (*_BALANCED, "emphasis", "least_informative")),
+    "progressive": Strategy("progressive", has_references=True),
 }
 
 
@@ -101,25 +108,33 @@ def configured(table: Mapping[str, Sequence[str]], aims: Aims = Aims()) -> Mappi
     check_aims(aims)
     for name, passes in table.items():
         for each in passes:
-            if each not in PASSES:
+            if each not in PASSES and each != REFERENCES:
                 raise _no_pass(f"tokens.strategies.{name}", each)
-    own = {name: Strategy(name, tuple(passes)) for name, passes in table.items()}
+    own = {name: _own(name, passes) for name, passes in table.items()}
     return {
         name: msgspec.structs.replace(strategy, aims=aims) for name, strategy in {**STRATEGIES, **own}.items()
     }
 
 
+def _own(name: str, passes: Sequence[str]) -> Strategy:
+    edit = tuple(each for each in passes if each != REFERENCES)
+    return Strategy(name, edit, has_references=REFERENCES in passes)
+
+
 def _no_pass(key: str, name: str) -> ConfigError:
     from difflib import get_close_matches
 
-    near = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, PASSES, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(PASSES)}"
+    if name in _REMOVED:
+        return ConfigError(f"{key}: pass {name!r} was removed: {_REMOVED[name]}", key=key)
+    known = (*PASSES, REFERENCES)
+    near = [_RENAMED[name]] if name in _RENAMED else get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known)}"
     return ConfigError(f"{key}: no pass {name!r}{hint}", key=key)
 
 
 def check_aims(aims: Aims) -> None:
     """Raise ConfigError for a share outside 0 to 1; a NaN is outside."""
-    for name in ("reduction", "information", "similarity"):
+    for name in ("reduction", "information"):
         share = getattr(aims, name)
         if not 0 <= share <= 1:
             raise ConfigError(f"tokens.{name} must be from 0 to 1, not {share}", key=f"tokens.{name}")

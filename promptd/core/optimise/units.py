@@ -1,46 +1,19 @@
-"""Units: what a block says in words, its context, and the sentences of a paragraph.
+"""Units: what can be removed of a block, what it leads to, and the sentences of a paragraph.
 
-A unit is what can be removed: an item with all below it, a paragraph or one of its sentences, an element or
-section. `folded` is what is compared to find repeats: prose without case, punctuation and white space,
-anchors as they are written.
+A unit is an item with all below it, a paragraph or one of its sentences, an element or section.
 """
 
 import re
 from collections.abc import Iterator
 
 from promptd.core.optimise.page import Block, Page
-from promptd.core.optimise.words import fold, words
+from promptd.core.optimise.words import words
 
 _END = re.compile(r"[.!?…]+[*_)\"'’”`]*(?=\s|\Z)|\n")  # noqa: RUF001
 _NOT_AN_END = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|approx|resp)\.\Z", re.IGNORECASE)
 _WRAPPED = 60  # a line at least so long that ends in no stop may go on in the next one
-_NEGATIVE = re.compile(
-    r"\b(?:not?|never|avoid\w*|don['’]t|anti\w*|bad|wrong|incorrect\w*|forbid\w*|prohibit\w*|disallow\w*"  # noqa: RUF001
-    r"|invalid|fail\w*|without|exclud\w*|out\s+of\s+scope|skip\w*|ignore\w*|mistakes?|pitfalls?|instead)\b|[❌✗✖🚫]",
-    re.IGNORECASE,
-)
 _BARE_TAG = re.compile(r"[ \t]*<[A-Za-z][\w:.-]*>[ \t]*\r?\n?\Z")
 _COMMON_INDENT = re.compile(r"^[ \t]*(?=\S)", re.MULTILINE)
-
-
-def folded(page: Page, block: Block) -> str:
-    """What a block says itself, without its children: prose folded, anchors exact."""
-    start = block.start + marker_length(page, block)
-    end = block.head
-    parts: list[str] = []
-    for anchor in page.anchors_in(start, end):
-        parts.append(fold(page.text[start : anchor.start]))
-        written = page.text[anchor.start : anchor.end]
-        parts.append("\x00" + without_indent(written) if anchor.kind == "code" else "\x00" + written)
-        start = anchor.end
-    parts.append(fold(page.text[start:end]))
-    return " ".join(part for part in parts if part)
-
-
-def anchors_of(page: Page, block: Block) -> tuple[str, ...]:
-    """The anchors a block has, as they are written, in order."""
-    start = block.start + marker_length(page, block)
-    return tuple(page.text[anchor.start : anchor.end] for anchor in page.anchors_in(start, block.end))
 
 
 def marker_length(page: Page, block: Block) -> int:
@@ -68,7 +41,8 @@ def led(page: Page, block: Block) -> list[Block]:
         return []
     siblings = block.parent.children
     found: list[Block] = []
-    for each in siblings[page.place(block) + 1 :]:
+    for place in range(page.place(block) + 1, len(siblings)):
+        each = siblings[place]
         if found and each.kind != "item":
             break
         if each.kind != "comment":
@@ -84,38 +58,6 @@ def without_indent(code: str) -> str:
     indents = [len(match[0]) for match in _COMMON_INDENT.finditer(rest)]
     width = min(indents, default=0)
     return first + newline + "\n".join(line[width:] for line in rest.split("\n"))
-
-
-class Company:
-    """Whether what stands above a block says not to: a heading "Avoid", a lead-in "Never:"."""
-
-    def __init__(self, page: Page) -> None:
-        self._page = page
-        self._negative: set[Block] = set()
-        for block in page.root.walk():  # containers come before what they hold
-            self._look_below(block)
-
-    def __repr__(self) -> str:
-        return f"<Company {len(self._negative)} in negative company>"
-
-    def is_negative(self, block: Block) -> bool:
-        """True if a heading, opening tag, item or lead-in above a block negates."""
-        return block in self._negative
-
-    def _look_below(self, parent: Block) -> None:
-        is_below = parent in self._negative or self._negates(parent.start, parent.head)
-        is_led = False  # a lead-in holds for the list after it, or for one block
-        for child in parent.children:
-            if is_below or is_led:
-                self._negative.add(child)
-            if child.kind == "paragraph":
-                is_lead_in = is_lead(self._page.text[child.start : child.end])
-                is_led = is_lead_in and self._negates(child.start, child.end)
-            elif child.kind != "item":
-                is_led = False
-
-    def _negates(self, start: int, end: int) -> bool:
-        return _NEGATIVE.search(self._page.text, start, end) is not None
 
 
 def spoken(page: Page) -> Iterator[str]:
@@ -154,6 +96,6 @@ def _is_end(text: str, first: int, match: re.Match[str], cut: int) -> bool:
     goes_on = text[cut : cut + 1].islower()
     if match[0] != "\n":
         return not goes_on and not _NOT_AN_END.search(text, max(first, match.end() - 8), match.end())
-    line = text[max(text.rfind("\n", 0, match.start()) + 1, first) : match.start()].rstrip()
+    line = text[max(text.rfind("\n", 0, match.start()) + 1, first) : match.start()].strip().replace("**", "")
     is_closed = line.endswith((".", "!", "?", ":", ";"))
     return is_closed or (not goes_on and len(line) < _WRAPPED)

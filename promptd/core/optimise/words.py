@@ -1,9 +1,11 @@
-"""Words: how texts are folded to be compared, and how much a word tells by how rare it is.
+"""Words: what of a text counts as one, and how much a word tells by how rare it is.
 
-Folding takes away case, punctuation and white space, nothing else. What a word tells is its inverse document
-frequency over the library (Sparck Jones 1972), `ln(1 + N / df)`: a word of every component says little, a
-word of one component much. `Vocabulary` counts in how many texts each word occurs and takes texts in and
-out one by one, so that a change of one component costs that component.
+Letters and digits with their marks (vowel signs, accents, tones) are words, and so are symbols: operators,
+currencies, arrows, pictures. Case is folded and canonically equal spellings are one; punctuation and white
+space part words and are none, but for the `#` of `C#`. What a word tells is its inverse document frequency
+over the library (Sparck Jones 1972), `ln(1 + N / df)`: a word of every component says little, a word of one
+component much. `Vocabulary` counts in how many texts each word occurs and takes texts in and out one by one,
+so that a change of one component costs that component.
 """
 
 import re
@@ -11,19 +13,37 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import log
+from unicodedata import category, normalize
 
-_WORD = re.compile(r"[^\W_]+")
+_PUNCTUATION = r"!\"#'()*,\-./:;?@\[\\\]_{}`"
+_SYMBOLS = "$%&+<=>^|~"
+# A run of letters, digits and marks, with the `+` or `#` of a name like C++ and F#; or a run of symbols.
+_WORD = re.compile(
+    rf"[^\s{_PUNCTUATION}{_SYMBOLS}]+(?:(?:\+\+?|#)(?![^\s{_PUNCTUATION}{_SYMBOLS}]))?|[{_SYMBOLS}]+"
+)
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _SUFFIX = re.compile(r"(?<=\w{3})(?:ies|ing|ed|es|s|e|ly)$")
 
 
+class _Parted(dict[int, str]):
+    """For `str.translate`: punctuation becomes a blank, and a symbol outside ASCII stands by itself."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        kind = category(character)[0]
+        part = " " if kind == "P" else f" {character} " if kind == "S" else character
+        self[code] = part
+        return part
+
+
+_parted = _Parted()
+
+
 def words(text: str) -> list[str]:
-    """The words of a text in order, case folded; digits are words too."""
+    """The words of a text in order, case folded; digits and symbols are words too."""
+    if not text.isascii():
+        text = _FOREIGN.sub(lambda run: run[0].translate(_parted), normalize("NFC", text))
     return _WORD.findall(text.casefold())
-
-
-def fold(text: str) -> str:
-    """A text without case, punctuation and white space: what "the same words in order" compares."""
-    return " ".join(words(text))
 
 
 def stem(word: str) -> str:

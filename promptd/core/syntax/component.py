@@ -59,7 +59,9 @@ class Place(NamedTuple):
     id: str
 
 
-Base = Literal["root", "file", "root-then-file"]
+Base = Literal["root", "file", "root-then-file", "file-then-root"]
+PUNCTUATED = "import-punctuation"  # a diagnostic of imports that is of interest in memory files alone
+IMPORT = "at-import"  # the dialect that names files as Claude Code does: what gives no text stays as written
 
 
 class Directive(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -84,15 +86,29 @@ class Directive(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_soft: bool = False
     is_prepended: bool = False  # stands in front matter: its text goes before the body
 
+    @property
+    def is_import(self) -> bool:
+        """True for `@path`: a name in a text, which stays where nothing is put in its place."""
+        return self.dialect == IMPORT
+
 
 class Variable(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A variable declared in front matter; `line` is 1-based in the file."""
+    """A variable declared in front matter, or inline by `{{name|default}}`; `line` is 1-based in the file."""
 
     name: str
     default: str | None = None
     required: bool = False
     description: str = ""
     line: int = 1
+    is_inline: bool = False
+
+
+class Placeholder(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A name in braces as it is written in prose, and the 1-based line on which it is written first."""
+
+    written: str
+    name: str
+    line: int
 
 
 class Diagnostic(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -104,7 +120,10 @@ class Diagnostic(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Parsed(msgspec.Struct, frozen=True, array_like=True):
-    """What parsing one file's text gives. `body_start` is where the body begins in the text."""
+    """What parsing one file's text gives. `body_start` is where the body begins in the text.
+
+    `key_lines` are the lines of those keys of front matter whose values are looked at later.
+    """
 
     body_start: int = 0
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -112,6 +131,8 @@ class Parsed(msgspec.Struct, frozen=True, array_like=True):
     arguments: tuple[str, ...] = ()
     directives: tuple[Directive, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    placeholders: tuple[Placeholder, ...] = ()
+    key_lines: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +141,7 @@ class Reading:
     one.
 
     `order` says which of two reads began later, 0 was not read by this process; `seconds` is how long it
-    took.
+    took. `real_id` is where below a root the file really is, for a place that is a symlink itself.
     """
 
     place: Place
@@ -132,6 +153,7 @@ class Reading:
     error: ComponentError | None = None
     order: int = 0
     seconds: float = 0.0
+    real_id: str = ""
 
     @property
     def is_absent(self) -> bool:

@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 from promptd.core.syntax.fences import Fences
 
-_LEAD = r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+|>[ \t]*)*"
+_LEAD = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+|>[ \t]*)*")
 _TOKEN = re.compile(
-    rf"^(?P<lead>{_LEAD})(?P<fence>`{{3,}}(?=[^`\n]*$)|~{{3,}})|(?P<comment><!--)|(?P<run>`+)", re.MULTILINE
-)
+    "``*|~~~~*|<!--"
+)  # without groups, so that the next first character is looked for in one go
+_INFO = re.compile(r"[^`\n]*$", re.MULTILINE)  # behind back-ticks that open a fence
+MIN_FENCE = 3  # characters
 _RUN = re.compile("`+")
 _LONE_CR = re.compile(r"\r(?!\n)")
 # A code span ends with its block: at a blank line, a heading or its underline, a list item, a table row, a
@@ -31,11 +33,15 @@ _LINE_BLOCK = re.compile(r"[ \t>]*(?:\#{1,6}[ \t]|\|)")  # a heading or a table 
 
 
 class Literal(NamedTuple):
-    """One literal stretch [start, end) in code points; `unclosed` is "fence", "comment" or ""."""
+    """One literal stretch [start, end) in code points.
+
+    `kind` is "fence", "comment", "span", or one that ends with its container: "unclosed-fence",
+    "unclosed-comment".
+    """
 
     start: int
     end: int
-    unclosed: str = ""
+    kind: str
 
 
 def lines_unified(text: str) -> str:
@@ -54,7 +60,7 @@ def literals(text: str, start: int) -> Iterator[Literal]:
     scanner = _Scanner(text, start)
     position = start
     while match := _TOKEN.search(text, position):
-        found = scanner.literal(match)
+        found = scanner.literal(match, position)
         if found is not None:
             yield found
         position = found.end if found is not None else match.end()
@@ -67,22 +73,42 @@ class _Scanner:
         self.can_end_comment = True
         self._runs: dict[int, list[int]] = {}  # back-ticks in a run -> where such runs start in this block
         self._block_end = -1
+        self._line = self._looked_upto = 0
 
-    def literal(self, match: re.Match[str]) -> Literal | None:
-        if match["run"]:
-            return self._code_span(match)
-        return self._comment(match.start()) if match["comment"] else self._fence(match)
+    def literal(self, match: re.Match[str], since: int) -> Literal | None:
+        """What a token opens, if anything; `since`: where the token before it, or what that opened, ends."""
+        token = match[0]
+        if token == "<!--":
+            return self._comment(match.start())
+        if len(token) >= MIN_FENCE:
+            fence = self._fence(match.start(), token, since)
+            if fence is not None:
+                return fence
+        return self._code_span(match) if token[0] == "`" else None
 
-    def _fence(self, match: re.Match[str]) -> Literal:
-        end, is_closed = self.fences.end(match.start(), match["lead"], match["fence"])
-        return Literal(match.start(), end, "" if is_closed else "fence")
+    def _fence(self, position: int, token: str, since: int) -> Literal | None:
+        line = self._line_start(position)
+        if line < since or not _LEAD.fullmatch(self.text, line, position):
+            return None
+        if token[0] == "`" and not _INFO.match(self.text, position + len(token)):
+            return None
+        end, is_closed = self.fences.end(line, self.text[line:position], token)
+        return Literal(line, end, "fence" if is_closed else "unclosed-fence")
+
+    def _line_start(self, position: int) -> int:
+        """Where the line of a position begins; positions are asked for in order, so all take linear time."""
+        newline = self.text.rfind("\n", self._looked_upto, position)
+        if newline >= 0:
+            self._line = newline + 1
+        self._looked_upto = position
+        return self._line
 
     def _comment(self, start: int) -> Literal | None:
         end = self.text.find("-->", start + 2) if self.can_end_comment else -1
         if end >= 0:
-            return Literal(start, end + 3)
+            return Literal(start, end + 3, "comment")
         self.can_end_comment = False
-        return Literal(start, len(self.text), "comment") if self._opens_line(start) else None
+        return Literal(start, len(self.text), "unclosed-comment") if self._opens_line(start) else None
 
     def _opens_line(self, position: int) -> bool:
         while position and self.text[position - 1] in " \t":
@@ -95,7 +121,7 @@ class _Scanner:
         self._enter_block(match.start())
         same = self._runs.get(length, ())
         index = bisect_left(same, match.end())
-        return Literal(start, same[index] + length) if length and index < len(same) else None
+        return Literal(start, same[index] + length, "span") if length and index < len(same) else None
 
     def _enter_block(self, position: int) -> None:
         if position < self._block_end:

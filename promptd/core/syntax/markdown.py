@@ -12,6 +12,7 @@ from functools import cached_property
 from promptd.core.syntax.component import Diagnostic
 from promptd.core.syntax.literal import Literal, as_scanned, literals
 
+_OPENERS = ("```", "~~~", "<!--", "<![CDATA[")
 _SPACE = " \t\r\n"  # not what Python calls white space: a no-break space on a line is text
 
 
@@ -47,15 +48,38 @@ class Body:
         return [(literal.start, literal.end) for literal in self._literals]
 
     def diagnostics(self) -> list[Diagnostic]:
-        """Fences and comments that are opened and never closed; none before `literal` was first asked for."""
-        if "_literals" not in self.__dict__:
+        """Fences, comments and CDATA that are opened and never closed. Scans only where one may be opened."""
+        if not any(mark in self.text for mark in _OPENERS):
             return []
-        return [self._unclosed(literal) for literal in self._literals if literal.unclosed]
+        unclosed = [literal for literal in self._literals if literal.kind.startswith("unclosed-")]
+        found = [
+            self._unclosed(literal.kind, literal.start, "directives in it stay literal")
+            for literal in unclosed
+        ]
+        if all(literal.kind != "unclosed-comment" for literal in unclosed):
+            found += self._left_open("unclosed-comment", "<!--", "-->")
+        return found + self._left_open("unclosed-cdata", "<![CDATA[", "]]>")
 
-    def _unclosed(self, literal: Literal) -> Diagnostic:
-        line = self.line_of(literal.start)
-        message = f"{literal.unclosed} opened on line {line} is never closed: directives in it stay literal"
-        return Diagnostic(f"unclosed-{literal.unclosed}", message, line)
+    def _left_open(self, kind: str, opener: str, closer: str) -> list[Diagnostic]:
+        """The first opener behind the last closer that stands in prose: it makes nothing literal."""
+        at = self.text.rfind(closer, self.start) + 1 or self.start
+        while (at := self.text.find(opener, at)) >= 0:
+            if not self.is_literal(at, at + 1):
+                return [self._unclosed(kind, at, "it is text like any other")]
+            at += len(opener)
+        return []
+
+    def _unclosed(self, kind: str, start: int, consequence: str) -> Diagnostic:
+        line = self.line_of(start)
+        what = {"cdata": "CDATA"}.get(kind.removeprefix("unclosed-"), kind.removeprefix("unclosed-"))
+        return Diagnostic(kind, f"{what} opened on line {line} is never closed: {consequence}", line)
+
+    def kind_at(self, position: int) -> str:
+        """What a position lies in: "fence", "span", "comment" (closed or not), or "" for prose."""
+        index = bisect_right(self._literal_starts, position)
+        if not index or position >= self._literals[index - 1].end:
+            return ""
+        return self._literals[index - 1].kind.removeprefix("unclosed-")
 
     def is_literal(self, start: int, end: int) -> bool:
         """True if any of [start, end) lies in a fence, a code span or a comment."""

@@ -9,6 +9,7 @@ from itertools import islice
 
 from promptd.core.syntax import front_matter as frontmatter
 from promptd.core.syntax.component import Diagnostic, Directive, Parsed
+from promptd.core.syntax.cutter import placeholders
 from promptd.core.syntax.dialects import DIALECTS
 from promptd.core.syntax.dialects.base import Dialect
 from promptd.core.syntax.literal import lines_unified
@@ -27,13 +28,23 @@ def parse(text: str, dialects: Sequence[str]) -> Parsed:
     declared, problems = frontmatter.variables(text, front)
     body = Body(text, front.body_start)
     directives, remarks = _found(body, front, [DIALECTS[name] for name in dialects])
+    inline, bare = placeholders(body)
     return Parsed(
         body_start=front.body_start,
         metadata=front.metadata,
-        variables=declared,
+        variables=(*declared, *inline),
         arguments=frontmatter.argument_names(front.metadata),
         directives=directives,
-        diagnostics=(*front.diagnostics, *problems, *remarks, *body.diagnostics()),
+        diagnostics=(
+            *front.diagnostics,
+            *frontmatter.mistyped(text, front),
+            *frontmatter.misvalued(text, front),
+            *problems,
+            *remarks,
+            *body.diagnostics(),
+        ),
+        placeholders=bare,
+        key_lines=frontmatter.hint_lines(text, front),
     )
 
 

@@ -18,6 +18,7 @@ MILLION = 1_000_000
 MAX_PREFIXES = 10_000  # requests whose last stable prefix is remembered
 DEFAULT_CACHE_MIN_TOKENS = 1_024  # what most of Anthropic's and OpenAI's models cache at least
 BASELINE = "none"
+USED_UP = 0.95  # of a budget that is used so far nothing need be said
 
 
 class TokenBudget(NamedTuple):
@@ -25,6 +26,15 @@ class TokenBudget(NamedTuple):
 
     budget: int
     reserve: int = 0
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that are left for the prompt."""
+        return self.budget - self.reserve
+
+    def is_used_up(self, tokens: int) -> bool:
+        """True if a prompt of so many tokens leaves next to nothing."""
+        return tokens >= USED_UP * self.capacity
 
 
 @dataclass(frozen=True, slots=True)

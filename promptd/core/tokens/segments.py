@@ -22,7 +22,9 @@ MAX_KEPT = (
 )
 
 NEAR_CHARS = 1_000  # a longer text is worth cutting: most of its segments are known
-MAX_RECENT = 1_000  # at most 4 MB of them
+MAX_RECENT = 1_000
+MAX_RECENT_CHARS = 2_000_000
+CHUNK_CHARS = 131_072  # a text is cut in chunks of at least so many, so that no one call takes long
 
 CountMany = Callable[[Sequence[str]], Sequence[int]]
 
@@ -56,6 +58,7 @@ class Segments:
         self._lines: dict[str, int] = {}  # segment without its newline -> tokens of it with the newline
         self._ends: dict[str, int] = {}  # the last segment of a text, which no newline ends
         self._recent: dict[str, int] = {}  # what stood around values lately
+        self._recent_chars = 0
         self._earlier: dict[bytes, int] = {}  # by digest, from an earlier process
         self._believed: list[tuple[dict[str, int], str, str]] = []  # memory, segment, ending: taken from it
         self._is_verified = False
@@ -66,6 +69,19 @@ class Segments:
 
     def count(self, text: str) -> int:
         """Tokens of a text: equal to encoding it whole. Raises what the encoder raises."""
+        if len(text) > 2 * CHUNK_CHARS:
+            return sum(map(self._count, self._chunks(text)))
+        return self._count(text)
+
+    def _chunks(self, text: str) -> Iterator[str]:
+        """The text in pieces of CHUNK_CHARS and more, as far as it has safe cuts."""
+        start = 0
+        while self.is_additive and (cut := SAFE_CUT.search(text, start + CHUNK_CHARS)) is not None:
+            yield text[start : cut.end()]
+            start = cut.end()
+        yield text[start:]
+
+    def _count(self, text: str) -> int:
         *lines, end = SAFE_CUT.split(text) if self.is_additive else (text,)
         self._asked += len(lines) + 1
         try:  # most often all of them are known
@@ -78,20 +94,28 @@ class Segments:
         return sum(map(known.__getitem__, lines)) + ends[end]
 
     def count_near(self, text: str) -> int:
-        """Tokens of a short text that a value stands in: encoded whole, for it will hardly come again.
+        """Tokens of a text that a value stands in: encoded whole, for it will hardly come again.
 
-        The last few are remembered apart, so that values do not fill the memory of the library's segments.
+        The last few short and huge ones are remembered apart, so that values do not fill the memory of the
+        library's segments.
         """
         known = self._recent.get(text)
         if known is None:
-            if len(text) > NEAR_CHARS:
+            if NEAR_CHARS < len(text) <= CHUNK_CHARS:
                 return self.count(text)
-            if len(self._recent) >= MAX_RECENT:
+            self._recent_chars += len(text)
+            if len(self._recent) >= MAX_RECENT or self._recent_chars > MAX_RECENT_CHARS:
                 self._recent.clear()
-            known = self._recent[text] = self._count_many((text,))[0]
-            self._encoded += 1
+                self._recent_chars = len(text)
+            pieces = (text,) if len(text) <= 2 * CHUNK_CHARS else tuple(self._chunks(text))
+            known = self._recent[text] = sum(sum(self._count_many((piece,))) for piece in pieces)
+            self._encoded += len(pieces)
         self._asked += 1
         return known
+
+    def forget(self) -> None:
+        """Let go of everything known: memory is short."""
+        self._lines, self._ends, self._recent, self._known_bytes, self._recent_chars = {}, {}, {}, 0, 0
 
     def _learn(self, known: dict[str, int], fresh: Sequence[str], ending: str) -> None:
         if fresh and self._earlier and not self._is_verified:

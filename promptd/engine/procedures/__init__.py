@@ -23,7 +23,7 @@ from promptd.engine.procedures.effects import (
     Reconciled,
     Scan,
 )
-from promptd.engine.procedures.run import drive, perform, run
+from promptd.engine.procedures.run import Effort, drive, perform, run
 from promptd.engine.procedures.sync import (
     READ_AT_ONCE,
     count_hot,
@@ -39,6 +39,7 @@ __all__ = [
     "Closure",
     "Compute",
     "Effect",
+    "Effort",
     "Exists",
     "Pause",
     "Procedure",

@@ -1,6 +1,6 @@
 """Procedures that answer one request: read what its evidence lacks, until all of it holds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,11 +19,13 @@ from promptd.engine.procedures.effects import (
 from promptd.engine.procedures.sync import read
 from promptd.engine.procedures.vocabulary import learn
 from promptd.engine.prompts.cached import CachedPrompt
-from promptd.engine.prompts.shared import Words, Work
+from promptd.engine.prompts.shared import Texts, Words, Work
 from promptd.engine.workspace import Workspace
 from promptd.errors import UnknownComponent
 from promptd.protocol.request import Request
 from promptd.sources.base import Check, Listing
+
+NEAREST = 3  # names that are offered in place of one that does not exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,17 @@ def _made(workspace: Workspace, request: Request, check: Check) -> Procedure[Cac
 
 
 def _advance(
-    workspace: Workspace, step: Needs | Work | Words, attempt: Attempt, check: Check
+    workspace: Workspace, step: Needs | Work | Words | Texts, attempt: Attempt, check: Check
 ) -> Procedure[Check]:
     """Do what a prompt still needs; returns the check to go on with."""
     match step:
         case Needs():
             return (yield from satisfy(workspace, step, attempt, check))
+        case Texts(members):
+            if places := tuple(workspace.without_text(members, attempt)):
+                attempt.will_read(places)
+                return (yield from satisfy(workspace, Needs(places), attempt, check))
+            attempt.texts = {each.digest: workspace.text_of(each, attempt) or "" for each in members}
         case Work(work, keep):
             keep((yield Compute(work)))
         case Words():
@@ -135,17 +142,17 @@ def _with_nearest(workspace: Workspace, error: UnknownComponent) -> Procedure[Un
     """
     name = str(error.details["name"])
     if workspace.scanned.is_complete:
-        found = yield Compute(partial(nearest, name, tuple(workspace.library.ids())))
-        near = yield from _existing(workspace, found)
+        found = yield Compute(partial(nearest, name, tuple(workspace.library.ids()), 4 * NEAREST))
+        near = (yield from _existing(workspace, found))[:NEAREST]
     else:
         listing: Listing = yield Scan()
-        near = yield Compute(partial(nearest, name, [place.id for place in listing.found]))
+        near = yield Compute(partial(nearest, name, {place.id: None for place in listing.found}, NEAREST))
     meant = f"; did you mean {', '.join(near)}?" if near else "; `promptd list` shows all names"
     return UnknownComponent(f"{error.message}{meant}", name=error.details["name"], nearest=near)
 
 
-def _existing(workspace: Workspace, ids: Iterable[str]) -> Procedure[list[str]]:
+def _existing(workspace: Workspace, ids: Sequence[str]) -> Procedure[list[str]]:
     """Those of the ids whose files are still there."""
-    places = {component.place: id for id in ids if (component := workspace.library.get(id)) is not None}
-    found: list[Place] = yield Exists(tuple(places))
-    return [id for place, id in places.items() if place in found]
+    found: list[Place] = yield Exists(tuple(place for id in ids for place in workspace.library.places_of(id)))
+    there = {place.id for place in found}
+    return [id for id in ids if id in there]

@@ -1,7 +1,8 @@
 """The drivers of procedures: they perform effects in this thread, or in threads beside an event loop."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from promptd.core.syntax.component import Reading
 from promptd.engine.procedures.effects import (
@@ -71,11 +72,43 @@ def run(workspace: Workspace, procedure: Procedure[Outcome], progress: Progress 
         outcome = perform(workspace, command, progress)
 
 
+class Effort(Protocol):
+    """How one request does what takes its time, when many want to: server.slices."""
+
+    async def compute(self, work: Callable[[], Any]) -> Any:
+        """The outcome of work that is done beside the event loop. Raises what it raises."""
+
+    async def wait(self, outcome: Awaitable[Any]) -> Any:
+        """An outcome that needs no processor; then a turn on the event loop, which many may wait for."""
+
+    async def pause(self) -> None:
+        """Let others have the event loop, if this request has had it for long enough."""
+
+
+class Unshared:
+    """Nobody else wants to: the daemon's own work, and tests."""
+
+    async def compute(self, work: Callable[[], Any]) -> Any:
+        """In a thread, at once."""
+        return await _in_thread(work)
+
+    async def wait(self, outcome: Awaitable[Any]) -> Any:
+        """Merely that."""
+        return await outcome
+
+    async def pause(self) -> None:
+        """One turn of the loop."""
+        import asyncio  # here: one command in its own process never waits for it
+
+        await asyncio.sleep(0)
+
+
 async def drive(
     workspace: Workspace,
     procedure: Procedure[Outcome],
     command: Effect | None = None,
     reconciled: Callable[[Workspace], Awaitable[Reconciled]] | None = None,
+    effort: Effort = Unshared(),  # noqa: B008 - it holds nothing
 ) -> Outcome:
     """Drive a procedure to its end with its commands in threads; `command` if it has been started already.
 
@@ -87,19 +120,30 @@ async def drive(
             command = command or procedure.send(outcome)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        if not isinstance(command, Reconcile):
-            outcome = await _perform_apart(workspace, command)
-        elif reconciled is not None:
-            outcome = await reconciled(workspace)
-        else:
-            outcome = await drive(workspace, reconcile(workspace))
+        outcome = await _perform_apart(workspace, command, reconciled, effort)
         command = None
 
 
-async def _perform_apart(workspace: Workspace, command: Effect) -> Any:
+async def _perform_apart(
+    workspace: Workspace,
+    command: Effect,
+    reconciled: Callable[[Workspace], Awaitable[Reconciled]] | None,
+    effort: Effort,
+) -> Any:
     """A pause gives the loop to others, anything else is done in a thread."""
-    import asyncio  # here: one command in its own process never waits for it
+    match command:
+        case Pause():
+            return await effort.pause()
+        case Compute(work):
+            return await effort.compute(work)
+        case Reconcile():
+            shared = drive(workspace, reconcile(workspace)) if reconciled is None else reconciled(workspace)
+            return await effort.wait(shared)
+        case _:
+            return await effort.wait(_in_thread(partial(perform, workspace, command)))
 
-    if isinstance(command, Pause):
-        return await asyncio.sleep(0)
-    return await asyncio.to_thread(perform, workspace, command)
+
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    import asyncio
+
+    return await asyncio.to_thread(work)

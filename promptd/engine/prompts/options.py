@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from promptd.config import Config
-from promptd.core.assembly.skeleton import Rules
+from promptd.core.assembly.skeleton import ImportRules, Rules
 from promptd.core.optimise.records import Aims
 from promptd.core.optimise.strategies import Strategy, configured, named
 from promptd.core.tokens.cost import Model, TokenBudget
@@ -27,7 +27,7 @@ class EffectiveOptions:
     @property
     def is_plain(self) -> bool:
         """True without a strategy and without a budget."""
-        return self.limit is None and not self.strategy.passes
+        return self.limit is None and self.strategy.is_none
 
 
 class OptionCatalogue:
@@ -97,8 +97,8 @@ def rules_of(config: Config) -> Rules:
         shell=library.shell,
         once=library.once,
         max_depth=library.max_depth,
-        max_import_hops=library.max_import_hops,
         max_chars=library.max_prompt_bytes,
         variables=dict(library.variables),
         arguments_base=tuple(root.arguments_base for root in config.roots),
+        imports=tuple(ImportRules(root.imports, library.max_import_hops) for root in config.roots),
     )

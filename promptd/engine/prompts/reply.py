@@ -44,6 +44,8 @@ def reply_of(prompt: Prompt, clock: Any, **text: Any) -> AssembleReply:
     if fit is not None and fit.budget is not None:
         asked |= {"budget": fit.budget, "reserve": fit.reserve}
         asked |= {"allocation": fit.allocation, "allocation_gap": fit.gap}
+    if fit is not None and fit.disclosure is not None:
+        asked["progressive"] = fit.disclosure
     if prompt.estimate is not None:
         asked["estimate"] = prompt.estimate
     return partial(

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from promptd.config import Config
+from promptd.core.assembly.assemble import expand
 from promptd.core.assembly.evidence import Evidence
 from promptd.core.assembly.prompt import Prompt
 from promptd.core.assembly.skeleton import Rules, Skeleton
 from promptd.core.library.library import Component
+from promptd.core.library.plan import Plan
 from promptd.core.tokens.cost import Account, Model, SavingsStatistics
 from promptd.core.tokens.incremental import IncrementalCount
 from promptd.core.tokens.segments import Segments
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_VARIANTS = 20_000
 MAX_TEMPLATES = 8  # of one compiled prompt: requests differ in values, hardly in names
+MAX_FITTED = 16  # of one compiled prompt
 MAX_COUNTS = 8  # of one compiled prompt: each strategy and order has a skeleton of its own
 
 
@@ -43,15 +46,23 @@ class CompiledPrompt:
     name: str
     metadata: Mapping[str, object]
     members: tuple[Component, ...]
+    lines: Mapping[str, int] = field(default_factory=dict)  # id -> the line in which its body begins
     author_hints: "dict[str, AuthorHints]" = field(default_factory=dict)
     ordered: dict[object, tuple[Skeleton, bool]] = field(default_factory=dict)
     fitted: "dict[object, tuple[int, Fitted]]" = field(default_factory=dict)
     counts: dict[int, tuple[Skeleton, IncrementalCount]] = field(default_factory=dict)
     templates: dict[tuple[str, ...], ReplyTemplate] = field(default_factory=dict)
-    may_move: bool = False
+    size_bytes: int = 0
 
-    def __post_init__(self) -> None:
-        self.may_move = any("stable_first" in member.parsed.metadata for member in self.members)
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the components that were asked for, however their names were spelled."""
+        return tuple(draft.id for draft in self.skeleton.drafts if not draft.chain)
+
+    @property
+    def may_move(self) -> bool:
+        """True if an author says something about the order."""
+        return any("stable_first" in member.parsed.metadata for member in self.members)
 
     def count_of(self, skeleton: Skeleton, segments: Segments) -> IncrementalCount:
         """The count of one of this prompt's skeletons, made once."""
@@ -61,6 +72,26 @@ class CompiledPrompt:
                 self.counts.clear()
             held = self.counts[id(skeleton)] = skeleton, IncrementalCount(skeleton.layout, segments)
         return held[1]
+
+
+def compile_prompt(
+    found: Plan,
+    evidence: Evidence,
+    texts: Mapping[str, str],
+    optimiser: "OptimiserState",
+    *,
+    is_quick: bool = False,
+) -> CompiledPrompt:
+    """Expand a plan; in any thread. `texts`: id -> text of every member. Raises what `expand` raises."""
+    skeleton = expand(found, texts, optimiser.rules, optimiser.segments.count, is_quick=is_quick)
+    first = found.members[0]
+    lines = {
+        member.id: texts[member.id].count("\n", 0, member.parsed.body_start) + 1 for member in found.members
+    }
+    name = found.ids[0] if len(found.ids) == 1 else ""
+    compiled = CompiledPrompt(skeleton, evidence, name, first.parsed.metadata, found.members, lines)
+    compiled.size_bytes = 2 * sum(map(len, texts.values())) + 400 * len(skeleton.parts) + 1_000
+    return compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +105,13 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Words:
     """The words of the library's components must be learnt first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of these components must be at hand (`Attempt.texts`)."""
+
+    members: tuple[Component, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +201,19 @@ class OptimiserState:
         if not compiled.author_hints:
             names = tuple(self.choices.strategies)
             compiled.author_hints = {
-                member.id: author_hints_of(member.id, member.description, member.parsed.metadata, names)
+                member.id: author_hints_of(
+                    member.id, member.description, member.parsed.metadata, names, member.parsed.key_lines
+                )
                 for member in compiled.members
             }
         return compiled.author_hints
 
-    def note_prefix(self, request: Request, digest: str, tokens: int, model: Model | None) -> None:
+    def note_prefix(
+        self, request: Request, ids: tuple[str, ...], digest: str, tokens: int, model: Model | None
+    ) -> None:
         """Whether the stable prefix is what it was for the last request like this but for values."""
         options = request.options or PLAIN
-        key = (request.names, options.strategy, options.budget, options.stable_first)
+        key = (ids, options.strategy, options.budget, options.stable_first)
         self.account.prefix(key, digest, tokens, model)
 
     def spend(self, prompt: Prompt, uses: int) -> None:
@@ -180,7 +222,7 @@ class OptimiserState:
             self.account.add(prompt.fit.strategy, prompt.fit.savings, uses)
         self.popular.use(
             Popular(
-                ", ".join(prompt.request.names),
+                ", ".join(prompt.ids),
                 tuple(component.id for component in prompt.evidence.components),
                 uses,
                 prompt.tokens,
@@ -189,10 +231,10 @@ class OptimiserState:
             )
         )
 
-    def count_rendered(self, request: Request, evidence: Evidence, tokens: int) -> None:
-        """Count a reply that a template rendered: no prompt is kept of it."""
-        ids = tuple(component.id for component in evidence.components)
-        self.popular.use(Popular(", ".join(request.names), ids, 1, tokens))
+    def count_rendered(self, ids: tuple[str, ...], evidence: Evidence, tokens: int) -> None:
+        """Count a reply that a template rendered for these ids: no prompt is kept of it."""
+        components = tuple(component.id for component in evidence.components)
+        self.popular.use(Popular(", ".join(ids), components, 1, tokens))
 
     def statistics(self) -> OptimiserStatistics:
         """A frozen record of the counts; uses of prompts that are held are folded in by the workspace."""

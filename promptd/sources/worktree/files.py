@@ -145,11 +145,11 @@ class Worktree:
             signature = beneath.unseen(problem) if isinstance(problem, OSError) else None
             return Reading(place, signature, now, error=_unreadable(place.id, problem) if signature else None)
         try:
-            return self._seen(place, handle, now)
+            return self._seen(place, handle, now, stay)
         finally:
             os.close(handle)
 
-    def _seen(self, place: Place, handle: int, now: int) -> Reading:
+    def _seen(self, place: Place, handle: int, now: int, stay: bool) -> Reading:
         found = os.fstat(handle)
         if stat.S_ISDIR(found.st_mode):
             return Reading(place)
@@ -157,13 +157,30 @@ class Worktree:
         try:
             self._check(place, found)
             data = self._bytes(place, handle, found)
+            real_id = self._real_id(place, handle, stay)
         except ComponentError as problem:
             return Reading(place, signature, now, error=problem)
         except OSError as problem:
             return Reading(place, signature, now, error=_unreadable(place.id, problem))
         if len(data) > self.max_bytes:
             return Reading(place, signature, now, error=self._too_large(place.id, len(data)))
-        return _decoded(place, signature, now, data)
+        return replace(_decoded(place, signature, now, data), real_id=real_id)
+
+    def _real_id(self, place: Place, handle: int, stay: bool) -> str:
+        """The id of the file that a place leads to if it is a link itself, else "". Raises OSError."""
+        if beneath.HAS_PROC and beneath.real_path_of(handle, "") == self.path(place):
+            return ""  # there is no link on the way
+        directory, _, name = place.id.rpartition("/")
+        above = self.beneath.open(Place(place.root, directory), stay=stay)
+        try:
+            is_link = stat.S_ISLNK(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode)
+        finally:
+            os.close(above)
+        if not is_link:
+            return ""
+        opened, way = self.beneath.walk(place, stay=stay)
+        os.close(opened)
+        return way.end.id if way.end is not None else ""
 
     def _check(self, place: Place, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):

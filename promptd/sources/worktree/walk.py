@@ -9,7 +9,7 @@ directories and depth. What could not be listed is a sentence in `problems`, nev
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -30,6 +30,7 @@ from promptd.sources.worktree.patience import HangGuard
 MAX_DIRECTORY_DEPTH = 64
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 _NOTHING_THERE = (FileNotFoundError, NotADirectoryError)
+_UNPROVED = FileSignature.unseen(0)  # whatever it is: what it was is no proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ def scan(bounds: Bounds) -> Listing:
     walk = _Walk(bounds)
     for root in range(len(bounds.roots.paths)):
         walk.tree(_Step(Place(root, ""), bounds.key_of(root)))
-    return Listing(walk.found, tuple(walk.problems), frozenset(walk.links))
+    walk.found |= _behind(walk)
+    found, links, lookalikes = walk.found, frozenset(walk.links), tuple(walk.lookalikes)
+    return Listing(found, tuple(walk.problems), links, lookalikes=lookalikes)
 
 
 def directories(bounds: Bounds, below: str | None = None) -> dict[str, str]:
@@ -109,6 +112,8 @@ class _Walk:
     problems: list[str] = field(default_factory=list)
     links: set[Place] = field(default_factory=set)
     visited: set[tuple[int, int, int]] = field(default_factory=set)  # root, device, inode
+    closed: set[Place] = field(default_factory=set)  # what was not looked into, and may be a directory
+    lookalikes: list[Place] = field(default_factory=list)
 
     def path(self, place: Place) -> str:
         """The path of a place, for people."""
@@ -135,11 +140,15 @@ class _Walk:
             self.problems.append(f"{path}: a symlink out of the library; not followed")
         except TimeoutError:
             self.problems.append(f"{path}: cannot be listed (its file system does not answer)")
-        except OSError as problem:
-            if not at.place.id or not isinstance(problem, _NOTHING_THERE):  # it may have gone meanwhile
+        except _NOTHING_THERE as problem:
+            if not at.place.id:  # else it has gone meanwhile
                 self.problems.append(f"{path}: cannot be listed ({problem.strerror})")
+            return []
+        except OSError as problem:
+            self.problems.append(f"{path}: cannot be listed ({problem.strerror})")
         else:
             return self.taken(replace(at, key=key), listed)
+        self.closed.add(at.place)
         return []
 
     def listed(self, at: _Step) -> tuple[_Directory, Place | None]:
@@ -156,10 +165,12 @@ class _Walk:
         """Note what is in a directory, unless it was listed before; returns the directories below it."""
         identity = at.place.root, *listed.identity
         if identity in self.visited:
+            self.closed.add(at.place)
             return []
         path = self.path(at.place)
         if at.depth >= MAX_DIRECTORY_DEPTH:
             self.problems.append(f"{path}: deeper than {MAX_DIRECTORY_DEPTH} directories; not followed")
+            self.closed.add(at.place)
             return []
         self.visited.add(identity)
         self.directories[path] = listed.real
@@ -171,6 +182,8 @@ class _Walk:
                 self.file(place, entry)
             elif entry.end is None or not self.is_reached_anyway(place.root, entry.end):
                 below.append(_Step(place, at.key, at.depth + 1))
+            else:
+                self.closed.add(place)
         return below
 
     def is_reached_anyway(self, root: int, end: Place) -> bool:
@@ -179,10 +192,14 @@ class _Walk:
 
     def file(self, place: Place, entry: _Listed) -> None:
         """Note a file, or a link that leads out."""
+        if entry.is_link and entry.signature is not None and entry.signature.device == -1:
+            self.closed.add(place)
         if not self.bounds.names.is_discovered(entry.name):
             if entry.target and "." not in entry.name:  # it reads like a directory
                 path = self.path(place)
                 self.problems.append(f"{path}: a symlink out of the library ({entry.target}); not followed")
+            elif self.wants_files and _has_other_case(entry.name, self.bounds.names.suffixes):
+                self.lookalikes.append(place)
         elif entry.signature is not None and self.wants_files:
             self.found[place] = entry.signature
             if entry.is_link:
@@ -223,7 +240,9 @@ class _Walk:
                 yield self.link(Place(at.root, "/".join(filter(None, (at.id, entry.name)))), entry.name, stay)
             elif entry.is_dir(follow_symlinks=False):
                 yield _Listed(entry.name, True)
-            elif self.wants_files and names.is_discovered(entry.name):
+            elif self.wants_files and (
+                names.is_discovered(entry.name) or _has_other_case(entry.name, names.suffixes)
+            ):
                 yield _Listed(entry.name, False, _signature_of(entry))
 
     def link(self, place: Place, name: str, stay: bool) -> _Listed:
@@ -233,7 +252,7 @@ class _Walk:
         except LeadsOut as out:
             return _Listed(name, False, OUTSIDE, True, out.target)
         except OtherMount:
-            return _Listed(name, False, FileSignature.unseen(0), True)  # whatever it is: nothing proves it
+            return _Listed(name, False, _UNPROVED, True)
         except OSError as problem:
             return _Listed(name, False, unseen(problem), True)
         try:
@@ -250,3 +269,32 @@ def _signature_of(entry: os.DirEntry[str]) -> FileSignature | None:
         return signature_from(entry.stat(follow_symlinks=False))
     except OSError as problem:
         return unseen(problem)
+
+
+def _has_other_case(name: str, suffixes: Sequence[str]) -> bool:
+    """True for `A.MD` where `.md` is a component's suffix."""
+    stem, _, suffix = name.rpartition(".")
+    return stem != "" and not suffix.islower() and f".{suffix.lower()}" in suffixes
+
+
+def _behind(walk: _Walk) -> dict[Place, Signature]:
+    """Places in closed directories that would hide a file of a later root: something may be there.
+
+    A request looks there first and is told what is wrong; so a listing has them read as well.
+    """
+    closed = walk.closed
+    if not closed:
+        return {}
+    hiding = (
+        Place(earlier, id)
+        for root, id in walk.found
+        for earlier in range(root)
+        if any(Place(earlier, above) in closed for above in _above(id))
+    )
+    return {place: _UNPROVED for place in hiding if place not in walk.found}
+
+
+def _above(id: str) -> Iterator[str]:
+    """The directories above an id, the root first: "", "a", "a/b"."""
+    yield ""
+    yield from (id[:match] for match, character in enumerate(id) if character == "/")

@@ -58,7 +58,7 @@ def test_strategies_are_held_against_none(config: configuration.Config) -> None:
         asks = prepare(engine, config.library.prompts, seed=1).asks
         found = reduction.measure(config, engine, asks, 0)
         plain = sum(engine.assemble(ask.name, ask.variables).tokens for ask in asks)
-    assert [row.name for row in found.strategies] == ["conservative", "balanced", "aggressive"]
+    assert [row.name for row in found.strategies] == ["conservative", "balanced", "aggressive", "progressive"]
     assert {row.tokens_source for row in found.strategies} == {plain}
     lossless = found.strategies[0]
     assert 0 < lossless.reduction < 1

@@ -3,15 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd.core.assembly.skeleton import Rules
+from promptd.core.assembly.skeleton import ImportRules, Rules
 from tests.core.builders import LAW, MemoryLibrary
 
 IDS = ["a.md", "b.md", "c.md", "d/e.md"]
 PIECES = st.sampled_from(
-    ["x", "😀", "\n", "\r\n", "  ", "- ", "> ", "`", "```\n", "<!--", "-->", "{v}", "{{w|z}}", "$1",
+    ["x", "😀", "\n", "\r\n", "  ", "- ", "> ", "`", "```\n", "<!--", "-->", "{v}", "{{w|z()}}", "$1",
      "# H\n", "# S\n",
      "---\n", "<include>gone.md</include>", "@README", "{{component: d/e.md}}", "<include>b.md</include>",
-     "<include>\nc.md\n</include>", "@?c.md", "@&b.md", "@c.md#h", "{{component: b.md}}"]
+     "<include>\nc.md\n</include>", "@?c.md", "@&b.md", "@c.md#h", "{{component: b.md}}",
+     "see @b.md now", "\n@c.md\n"]
 )  # fmt: skip
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
 
@@ -67,11 +68,38 @@ def test_text_outside_directives_is_untouched(text: str) -> None:
 @LAW
 @given(TEXTS)
 def test_text_between_directives_is_untouched(text: str) -> None:
-    """With nothing to include, the prompt is what is written between the spans, and at tentative ones."""
+    """With nothing to include, the prompt is what is written between the spans, and at those of imports."""
     library = MemoryLibrary({"a.md": text})
     parsed = library.plan("a.md").members[0].parsed
     expected, position = "", parsed.body_start
     for directive in parsed.directives:
-        expected += text[position : directive.end if directive.is_tentative else directive.start]
+        goes = directive.is_optional and directive.is_alone and not directive.is_tentative
+        expected += text[position : directive.end if directive.is_import and not goes else directive.start]
         position = directive.end
     assert library.assemble("a").text == expected + text[position:]
+
+
+@LAW
+@given(st.lists(TEXTS, min_size=4, max_size=4), st.sampled_from(["inline", "after", "marked"]), st.booleans())
+def test_cycles_of_imports_end_and_are_said(texts: list[str], placement: str, once: bool) -> None:
+    """Whatever imports what: there is a prompt, and each import that would go round is a warning."""
+    files = {
+        id: text.replace("include", "x").replace("component", "x")
+        for id, text in zip(IDS, texts, strict=True)
+    }
+    library = MemoryLibrary(files)
+    rules = Rules(imports=(ImportRules(placement, max_hops=64, is_once=once),))  # type: ignore[arg-type]
+    prompt = library.assemble("a", rules=rules)
+    assert all(
+        entry.id not in inside(entry.chain[:-1]) for entry in prompt.manifest if entry.reason == "included"
+    )
+    cycles = [entry for entry in prompt.manifest if entry.reason == "cycle"]
+    assert all(entry.id in inside(entry.chain) for entry in cycles)
+    assert {entry.chain for entry in cycles} == {
+        each.chain for each in prompt.warnings if each.kind == "cycle"
+    }
+
+
+def inside(chain: tuple[str, ...]) -> set[str]:
+    """The ids of a chain."""
+    return {each.rpartition(":")[0] for each in chain}

@@ -49,9 +49,39 @@ def test_precedence() -> None:
     assert fill(text, {"v": ""}).text == ""
 
 
-def test_an_inline_default_alone_declares_nothing() -> None:
-    """`{{name|filter}}` of another template language stays as it is."""
-    assert fill("{{v|upper}}").text == "{{v|upper}}"
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{v|d}}", "d"),
+        ("{{v|}}", ""),
+        ("{{v|d}} {v} {{v}} {{v|e}}", "d d d e"),
+        ("{v} {{v|d}}", "d d"),
+        ("`{{v}}` {{v|d}}", "`d` d"),
+        ("{{v|d}}\n```\n{{v|e}} {v}\n```\n", "d\n```\n{{v|e}} {v}\n```\n"),
+        ("---\nvariables: {v: f}\n---\n{v} {{v|d}}", "f d"),
+    ],
+)
+def test_an_inline_default_is_a_declaration(text: str, expected: str) -> None:
+    """Of its name, for the whole prompt; front matter's comes first, and code is no place to declare."""
+    prompt = fill(text)
+    assert prompt.text == expected
+    assert prompt.warnings == ()
+
+
+def test_an_inline_default_gives_way_to_front_matter_wherever_that_stands() -> None:
+    """An included file's declaration counts before the includer's inline default."""
+    library = MemoryLibrary({"a.md": "{{v|d}} {v}\n@b.md\n", "b.md": "---\nvariables: {v: f}\n---\n{v}\n"})
+    assert library.assemble("a").text == "d f\nf\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{v|upper}}", "{{ v | upper | trim }}", '{{ v | default("x") }}', "`{{v|d}}`", "<!-- {{v|d}} -->",
+     "```\n{{v|d}}\n```"],
+)  # fmt: skip
+def test_filters_and_examples_declare_nothing(text: str) -> None:
+    """`{{name|filter}}` of another template language stays as it is, and so does what stands in code."""
+    assert fill(text).text == text
     assert fill("{{v|upper}}", {"v": "V"}).text == "V"
 
 
@@ -87,7 +117,8 @@ def test_required_and_absent_names_file_and_line() -> None:
     library = MemoryLibrary({"a.md": "@d/b.md\n", "d/b.md": declaration})
     with pytest.raises(MissingVariable, match=r"'v' \(Who asks\) is required by d/b\.md:3") as raised:
         library.assemble("a")
-    assert raised.value.details == {"name": "v", "id": "d/b.md", "line": 3}
+    typed = "promptd assemble a.md --variable v=VALUE"
+    assert raised.value.details == {"name": "v", "id": "d/b.md", "line": 3, "names": ["v"], "typed": typed}
     assert library.assemble("a", variables={"v": ""}).text == "x\n"
     assert library.assemble("a", rules=Rules(variables={"v": "c"})).text == "x\n"
     assert fill("---\nvariables: {v: {required: true, default: d}}\n---\n{v}").text == "d"
@@ -97,6 +128,34 @@ def test_what_is_only_referred_to_requires_nothing() -> None:
     """Its text is not part of the prompt."""
     library = MemoryLibrary({"a.md": "@&b.md\n", "b.md": "---\nvariables: {v: {required: true}}\n---\n"})
     assert library.assemble("a").warnings == ()
+
+
+def test_all_that_is_required_is_told_at_once_with_what_to_type() -> None:
+    """Each with its declaration; the command gives every one of them a value."""
+    library = MemoryLibrary(
+        {
+            "my a.md": "---\nvariables:\n  v: {required: true}\n  given: {required: true}\n---\n@b.md\n",
+            "b.md": "---\nvariables: {w: {required: true, description: [Who, 1]}}\n---\n",
+        }
+    )
+    with pytest.raises(MissingVariable) as raised:
+        library.assemble("my a", variables={"given": "g"})
+    assert raised.value.message == (
+        "2 variables have no value: 'v' is required by my a.md:3, 'w' (Who, 1) is required by b.md:2; "
+        "type: promptd assemble 'my a.md' --variable v=VALUE --variable w=VALUE"
+    )
+    assert raised.value.details["names"] == ["v", "w"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("[a, b]", "a, b"), ("{k: v}", "k: v"), ("true", "true"), ("1.50", "1.50"),
+     ("!!binary aGVsbG8=", "aGVsbG8="), ("2024-01-01", "2024-01-01"), ("0", "0"), ("[[a], ~]", "[a],")],
+)  # fmt: skip
+def test_a_default_goes_in_as_people_write_it(value: str, text: str) -> None:
+    """Never as Python spells it, whichever way it is declared."""
+    assert fill(f"---\nvariables:\n  x: {value}\n---\n{{x}}").text.rstrip() == text
+    assert fill(f"---\nvariables:\n  x: {{default: {value}}}\n---\n{{x}}").text.rstrip() == text
 
 
 def test_a_declaration_counts_for_the_whole_prompt() -> None:
@@ -118,9 +177,24 @@ def test_a_supplied_variable_that_is_used_nowhere_is_said() -> None:
     assert "its variables: none" in fill("x", {"v": "1"}).warnings[0].message
 
 
-def test_variables_in_code_are_variables() -> None:
-    """Templates of commands are the point of many prompts."""
-    assert fill("```\ngit log {v}\n``` `{v}`", {"v": "V"}).text == "```\ngit log V\n``` `V`"
+@pytest.mark.parametrize("fence", ["```", "~~~"])
+def test_variables_in_a_fence_count_where_front_matter_declares_them(fence: str) -> None:
+    """Code has braces of its own; in a code span a name in braces is a name."""
+    text = f"{fence}\ngit log {{v}} {{{{v}}}}\n{fence}\n`{{v}}` {{v}}\n"
+    filled = f"{fence}\ngit log V V\n{fence}\n`V` V\n"
+    assert fill(f"---\nvariables: [v]\n---\n{text}", {"v": "V"}).text == filled
+    kept = text.replace("`{v}` {v}", "`V` V")
+    assert fill(text, {"v": "V"}).text == kept
+    assert fill(text, configured={"v": "V"}).text == kept
+    library = MemoryLibrary({"a.md": f"@b.md\n{text}", "b.md": "---\nvariables: [v]\n---\n"})
+    assert library.assemble("a", variables={"v": "V"}).text == filled
+    assert fill(f"{fence}\n{{v}}\n{fence}\n", {"v": "V"}).kinds == ["unused-variable"]
+
+
+def test_a_dollar_before_a_brace_is_another_language() -> None:
+    """Shell and JavaScript: neither a supplied value nor a declaration changes that."""
+    text = "${v} ${{v}} ${{ v|d }} $${v} \\${v}"
+    assert fill(f"---\nvariables: [v]\n---\n{text} {{v}}", {"v": "V"}).text == f"{text} V"
 
 
 # -- arguments --------------------------------------------------------------------------------
@@ -138,6 +212,14 @@ def test_variables_in_code_are_variables() -> None:
         ("$0", '"a b" c', "a b"),
         ("$0 $1", "don't panic", "don't panic"),
         ("\\$0 $0", "a", "$0 a"),
+        (
+            "A \\$0 B \\\\$0 C $0 D \\$x E $5 F \\$ARGUMENTS",
+            "a",
+            "A $0 B \\\\a C a D \\$x E $5 F $ARGUMENTS",
+        ),
+        ("\\\\$ARGUMENTS", "a b", "\\\\a b"),
+        ("\\\\$ARGUMENTS[0]", "a b", "\\\\a"),
+        ("\\\\\\$0", "a", "\\\\\\a"),
         ("\\$ARGUMENTS $0", "a", "$ARGUMENTS a"),
         ("$ARGUMENTS", "  a  ", "  a  "),
         ("$10 $0", "a b", "$10 a"),

@@ -6,6 +6,7 @@ import msgspec
 
 from promptd.core.library.check import (
     check,
+    edges,
     kind_of,
     missing_sections,
     required_sections,
@@ -15,7 +16,7 @@ from promptd.core.library.library import Link
 from promptd.core.syntax.component import Reading
 from promptd.core.syntax.parse import parse
 from promptd.errors import EncodingError
-from promptd.protocol.records import Dangling, Problem, TreeNode
+from promptd.protocol.records import Dangling, GraphEdge, Problem, TreeNode
 from tests.core.builders import DIALECTS, MemoryLibrary
 
 FILES = {
@@ -31,9 +32,12 @@ PROMPTS = ("commands/**",)
 
 
 def test_counts() -> None:
-    """Components; directives written, soft and merely tentative ones left out; distinct hard edges."""
-    report = check(MemoryLibrary(FILES).library, PROMPTS)
-    assert (report.components, report.directives, report.edges) == (7, 8, 4)
+    """Components; directives, soft and tentative ones left out; pairs one of which names the other."""
+    library = MemoryLibrary(FILES).library
+    report = check(library, PROMPTS)
+    assert (report.components, report.directives, report.edges) == (7, 8, 6)
+    counts = library.statistics()
+    assert (counts.components, counts.edges, counts.dangling) == (7, 6, len(report.dangling))
     assert not report.ok
 
 
@@ -55,13 +59,62 @@ def test_a_section_that_is_not_there_dangles() -> None:
     lost = missing_sections(required, [Reading(required[0].place, text=files["b.md"], parsed=parsed)])
     assert lost == (Dangling("a.md", 2, "b.md#no", "has no section 'no'"),)
     report = check(library, (), lost=lost)
-    assert [(each.line, each.target) for each in report.dangling] == [(2, "b.md#no"), (3, "c.md")]
+    assert report.missing_sections == lost
+    assert [(each.line, each.target) for each in report.dangling] == [(3, "c.md")]
+    assert not check(library, (), lost=lost).ok
     assert missing_sections(required, []) == ()
 
 
 def test_cycles_are_named_once_with_their_lines() -> None:
     """One chain for each cycle, from its first id on."""
     assert check(MemoryLibrary(FILES).library, PROMPTS).cycles == (("x.md:1", "y.md:2", "x.md"),)
+
+
+def test_imports_that_lead_back_are_warnings() -> None:
+    """They are skipped where they would go round, so nothing is refused: said with file and line."""
+    library = MemoryLibrary({"a.md": "x\n@b.md\n", "b.md": "See @a.md.\n", "CLAUDE.md": "Keep @CLAUDE.md.\n"})
+    report = check(library.library, ())
+    assert (report.cycles, report.ok) == ((), True)
+    assert [(each.kind, each.id, each.line) for each in report.warnings] == [
+        ("cycle", "CLAUDE.md", 1), ("cycle", "a.md", 2), ("cycle", "b.md", 1),
+    ]  # fmt: skip
+
+
+def test_an_import_that_claude_code_skips_is_a_warning_in_memory_files() -> None:
+    """It takes the punctuation for part of the path. Here it is imported, without a warning of the prompt."""
+    text = "@b.md: the rules\nRead @b.md, @Next.js, and @b.md.\n"
+    library = MemoryLibrary({"CLAUDE.md": text, "x.md": text, "b.md": "B\n"})
+    assert [(each.id, each.line, each.message[:28]) for each in check(library.library, ()).warnings] == [
+        ("CLAUDE.md", 1, "Claude Code skips `@b.md:`: "),
+        ("CLAUDE.md", 2, "Claude Code skips `@b.md,`: "),
+    ]
+    assert library.assemble("CLAUDE").warnings == ()
+
+
+def test_a_glob_without_a_match_says_so() -> None:
+    """One of the configuration that is not among the usual ones; a directive's says that it is none."""
+    library = MemoryLibrary({"a.md": "---\nincludes: [parts/*.md]\n---\n"}).library
+    report = check(library, ("commands/**", "cmds/**", "*.md"), usual=("commands/**",))
+    assert [(each.kind, each.message) for each in report.warnings] == [
+        ("prompts", "library.prompts: no component matches 'cmds/**'")
+    ]
+    assert "patterns are not expanded" in report.dangling[0].reason
+
+
+def test_what_is_not_listed_is_counted_nowhere() -> None:
+    """A file that a request alone named: `check`, `graph` and the statistics say the same without it."""
+    files = MemoryLibrary({"a.md": "A\n", "raw.xml": "<include>a.md</include><include>gone</include>"})
+    counts, report = files.library.statistics(), check(files.library, ())
+    assert (counts.components, counts.edges, counts.dangling) == (1, 0, 0)
+    assert (report.components, report.edges, len(report.dangling)) == (1, 0, 0)
+    assert files.library.dependents("a.md") == []
+
+
+def test_several_directives_make_one_edge() -> None:
+    """With all their lines, and the kind that puts text in if one does."""
+    a = MemoryLibrary({"a.md": "@&b.md\n\n{{component: b.md}}\n", "b.md": ""}).library.get("a.md")
+    assert a is not None
+    assert list(edges(a)) == [GraphEdge("a.md", "b.md", 1, "includes", (1, 3))]
 
 
 def test_unused_is_what_no_prompt_reaches() -> None:

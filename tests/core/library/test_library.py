@@ -1,6 +1,7 @@
 """The library's law: whatever the history of changes, the state equals one built from the last readings."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptd.core.library.check import check
 from promptd.core.library.library import Delta, Library
 from promptd.core.library.resolve import NamingRules
 from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.errors import EncodingError, UnreadableComponent
+from tests.core.builders import MemoryLibrary
 
 DIALECTS = ("include", "front-matter", "at-import")
-IDS = ("a.md", "a.txt", "b.md", "d/a.md", "d/c.md", "raw.xml")
+IDS = ("a.md", "a.txt", "b.md", "d/a.md", "d/c.md", "raw.xml", "d/CLAUDE.md")
 WRITTEN = ("a", "a.md", "a.txt", "b", "d/a", "c.md", "d/c.md", "raw.xml", "../out", "nowhere")
 AN_HOUR_LATER = 3_600_000_000_000
 
@@ -36,11 +39,14 @@ def broken(id: str, message: str, root: int = 0) -> Reading:
     return Reading(Place(root, id), FileSignature(1, 2, 3, 4, 5), 9, error=UnreadableComponent(message))
 
 
-def text_of(written: list[str], soft: list[str], word: str, mode: str = "") -> str:
-    """Return a component's text that includes some names, requires others softly, and may ask for a mode."""
+def text_of(
+    written: list[str], soft: list[str], word: str, mode: str = "", imported: Sequence[str] = ()
+) -> str:
+    """Return a component's text that names others in all ways, and may ask for a mode."""
     keys = [*([f"requires: [{', '.join(soft)}]"] if soft else []), *([f"mode: {mode}"] if mode else [])]
     front = "\n".join(["---", *keys, "---", ""]) if keys else ""
-    return front + word + "\n" + "".join(f"<include>{name}</include>\n" for name in written)
+    includes = "".join(f"<include>{name}</include>\n" for name in written)
+    return f"{front}{word}\n{includes}" + "".join(f"see @{name}\n" for name in imported)
 
 
 texts = st.builds(
@@ -49,6 +55,7 @@ texts = st.builds(
     st.lists(st.sampled_from(WRITTEN), max_size=1),
     st.sampled_from(["x", "y"]),
     st.sampled_from(["", "", "reference"]),
+    st.lists(st.sampled_from([*WRITTEN, "./a", "../b"]), max_size=2),
 )
 
 
@@ -60,6 +67,12 @@ def histories(roots: int) -> st.SearchStrategy[list[list[Reading]]]:
             lambda at, text, age: reading(at[0], text, at[1], age=age), where, texts, st.integers(1, 3)
         ),
         st.builds(lambda at: reading(at[0], None, at[1]), where),
+        st.builds(
+            lambda at, text, real: replace(reading(at[0], text, at[1]), real_id=real),
+            where,
+            texts,
+            st.sampled_from(["", "x/y.md", "d/y.md"]),
+        ),
         st.builds(lambda at, why: broken(at[0], why, at[1]), where, st.sampled_from(["one", "two"])),
     )
     return st.lists(st.lists(looks, min_size=1, max_size=4), min_size=1, max_size=8)
@@ -77,7 +90,9 @@ def state(library: Library) -> dict[str, Any]:
     """Return everything one can ask of a library, in comparable form."""
     held = {id: library.get(id) for id in (*IDS, *WRITTEN) if library.get(id) is not None}
     counts = replace(library.statistics(), revision=0)
-    everything = [one for one in held.values() if one is not None]
+    everything = [one for one in held.values() if one is not None and library.is_listed(one.id)]
+    assert counts.components == len(library.ids()) == len(everything)
+    assert counts.edges == check(library, ()).edges == sum(len(one.edges) for one in everything)
     assert counts.errors == sum(one.error is not None for one in everything)
     assert counts.dangling == sum(link.is_dangling for one in everything for link in one.links)
     return {
@@ -94,6 +109,8 @@ def state(library: Library) -> dict[str, Any]:
         "wanted": sorted(library.wanted()),
         "names": {name: library.resolve(name) for name in WRITTEN},
         "counts": (len(library), len(library.graph), library.graph.statistics(), counts),
+        "dependents": {id: library.dependents(id) for id in held},
+        "rows": {id: library.count_dependents(id) for id in held},
     }
 
 
@@ -342,3 +359,28 @@ def test_a_component_that_wants_to_be_referred_to_makes_no_hard_edge() -> None:
     assert library.graph.cycles() == [("a.md", "b.md", "a.md")]
     library.apply([reading("b.md", "---\nmode: reference\n---\n<include>a.md</include>")])
     assert library.graph.cycles() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "description"),
+    [
+        ("[beta, two]", "beta, two"),
+        ("{a: b}", "a: b"),
+        ("true", "true"),
+        ("false", "false"),
+        ("0", "0"),
+        ("1.50", "1.50"),
+        ("2024-01-01", "2024-01-01"),
+        ("!!binary aGVsbG8=", "aGVsbG8="),
+        ("|\n  a\n  b", "a b"),
+        ("~", ""),
+        ("", ""),
+        ("''", ""),
+    ],
+)
+def test_a_description_is_text_on_one_line(written: str, description: str) -> None:
+    """Whatever it is in YAML; `false` and `0` are descriptions, and nothing is none."""
+    library = MemoryLibrary({"a.md": f"---\ndescription: {written}\n---\n"}).library
+    component = library.get("a.md")
+    assert component is not None
+    assert component.description == description

@@ -145,20 +145,20 @@ def test_a_cycle_further_down_refuses_what_contains_it_and_nothing_else() -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["<include>a.md</include>", "{{component: a.md}}", "@a.md", "---\nincludes: a.md\n---\n"]
+    "text", ["<include>a.md</include>", "{{component: a.md}}", "---\nincludes: a.md\n---\n"]
 )
 def test_a_file_that_includes_itself(text: str) -> None:
-    """In every dialect."""
+    """In every dialect but that of imports."""
     assert isinstance(MemoryLibrary({"a.md": text}).plan("a").refusal, CycleError)
 
 
 @pytest.mark.parametrize(
     "text",
     ["```\n<include>a.md</include>\n```\n", "`<include>a.md</include>`", "<!-- @a.md -->", "@&a.md\n",
-     "---\nrequires: [a.md]\n---\n"],
+     "---\nrequires: [a.md]\n---\n", "@a.md\n", "see @a.md\n"],
 )  # fmt: skip
 def test_what_looks_like_a_cycle_and_is_none(text: str) -> None:
-    """Examples, references and soft edges pull no text in."""
+    """Examples, references and soft edges pull no text in; an import of what is loaded is skipped."""
     assert MemoryLibrary({"a.md": text}).plan("a").refusal is None
 
 

@@ -100,7 +100,7 @@ def test_odd_names_are_names(target: str) -> None:
 def test_a_refused_directive_dangles_with_its_reason() -> None:
     """Nothing vanishes silently: the place is named, the reason is a sentence."""
     prompt = MemoryLibrary({"a.md": "x\n<include>../b.md</include>\n@/etc/passwd\ny\n"}).assemble("a.md")
-    assert prompt.text == "x\ny\n"
+    assert prompt.text == "x\n@/etc/passwd\ny\n"
     assert [(warning.line, warning.target) for warning in prompt.warnings] == [
         (2, "../b.md"),
         (3, "/etc/passwd"),

@@ -89,15 +89,21 @@ def test_keep_regions_end_where_they_say_or_with_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["You MUST go.", "do not go", "Don't go", "only here", "CRITICAL", "Important: x"]
-)
+    "text",
+    [
+        "You MUST go.", "do not go", "Don't go", "only here", "CRITICAL", "Important: x", "- No emojis.",
+        "It isn't to be sent.", "Refrain from jokes.", "Nunca borres archivos.", "Dateien niemals löschen.",
+        "Ne supprimez jamais un fichier.", "Никогда не удаляй файлы.",
+        "不得删除文件。", "必ず確認する。", "반드시 확인한다.",
+    ],
+)  # fmt: skip
 def test_what_instructs(text: str) -> None:
     """Modal words in any case, and nouns that stand as marks."""
     assert is_instructing(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["the critical path", "gather requirements", "an important customer", "musty"]
+    "text", ["the critical path", "gather requirements", "an important customer", "musty", "say no more"]
 )
 def test_what_does_not_instruct(text: str) -> None:
     """Adjectives and nouns in a sentence."""

@@ -14,6 +14,7 @@ from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.trees import tree
 from promptd.core.optimise.words import idf_of
 from tests.core.optimise.texts import (
+    FILLER,
     LIBRARY,
     TOOLS,
     anything,
@@ -64,15 +65,11 @@ def _code(text: str) -> list[tuple[str, str]]:
     text="Validate the input first.\n<a><b>\nValidate the input first.\n</b></a>\n"
 )  # names said by tags alone
 def test_what_is_protected_is_kept(name: str, text: str) -> None:
-    """Literals and instructing units stay; information stays above the floor; it never costs tokens.
-
-    The table of phrases may take the only "basically" of a short text: that is what it is for.
-    """
+    """Literals and instructing units stay; information stays above the floor; it never costs tokens."""
     result = run(text, name)
     assert result.quality.literals.ratio == 1
     assert result.quality.instructions.ratio == 1
-    if all(unit.kind != "phrase" for unit in result.removed):
-        assert result.quality.information.ratio >= 0.95 - 1e-9
+    assert result.quality.information.ratio >= 0.95 - 1e-9
     assert result.tokens <= result.tokens_source
     assert result.tokens == count(result.text)
 
@@ -128,7 +125,7 @@ def test_a_pass_that_raises_is_skipped_and_reported(monkeypatch: pytest.MonkeyPa
 
 def test_a_component_may_be_limited_to_a_weaker_strategy() -> None:
     """`optimise: conservative` in front matter: repeats inside it stay, comments go."""
-    said = "Report progress after each step of the work.\n\n"
+    said = "# Progress\n\nReport progress after each step of the work.\n\n"
     text = said + said + "<!-- a comment of some length -->\n"
     pieces = [Piece("a", (0, len(said))), Piece("b", (len(said), len(text)), "conservative")]
     result = run(text, "balanced", pieces)
@@ -138,8 +135,8 @@ def test_a_component_may_be_limited_to_a_weaker_strategy() -> None:
 
 def test_a_repeat_names_its_component_and_its_duplicate() -> None:
     """Which component it stood in, where, why it went, and where the same stands."""
-    said = "Report progress after each step of the work.\n"
-    text = f"{said}\nSomething else entirely stands here.\n\n{said}"
+    said = "# Progress\nReport progress after each step of the work.\n"
+    text = f"{said}\n# Else\n\nSomething else entirely stands here.\n\n{said}"
     pieces = [Piece("all", (0, len(text))), Piece("second", (len(text) - len(said), len(text)))]
     (unit,) = run(text, "balanced", pieces).removed
     assert (unit.id, unit.kind, unit.span) == ("second", "repeat", (0, len(said)))
@@ -149,7 +146,7 @@ def test_a_repeat_names_its_component_and_its_duplicate() -> None:
 
 def test_frozen_spans_are_left_alone() -> None:
     """What a user supplied as a value is not optimised."""
-    value = "twice twice again said\n\ntwice twice again said\n"
+    value = "# Twice\n\ntwice again said\n\n# Twice\n\ntwice again said\n"
     text = f"Intro  with trailing space   \n\n{value}"
     span = (len(text) - len(value), len(text))
     result = optimise(text, [], STRATEGIES["aggressive"], TOOLS, frozen=[span])
@@ -158,19 +155,15 @@ def test_frozen_spans_are_left_alone() -> None:
 
 def test_a_shortened_text_says_so_and_is_left_alone() -> None:
     """Where dropping stopped at an aim, the last line says that more could have been dropped."""
-    text = "".join(f"Sentence about topic number-less {word} alone stands here.\n\n" for word in WORDS)
-    result = run(text, "aggressive")
+    result = run("\n\n".join(FILLER), "aggressive")
     assert result.text.endswith("<!-- shortened -->\n")
-    assert 0 < len([unit for unit in result.removed if unit.kind == "drop"]) < len(WORDS)
-
-
-WORDS = [f"{first}{last}" for first in ("al", "be", "ga", "de", "ze") for last in ("pha", "ta", "mma", "lta")]
+    assert 0 < len([unit for unit in result.removed if unit.kind == "drop"]) < len(FILLER)
 
 
 def test_the_same_bytes_whatever_the_order_of_the_library() -> None:
     """Deterministic: the idf of words does not depend on the order in which texts were counted."""
-    text = "".join(f"All about {word} and what {word} means.\n\n" for word in WORDS) * 2
     backwards = Tools(count, idf_of(reversed(LIBRARY)))
+    text = "\n\n".join(FILLER)
     assert optimise(text, [], STRATEGIES["aggressive"], backwards).text == run(text, "aggressive").text
 
 

@@ -1,9 +1,8 @@
-"""Strategies by name and from configuration; the figures of quality, each by itself."""
+"""Strategies by name and from configuration."""
 
 import pytest
 
-from promptd.core.optimise.quality import compare, inventory
-from promptd.core.optimise.records import Aims, Quality
+from promptd.core.optimise.records import Aims
 from promptd.core.optimise.strategies import (
     PASSES,
     STRATEGIES,
@@ -11,9 +10,7 @@ from promptd.core.optimise.strategies import (
     named,
     pass_functions,
 )
-from promptd.core.optimise.words import idf_of
 from promptd.errors import ConfigError, InvalidParams
-from tests.core.optimise.texts import LIBRARY
 
 
 def test_an_unknown_strategy_is_the_clients_error_and_lists_the_names() -> None:
@@ -36,6 +33,12 @@ def test_a_renamed_pass_names_its_new_name() -> None:
         configured({"mine": ["least"]})
 
 
+def test_a_removed_pass_says_what_to_do() -> None:
+    """A configuration that lists it is told why it has gone, not that it is spelled wrong."""
+    with pytest.raises(ConfigError, match=r"strategies.mine: pass 'phrases' was removed: .* take it out"):
+        configured({"mine": ["comments", "phrases"]})
+
+
 def test_every_pass_has_its_code() -> None:
     """The table that a configuration is checked against, and the functions that are imported later, agree."""
     assert pass_functions().keys() == PASSES.keys()
@@ -55,31 +58,3 @@ def test_configured_strategies_lie_over_the_shipped_ones() -> None:
     assert {strategy.aims.information for strategy in table.values()} == {0.99}
     assert STRATEGIES["conservative"].is_lossless
     assert not table["mine"].is_lossless
-
-
-def quality(before: str, after: str) -> Quality:
-    """The figures of one text against another."""
-    return compare(inventory(before), inventory(after), idf_of(LIBRARY))
-
-
-def test_figures_are_separate() -> None:
-    """Each loss shows in its figure; a repeat that goes shows in none."""
-    text = "# A\nUse `x`.\n\nYou must go home.\n\n- a\n  - b\n\n<t>\nword\n</t>\n"
-    assert quality(text, text + text).literals.ratio == 1
-    assert quality(text, text.replace("Use `x`.", "")).literals.ratio < 1
-    assert quality(text, text.replace("You must go home.", "")).instructions.ratio == 0
-    assert quality(text, text.replace("word", "")).information.ratio < 1
-    assert quality(text, text.replace("# A\n", "")).structure.ratio < 1
-    assert quality(text, text.replace("  - b", "- b")).structure.ratio < 1
-    assert quality(text, text.replace("</t>", "")).structure.ratio < 1
-
-
-def test_an_instruction_whose_near_equal_stands_is_kept() -> None:
-    """Unless it says the opposite."""
-    assert quality("Always write clear words.\n", "Always write clear word.\n").instructions.ratio == 1
-    assert quality("Always write clear words.\n", "Never write clear words.\n").instructions.ratio == 0
-
-
-def test_nothing_to_keep_is_kept_whole() -> None:
-    """An empty text has lost nothing."""
-    assert quality("", "").information.ratio == 1

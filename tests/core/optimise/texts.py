@@ -32,6 +32,19 @@ def run(text: str, strategy: str, pieces: Sequence[Piece] = ()) -> Optimised:
     return optimise(text, pieces, STRATEGIES[strategy], TOOLS)
 
 
+FILLER = (  # says little, again and again, and never twice the same
+    "The garden behind the old house needs water every summer.",
+    "In summer an old gardener brings water.",
+    "Behind that house there is a garden with a wall.",
+    "Every wall of the house was old even when the gardener came.",
+    "Water came over the wall, and the summer was wet.",
+    "A gardener needs a garden, as a house needs people.",
+    "People of the house sat in the garden when it was summer.",
+    "When people came, the old wall was wet with water again.",
+    "Even a wet summer brings people over to sit behind a wall.",
+    "There is water for people, and there is a house for summer.",
+)
+
 # Lines of which prompts are made, with what breaks readers of Markdown: fences that never close, comments in
 # code, tags out of order, hard breaks, tables, carriage returns, lists in elements, marks of our own.
 LINES = (

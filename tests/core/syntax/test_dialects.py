@@ -174,6 +174,18 @@ def test_what_is_no_component_directive(written: str) -> None:
     assert directives(written, "component") == []
 
 
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [("{{component x}}", 2), ("{{ component a/b.md }}", 2), ('{{component "x"}}', 2), ("{{component: }}", 2)],
+)
+def test_a_component_without_a_colon_or_a_path_is_said(written: str, line: int) -> None:
+    """It stays, and the line says what would include it."""
+    parsed = parse(f"\n{written}\n", ["component"])
+    assert parsed.directives == ()
+    assert [(problem.kind, problem.line) for problem in parsed.diagnostics] == [("malformed-include", line)]
+    assert parse(f"`{written}`", ["component"]).diagnostics == ()
+
+
 # -- front matter -----------------------------------------------------------------------------
 
 FRONT = """\
@@ -255,12 +267,19 @@ def test_front_matter_of_others_is_not_read() -> None:
         ("@.planning/STATE.md", ".planning/STATE.md"),
         ("@résumé/é.md", "résumé/é.md"),
         ("@README.MD", "README.MD"),
+        ("[@a.md] (b)", "a.md"),
+        ("- [ ] @a.md then [b](c.md)", "a.md"),
+        ("读 @docs/a.md，然后", "docs/a.md"),  # noqa: RUF001
+        ("“see @a.md”", "a.md"),
+        ("@a.md→b", "a.md"),
+        ("@a.md—which", "a.md"),
+        ("@文档/甲.md。", "文档/甲.md"),
     ],
 )
 def test_at_import(text: str, target: str) -> None:
     """At the start of a line or after white space or list punctuation, if it looks like a path."""
     (one,) = directives(text, "at-import")
-    assert (one.target, one.base, one.is_tentative) == (target, "file", False)
+    assert (one.target, one.base, one.is_tentative) == (target, "file-then-root", False)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +288,8 @@ def test_at_import(text: str, target: str) -> None:
      '"@a.md"', "<@a.md>",
      "@.planning/{phase_dir}/x.md", "@docs/<name>.md", "@a/*.md", "@a.md@b.md", "@x=y.md", "@$1",
      "@$ARGUMENTS",
-     "@a/$1.md", "@https://x.org/a.md", "@#x", "**@a.md**", "/@a.md", "@" + "x" * 2000 + ".md"],
+     "@a/$1.md", "@https://x.org/a.md", "@#x", "**@a.md**", "/@a.md", "@" + "x" * 2000 + ".md",
+     "[@a.md](a.md)", "[@a.md][1]", "[see @a.md here](a.md)", "![@a.md](a.png)", "[x](@a.md)", "[x](@/a.md)"],
 )  # fmt: skip
 def test_what_is_no_import(text: str) -> None:
     """Addresses, placeholders, globs, arguments and the like stay literal."""
@@ -288,6 +308,17 @@ def test_what_is_no_import(text: str) -> None:
         "@john.doe",
         "@example.com",
         "@v1.2",
+        "@code-reviewer",
+        "@Next.js",
+        "@docs.rs",
+        "@mock.patch",
+        "@mcp.prompt",
+        "@types/node",
+        "@google/design.md",
+        "@angular/common.js",
+        "@Profile→java/x.md",
+        "npx -y @acme/lint.md",
+        "npm install --save-dev @acme/lint.md",
     ],
 )
 def test_other_words_are_tentative(text: str) -> None:
@@ -301,9 +332,10 @@ def test_other_words_are_tentative(text: str) -> None:
 
 
 def test_a_tentative_word_is_an_import_where_the_file_exists() -> None:
-    """`@README` finds README and README.md beside the including file, and nothing further up."""
-    assert MemoryLibrary({"d/a.md": "@README\n", "d/README.md": "read\n"}).assemble("d/a").text == "read\n"
-    assert MemoryLibrary({"d/a.md": "@README\n", "README.md": "read\n"}).assemble("d/a").text == "@README\n"
+    """`@README` finds README beside the including file, then at the root; no suffix is added to it."""
+    assert MemoryLibrary({"d/a.md": "@README\n", "d/README": "read\n"}).assemble("d/a").text == "read\n"
+    assert MemoryLibrary({"d/a.md": "@README\n", "README": "read\n"}).assemble("d/a").text == "read\n"
+    assert MemoryLibrary({"d/a.md": "@README\n", "d/README.md": "read\n"}).assemble("d/a").text == "@README\n"
 
 
 def test_arguments_in_a_word_that_is_no_import_are_filled() -> None:

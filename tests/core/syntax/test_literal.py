@@ -88,7 +88,7 @@ def test_a_fence_is_literal_from_its_line_to_its_closer(fence: str) -> None:
 def test_what_is_no_fence(text: str) -> None:
     """A back-tick in the info string, text before it, or two ticks only."""
     assert not any(found.startswith("```\n") for found in literal(text))
-    assert not any(found.unclosed for found in literals(text, 0))
+    assert not any(found.kind.startswith("unclosed") for found in literals(text, 0))
 
 
 def test_a_span_of_three_ticks_in_one_line_is_a_span() -> None:
@@ -130,9 +130,10 @@ def test_comments(text: str, expected: list[str]) -> None:
 
 def test_what_is_never_closed_is_said() -> None:
     """An unclosed fence or comment is reported with its place, so that the author can close it."""
-    assert [found.unclosed for found in literals("a\n```\nb", 0)] == ["fence"]
-    assert [found.unclosed for found in literals("<!-- a", 0)] == ["comment"]
-    assert [found.unclosed for found in literals("```\na\n```\n<!-- b -->", 0)] == ["", ""]
+    assert [found.kind for found in literals("a\n```\nb", 0)] == ["unclosed-fence"]
+    assert [found.kind for found in literals("<!-- a", 0)] == ["unclosed-comment"]
+    kinds = [found.kind for found in literals("```\na\n```\n<!-- b --> `c`", 0)]
+    assert kinds == ["fence", "comment", "span"]
 
 
 # -- agreement with CommonMark ----------------------------------------------------------------
@@ -171,7 +172,8 @@ def _ours(text: str) -> Iterator[str]:
         opens_line = text[: found.start].rpartition("\n")[2] == ""
         if opens_line and re.match(r"[ >-]*(?:```|~~~)", stretch):
             lines = stretch.split("\n")[1:]
-            yield "fence " + "|".join(line.strip(" >-") for line in (lines if found.unclosed else lines[:-1]))
+            content = lines if found.kind == "unclosed-fence" else lines[:-1]
+            yield "fence " + "|".join(line.strip(" >-") for line in content)
         else:
             yield "span " + stretch.strip("`").replace("\n", " ").strip()
 

@@ -67,12 +67,43 @@ def test_overlapping_a_literal_stretch_is_being_literal(start: int, end: int, is
     assert not Body("a `b` c").is_literal(5, 7)
 
 
-def test_nothing_is_scanned_before_it_is_asked_for() -> None:
-    """Diagnostics of unclosed fences are given only where it matters what is literal."""
-    body = Body("```\nx")
-    assert body.diagnostics() == []
-    assert body.is_literal(4, 5)
-    assert [(problem.kind, problem.line) for problem in body.diagnostics()] == [("unclosed-fence", 1)]
+@pytest.mark.parametrize(
+    ("text", "kind", "line"),
+    [
+        ("x\n```\ny", "unclosed-fence", 2),
+        ("x\n~~~ py\ny\n", "unclosed-fence", 2),
+        ("x\r\n````\r\n```\r\ny\r\n", "unclosed-fence", 2),
+        ("- a\n\n  ```\n  y\n\nz\n", "unclosed-fence", 3),
+        ("> ~~~\n> y\n\nz\n", "unclosed-fence", 1),
+        ("1. ```\n   y\n2. z\n", "unclosed-fence", 1),
+        ("x\n<!-- draft\n", "unclosed-comment", 2),
+        ("x\n  <!-- draft\n", "unclosed-comment", 2),
+        ("x\ny <!-- draft\n", "unclosed-comment", 2),
+        ("<!-- a -->\n- x <!-- draft", "unclosed-comment", 2),
+        ("x\n<![CDATA[ y\n", "unclosed-cdata", 2),
+        ("<![CDATA[ x ]]>\n<data><![CDATA[ y\n</data>", "unclosed-cdata", 2),
+    ],
+)
+def test_what_is_never_closed_is_said_though_nobody_asked(text: str, kind: str, line: int) -> None:
+    """Fences of both characters, also in lists and quotes, comments and CDATA, each with its line."""
+    assert [(problem.kind, problem.line) for problem in Body(text).diagnostics()] == [(kind, line)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "```\ny\n```", "~~~\n```\n~~~\n", "<!-- a -->", "`<!--` and `<![CDATA[`", "```\n<!--\n```\n",
+     "<![CDATA[ a ]]>", "<!-- <![CDATA[ -->", "x ``` y", "- ```\n  y\n  ```\n"],
+)  # fmt: skip
+def test_nothing_is_said_of_what_is_closed_or_an_example(text: str) -> None:
+    """Openers in code and in comments open nothing."""
+    assert Body(text).diagnostics() == []
+
+
+def test_what_a_place_lies_in() -> None:
+    """The kind of code or comment, whether it is closed or not, and nothing for prose."""
+    text = "a `b` <!-- c -->\n```\nd\n```\ne\n~~~\nf"
+    kinds = {letter: Body(text).kind_at(text.index(letter)) for letter in "abcdef"}
+    assert kinds == {"a": "", "b": "span", "c": "comment", "d": "fence", "e": "", "f": "fence"}
 
 
 def test_a_fence_right_behind_a_bom_is_a_fence() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from promptd.core.syntax.sections import Headings, slug
+from promptd.core.syntax.heading_text import slug
+from promptd.core.syntax.sections import Headings
 from tests.core.builders import LAW
 
 TEXT = """\
@@ -85,11 +86,98 @@ def test_headings_in_quotes_and_lists_do_not_divide() -> None:
 @pytest.mark.parametrize(
     ("title", "anchor"),
     [("Hello, World!", "hello-world"), ("a_b-c  d", "a_b-c--d"), ("Über é", "über-é"), ("C++ & C#", "c--c"),
-     ("😀 x", "-x"), ("1. First", "1-first"), ("हिन्दी", "हिन्दी")],
+     ("😀 x", "-x"), ("1. First", "1-first"), ("हिन्दी", "हिन्दी"), ("H₂O ½ ²", "ho--"), ("Ⅷ Ⓐ ٣", "ⅷ-ⓐ-٣"),
+     ("a‿b", "a‿b"), ("a\u00a0b", "ab"), ("x — y", "x--y"), ("???", "")],
 )  # fmt: skip
 def test_slugs_are_those_of_github(title: str, anchor: str) -> None:
-    """Letters, marks and digits of all scripts stay, punctuation goes, each space is a hyphen."""
+    """What Unicode calls alphabetic, marks, digits and joining punctuation stay; each space is a hyphen."""
     assert slug(title) == anchor
+
+
+def named(titles: list[str], name: str) -> str | None:
+    """The title of the section that a name means, of sections that follow each other."""
+    found = section("".join(f"## {title}\nx\n" for title in titles), name)
+    return None if found is None else found.removeprefix("## ").removesuffix("\nx\n")
+
+
+@pytest.mark.parametrize(
+    ("titles", "name", "expected"),
+    [
+        (["C", "C++", "C#"], "C#", "C#"),
+        (["C", "C++", "C#"], "C++", "C++"),
+        (["C", "C++", "C#"], "c", "C"),
+        (["C", "C++", "C#"], "c-1", "C++"),
+        (["C", "C++", "C#"], "c-2", "C#"),
+        (["NET", ".NET"], ".NET", ".NET"),
+        (["NET", ".NET"], "net-1", ".NET"),
+        (["Setup", "Setup!"], "Setup!", "Setup!"),
+        (["Setup", "Setup!"], "setup-1", "Setup!"),
+        (["setup", "Setup"], "Setup", "Setup"),
+        (["SETUP", "Setup"], "setup", "SETUP"),
+        (["Errors", "Errors", "Errors-1"], "errors-1", "Errors"),
+        (["Errors", "Errors", "Errors-1"], "Errors-1", "Errors-1"),
+        (["Errors", "Errors", "Errors-1"], "errors-1-1", "Errors-1"),
+        (["Errors-1", "Errors", "Errors"], "errors-2", "Errors"),
+        (["Foo", "Foo", "Foo 1"], "foo-1-1", "Foo 1"),
+        (["???", "+++"], "+++", "+++"),
+    ],
+)
+def test_the_exact_title_comes_before_any_anchor(titles: list[str], name: str, expected: str) -> None:
+    """Titles that differ in what an anchor drops are told apart; an anchor given once is not given again."""
+    assert named(titles, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("titles", "name"),
+    [(["NET"], "Net?"), (["???"], "+++"), (["C"], "C#"), (["Setup"], "set up"), (["Two words"], "two words!"),
+     (["???"], ""), (["a_b"], "ab"), (["Errors", "Errors"], "errors-2")],
+)  # fmt: skip
+def test_a_name_that_is_no_title_and_no_anchor_means_nothing(titles: list[str], name: str) -> None:
+    """Nothing is made of a name: what its anchor would be does not count."""
+    assert named(titles, name) is None
+
+
+@pytest.mark.parametrize(
+    ("title", "seen", "anchor"),
+    [
+        ("Use [the tool](https://example.org/x_y)", "Use the tool", "use-the-tool"),
+        ("_Fast_ path", "Fast path", "fast-path"),
+        ("__Strong__ thing", "Strong thing", "strong-thing"),
+        ("***Both*** things", "Both things", "both-things"),
+        ("snake_case_name", "snake_case_name", "snake_case_name"),
+        ("The `run_it` step", "The run_it step", "the-run_it-step"),
+        ("`a_b` [link](u_r_l)", "a_b link", "a_b-link"),
+        ("See [docs][ref]", "See docs", "see-docs"),
+        ("See [docs][]", "See [docs][]", "see-docs"),
+        ("See [docs]", "See [docs]", "see-docs"),
+        ("See [known]", "See known", "see-known"),
+        ("See [x][known]", "See x", "see-x"),
+        ("![logo](l.png) Title", "Title", "-title"),
+        ("![logo](l.png) Title", "title", "logo-title"),
+        ("Press <kbd>Ctrl</kbd>", "Press Ctrl", "press-ctrl"),
+        ('<a name="x"></a>Setup', "Setup", "setup"),
+        ("Title <!-- note -->", "Title", "title"),
+        ("Q&amp;A &copy; x", "Q&A © x", "qa--x"),
+        ("At <https://a.b/c_d>", "At https://a.b/c_d", "at-httpsabc_d"),
+        (r"Not \_this\_", "Not _this_", "not-_this_"),
+        ("~~Old~~ new", "Old new", "old-new"),
+        ("Custom {#my-id .x}", "Custom", "my-id"),
+        ("Custom {#my-id}", "Custom {#my-id}", "custom-my-id"),
+        ("Closed ##", "Closed", "closed"),
+        ("⚙️ Gear", "⚙️ Gear", "-gear"),
+        (":rocket: Launch", ":rocket: Launch", "rocket-launch"),
+    ],
+)
+def test_a_heading_is_found_by_what_a_reader_sees(title: str, seen: str, anchor: str) -> None:
+    """Markup is removed as GitHub does, in the text and in its anchor; underlined headings are no other."""
+    wanted = f"## {title}\nx\n"
+    text = f"## Other\n{wanted}## Last\n[known]: https://example.org\n"
+    for name in (title.removesuffix(" ##"), seen, anchor):
+        assert section(text, name) == wanted, name
+    if title.startswith("<"):  # where a line begins with a tag no paragraph is seen
+        return
+    underlined = f"Other\n===\n\n{title.removesuffix(' ##')}\n===\n[known]: u\n"
+    assert (section(underlined, anchor) or "").startswith(title.removesuffix(" ##"))
 
 
 @LAW
@@ -133,6 +221,11 @@ def test_headings_are_those_of_commonmark(lines: list[str]) -> None:
         "=\n",
         "---\n",
         "- a\n---\n",
+        "# *a\n",
+        "# [a](b)\n",
+        "# " + "![" * 900 + "\n",
+        "# a-1\n# a\n",
+        "[a]: b\n# [a][b]\n",
         "# ",
         " #",
         "#\t",

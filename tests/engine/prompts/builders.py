@@ -15,6 +15,7 @@ from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.shared import (
     CompiledPrompt,
     OptimiserState,
+    Texts,
     Words,
     Work,
 )
@@ -71,6 +72,8 @@ class PromptBuilder:
                 case Work(run, keep):
                     self.computed += 1
                     keep(run())
+                case Texts(members):
+                    attempt.texts = {each.digest: self.files[each.id] for each in members}
                 case Words():
                     self.optimiser.lexicon.begin(self.files)
                     for id in self.optimiser.lexicon.unknown():

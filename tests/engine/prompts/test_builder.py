@@ -21,9 +21,9 @@ LONG = "".join(
 )
 FILES = {
     "a.md": "# Task for {name}\n\n<include>b.md</include>\n\n"
-    f"## Again\n\n{LONG}\nNever guess.   \n\n\n\nDone.\n",
+    f"## Notes\n\n{LONG}\n## Again\n\nNever guess.   \n\n\n\nDone.\n",
     "b.md": "---\ndescription: The steps\nvariables: {name: {default: nobody}}\n---\n"
-    f"## Steps\n\n{LONG}\n",
+    f"## Notes\n\n{LONG}\n",
 }
 MODELS = {
     "m": {
@@ -138,7 +138,9 @@ def test_a_strategy_reports_four_figures_and_the_savings() -> None:
     """The baseline is the same request with none; what was said twice is one unit of the manifest."""
     prompt = PromptBuilder(FILES).build(strategy="balanced")
     assert prompt.fit is not None
-    assert prompt.fit.quality == Shares(1.0, 1.0, 1.0, 1.0)
+    quality = prompt.fit.quality
+    assert quality == Shares(1.0, 1.0, 1.0, quality.structure)
+    assert 0.5 < quality.structure < 1.0  # what was said twice is there once
     assert prompt.fit.savings.tokens_saved == prompt.tokens_source - prompt.tokens > 500
     assert prompt.fit.savings.baseline == "none"
     units = [unit for entry in prompt.manifest for unit in entry.removed]
@@ -194,7 +196,7 @@ def test_a_strategy_that_makes_it_fit_is_enough() -> None:
 def test_the_smallest_budget_that_would_do_is_the_smallest() -> None:
     """What the strategy alone makes of the whole may be smaller than the least of all its parts."""
     builder = PromptBuilder(
-        dict.fromkeys(("a.md", "b.md"), f"---\noptimise: balanced\n---\n## Steps\n\n{LONG}")
+        dict.fromkeys(("a.md", "b.md"), f"---\noptimise: balanced\n---\n## Notes\n\n{LONG}")
     )
     asked = ("a.md", "b.md")
     whole = builder.build(*asked, strategy="balanced").tokens
@@ -207,11 +209,11 @@ def test_the_smallest_budget_that_would_do_is_the_smallest() -> None:
 
 
 def test_variants_are_kept_for_the_next_budget() -> None:
-    """A second budget finds the variants of the first."""
+    """A second budget finds the variants of the first, where no whole prompt by a strategy fits either."""
     builder = PromptBuilder(FILES)
-    builder.build(budget=950)
+    builder.build(budget=400)
     kept = builder.optimiser.variants.statistics()
-    builder.build(budget=900)
+    builder.build(budget=300)
     assert kept.entries == builder.optimiser.variants.statistics().entries == 2
 
 
@@ -223,11 +225,26 @@ def test_a_pass_that_raises_under_a_budget_is_a_warning_and_counted(monkeypatch:
 
     monkeypatch.setitem(pass_functions(), "repeats", fail)
     builder = PromptBuilder(FILES)
-    for budget in (950, 900):
+    for budget in (400, 300):
         said = [note for note in builder.build(budget=budget).warnings if note.kind == "skipped-pass"]
         assert [note.id for note in said] == ["a.md", "b.md"]
         assert all("'repeats' was skipped: ZeroDivisionError" in note.message for note in said)
-    assert builder.optimiser.account.statistics().skipped_passes == {"repeats": 2}
+    # Once for each component, and once for the whole prompt that was tried first.
+    assert builder.optimiser.account.statistics().skipped_passes == {"repeats": 3}
+
+
+def test_a_pass_that_raises_for_the_whole_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the whole prompt fits by a strategy, the prompt is named, and counted once for each strategy."""
+
+    def fail(_page: Page, _context: Context) -> list[Edit]:
+        raise ZeroDivisionError("a table with no columns")
+
+    monkeypatch.setitem(pass_functions(), "json_code", fail)
+    builder = PromptBuilder(FILES)
+    for budget in (1_000, 900):
+        said = [note for note in builder.build(budget=budget).warnings if note.kind == "skipped-pass"]
+        assert [note.id for note in said] == ["a.md"]
+    assert builder.optimiser.account.statistics().skipped_passes == {"json_code": 2}  # balanced, cut
 
 
 # -- what cannot be ---------------------------------------------------------------------------
@@ -319,10 +336,10 @@ def test_stable_first_is_said_where_it_could_not_be() -> None:
 
 def test_bad_front_matter_is_a_warning() -> None:
     """A priority that is no number is reported where it matters."""
-    files = FILES | {"b.md": FILES["b.md"].replace("---\n## Steps", "priority: high\n---\n## Steps")}
+    files = FILES | {"b.md": FILES["b.md"].replace("---\n## Notes", "priority: high\n---\n## Steps")}
     builder = PromptBuilder(files)
     before = builder.build()
     prompt = builder.build(budget=900)
-    assert any("`priority` is 'high'" in warning.message for warning in prompt.warnings)
+    assert any("`priority` is `high`" in warning.message for warning in prompt.warnings)
     again = builder.build()  # where it does not matter nothing is said, whatever was asked before
     assert (again.warnings, again.etag) == (before.warnings, before.etag) == ((), before.etag)

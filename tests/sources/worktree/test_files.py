@@ -303,6 +303,21 @@ def test_symlinks_inside_the_library_are_followed(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("way")
+def test_a_symlink_says_where_its_file_really_is(root: Path, way: str) -> None:
+    """As an id, below whichever root it is in; other files do not, nor those below a linked directory."""
+    other = root.parent / "other"
+    (root / "real").mkdir()
+    (other / "deep").mkdir(parents=True)
+    (root / "real" / "x.md").write_text("x")
+    (other / "deep" / "y.md").write_text("y")
+    (root / "a.md").symlink_to("real/x.md")
+    (root / "b.md").symlink_to(other / "deep" / "y.md")
+    (root / "alias").symlink_to("real")
+    tree = files_of(root, other)
+    read = {id: tree.read(Place(0, id)).real_id for id in ("a.md", "b.md", "alias/x.md", "real/x.md")}
+    assert read == {"a.md": "real/x.md", "b.md": "deep/y.md", "alias/x.md": "", "real/x.md": ""}
+
+
 def test_symlinks_out_of_the_library_are_refused(root: Path, secret: Path) -> None:
     """A file link, a directory link, a chain of links, a relative one: the secret is never read."""
     (root / "file.md").symlink_to(secret)
@@ -491,7 +506,8 @@ def ids(root: Path, **bounds: int) -> list[str]:
 @pytest.mark.usefixtures("way")
 def test_a_scan_finds_components_in_a_fixed_order(root: Path) -> None:
     """By suffix, below every directory that is not ignored, with the signatures a look would have."""
-    for name in ("b.md", "a/z.md", "a/b/c.txt", "a.md", "a/raw.xml", ".git/x.md", "old.md~", ".md"):
+    others = ("a/raw.xml", ".git/x.md", "old.md~", ".md", "a/B.MD", "c.Txt", ".MD", "d.XML")
+    for name in ("b.md", "a/z.md", "a/b/c.txt", "a.md", *others):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     files = files_of(root)
@@ -499,6 +515,7 @@ def test_a_scan_finds_components_in_a_fixed_order(root: Path) -> None:
     assert [place.id for place in scanned.found] == ["a.md", "b.md", "a/z.md", "a/b/c.txt"]
     assert tuple(files.directories()) == (f"{root}", f"{root}/a", f"{root}/a/b")
     assert scanned.problems == ()
+    assert [place.id for place in scanned.lookalikes] == ["c.Txt", "a/B.MD"]
     assert all(files.read(place).signature == signature for place, signature in scanned.found.items())
 
 

@@ -7,7 +7,9 @@ their tokens are folded first, in steps that double, so that a budget has a few 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
+from promptd.core.assembly.reference import Reference
 from promptd.core.assembly.writer import ending
 from promptd.core.optimise.blocks import read
 from promptd.core.optimise.budget.own_text import (
@@ -111,7 +113,9 @@ def _passage(own_text: OwnText, at: Span, tools: Tools) -> _Passage | None:
         return None
     id, span = written[0].id, (written[0].span[0], written[-1].span[1])
     tokens = tools.count(text)
-    line = f"[{id}, {tokens} tokens; fetch with: promptd get {id} --span {span[0]} {span[1]}]{ending(text)}"
+    is_exact = span[1] - span[0] == len(text)  # else a shell form was replaced in it
+    digest = sha256(text.encode()).hexdigest() if is_exact else ""
+    line = Reference(id, tokens=tokens, span=span, digest=digest).line + ending(text)
     if tokens - tools.count(line) < MIN_SAVED:
         return None
     unit = RemovedUnit(span, tokens, "passage", "replaced by a reference")

@@ -1,8 +1,9 @@
 """The options that a budget has for each piece of a prompt, with their tokens and their value.
 
 The value of an option is priority x idf of the component's words (nats) x the share it keeps. A one-line
-reference has a tenth of the value of all that it replaces, since a model can fetch it; a component that is
-in the prompt again has an eighth of the value of its first occurrence. Values are whole numbers, and below
+reference has a tenth of the value of all that it replaces, since a model can fetch it; a component that was
+asked for has twice the value of one that it includes, and one that is in the prompt again an eighth of the
+value of its first occurrence. Values are whole numbers, and below
 their last digit of information they prefer the weaker change.
 """
 
@@ -10,14 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from promptd.core.assembly.fill import Filled
+from promptd.core.assembly.reference import Reference
 from promptd.core.assembly.skeleton import Draft, Skeleton
-from promptd.core.assembly.writer import reference_line
 from promptd.core.optimise.budget.author_hints import NEVER, AuthorHints
 from promptd.core.optimise.budget.records import DROPPED, REFERENCE, Variant, Variants, as_it_is
 from promptd.core.optimise.budget.tree import Content, Node, Part, raw
 from promptd.protocol.records import RemovedUnit
 
 FETCHABLE = 10  # the value of a reference is one in so many of what it replaces
+ENTRY = 2  # a component that was asked for counts so many times
 SAID_AGAIN = 8  # that of a component's second occurrence is one in so many of its first
 MILLINATS = 1_000
 RANKS = 8
@@ -95,9 +97,10 @@ def _groups(
             continue
         found = variants_of(node, hints)
         key = (draft.id, "".join(raw(part.content) for part in node.own_parts()))
-        idf = found.idf * hints.priority / (SAID_AGAIN if key in seen else 1)
+        weight = hints.priority if draft.chain else ENTRY * hints.priority
+        idf = found.idf * weight / (SAID_AGAIN if key in seen else 1)
         seen.add(key)
-        must_stay = not draft.chain or hints.limit == NEVER or hints.min_tokens > 0
+        must_stay = not draft.chain or hints.limit == NEVER or hints.is_kept or hints.min_tokens > 0
         yield OptionGroup(node, draft, hints, found.all, idf, must_stay)
 
 
@@ -139,7 +142,9 @@ def _own_options(group: OptionGroup, tokens: Sequence[int]) -> Iterator[Option]:
 def _final_options(group: OptionGroup, whole: Sequence[OptionGroup], count: Count) -> Iterator[Option]:
     """The component and all below it as one line, where that saves anything, or gone."""
     stands_for = sum(each.tokens for each in whole)
-    line = reference_line(group.draft.id, group.hints.description, stands_for) + group.node.ending()
+    draft = group.draft
+    reference = Reference(draft.id, group.hints.description, tokens=stands_for, digest=draft.digest)
+    line = reference.line + group.node.ending()
     tokens = count(line)
     rest = ((),) * len(group.node.children)
     if group.draft.reason == "included" and tokens < stands_for:

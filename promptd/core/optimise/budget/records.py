@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from promptd.core.assembly.skeleton import Skeleton
 from promptd.core.optimise.budget.tree import Content, Node, raw
-from promptd.core.optimise.records import Quality
+from promptd.core.optimise.records import Optimised, Quality
 from promptd.core.syntax.slots import Slot
-from promptd.protocol.records import RemovedUnit
+from promptd.protocol.records import Referenced, RemovedUnit
 
-AS_IS, FOLDED, REFERENCE, DROPPED = "as is", "folded", "reference", "dropped"
+AS_IS, FOLDED, CUT, REFERENCE, DROPPED = "as is", "folded", "cut", "reference", "dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,19 @@ class Variants:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A skeleton that fits what was asked, what the whole of it kept, and passes that were skipped."""
+    """A skeleton that fits what was asked, what the whole of it kept, and passes that were skipped.
+
+    `result` is what the strategy made of the written text, `undo` what can be taken back of it, once asked.
+    `references`: what is referenced in it, None unless the strategy does that; `tokens_fetched`: of all that.
+    """
 
     skeleton: Skeleton
     quality: Quality
     skipped: tuple[str, ...] = ()
+    result: Optimised | None = None
+    undo: object = None  # an `undo.Undo`, which imports these records
+    references: tuple[Referenced, ...] | None = None
+    tokens_fetched: int = 0
 
 
 def as_it_is(node: Node, count: Callable[[str], int]) -> Variant:

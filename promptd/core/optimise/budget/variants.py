@@ -1,4 +1,4 @@
-"""The variants of one component: as it is, by each strategy, and folded, of its own text alone.
+"""The variants of one component: as it is, by each strategy, folded and cut, of its own text alone.
 
 What a component includes is not looked at: a mark stands in the place of each child. So a variant depends on
 the component alone and can be kept for every prompt it stands in. Values go in afterwards, as everywhere.
@@ -7,6 +7,7 @@ the component alone and can be kept for every prompt it stands in. Values go in 
 from collections.abc import Iterator, Mapping
 
 from promptd.core.optimise.budget.author_hints import NEVER, AuthorHints
+from promptd.core.optimise.budget.cut import TextCutter
 from promptd.core.optimise.budget.folded import folded
 from promptd.core.optimise.budget.ledger import units_of
 from promptd.core.optimise.budget.own_text import Mark, OwnText, cut
@@ -17,6 +18,10 @@ from promptd.core.optimise.records import Piece
 from promptd.core.optimise.strategies import Strategy
 from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import words
+
+CUTS = (0.5, 0.25)  # shares of the tokens of a component
+CUTS_OF_FIRST = (0.75, 0.5, 0.25, 0.0)  # the last is the title and the first text
+MIN_TOKENS = 80  # of a component that is worth cutting
 
 
 def key_of(node: Node) -> tuple[object, ...]:
@@ -54,12 +59,28 @@ def _made(
     if own_text.node.draft is not None and not own_text.node.draft.chain and hints.limit is None:
         for each in folded(own_text, tools):
             yield Variant(FOLDED, each.chunks, tokens_of(each.chunks, tools.count), each.units, each.kept)
+    if hints.limit is None:
+        yield from _cuts(own_text, tools)
+
+
+def _cuts(own_text: OwnText, tools: Tools) -> Iterator[Variant]:
+    """Some cuts by unit; the smallest of a component that was asked for is its title and first text."""
+    draft = own_text.node.draft
+    is_first = draft is not None and not draft.chain
+    tokens = tools.count(own_text.text)
+    if is_first or tokens >= MIN_TOKENS:
+        cutter = TextCutter(own_text, tools, is_first=is_first)
+        for share in CUTS_OF_FIRST if is_first else CUTS:
+            variant, _ = cutter.to(int(share * tokens))
+            if variant.kept:
+                yield variant
 
 
 def _allowed(strategies: Mapping[str, Strategy], hints: AuthorHints) -> Iterator[Strategy]:
-    """The strategies up to the author's limit, in their order."""
+    """The strategies up to the author's limit, in their order; a limit without passes allows none."""
+    limit = strategies.get(hints.limit or "")
     for strategy in strategies.values():
-        if strategy.passes:
+        if strategy.passes and (limit is None or limit.passes):
             yield strategy
         if strategy.name == hints.limit:
             return
@@ -67,10 +88,12 @@ def _allowed(strategies: Mapping[str, Strategy], hints: AuthorHints) -> Iterator
 
 def _by(own_text: OwnText, strategy: Strategy, tools: Tools, skipped: dict[str, str]) -> Variant | None:
     """The variant by one strategy, or None if a mark did not survive, which no pass should do."""
-    pieces = [Piece("", span, NEVER) for span, _ in own_text.held]
-    result = optimise(own_text.text, pieces, strategy, tools)
+    pieces = [Piece("child" if isinstance(part, Mark) else "", span, NEVER) for span, part in own_text.held]
+    draft = own_text.node.draft
+    whole = Piece("", (0, len(own_text.text)), is_entry=draft is not None and not draft.chain)
+    result = optimise(own_text.text, [*pieces, whole], strategy, tools)
     skipped.update(zip(result.skipped, result.warnings, strict=True))
-    placed = [(span, part) for span, (_, part) in zip(result.spans, own_text.held, strict=True)]
+    placed = [(span, part) for span, (_, part) in zip(result.spans[:-1], own_text.held, strict=True)]
     if any(isinstance(part, Mark) and result.text[slice(*span)] != part for span, part in placed):
         return None
     chunks = cut(result.text, [(span, part) for span, part in placed if span[0] < span[1]])

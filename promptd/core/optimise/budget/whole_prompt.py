@@ -24,28 +24,48 @@ from promptd.protocol.records import RemovedUnit, Span
 
 
 def apply_strategy(
-    skeleton: Skeleton, strategy: Strategy, tools: Tools, hints: Mapping[str, AuthorHints]
+    skeleton: Skeleton,
+    strategy: Strategy,
+    tools: Tools,
+    hints: Mapping[str, AuthorHints],
+    frozen: Sequence[Span] = (),
 ) -> Fitted:
-    """Optimise a skeleton. Deterministic; its drafts say what was taken out of each piece."""
+    """Optimise a skeleton. Deterministic; its drafts say what was taken out of each piece.
+
+    `frozen`: further spans of its text that stay as they are.
+    """
+    text, found = pieces(skeleton, hints)
+    return fitted(skeleton, optimise(text, found, strategy, tools, frozen), strategy.name, tools)
+
+
+def pieces(skeleton: Skeleton, hints: Mapping[str, AuthorHints]) -> tuple[str, list[Piece]]:
+    """The written text of a skeleton and what it consists of: its entries, then its slots."""
     text, offsets = text_of(skeleton.parts)
     slots = [
         Piece("", (offsets[index], offsets[index + 1]), NEVER)
         for index, part in enumerate(skeleton.parts)
         if isinstance(part, Slot)
     ]
-    pieces = [
+    entries = [
         Piece(
-            draft.id, (offsets[draft.first], offsets[draft.last]), _limit(draft.reason, hints.get(draft.id))
+            draft.id,
+            (offsets[draft.first], offsets[draft.last]),
+            _limit(draft.reason, hints.get(draft.id)),
+            is_entry=not draft.chain,
         )
         for draft in skeleton.drafts
     ]
-    result = optimise(text, [*pieces, *slots], strategy, tools)
+    return text, [*entries, *slots]
+
+
+def fitted(skeleton: Skeleton, result: Optimised, name: str, tools: Tools) -> Fitted:
+    """What was made of the `pieces` of a skeleton, as a skeleton; `name` is that of the strategy."""
     written = [part for part in skeleton.parts if isinstance(part, Slot)]
-    placed = zip(written, result.spans[len(pieces) :], strict=True)
-    fitted = _rebuilt(skeleton, result, [(span, slot) for slot, span in placed if span[0] < span[1]])
-    _report(fitted, skeleton, result, strategy.name, tools)
-    fitted.notes += [Note("skipped-pass", message, fitted.drafts[0].id, 0) for message in result.warnings]
-    return Fitted(fitted, result.quality, result.skipped)
+    placed = zip(written, result.spans[len(skeleton.drafts) :], strict=True)
+    made = _rebuilt(skeleton, result, [(span, slot) for slot, span in placed if span[0] < span[1]])
+    _report(made, skeleton, result, name, tools)
+    made.notes += [Note("skipped-pass", message, made.drafts[0].id, 0) for message in result.warnings]
+    return Fitted(made, result.quality, result.skipped, result)
 
 
 def _limit(reason: str, hint: AuthorHints | None) -> str | None:
@@ -100,5 +120,5 @@ def _report(fitted: Skeleton, skeleton: Skeleton, result: Optimised, variant: st
         if draft.reason == "included":
             draft.variant = variant
             if draft.removed and not text_of(fitted.parts[draft.first : draft.last])[0].strip():
-                is_repeat = all(unit.kind in ("repeat", "emptied") for unit in draft.removed)
+                is_repeat = all(unit.kind == "repeat" for unit in draft.removed)
                 draft.reason = "deduplicated" if is_repeat else "dropped"

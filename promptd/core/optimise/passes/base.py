@@ -3,12 +3,13 @@
 What it may rest on is listed here, and nothing else is handed to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from promptd.core.optimise.data import Phrases
+from promptd.core.optimise.quality import Inventory
 from promptd.core.optimise.records import Aims
 from promptd.core.optimise.words import Idf
+from promptd.protocol.records import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,9 @@ class Context:
 
     count: Callable[[str], int]
     idf: Idf
-    phrases: Phrases
     aims: Aims = field(default_factory=Aims)
-    words: frozenset[str] = frozenset()  # the distinct words of the source prompt
+    source: Inventory | None = None  # what the source prompt has; None: what the page at hand has
     tokens: int = 0
+    entries: Sequence[Sequence[Span]] = ()  # per entry component, the stretches of the page that are its own
+    components: Mapping[Span, str] = field(default_factory=dict)  # where each is in the page -> its id
+    has_originals: bool = False  # repeats were removed, so that what they repeat may not be dropped

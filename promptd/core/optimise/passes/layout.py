@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from markdown_it.common.html_blocks import block_names
 
 from promptd.core.optimise.edits import Edit
-from promptd.core.optimise.page import Anchor, Block, Page
+from promptd.core.optimise.page import Anchor, Page
 from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.passes.shortened import is_mark
+from promptd.core.optimise.passes.xml_layout import indents, xml_layout
 from promptd.core.optimise.trees import list_spans
 
 _TAG_NAME = re.compile(r"[ \t]{4,}</?(?P<name>[A-Za-z][\w-]*)")
@@ -21,8 +22,9 @@ _TRAILING = re.compile(r"(?<=[^\s])[ \t]+(?=\r?\n|\Z)")
 _BLANKS = re.compile(r"(?<=\n)(?:[ \t]*\r?\n)+(?:[ \t]+\Z)?|(?<=\n)[ \t]+\Z")
 _NEXT_LINE = re.compile(r"\r?\n[ \t]*[^\s]")
 _PADDING = re.compile(r"(?<=\|)[ \t]{2,}|[ \t]{2,}(?=\|)")
+# A line and one of dashes below it: what makes lines with bars a table, as GitHub's Markdown has it.
+_DELIMITER = re.compile(r"[^\n]*\n[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)*[ \t]*:?-+:?[ \t]*\|?[ \t]*(?:\r?\n|\Z)")
 _INDENT = re.compile(r"^[ \t]+(?=\S)", re.MULTILINE)
-CODE_COLUMNS = 4  # CommonMark: indented so far, a line is code
 
 
 def comments(page: Page, context: Context) -> Iterator[Edit]:
@@ -64,8 +66,9 @@ def blank_lines(page: Page, context: Context) -> Iterator[Edit]:
 
 def table_padding(page: Page, context: Context) -> Iterator[Edit]:
     """Make one space of the padding inside table cells."""
-    tables = [block for block in page.root.walk() if block.kind == "table"]
-    for table in tables:
+    for table in page.root.walk():
+        if table.kind != "table" or not _DELIMITER.match(page.text, table.start):
+            continue  # a tree, or a picture drawn with bars
         for match in outside_code(page, _PADDING, table.start, table.end):
             line_start = page.text.rfind("\n", 0, match.start()) + 1
             if page.text[line_start : match.start()].strip():
@@ -75,20 +78,10 @@ def table_padding(page: Page, context: Context) -> Iterator[Edit]:
 def markup_indent(page: Page, context: Context) -> Iterator[Edit]:
     """Remove the indentation of lines that are tags, which says what the tags say already."""
     lists = list_spans(page.text)
-    for start, end in _tag_lines(page):
+    for start, end in xml_layout(page).tags:
         is_listed = any(first <= start < last for first, last in lists)
         if not is_listed and not _may_interrupt(page, start):
             yield from _unindent(page, start, end)
-
-
-def _tag_lines(page: Page) -> Iterator[tuple[int, int]]:
-    """Lines that are tags, outside lists."""
-    for block in page.root.walk():
-        if block.kind not in ("element", "tag") or block.depth:
-            continue
-        yield block.start, block.head
-        if block.kind == "element":
-            yield block.foot, block.end
 
 
 def _unindent(page: Page, start: int, end: int) -> Iterator[Edit]:
@@ -107,13 +100,14 @@ def tag_lines(page: Page, context: Context) -> Iterator[Edit]:
 
     Not lossless by CommonMark, for which a line of one tag and a line of two are different things.
     """
+    tags = {start for start, _ in xml_layout(page).tags}
     for block in page.root.walk():
         inner = block.children
-        if block.kind != "element" or not inner or block.depth:
+        if block.kind != "element" or not inner or block.start not in tags:
             continue
-        if inner[0].kind == "element":
+        if inner[0].kind == "element" and inner[0].start in tags:
             yield from _join(page, block.start, block.head, inner[0].start)
-        if inner[-1].kind == "element":
+        if inner[-1].kind == "element" and inner[-1].start in tags:
             yield from _join(page, inner[-1].foot, inner[-1].end, block.foot)
 
 
@@ -127,72 +121,26 @@ def _join(page: Page, start: int, end: int, after: int) -> Iterator[Edit]:
 
 
 def dedent(page: Page, context: Context) -> Iterator[Edit]:
-    """Remove the indentation that all lines of an element share; lists keep their depth.
+    """Move elements that are laid out as XML to the margin: their tags, and each run of lines between tags.
 
-    Not lossless by CommonMark, which reads such lines as code by accident of their indentation.
+    The lines of a run move by one width, what they share, so that lists, code, YAML and verse keep their
+    shape. A run with a tab in its indentation, or with code in it, stays where it is. Not lossless by
+    CommonMark, which reads such lines as code by accident of their indentation.
     """
-    for block in page.root.walk():
-        if block.kind == "element" and not block.depth:
-            yield from _dedent_runs(page, block)
-        if block.kind == "section" and block.in_element:
-            yield from _unindent(page, block.start, block.head)
-    for start, end in _tag_lines(page):
+    found = xml_layout(page)
+    for start, end in found.tags:
         yield from _unindent(page, start, end)
+    for start, end in found.runs:
+        yield from _shift(page, start, end)
 
 
-def _dedent_runs(page: Page, element: Block) -> Iterator[Edit]:
-    """Each run of neighbouring blocks of one element, sections looked through, is moved to the margin."""
-    run: list[Block] = []
-    for child in [*_flat(element), Block("root", element.end, element.end, element.end)]:
-        if child.kind in ("item", "paragraph", "quote", "table"):
-            run.append(child)
-            continue
-        if child.kind in ("code", "comment", "rule"):
-            continue  # stays where it is, and does not part a list in two
-        yield from _shift(page, run)
-        run = []
-
-
-def _flat(element: Block) -> Iterator[Block]:
-    for child in element.children:
-        yield child
-        if child.kind == "section":
-            yield from _flat(child)
-
-
-def _shift(page: Page, run: list[Block]) -> Iterator[Edit]:
-    """Move neighbouring blocks to the margin. A list so deep that Markdown saw none gets a space a level."""
-    lines = [match for block in run for match in _lines_of(page, block)]
+def _shift(page: Page, start: int, end: int) -> Iterator[Edit]:
+    """Move the lines of a run to the left by the indentation they share."""
+    lines = indents(page, start, end)
     width = min((len(match[0]) for match in lines), default=0)
-    if not width or any("\t" in match[0] for match in lines):
-        return
-    for block in run:
-        if block.kind == "item" and width >= CODE_COLUMNS:
-            yield from _level(page, block, 0)
-        else:
-            yield from (Edit(match.start(), match.start() + width) for match in _lines_of(page, block))
-
-
-def _level(page: Page, item: Block, depth: int) -> Iterator[Edit]:
-    """One space of indentation for each level of a list, one more for the lines after the first."""
-    for number, match in enumerate(_lines_of(page, item, item.head)):
-        yield _indent(match, depth + (number > 0))
-    for child in item.children:
-        if child.kind == "item":
-            yield from _level(page, child, depth + 1)
-        elif child.kind in ("paragraph", "quote", "table"):
-            yield from (_indent(match, depth + 1) for match in _lines_of(page, child))
-
-
-def _indent(match: re.Match[str], width: int) -> Edit:
-    return Edit(match.start(), match.end(), " " * width)
-
-
-def _lines_of(page: Page, block: Block, end: int = 0) -> list[re.Match[str]]:
-    return list(outside_code(page, _INDENT_OR_NOT, block.start, end or block.end))
-
-
-_INDENT_OR_NOT = re.compile(r"^[ \t]*(?=[^ \t\r\n])", re.MULTILINE)
+    is_movable = width and not any("\t" in match[0] or page.is_solid(*match.span()) for match in lines)
+    if is_movable:
+        yield from (Edit(match.start(), match.start() + width) for match in lines)
 
 
 def outside_code(

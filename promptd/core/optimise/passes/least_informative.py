@@ -11,48 +11,28 @@ Stopped before nothing was left to drop, the text gets a line `<!-- shortened --
 has one is left alone, so that optimising twice changes nothing, and readers know.
 """
 
-import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
 
+from promptd.core.optimise.blocks import read
 from promptd.core.optimise.edits import Edit
-from promptd.core.optimise.instructing import is_instructing
+from promptd.core.optimise.leads import followers
 from promptd.core.optimise.page import SOLID, Block, Page
 from promptd.core.optimise.passes.base import Context
+from promptd.core.optimise.passes.candidates import Droppable, Unit, is_one_line_lead, whole_sentences
 from promptd.core.optimise.passes.shortened import SHORTENED, is_shortened
-from promptd.core.optimise.units import (
-    is_bare_tag,
-    is_lead,
-    led,
-    sentences,
-    spoken,
-)
+from promptd.core.optimise.quality import UNIT_NATS, information, inventory_of_reading
+from promptd.core.optimise.reading import read_units
+from promptd.core.optimise.twins import with_twins
+from promptd.core.optimise.units import is_lead, spoken
 from promptd.core.optimise.words import Idf, stem, words
 
-_ELEMENT_LINE = re.compile(r"[ \t]*<(?P<tag>[A-Za-z][\w:.-]*)>(?P<inner>[^<>\n]+)</(?P=tag)>\s*")
-Spans = tuple[tuple[int, int], ...]
-MOVABLE = frozenset({"code", "url", "path", "number", "placeholder", "quote"})
 SAID_ELSEWHERE = 0.25  # how much the idf of words that occur elsewhere counts where no unit says the same
 COMMON = 60  # a stem in more units than this does not show that two of them are alike
-
-
-@dataclass(slots=True, eq=False)
-class Unit:
-    """One thing that can go: its spans (an element has two), its words, and what it waits for."""
-
-    spans: Spans
-    block: Block
-    words: Counter[str]
-    tokens: int
-    stems: frozenset[str] = frozenset()
-    anchors: Counter[str] = field(default_factory=Counter)
-    is_part: bool = False  # one sentence of several
-    is_head: bool = False  # of a block that may go only when nothing is left below it
-    alike: "Unit | None" = None  # the standing unit that says most of it
-    overlap: float = 0.0
 
 
 def least_informative(page: Page, context: Context) -> Iterator[Edit]:
@@ -94,18 +74,22 @@ class _Greedy:
         self.page = page
         self.context = context
         self.idf = context.idf
-        self.units = list(_Candidates(page, context).find())
+        is_frozen = any(anchor.kind == "keep" for anchor in page.anchors)
+        self.plain = read(page.text) if is_frozen else page  # what is frozen has units as well
+        self.reading = read_units(self.plain)
+        self.twins = sorted(with_twins(self.reading))
+        self.units = list(Droppable(page, context.count, context.entries).find())
         self.waiting = {unit.block: unit for unit in self.units if unit.is_head}
         self.likeness = _Likeness(page, self.units, self.idf)
         self.state = self._begin()
-        self.is_stopped = False
+        self.is_stopped = context.has_originals
         self.dropped: list[Unit] = []
 
     def _begin(self) -> _State:
         standing = Counter(spoken(self.page))
-        had = self.idf.sum(self.context.words)
-        lost = had - self.idf.sum(self.context.words & standing.keys())
-        allowance = had * (1 - self.context.aims.information) - lost
+        left = inventory_of_reading(self.plain, self.reading)
+        share = information(self.context.source or left, left, self.idf)
+        allowance = share.kept - share.had * self.context.aims.information
         now = self.context.count(self.page.text)
         to_save = self.context.aims.reduction * self.context.tokens - (self.context.tokens - now)
         text = self.page.text
@@ -120,13 +104,15 @@ class _Greedy:
         if block.parent is not None and block.kind not in ("comment", "rule"):
             state.holds.setdefault(block, []).append(block.parent)
             state.left[block.parent] += 1
-        if block.kind == "paragraph":
-            followers = led(self.page, block)
-            for each in followers:
-                state.holds.setdefault(each, []).append(block)
-            state.left[block] = len(followers) or sum(1 for _ in sentences(self.page, block.start, block.end))
-        elif block.kind == "item":
-            state.left[block] += sum(1 for _ in sentences(self.page, block.start, block.head)) - 1
+        led = followers(self.page, block)
+        is_head = block.kind == "paragraph" and is_one_line_lead(self.page, block)
+        if block.kind in ("paragraph", "item") and not is_head:
+            state.left[block] += len(whole_sentences(self.page, block)) - (block.kind == "item")
+        if led:
+            lead = block if is_head else Block("paragraph", block.head, block.head, block.head)
+            state.left[lead] += len(led)
+            for each in led:
+                state.holds.setdefault(each, []).append(lead)
 
     def run(self) -> Iterator[Unit]:
         """The units to drop, in the order they go."""
@@ -144,15 +130,49 @@ class _Greedy:
                 heapreplace(heap, (rate, index))
                 continue
             heappop(heap)
-            if not self.has_literals_elsewhere(unit):
+            together, less = self.together(unit)
+            if not together or not self.has_literals_elsewhere(together) or any(map(self.has_twin, together)):
                 continue
-            if self.unique(unit) > self.state.allowance:
+            if self.unique(together) > self.state.allowance:
                 self.is_stopped = True
                 continue
-            self.drop(unit)
-            yield unit
-            for above in self.freed(unit):
-                heappush(heap, (self.rate(above), order[above]))
+            for each in together:
+                self.drop(each)
+                yield each
+            self.state.left.subtract(less)
+            for block in less:
+                above = self.waiting.get(block)
+                if above is not None and above not in self.state.gone and not self.state.left[block]:
+                    heappush(heap, (self.rate(above), order[above]))
+
+    def together(self, unit: Unit) -> tuple[list[Unit], Counter[Block]]:
+        """A unit and the heads that would head nothing without it, with how much each block loses.
+
+        No unit at all if one of the heads must stay.
+        """
+        going, less = [unit], Counter[Block]()
+        for each in going:
+            for block in self.emptied(each, less):
+                if not heads(self.page, block):
+                    continue
+                if block not in self.waiting:
+                    return [], less
+                going.append(self.waiting[block])
+        return going, less
+
+    def emptied(self, unit: Unit, less: Counter[Block]) -> Iterator[Block]:
+        """The blocks that hold nothing any more once a unit has gone as well as what `less` counts."""
+        if unit.is_part:
+            less[unit.block] += 1
+            if self.state.left[unit.block] > less[unit.block]:
+                return
+            if unit.block.kind == "item":
+                yield unit.block
+                return
+        for held in self.state.holds.get(unit.block, ()):
+            less[held] += 1
+            if self.state.left[held] == less[held]:
+                yield held
 
     def is_ready(self, unit: Unit) -> bool:
         return not unit.is_head or self.state.left[unit.block] == 0
@@ -161,40 +181,36 @@ class _Greedy:
         """Information lost per token saved, in nats."""
         information = self.idf.sum(unit.words)
         novelty = 1 - self.likeness.overlap(unit, self.state.gone)
-        return (self.unique(unit) + SAID_ELSEWHERE * novelty * information) / max(unit.tokens, 1)
+        return (self.unique([unit]) + SAID_ELSEWHERE * novelty * information) / max(unit.tokens, 1)
 
-    def has_literals_elsewhere(self, unit: Unit) -> bool:
-        """True if every literal of a unit, as it is written, is still in the text without it."""
-        return all(self.state.anchors[anchor] > times for anchor, times in unit.anchors.items())
+    def has_literals_elsewhere(self, units: Sequence[Unit]) -> bool:
+        """True if every literal of units, as it is written, is still in the text without them."""
+        held = _summed(unit.anchors for unit in units)
+        return all(self.state.anchors[anchor] > times for anchor, times in held.items())
 
-    def unique(self, unit: Unit) -> float:
-        """The idf of the words that would occur nowhere any more."""
+    def has_twin(self, unit: Unit) -> bool:
+        """True for prose that differs in one thing from other prose of the page, so that both stay."""
+        is_name = unit.is_head and unit.block.kind in ("section", "element")
+        return not is_name and any(self._ends_twin(*span) for span in unit.spans)
+
+    def _ends_twin(self, start: int, end: int) -> bool:
+        at = bisect_right(self.twins, start)
+        return at < len(self.twins) and self.twins[at] <= end
+
+    def unique(self, units: Sequence[Unit]) -> float:
+        """The information that goes with units: their own, and the idf of words that would occur nowhere."""
         standing = self.state.standing
-        return self.idf.sum(word for word, times in unit.words.items() if standing[word] <= times)
+        said = _summed(unit.words for unit in units)
+        lost = self.idf.sum(word for word, times in said.items() if standing[word] <= times)
+        return UNIT_NATS * sum(unit.parts for unit in units) + lost
 
     def drop(self, unit: Unit) -> None:
-        self.state.allowance -= self.unique(unit)
+        self.state.allowance -= self.unique([unit])
         self.state.standing.subtract(unit.words)
         self.state.anchors.subtract(unit.anchors)
         self.state.to_save -= unit.tokens
         self.state.gone.add(unit)
         self.dropped.append(unit)
-
-    def freed(self, unit: Unit) -> Iterator[Unit]:
-        """The heads and lead-ins of which nothing is held any more, now that a unit has gone."""
-        left = self.state.left
-        if unit.is_part:
-            left[unit.block] -= 1
-            if left[unit.block]:
-                return
-            if unit.block in self.waiting:
-                yield self.waiting[unit.block]
-            if unit.block.kind == "item":
-                return
-        for held in self.state.holds.get(unit.block, ()):
-            left[held] -= 1
-            if not left[held] and held in self.waiting:
-                yield self.waiting[held]
 
     def reason(self, unit: Unit) -> str:
         """Why a unit went, for the manifest."""
@@ -205,72 +221,16 @@ class _Greedy:
         return "least information per token"
 
 
-class _Candidates:
-    """What may go at all."""
+def heads(page: Page, block: Block) -> bool:
+    """True for what is nothing by itself: a heading, a tag, a lead-in."""
+    if block.kind == "item":
+        return is_lead(page.text[block.start : block.head])
+    return block.kind in ("section", "element", "paragraph")
 
-    def __init__(self, page: Page, context: Context) -> None:
-        self.page = page
-        self.count = context.count
 
-    def find(self) -> Iterator[Unit]:
-        for block in self.page.root.walk():
-            if block.kind == "paragraph":
-                yield from self.sentences(block)
-            elif block.kind == "item":
-                yield from self.item(block)
-            elif block.kind == "tag":
-                yield from self.element_line(block)
-            elif block.kind == "section":
-                yield from self.head(block, ((block.start, block.head),))
-            elif block.kind == "element" and is_bare_tag(self.page.text[block.start : block.head]):
-                yield from self.head(block, ((block.start, block.head), (block.foot, block.end)), is_tag=True)
-
-    def sentences(self, block: Block) -> Iterator[Unit]:
-        if led(self.page, block):
-            if self.may_go(block.start, block.end):
-                yield self.unit(block, ((block.start, block.end),), is_head=True)
-            return
-        for start, end in sentences(self.page, block.start, block.end):
-            if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
-                yield self.unit(block, ((start, end),), is_part=True)
-
-    def element_line(self, block: Block) -> Iterator[Unit]:
-        """A line like `<description>prose</description>`, if its tag has no attributes."""
-        match = _ELEMENT_LINE.fullmatch(self.page.text, block.start, block.head)
-        if match is not None and self.may_go(*match.span("inner")):
-            yield self.unit(block, ((block.start, block.head),))
-
-    def item(self, block: Block) -> Iterator[Unit]:
-        """Its first sentence goes last, with the marker; what ends in a colon goes after what it leads to."""
-        (_, first), *more = sentences(self.page, block.start, block.head)
-        is_head = bool(block.children or more)
-        if self.may_go(block.start, first) and (is_head or not is_lead(self.page.text[block.start : first])):
-            yield self.unit(block, ((block.start, first),), is_head=is_head)
-        for start, end in more:
-            if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
-                yield self.unit(block, ((start, end),), is_part=True)
-
-    def head(self, block: Block, spans: Spans, *, is_tag: bool = False) -> Iterator[Unit]:
-        if block.children and (is_tag or self.may_go(*spans[0])):
-            yield self.unit(block, spans, is_head=True)
-
-    def may_go(self, start: int, end: int) -> bool:
-        """True unless a unit instructs or holds a literal of a kind that must stay where it is."""
-        text = self.page.text[start:end]
-        kinds = {anchor.kind for anchor in self.page.anchors_in(start, end)}
-        return kinds <= MOVABLE and "```" not in text and "~~~" not in text and not is_instructing(text)
-
-    def unit(self, block: Block, spans: Spans, *, is_head: bool = False, is_part: bool = False) -> Unit:
-        text = "".join(self.page.text[start:end] for start, end in spans)
-        found = Counter(words(text))
-        anchors = Counter(
-            self.page.text[anchor.start : anchor.end]
-            for span in spans
-            for anchor in self.page.anchors_in(*span)
-            if anchor.kind != "tag"
-        )
-        stems = frozenset(map(stem, found))
-        return Unit(spans, block, found, self.count(text), stems, anchors, is_part=is_part, is_head=is_head)
+def _summed(counters: Iterable[Counter[str]]) -> Counter[str]:
+    first, *others = counters
+    return sum(others, first)
 
 
 class _Likeness:

@@ -1,8 +1,7 @@
-"""Passes over wording and markup: verbose phrases, labels, wrappers, JSON in fences.
+"""Passes over markup within lines: labels, bold, JSON in fences. No pass changes a word.
 
-Phrases are a table (`data`), never rules. Sentences that instruct, quoted strings and all other literals
-are left as they are. Only `json_code` edits inside code, and only where the value stays equal and tokens are
-saved.
+Sentences that instruct, quoted strings and all other literals are left as they are. Only `json_code`
+edits inside code, and only where the value stays equal and tokens are saved.
 """
 
 import json
@@ -11,50 +10,21 @@ from collections.abc import Iterator
 
 from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.instructing import is_instructing
-from promptd.core.optimise.page import Block, Page
+from promptd.core.optimise.page import Page
 from promptd.core.optimise.passes.base import Context
-from promptd.core.optimise.units import is_bare_tag, sentences
+from promptd.core.optimise.units import sentences
 
 _LABEL = re.compile(
     r"^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[ xX]\][ \t]+)?(\*\*|__)(?=\S)", re.MULTILINE
 )
-_BOLD = re.compile(r"(?<![*\\])(?P<open>\*\*)(?=[^\s*])[^*\n]*(?<=[^\s*])(?P<close>\*\*)(?!\*)")
+# Not where a letter touches the outside: `2**3**4` and `f(**a)**b` are no bold.
+_BOLD = re.compile(r"(?<![*\\\w])(?P<open>\*\*)(?=[^\s*])[^*\n]*(?<=[^\s*])(?P<close>\*\*)(?![*\w])")
 _JSON_FENCE = re.compile(
     r"(?P<open>[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?:json)?[ \t]*\n)(?P<value>.*\n)[ \t]*(?P=fence)[ \t]*\n?",
     re.DOTALL | re.IGNORECASE,
 )
 _JSON_PARTS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
 MAX_JSON_DEPTH = 200  # far below where the parser of the standard library gives up
-
-
-def phrases(page: Page, context: Context) -> Iterator[Edit]:
-    """Replace verbose phrases by the table, outside literals, headings and sentences that instruct."""
-    for block in page.root.walk():
-        if block.kind not in ("paragraph", "item"):
-            continue
-        for start, end in sentences(page, block.start, block.head):
-            if not is_instructing(page.text[start:end]):
-                yield from _shorter(page, context, start, end)
-
-
-def _shorter(page: Page, context: Context, start: int, end: int) -> Iterator[Edit]:
-    for match in context.phrases.pattern.finditer(page.text, start, end):
-        if page.is_free(match.start(), match.end()):
-            replacement = context.phrases.table[" ".join(match[0].casefold().split())]
-            yield _phrase_edit(page.text, match, replacement)
-
-
-def _phrase_edit(text: str, match: re.Match[str], replacement: str) -> Edit:
-    """A capital at the beginning stays one; with nothing in its place the space after the phrase goes too."""
-    end = match.end()
-    if not replacement:
-        after = re.compile(r",?[ \t]+(\w)?").match(text, end)
-        if after is None:
-            return Edit(match.start(), match.end(), match[0])
-        end, replacement = after.end(), after[1] or ""
-    if match[0][0].isupper():
-        replacement = replacement[:1].upper() + replacement[1:]
-    return Edit(match.start(), end, replacement, "phrase", f"{match[0]!r} shortened")
 
 
 def labels(page: Page, context: Context) -> Iterator[Edit]:
@@ -101,25 +71,6 @@ def _plain(page: Page, match: re.Match[str]) -> Iterator[Edit]:
     marks = match.span("open"), match.span("close")
     if around.strip() and all(page.is_free(*mark) for mark in marks):
         yield from (Edit(start, end) for start, end in marks)
-
-
-def wrappers(page: Page, context: Context) -> Iterator[Edit]:
-    """Neighbouring elements of one bare name that only wrap one element each become one element."""
-    for parent in page.root.walk():
-        for before, after in zip(parent.children, parent.children[1:], strict=False):
-            if before.name == after.name and _is_wrapper(page, before) and _is_wrapper(page, after):
-                between = page.text[before.end : after.start]
-                if not between.strip() and page.is_removable(before.foot, after.head):
-                    yield Edit(
-                        before.foot, after.head, "", "markup", f"merged with the <{after.name}> before it"
-                    )
-
-
-def _is_wrapper(page: Page, block: Block) -> bool:
-    if block.kind != "element" or not is_bare_tag(page.text[block.start : block.head]):
-        return False
-    inner = [child for child in block.children if child.kind != "comment"]
-    return len(inner) == 1 and inner[0].kind == "element"
 
 
 def json_code(page: Page, context: Context) -> Iterator[Edit]:

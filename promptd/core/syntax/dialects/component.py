@@ -1,21 +1,37 @@
-"""`{{component: a/b.md}}`: the brace dialect, resolved from the library root."""
+"""`{{component: a/b.md}}`: the brace dialect, resolved from the library root.
+
+What lacks the colon or the path is diagnosed; `{{component}}` alone is a variable.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from promptd.core.syntax.component import Directive
+from promptd.core.syntax.component import Diagnostic, Directive
 from promptd.core.syntax.dialects.base import Dialect, directive_at, split_target
 from promptd.core.syntax.markdown import Body
 
-_DIRECTIVE = re.compile(r"(?<!\{)\{\{[ \t]{0,16}component:([^{}\n]{1,1024})\}\}(?!\})")
+_DIRECTIVE = re.compile(
+    r"\{\{(?<![{$]\{\{)[ \t]{0,16}component(?:(?P<colon>[ \t]{0,16}:)|[ \t]{1,16})"
+    r"(?P<path>[^{}\n]{1,1024})\}\}(?!\})"
+)
 
 
-def _find(body: Body, _metadata: Mapping[str, Any]) -> Iterator[Directive]:
+def _find(body: Body, _metadata: Mapping[str, Any]) -> Iterator[Directive | Diagnostic]:
     for match in _DIRECTIVE.finditer(body.text, body.start):
-        target = split_target(match[1])
-        if target.path and not body.is_literal(*match.span()):
+        target = split_target(match["path"])
+        if body.is_literal(*match.span()):
+            continue
+        if match["colon"] and target.path:
             yield directive_at(body, "component", match.start(), match.end(), target, base="root")
+        else:
+            yield _malformed(match, body)
 
 
-DIALECT = Dialect("component", "component:", _find)
+def _malformed(match: re.Match[str], body: Body) -> Diagnostic:
+    path = match["path"].strip().strip("\"'=:")
+    message = f"`{match[0][:80]}` is text; a component is included by `{{{{component: {path or 'path'}}}}}`"
+    return Diagnostic("malformed-include", message, body.line_of(match.start()))
+
+
+DIALECT = Dialect("component", "component", _find)

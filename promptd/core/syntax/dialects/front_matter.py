@@ -2,7 +2,10 @@
 
 An item is a path, with the marks `?`, `&` and `#section`, or a mapping with `path` and optionally
 `optional`, `mode` and `section`. One path, or several with commas between, may stand without a list.
-`requires` makes edges in the graph that are never expanded.
+`requires` makes edges in the graph that are never expanded, to ids or to files beside this one; a word in it
+that is no path may name anything, so it is an edge only where there is such a component. `components` and
+`requires` are keys of many tools: what is no path in them counts only if the file exists, and if none of it
+looks like a path they are theirs.
 """
 
 import re
@@ -12,9 +15,11 @@ from typing import Any
 from promptd.core.syntax.component import Diagnostic, Directive
 from promptd.core.syntax.dialects.base import Dialect, WrittenTarget, split_target
 from promptd.core.syntax.markdown import Body
+from promptd.core.syntax.plain_text import line_of_text
 from promptd.core.syntax.tolerant_yaml import is_true
 
 _LISTS = (("includes", False), ("components", False), ("requires", True))
+_EXTENSION = re.compile(r"[^/\s]\.[A-Za-z]\w{0,9}$")
 _PATH_KEYS = ("path", "component", "src", "file")
 
 
@@ -46,7 +51,7 @@ class _Lines:
 
     def __init__(self, body: Body, key: str) -> None:
         self.body = body
-        found = re.compile(rf"^{key}[ \t]*:", re.MULTILINE).search(body.text, 0, body.start)
+        found = re.compile(rf"""^["']?{key}["']?[ \t]*:""", re.MULTILINE).search(body.text, 0, body.start)
         self.position = found.end() if found else 0
 
     def of(self, written: str) -> int:
@@ -57,19 +62,29 @@ class _Lines:
         return self.body.line_of(max(self.position - 1, 0))
 
 
+def _looks_like_a_path(path: str) -> bool:
+    if _EXTENSION.search(path):
+        return True
+    return "/" in path and not any(map(str.isspace, path))
+
+
 def _find(body: Body, metadata: Mapping[str, Any]) -> Iterator[Directive | Diagnostic]:
     for key, is_soft in _LISTS:
+        items = [(item, _target(item)) for item in _items(metadata.get(key))]
+        is_ours = key == "includes" or any(
+            target is not None and _looks_like_a_path(target.path) for _, target in items
+        )
         lines = _Lines(body, key)
-        for item in _items(metadata.get(key)):
-            target = _target(item)
-            if target is None or not target.path:
-                message = f"an item of `{key}` is no path: {str(item)[:60]!r} is left out"
+        for item, target in items:
+            if target is not None and target.path:
+                is_tentative = key != "includes" and not _looks_like_a_path(target.path)
+                yield _directive(body, target, lines.of(target.path), is_soft, is_tentative)
+            elif is_ours:
+                message = f"an item of `{key}` is not a path and is left out: `{line_of_text(item)[:60]}`"
                 yield Diagnostic("requires" if is_soft else "malformed-include", message, lines.of(""))
-            else:
-                yield _directive(body, target, lines.of(target.path), is_soft=is_soft)
 
 
-def _directive(body: Body, target: WrittenTarget, line: int, *, is_soft: bool) -> Directive:
+def _directive(body: Body, target: WrittenTarget, line: int, is_soft: bool, is_tentative: bool) -> Directive:
     return Directive(
         dialect="front-matter",
         target=target.path,
@@ -77,8 +92,10 @@ def _directive(body: Body, target: WrittenTarget, line: int, *, is_soft: bool) -
         end=body.start,
         line=line,
         section=target.section,
+        base="root-then-file" if is_soft else "root",
         is_optional=target.is_optional,
         is_reference=target.is_reference,
+        is_tentative=is_tentative,
         is_soft=is_soft,
         is_prepended=True,
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 
 from promptd.core.optimise.budget.allocate import Allocation, allocate
 from promptd.core.optimise.budget.author_hints import AuthorHints
+from promptd.core.optimise.budget.cut import TextCutter
+from promptd.core.optimise.budget.own_text import OwnText
 from promptd.core.optimise.budget.records import Variants
-from promptd.core.optimise.budget.tree import Node
+from promptd.core.optimise.budget.tree import Node, grow, raw
 from promptd.core.optimise.budget.variants import variants_of
 from promptd.core.optimise.strategies import STRATEGIES
 from promptd.core.tokens.cost import TokenBudget
@@ -25,6 +28,10 @@ def within(bench: Bench, budget: int, reserve: int = 0, **values: str) -> Alloca
     def of(node: Node, hints: AuthorHints) -> Variants:
         return variants_of(node, STRATEGIES, bench.tools, hints)
 
+    @cache
+    def cutter_of(node: Node, *, is_first: bool) -> TextCutter:
+        return TextCutter(OwnText(node), bench.tools, is_first=is_first)
+
     return allocate(
         bench.skeleton,
         bench.author_hints,
@@ -32,6 +39,7 @@ def within(bench: Bench, budget: int, reserve: int = 0, **values: str) -> Alloca
         lambda skeleton: bench.filled(skeleton, **values),
         count,
         TokenBudget(budget, reserve),
+        cutter_of,
     )
 
 
@@ -69,14 +77,17 @@ def test_what_fits_is_as_it_is() -> None:
 
 
 def test_the_author_s_priority_decides() -> None:
-    """Where one of two has to go it is the one with the lower priority, and a reference stands for it."""
+    """Where one of two has to be shortened more it is the one with the lower priority."""
     bench = Bench(FILES)
     found = within(bench, WHOLE * 70 // 100)
     chosen = variants(found)
     assert chosen["b.md"] != "reference"
-    assert chosen["c.md"] == "reference"
-    assert "[c.md — Background (" in found.filled.text
-    assert "promptd get c.md]" in found.filled.text
+    assert chosen["c.md"] == "cut"
+    assert found.rows[-1].quality < min(row.quality for row in found.rows[:-1])
+    low = within(bench, WHOLE * 50 // 100)
+    assert variants(low)["c.md"] == "reference"
+    assert '[reference: "Background" ' in low.filled.text
+    assert "promptd get c.md --digest " in low.filled.text
     assert found.tokens == count(found.filled.text) <= WHOLE * 70 // 100
 
 
@@ -98,11 +109,12 @@ def test_what_is_left_out_stands_in_the_manifest() -> None:
     found = within(bench, WHOLE * 25 // 100)
     reasons = {draft.id: draft.reason for draft in found.skeleton.drafts}
     assert reasons["a.md"] == "included"
-    assert {reasons["b.md"], reasons["c.md"]} <= {"referenced", "dropped"}
-    assert reasons["d.md"] == "dropped"
+    assert reasons["c.md"] == reasons["d.md"] == "dropped"
     back = dict(bench.had_back(found.skeleton))
     assert back["d.md"] == FILES["d.md"]
-    assert next(row.why for row in found.rows if row.id == "d.md") == "removed with parent b.md"
+    assert {row.id: row.why for row in found.rows}["d.md"].startswith("does not fit")
+    (b,) = [row for row in found.rows if row.id == "b.md"]
+    assert (b.variant, b.why.split(":")[0]) == ("cut", "cut to fit")
 
 
 def test_impossible_says_the_smallest_that_would_do() -> None:
@@ -160,23 +172,57 @@ def test_values_count() -> None:
     assert found.tokens == count(found.filled.text) <= count(bench_text) - 200
 
 
-def test_what_is_asked_for_is_folded() -> None:
-    """It is never dropped; its passages are folded, each with how to fetch it, and headings stay."""
+def test_what_is_asked_for_keeps_title_and_first_text() -> None:
+    """It is never dropped; the smallest there may be is its title and its first text."""
     text = f"# One\n\n{prose('one', 9)}## Two\n\n{prose('two', 9)}<include>b.md</include>\n## Three\n\nEnd.\n"
     bench = Bench({"a.md": text, "b.md": "Always ask.\n"})
     with pytest.raises(OverBudget) as caught:
         within(bench, 1)
     found = within(bench, caught.value.details["smallest"])
-    assert variants(found)["a.md"] == "folded"
-    assert [line for line in found.filled.text.split("\n") if line.startswith("#")] == [
-        "# One",
-        "## Two",
-        "## Three",
-    ]
-    for line in re.findall(r"\[a.md, .*\]", found.filled.text):
+    assert found.filled.text == "# One\n\n" + prose("one", 1)
+    assert variants(found) == {"a.md": "cut", "b.md": "dropped"}
+    back = "".join(text for id, text in bench.had_back(found.skeleton) if id == "a.md")
+    assert prose("two", 9) in back
+
+
+def test_titles_alone_are_no_prompt() -> None:
+    """Where all text is in what is included, the smallest has the first of it."""
+    bench = Bench({"a.md": "# One\n\n<include>b.md</include>\n", "b.md": prose("long", 9)})
+    with pytest.raises(OverBudget) as caught:
+        within(bench, count("# One"))
+    found = within(bench, caught.value.details["smallest"])
+    assert found.filled.text.startswith("# One\n\n" + prose("long", 1).rstrip("\n"))
+    titles = Bench({"a.md": "# One\n\n## Two\n"})
+    assert within(titles, 5).filled.text == "# One\n\n## Two\n"
+
+
+def test_what_is_kept_is_not_dropped() -> None:
+    """The error names it with file, line and the directive; it is shortened without loss at most."""
+    spaced = prose("detail", 10).replace("\n\n", "   \n\n\n\n")
+    for hint in ("keep: true", "priority: required"):
+        bench = Bench(FILES | {"d.md": f"---\n{hint}\n---\n{spaced}"})
+        with pytest.raises(OverBudget, match=r"d\.md:1 \(130 tokens, included at b\.md:\d+\) says") as caught:
+            within(bench, 100)
+        assert caught.value.details["kept"] == ["d.md"]
+        found = within(bench, caught.value.details["smallest"])
+        assert variants(found)["d.md"] in ("as is", "conservative")
+        assert re.findall(r"\w+", prose("detail", 10))[-1] in found.filled.text
+
+
+def test_what_is_asked_for_is_folded() -> None:
+    """Its passages may be folded, each with how to fetch it, and headings stay."""
+    text = f"# One\n\n{prose('one', 9)}## Two\n\n{prose('two', 9)}<include>b.md</include>\n## Three\n\nEnd.\n"
+    bench = Bench({"a.md": text, "b.md": "Always ask.\n"})
+    root = next(node for node in grow(bench.skeleton).walk() if node.draft is not None)
+    made = variants_of(root, STRATEGIES, bench.tools, AuthorHints()).all
+    folded = [variant for variant in made if variant.name == "folded"][-1]
+    written = "".join(map(raw, (part for chunk in folded.chunks for part in chunk)))
+    headings = [line for line in written.split("\n") if line.startswith("#")]
+    assert headings == ["# One", "## Two", "## Three"]
+    for line in re.findall(r"\[a.md, .*\]", written):
         start, end = re.findall(r"--span (\d+) (\d+)", line)[0]
         assert text[int(start) : int(end)].strip() in (prose("one", 9).strip(), prose("two", 9).strip())
-    back = {text.strip() for _, text in bench.had_back(found.skeleton)}
+    back = {text[slice(*unit.span)].strip() for unit in folded.units}
     assert back >= {prose("one", 9).strip(), prose("two", 9).strip()}
 
 

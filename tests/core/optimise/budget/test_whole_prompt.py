@@ -10,11 +10,11 @@ from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.strategies import STRATEGIES, pass_functions
 from tests.core.optimise.budget.bench import Bench
 
-REPEATED = "- Keep the tone warm, brief and free of any jargon.\n"
+REPEATED = "<tone>\nKeep the tone warm, brief and free of any jargon.\n</tone>\n"
 FILES = {
     "a.md": f"# Write\n\nFor {{name}}.   \n\n\n{REPEATED}\n<include>b.md</include>\n\nThe end, {{name}}.\n",
-    "b.md": "---\noptimise: balanced\nvariables: {name: {}}\n---\n## Tone\n\n"
-    f"{REPEATED}- Two sentences are enough.\n",
+    "b.md": "---\noptimise: balanced\nvariables: {name: {}}\n---\n"
+    f"{REPEATED}\nTwo sentences are enough.\n",
 }
 
 
@@ -61,7 +61,11 @@ def test_both_spellings_of_optimise_are_one_key() -> None:
     for key in OPTIMISE_KEYS:
         assert author_hints_of("a.md", "", {key: "balanced"}, names).limit == "balanced"
         (note,) = author_hints_of("a.md", "", {key: "sometimes"}, names).notes
-        assert note.message.startswith(f"`{key}` is 'sometimes'")
+        assert note.message.startswith(f"`{key}` is `sometimes`")
+        assert note.line == 1
+        (note,) = author_hints_of("a.md", "", {key: ["a", True]}, names, {key: 7}).notes
+        assert note.message.startswith(f"`{key}` is `a, true`;")
+        assert note.line == 7
     both = {"optimize": "balanced", "optimise": "conservative"}
     assert author_hints_of("a.md", "", both, names).limit == "conservative"
 
@@ -95,4 +99,27 @@ def test_a_skipped_pass_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fitted.skipped == ("blank_lines",)
     (note,) = [note for note in fitted.skeleton.notes if note.kind == "skipped-pass"]
     assert "blank_lines" in note.message
-    assert "\n\n\n- Keep" in bench.text(fitted.skeleton, name="Ada")
+    assert "\n\n\n<tone>" in bench.text(fitted.skeleton, name="Ada")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "is_kept", "limit", "notes"),
+    [
+        ({"keep": True}, True, "conservative", 0),
+        ({"keep": "yes"}, True, "conservative", 0),
+        ({"priority": "required"}, True, "conservative", 0),
+        ({"priority": "required", "keep": False}, True, "conservative", 0),
+        ({"keep": True, "optimise": "never"}, True, "never", 0),
+        ({"keep": True, "optimise": "aggressive"}, True, "conservative", 0),
+        ({"keep": False}, False, None, 0),
+        ({"keep": "no"}, False, None, 0),
+        ({"keep": "sometimes"}, True, "conservative", 1),
+        ({"keep": None, "priority": 0.7}, False, None, 0),
+        ({"priority": "requird"}, False, None, 1),
+    ],
+)
+def test_keep_is_read(metadata: dict[str, object], is_kept: bool, limit: str | None, notes: int) -> None:
+    """By either key; a value that says neither yes nor no keeps, and is a note as a wrong priority is."""
+    hints = author_hints_of("a.md", "", metadata, tuple(STRATEGIES))
+    assert (hints.is_kept, hints.limit, len(hints.notes)) == (is_kept, limit, notes)
+    assert hints.priority == metadata.get("priority") if isinstance(metadata.get("priority"), float) else 0.5
