@@ -1,9 +1,9 @@
 """Every error promptd can answer with: one tree, each leaf with one cause and one error code of the protocol.
 
 The tree splits by what to fix: a file of the library (ComponentError), the request (RequestError), the
-configuration (ConfigError), or load (Busy). The codes are -32000 to -32029; two leaves share one only where
-`type` alone tells them apart. Foreign exceptions (OSError, YAML, TOML) are mapped to these at
-their origin and never travel further. Nothing here knows how an error is shown.
+configuration (ConfigError), or load (Busy). The codes are -32000 to -32029 and those of JSON-RPC; two
+leaves share one only where `type` alone tells them apart. Foreign exceptions (OSError, YAML, TOML) are
+mapped to these at their origin and never travel further. Nothing here knows how an error is shown.
 """
 
 from collections.abc import Mapping

@@ -177,8 +177,8 @@ def _bounds(field: dict[str, Any]) -> str:
 def _errors(errors: list[dict[str, Any]]) -> list[str]:
     rows = [f"| {each['code']} | `{each['type']}` | {_cell(each['summary'])} |" for each in errors]
     intro = (
-        "The codes are -32000 to -32029, and -32603. `error.data.type` names the error, the other fields of"
-        " `error.data` its details.\n"
+        "The codes are -32000 to -32029, and those of JSON-RPC, -32700 to -32600. `error.data.type` names the"
+        " error, the other fields of `error.data` its details.\n"
     )
     return [intro, "\n".join(["| code | type | meaning |", "|---|---|---|", *rows])]
 

@@ -42,7 +42,7 @@ MAX_ATTEMPTS = 3  # of a reply that is made while nothing changes
 
 
 @answers("list")
-def components(workspace: Workspace, params: ListParams, _check: Check) -> Procedure[msgspec.Raw]:
+def components(workspace: Workspace, params: ListParams, _check: Check) -> Procedure[ListReply | msgspec.Raw]:
     """`list`: what the whole library holds now."""
     yield procedures.Reconcile()
     return (yield from _beside(workspace, partial(_list, workspace, params.glob)))
@@ -55,7 +55,9 @@ def _list(workspace: Workspace, glob: str) -> ListReply:
 
 
 @answers("changes")
-def changes(workspace: Workspace, params: ChangesParams, _check: Check) -> Procedure[msgspec.Raw]:
+def changes(
+    workspace: Workspace, params: ChangesParams, _check: Check
+) -> Procedure[ChangesReply | msgspec.Raw]:
     """`changes`: what is different in the list since a clock, or the whole list if that is not known."""
     yield procedures.Reconcile()
     revision = params.since_revision(workspace.instance)
@@ -116,7 +118,9 @@ def _row(workspace: Workspace, component: Component) -> ListedComponent:
 
 
 @answers("dependencies")
-def dependencies(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[msgspec.Raw]:
+def dependencies(
+    workspace: Workspace, params: TreeParams, check: Check
+) -> Procedure[DependenciesReply | msgspec.Raw]:
     """What a component needs; found without reading the rest of the library."""
     found = yield from procedures.closure(workspace, params.name, check)
     ids = tuple(member.id for member in found.plan.members)
@@ -129,7 +133,9 @@ def _dependencies(workspace: Workspace, ids: tuple[str, ...], depth: int) -> Dep
 
 
 @answers("dependents")
-def dependents(workspace: Workspace, params: TreeParams, check: Check) -> Procedure[msgspec.Raw]:
+def dependents(
+    workspace: Workspace, params: TreeParams, check: Check
+) -> Procedure[DependentsReply | msgspec.Raw]:
     """What needs a component: any file may, so the whole library is looked at."""
     yield procedures.Reconcile()
     found = yield from procedures.closure(workspace, params.name, check)
@@ -144,7 +150,7 @@ def _dependents(workspace: Workspace, id: str, depth: int) -> DependentsReply:
 
 
 @answers("graph")
-def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[msgspec.Raw]:
+def graph(workspace: Workspace, params: GraphParams, check: Check) -> Procedure[GraphReply | msgspec.Raw]:
     """Nodes and edges, of the whole library or of what one component needs."""
     ids: list[str] | None = None
     if params.name is None:
@@ -166,7 +172,7 @@ def _graph(workspace: Workspace, ids: list[str] | None, limit: int) -> GraphRepl
 
 
 @answers("check")
-def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[msgspec.Raw]:
+def check(workspace: Workspace, _params: Params, _check: Check) -> Procedure[CheckReply | msgspec.Raw]:
     """The report on the whole library as it is now."""
     yield procedures.Reconcile()
     required = checking.required_sections(workspace.library)

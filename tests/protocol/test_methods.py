@@ -419,7 +419,7 @@ def test_describe_is_complete_and_machine_readable() -> None:
     assert codes["promptd.UnknownComponent"] == -32001
     assert codes.keys() == {f"promptd.{leaf.__name__}" for leaf in errors.leaves()}
     assert all(one["summary"] for one in said["errors"])
-    assert all(-32029 <= code <= -32000 or code == -32603 for code in codes.values())
+    assert all(-32029 <= code <= -32000 or -32700 <= code <= -32600 for code in codes.values())
     assert codes["promptd.PermissionDenied"] != codes["promptd.TooExpensive"]
     assert (said["limits"], said["protocol"]) == ({"max_frame_bytes": 7}, methods.PROTOCOL)
 
