@@ -72,7 +72,17 @@ def test_what_a_memory_file_is_told_of_the_root_is_fresh(tmp_path: Path) -> None
 # -- several roots ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("closed", ["a loop", "a link out", "a link to its own parent"])
+CLOSED = [
+    "a loop",
+    "a link out",
+    "a link to its own parent",
+    "a link to a sibling",
+    "a link to a file",
+    "a file",
+]
+
+
+@pytest.mark.parametrize("closed", CLOSED)
 @pytest.mark.parametrize("is_asked_before", [True, False])
 def test_what_is_behind_a_closed_directory_of_an_earlier_root(
     tmp_path: Path, closed: str, is_asked_before: bool
@@ -81,9 +91,18 @@ def test_what_is_behind_a_closed_directory_of_an_earlier_root(
     first, second = tmp_path / "first", tmp_path / "second"
     include = "".join(f"<include>{id}</include>\n" for id in ("d/c.md", "d/b.md", "d/raw.xml"))
     write(second, {"a.md": include, "d/c.md": "c\n", "d/b.md": "b\n", "d/raw.xml": "raw\n"})
-    write(tmp_path, {"away/c.md": "SECRET", "first/c.md": "first\n"})
-    target = {"a loop": "d", "a link out": tmp_path / "away", "a link to its own parent": first}
-    (first / "d").symlink_to(target[closed])
+    write(tmp_path, {"away/c.md": "SECRET", "first/c.md": "first\n", "first/e/f/b.md": "inner\n"})
+    target = {
+        "a loop": "d",
+        "a link out": tmp_path / "away",
+        "a link to its own parent": first,
+        "a link to a sibling": "e/f",
+        "a link to a file": "c.md",
+    }
+    if closed in target:
+        (first / "d").symlink_to(target[closed])
+    else:
+        write(first, {"d": "a file\n"})
     with Engine.open([first, second]) as engine:
         if is_asked_before:
             answer(engine, "a"), answer(engine, "d/c.md")
