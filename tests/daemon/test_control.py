@@ -69,7 +69,7 @@ def test_simple_questions(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("name", sorted(methods.METHODS.keys() - HANDLERS.keys()))
 async def test_answers_are_as_described(daemon: Daemon, name: str) -> None:
-    """Each service answers with the type of its method, perhaps encoded, which is valid by its JSON Schema."""
+    """Each service answers with the type of its method, or that encoded, valid by its JSON Schema."""
     daemon.run.is_ready.set()
     services, peer, method = services_of(daemon, daemon.tasks.spawn), NotedPeer(), methods.METHODS[name]
     if name == "unsubscribe":

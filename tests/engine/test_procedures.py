@@ -293,7 +293,7 @@ async def test_slow_sweeps_are_commands(library: Library) -> None:
     assert workspace.current(P, sweep) is None
     assert sweep.seen == {}
     first = next(procedures.assemble(workspace, P, sweep))
-    assert isinstance(first, procedures.Compute)
+    assert isinstance(first, procedures.Look)
     first.run()
     assert len(sweep.seen) >= 3
     prompt = await procedures.drive(workspace, procedures.assemble(workspace, P, workspace.source.check()))

@@ -12,6 +12,7 @@ from promptd.engine.attempt import Attempt, Needs
 from promptd.engine.procedures.effects import (
     Compute,
     Exists,
+    Look,
     Procedure,
     Reconcile,
     Scan,
@@ -93,7 +94,7 @@ def satisfy(workspace: Workspace, needs: Needs, attempt: Attempt, check: Check) 
         yield from read(workspace, needs.places, attempt)
         return workspace.source.check()
     if needs.look is not None:
-        yield Compute(needs.look)
+        yield Look(needs.look)
     return check
 
 

@@ -40,6 +40,13 @@ class Exists:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Ask file systems, which may not answer for a while; nothing comes back."""
+
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Reconcile:
     """Make the whole library true; the outcome is a Reconciled. Who asks at the same time may share one."""
 
@@ -56,7 +63,7 @@ class Pause:
     """Let others have the loop before going on with what takes long; nothing comes back."""
 
 
-Effect = Read | Scan | Exists | Reconcile | Compute | Pause
+Effect = Read | Scan | Exists | Look | Reconcile | Compute | Pause
 Procedure = Generator[Effect, Any, Outcome]
 
 

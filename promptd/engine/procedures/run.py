@@ -9,6 +9,7 @@ from promptd.engine.procedures.effects import (
     Compute,
     Effect,
     Exists,
+    Look,
     Outcome,
     Pause,
     Procedure,
@@ -36,7 +37,7 @@ def perform(workspace: Workspace, command: Effect, progress: Progress | None = N
             return workspace.source.exists(places)
         case Reconcile():
             return run(workspace, reconcile(workspace), progress)
-        case Compute(work):
+        case Compute(work) | Look(work):
             return work()
         case Pause():
             return None
