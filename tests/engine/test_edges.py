@@ -1,5 +1,6 @@
 """Edges on a disk: where a linked file's imports lead, what closed directories hide, what is counted."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,24 @@ def test_what_is_behind_a_closed_directory_of_an_earlier_root(
             answer(engine, "a"), answer(engine, "d/c.md")
         same_as_cold(engine)
         assert_fresh(engine, [("a",), ("d/c.md",), ("d/b",)])
+        same_as_cold(engine)
+
+
+def test_what_a_name_means_is_fresh_while_all_it_may_mean_is_invalid(tmp_path: Path) -> None:
+    """The first is answered, and each of the others may become valid, or be hidden by one that is."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    write(second, {"a.md": "A\n"})
+    first.mkdir()
+    (first / "a.md").mkdir()
+    os.mkfifo(second / "a.txt")
+    with Engine.open([first, second]) as engine:
+        (second / "a.md").write_bytes(b"\xff")
+        assert "a.md is not UTF-8" in answer(engine, "a")[1]
+        for changed, text in ((first / "a.txt", "T\n"), (second / "a.md", "M\n")):
+            changed.write_text(text)
+            assert_fresh(engine, [("a",)])
+            changed.unlink()
+            assert_fresh(engine, [("a",)])
         same_as_cold(engine)
 
 

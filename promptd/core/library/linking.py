@@ -46,7 +46,7 @@ def named(groups: Sequence[Group] | Refused, known: Known, is_served: Callable[[
         return first(groups, known)
     found = first([group for group in groups if all(map(is_served, group))], known)
     if found.matches and all(known[id].error is not None for id in found.matches):
-        return Resolution(found.matches[0], found.absent)
+        return Resolution(found.matches[0], found.absent, matches=found.matches)
     return found
 
 

@@ -25,8 +25,9 @@ from promptd.errors import (
 class Plan:
     """`ids` are the requested components in order, `members` all needed ones in order of first use.
 
-    `absent` are places that must be empty for the plan to be right, `witnesses` lead to what is a component
-    only because they do. `refusal` is set when there is no prompt to be had.
+    `absent` are places that must be empty for the plan to be right. `witnesses` are what it rests on besides:
+    what leads to a component that is one only because of that, and what a name would mean as well if it were
+    valid. `refusal` is set when there is no prompt to be had.
     """
 
     ids: tuple[str, ...]
@@ -48,10 +49,12 @@ def plan(library: Library, names: Sequence[str]) -> Plan:
     ids = tuple(resolution.id for resolution in found if resolution.id is not None)
     members, expanded = _closure(library, ids)
     absent += [id for member in members for link in member.links for id in link.absent]
-    places = tuple(_places(library, absent, members))
     unlike = (id for id in ids if not library.names.is_component(id))
-    witnesses = tuple(each for id in unlike if (each := library.witness(id)) is not None)
-    return Plan(ids, tuple(members), places, witnesses, _refusal(library, ids, expanded))
+    witnesses = [each for id in unlike if (each := library.witness(id)) is not None]
+    rivals = [each for one in found for id in one.matches if (each := library.get(id)) is not None]
+    places = tuple(_places(library, absent, (*members, *rivals)))
+    refusal = _refusal(library, ids, expanded)
+    return Plan(ids, tuple(members), places, (*witnesses, *rivals), refusal)
 
 
 def _standing(library: Library, found: Iterable[Resolution]) -> Iterable[Component]:

@@ -80,6 +80,7 @@ class _Steps:
     stack: list[int]
     names: list[str] = field(default_factory=list)
     way: Way = field(default_factory=Way)
+    turns: set[tuple[Place, tuple[str, ...]]] = field(default_factory=set)  # links, and what was to go there
 
     def place(self, *more: str) -> Place:
         """Where the walk is, and below."""
@@ -141,7 +142,7 @@ class RootPaths:
                 except OSError as problem:
                     if problem.errno not in _NOTHING_THERE:
                         raise
-                    rest = (name, *walk.left)
+                    rest = [each for each in (name, *walk.left) if each not in ("", ".")]
                     walk.way.end = None if ".." in rest else walk.place(*rest)
                     return walk.way
             walk.way.end = walk.place()
@@ -167,7 +168,12 @@ class RootPaths:
         finally:
             if below >= 0:
                 os.close(below)
-        walk.way.links.append((walk.place(name), signature_from(found)))
+        link = walk.place(name)
+        walk.way.links.append((link, signature_from(found)))
+        turn = link, tuple(walk.left)
+        if turn in walk.turns:  # it goes round: the kernel would say so after MAX_LINKS
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        walk.turns.add(turn)
         self._follow(walk, name, target)
 
     def _below(self, walk: _Steps, name: str, stay: bool) -> int:

@@ -57,6 +57,20 @@ def test_what_is_as_it_was_holds(tmp_path: Path, holds: Way) -> None:
     )  # a link that leads to a file, or to nothing, is two entries; its end may be one already
 
 
+@pytest.mark.parametrize("holds", WAYS)
+@pytest.mark.parametrize("target", ["d/x.md", "./d//x.md", "{root}/d/x.md", "{root}/./d/x.md/"])
+def test_what_appears_at_the_end_of_a_link_is_seen(tmp_path: Path, holds: Way, target: str) -> None:
+    """However the link is written, and whether or not the directory was there."""
+    (tmp_path / "link").symlink_to(target.format(root=tmp_path))
+    for _ in range(2):
+        found = proof_of(tmp_path, tmp_path / "link")
+        assert holds(found)
+        (tmp_path / "d").mkdir(exist_ok=True)
+        (tmp_path / "d" / "x.md").write_text("x")
+        assert not holds(found)
+        (tmp_path / "d" / "x.md").unlink()
+
+
 def _write(path: Path) -> None:
     path.write_text("two!")
 
