@@ -53,8 +53,7 @@ def plan(library: Library, names: Sequence[str]) -> Plan:
     witnesses = [each for id in unlike if (each := library.witness(id)) is not None]
     rivals = [each for one in found for id in one.matches if (each := library.get(id)) is not None]
     places = tuple(_places(library, absent, (*members, *rivals)))
-    refusal = _refusal(library, ids, expanded)
-    return Plan(ids, tuple(members), places, (*witnesses, *rivals), refusal)
+    return Plan(ids, tuple(members), places, (*witnesses, *rivals), _refusal(library, ids, expanded))
 
 
 def _standing(library: Library, found: Iterable[Resolution]) -> Iterable[Component]:
