@@ -112,6 +112,18 @@ def test_what_is_behind_a_closed_directory_of_an_earlier_root(
         same_as_cold(engine)
 
 
+def test_what_is_asked_for_behind_a_link_that_is_not_followed_is_in_no_list(tmp_path: Path) -> None:
+    """Unless a directive leads there from what is listed; what is behind the link leads nowhere new itself."""
+    write(tmp_path, {"a.md": "A\n", "e/c.md": "<include>d/c2.md</include>\n", "e/c2.md": "@d/c.md\n"})
+    (tmp_path / "d").symlink_to("e")
+    with Engine.open([tmp_path]) as engine:
+        for text in ("<include>d/c.md</include>\n", "A\n"):
+            assert "d/c.md" in answer(engine, "d/c")["manifest"][0].id
+            same_as_cold(engine)
+            write(tmp_path, {"a.md": text})
+            same_as_cold(engine)
+
+
 def test_what_a_name_means_is_fresh_while_all_it_may_mean_is_invalid(tmp_path: Path) -> None:
     """The first is answered, and each of the others may become valid, or be hidden by one that is."""
     first, second = tmp_path / "first", tmp_path / "second"

@@ -136,24 +136,26 @@ def _strays(workspace: Workspace, listing: Listing, ids: Iterable[str]) -> list[
     """Readings that forget those of the ids that a scan from scratch would not know.
 
     What no listing shows is known for two reasons: a directive leads there, or a request named it. Without
-    either it goes; so does an invalid one that was only named, for what is below a link that leads out or an
-    unreadable directory is unknown. Where an earlier root hides it, it goes in any case: it is read again
-    when it is needed.
+    either it goes; so does what was only named though its suffix makes it a component, for then no listing
+    looked there: behind a link that is not followed, or in an unreadable directory. Where an earlier root
+    hides it, it goes in any case: it is read again when it is needed.
     """
     ids, library = list(ids), workspace.library
     held = (component for id in ids if (component := library.get(id)) is not None)
-    hidden = (shadow for id in ids for shadow in library.shadows.of(id))
-    places = [
-        *(component.place for component in held if _is_stray(workspace, component)),
-        *(shadow.place for shadow in hidden),
+    unlisted = (component for component in held if component.place not in listing.found)
+    hidden = (shadow.place for id in ids for shadow in library.shadows.of(id))
+    return [
+        *(Reading(each.place) for each in unlisted if _is_stray(workspace, listing, each)),
+        *(Reading(place) for place in hidden if place not in listing.found),
     ]
-    return [Reading(place) for place in places if place not in listing.found]
 
 
-def _is_stray(workspace: Workspace, component: Component) -> bool:
-    if component.error is not None:
-        return not workspace.library.graph.count_dependents(component.id)
-    if workspace.library.is_listed(component.id):
+def _is_stray(workspace: Workspace, listing: Listing, component: Component) -> bool:
+    library = workspace.library
+    if component.error is not None or library.names.is_component(component.id):
+        above = (library.get(id) for id in library.graph.affected((component.id,)))
+        return not any(each.place in listing.found for each in above if each is not None)
+    if library.is_listed(component.id):
         return False
     return not any(component.id in cached.prompt.evidence.ids for _, cached in workspace.prompts.items())
 
