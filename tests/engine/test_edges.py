@@ -113,7 +113,7 @@ def test_what_is_behind_a_closed_directory_of_an_earlier_root(
 
 
 def test_what_is_asked_for_behind_a_link_that_is_not_followed_is_in_no_list(tmp_path: Path) -> None:
-    """Unless a directive leads there from what is listed; what is behind the link leads nowhere new itself."""
+    """Unless a directive of something listed leads there; what is behind the link leads nowhere itself."""
     write(tmp_path, {"a.md": "A\n", "e/c.md": "<include>d/c2.md</include>\n", "e/c2.md": "@d/c.md\n"})
     (tmp_path / "d").symlink_to("e")
     with Engine.open([tmp_path]) as engine:
