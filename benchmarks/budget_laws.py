@@ -107,10 +107,10 @@ def measure(engine: Engine, found: Sequence[Prompt]) -> list[Tally]:
     for whole in found:
         values = dict(whole.request.variables)
         for tally in tallies:
-            budget = int(whole.tokens * tally.share)
+            budget = max(int(whole.tokens * tally.share), 1)
             began_s = time.process_time()
             try:
-                prompt = engine.assemble(whole.name, values, budget=max(budget, 1))
+                prompt = engine.assemble(whole.name, values, budget=budget)
             except OverBudget:
                 tally.refused += 1
                 continue

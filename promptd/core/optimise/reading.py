@@ -19,6 +19,7 @@ _BOLD = re.compile(
     r"(?<![*\\])\*\*(?=[^\s*])([^*\n]*[^\s*])\*\*(?!\*)|(?<![\w\\])__(?=[^\s_])([^_\n]*[^\s_])__(?!\w)"
 )
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_JSON_PARTS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
 _BULLETS = "-*+"
 
 
@@ -42,7 +43,7 @@ class PageUnits:
 
 def read_units(page: Page) -> PageUnits:
     """Read a page. Linear."""
-    reader = _Reader(page)
+    reader = _UnitReader(page)
     reader.read()
     return PageUnits(tuple(reader.units), tuple(reader.shape))
 
@@ -63,17 +64,19 @@ def normal(kind: str, written: str) -> str:
 
 
 def _json_value(code: str) -> str:
+    """The code as it is, or without the white space that says nothing in JSON; what is over it stays."""
     lines = code.split("\n")
     body = "\n".join(lines[1:-1]) if len(lines) > 2 else ""
     if not body.lstrip().startswith(("{", "[")):
         return code
     try:
-        return json.dumps(json.loads(body, parse_int=str, parse_float=str))
+        json.loads(body, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return code
+    return f"{lines[0].strip()}\n{_JSON_PARTS.sub(lambda part: part[1] or '', body)}"
 
 
-class _Reader:
+class _UnitReader:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.units: list[ReadUnit] = []

@@ -1,8 +1,8 @@
 """Near twins: units that differ in one thing. What they differ in is what their author meant, so both stay.
 
 Two texts are twins if they have the same characters in another order ("from alpha to omega", "from omega to
-alpha"), if all but one stretch of them is equal, if few letters differ, or if they share most of their
-words. Only neighbours in a few sorted orders and texts that share a rare word are compared, so that the time
+alpha"), if all but one stretch of them is equal, if one is the other with something put in (a condition, an
+exception), if few letters differ, or if they share most of their words. Only neighbours in a few sorted orders and texts that share a rare word are compared, so that the time
 is that of sorting. Case and white space make no difference here: a twin too many costs a few tokens.
 """
 
@@ -76,9 +76,9 @@ def _sharing(texts: Sequence[str]) -> Iterator[list[int]]:
 def is_twin(one: str, other: str) -> bool:
     """True if two folded texts differ in one stretch, in few letters, in their order, or not at all."""
     shorter, longer = sorted((len(one), len(other)))
-    if shorter < EQUAL_ENDS * longer:
-        return False
     ends = Prefix.similarity(one, other) + Postfix.similarity(one, other)
+    if shorter < EQUAL_ENDS * longer:
+        return ends >= shorter > 0  # one is the other with something put in
     if ends >= EQUAL_ENDS * longer or Indel.normalized_similarity(one, other) >= EQUAL_LETTERS:
         return True
     if shorter == longer and sorted(one) == sorted(other):

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
+from promptd.core.optimise.passes.candidates import FEWEST_WORDS
 from promptd.core.optimise.twins import near_twins
+from promptd.core.optimise.words import words
 from tests.core.optimise.texts import FILLER, run
 
 
@@ -84,10 +86,14 @@ def test_a_pair_alone_stays(surrounding: str, strategy: str) -> None:
 
 
 def test_every_pair_is_seen_as_one_and_filler_is_not() -> None:
-    """Twins are found among all the others; texts that have nothing in common are none."""
+    """Twins are found among all the others; texts that have nothing in common are none.
+
+    What is said in a word or two stays anyway.
+    """
     texts = [member for pair in PAIRS for member in (pair.one, pair.other)]
     found = near_twins(texts)
-    assert [text for index, text in enumerate(texts) if index not in found] == []
+    missed = [text for index, text in enumerate(texts) if index not in found]
+    assert [text for text in missed if len(words(text)) > FEWEST_WORDS] == []
     assert near_twins(FILLER) == frozenset()
 
 

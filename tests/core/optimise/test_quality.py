@@ -203,6 +203,7 @@ def test_any_change_of_the_demo_library_is_seen(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # whole libraries
 @pytest.mark.skipif(not has_corpora(), reason=MISSING)
 @pytest.mark.parametrize("name", ["swm-factory", "gsd"])
 def test_any_change_of_a_real_library_is_seen(name: str) -> None:
@@ -219,3 +220,18 @@ def test_a_text_has_all_that_it_has(text: str) -> None:
     assert below_1(quality(text, text)) == set()
     found = quality(text, run(text, "aggressive").text)
     assert all(0 <= getattr(found, name).ratio <= 1 for name in FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"a": 1}', '{"a": "1"}'),
+        ('{"a": 1, "a": 2}', '{"a": 2}'),
+        ('{"a": 1.0}', '{"a": 1.00}'),
+        ('{"a": "b c"}', '{"a": "bc"}'),
+    ],
+)
+def test_json_in_a_fence_is_compared_as_it_is_written(before: str, after: str) -> None:
+    """But for white space between its tokens: a number is no string, and a doubled key is two."""
+    assert below_1(quality(f"```json\n{before}\n```\n", f"```json\n{after}\n```\n"))
+    assert below_1(quality(f"```json\n{before}\n```\n", f"```js\n{before}\n```\n"))

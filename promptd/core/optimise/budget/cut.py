@@ -53,7 +53,7 @@ class TextCutter:
 
     def to(self, tokens: int) -> tuple[Variant, TextUnit | None]:
         """The variant of about so many tokens, or the smallest; and the first unit that was too large."""
-        chosen = _Choice(self.units, self.tools)
+        chosen = _CutChoice(self.units, self.tools)
         too_large = chosen.fill(tokens)
         spans = _joined(span for unit in self.units if unit not in chosen.units for span in unit.spans)
         gone = [span for span in map(self._with_line_end, spans) if span[0] < span[1]]
@@ -106,7 +106,7 @@ def _joined(spans: Iterator[Span]) -> Iterator[Span]:
         yield pending
 
 
-class _Choice:
+class _CutChoice:
     """The units that stay, built up."""
 
     def __init__(self, units: Sequence[TextUnit], tools: Tools) -> None:

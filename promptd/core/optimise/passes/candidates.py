@@ -7,19 +7,19 @@ or is salient (see there); nor a line of what is shaped by its indentation, such
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.leads import followers
 from promptd.core.optimise.page import Block, Page
-from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.passes.salient import salient
 from promptd.core.optimise.units import is_bare_tag, is_lead, marker_length, sentences
 from promptd.core.optimise.words import stem, words
 from promptd.protocol.records import Span
 
 Spans = tuple[Span, ...]
+FEWEST_WORDS = 2
 MOVABLE = frozenset({"code", "url", "path", "number", "placeholder", "quote"})
 
 _ELEMENT_LINE = re.compile(r"[ \t]*<(?P<tag>[A-Za-z][\w:.-]*)>(?P<inner>[^<>\n]+)</(?P=tag)>\s*")
@@ -117,17 +117,19 @@ def is_one_line_lead(page: Page, block: Block) -> bool:
     return "\n" not in page.text[block.start : block.end].strip() and bool(followers(page, block))
 
 
-class Candidates:
+class Droppable:
     """The units of a page that may go."""
 
-    def __init__(self, page: Page, context: Context) -> None:
+    def __init__(
+        self, page: Page, count: Callable[[str], int], entries: Sequence[Sequence[Span]] = ()
+    ) -> None:
         self.page = page
-        self.count = context.count
-        self.salient = salient(page, context.entries)
+        self.count = count
+        self.salient = salient(page, entries)
         self.complete = set(_complete(page))
 
     def __repr__(self) -> str:
-        return f"<Candidates of {self.page!r}>"
+        return f"<Droppable of {self.page!r}>"
 
     def find(self) -> Iterator[Unit]:
         """In document order."""
@@ -158,13 +160,15 @@ class Candidates:
                 yield self.unit(block, ((block.start, block.end),), is_head=True)
             return
         for start, end in whole_sentences(self.page, block):
-            if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
+            if self.may_be_left_out(start, end):
                 yield self.unit(block, ((start, end),), is_part=True)
 
     def of_element_line(self, block: Block) -> Iterator[Unit]:
         """A line like `<description>prose</description>`, if its tag has no attributes."""
         match = _ELEMENT_LINE.fullmatch(self.page.text, block.start, block.head)
-        if match is not None and not _NUMBERED_NAME.search(block.name) and self.may_go(*match.span("inner")):
+        if match is None or _NUMBERED_NAME.search(block.name):
+            return
+        if self.may_be_left_out(*match.span("inner")):
             yield self.unit(block, ((block.start, block.head),))
 
     def of_item(self, block: Block) -> Iterator[Unit]:
@@ -172,11 +176,10 @@ class Candidates:
         (_, first), *more = whole_sentences(self.page, block)
         is_head = bool(block.children or more)
         is_free = not block.name[:1].isdigit() and block not in self.complete
-        text = self.page.text[block.start + marker_length(self.page, block) : first]
-        if is_free and self.may_go(block.start, first) and (is_head or not is_lead(text)):
+        if is_free and (self.may_go if is_head else self.may_be_left_out)(block.start, first):
             yield self.unit(block, ((block.start, first),), is_head=is_head)
         for start, end in more:
-            if self.may_go(start, end) and not is_lead(self.page.text[start:end]):
+            if self.may_be_left_out(start, end):
                 yield self.unit(block, ((start, end),), is_part=True)
 
     def head(self, block: Block, spans: Spans, *, is_tag: bool = False) -> Iterator[Unit]:
@@ -191,6 +194,11 @@ class Candidates:
         if not kinds <= MOVABLE or "```" in text or "~~~" in text or is_instructing(text):
             return False
         return not _NUMBERED.match(text) and not self.is_salient(start, end)
+
+    def may_be_left_out(self, start: int, end: int) -> bool:
+        """True for what may go and says more than a word or two ("Yes.", "Left"), which have nothing to spare."""
+        text = self.page.text[start:end]
+        return not is_lead(text) and len(words(text)) > FEWEST_WORDS and self.may_go(start, end)
 
     def is_salient(self, start: int, end: int) -> bool:
         """True if a stretch touches what of an entry component has to stay."""

@@ -5,11 +5,13 @@ lines share, white space at the ends of lines, blank lines and comments. Paragra
 tags are never repeats by themselves: said a second time they are a step, a turn of a dialogue, a refrain, or
 about something else.
 
-A section or element goes as a whole only where nothing but itself could be meant: beside the first one, in
-the same container, or as all that a component says which is included twice; with no lead-in before it, not
-one of several different elements of one name, and not part of an example, a dialogue or a sequence. A large
-one elsewhere keeps its name, and its body becomes one line that names what says the same. What vouches for
-a repeat is the first of its kind: it is never touched here, and `least_informative` leaves it alone as well.
+A section or element goes as a whole only where nothing but itself could be meant: next to the first one; as
+the last part of a container of which that is the first part; or as all that a component says which is included
+twice. Among other parts it is a pause, a refrain or a turn, which has its place (squats, rest, lunges, rest).
+No lead-in may stand before it, nor may it be one of several different elements of one name, or part of an
+example, a dialogue or a sequence. A large one elsewhere keeps its name, and its body becomes one line that
+names what says the same. What vouches for a repeat is the first of its kind: it is never touched here, and
+`least_informative` leaves it alone as well.
 """
 
 import re
@@ -28,7 +30,8 @@ _LOOK_INSIDE = 3  # levels that are searched for a name which nothing else has
 # Containers whose parts stand where they stand for a reason.
 _EXAMPLE = re.compile(
     r"(?<![a-z])(?:examples?|samples?|dialog(?:ue)?s?|conversations?|transcripts?|songs?|verses?|chorus|refrain"
-    r"|lyrics|poems?)(?![a-z])|\A\s*<(?:turn|message|user|assistant|human|system|input|output|question|answer|q|a)\b",
+    r"|lyrics|poems?)(?![a-z])|\A\s*<(?:turn|message|user|assistant|human|system|input|output|question|answer|q|a)\b"
+    r"|\A\s*#+\W*(?:user|assistant|human|system|agent|customer|client|bot|you|me|question|answer)\W*\Z",
     re.IGNORECASE,
 )
 _SEQUENCE = re.compile(
@@ -55,7 +58,7 @@ class _Repeats:
         self.numbers: dict[tuple[object, ...], int] = {}
         self.named: dict[str, set[int]] = {}  # the keys of all containers of a name
         self.first: dict[int, Block] = {}
-        self.beside: set[tuple[Block | None, int]] = set()  # a container, and a key that it holds already
+        self.ends: dict[Block, tuple[Block, Block]] = {}  # the first and last parts of containers
         for block in reversed(list(page.root.walk())):
             self.sign(block)
 
@@ -106,15 +109,26 @@ class _Repeats:
 
     def repeat(self, block: Block, is_step: bool) -> list[Edit]:
         """What becomes of a section or element: nothing if it is the first of its kind or may not go."""
-        key, parent = self.keys[block], block.parent
-        first = self.first.setdefault(key, block)
-        is_same = (parent, key) in self.beside or self.is_component_of(first, block)
-        self.beside.add((parent, key))
-        if first is block or not self.page.is_removable(block.start, block.end):
+        first = self.first.setdefault(self.keys[block], block)
+        if first is block or is_step or not self.page.is_removable(block.start, block.end):
             return []
-        if is_same and not is_step and self.weights[block] >= self.min_words and self.may_go(block):
+        is_same = self.is_beside(first, block) or self.is_component_of(first, block)
+        if is_same and self.weights[block] >= self.min_words and self.may_go(block):
             return [Edit(block.start, block.end, "", "repeat", "duplicate", (first.start, first.end))]
-        return [] if is_step else self.reference(block, first)
+        return self.reference(block, first)
+
+    def is_beside(self, first: Block, block: Block) -> bool:
+        """True if a block follows its like, or it and the first one are the last and first parts of a container."""
+        parent = block.parent
+        if parent is None or first.parent is not parent:
+            return False
+        place = self.page.place(block) - 1
+        while parent.children[place].kind in _NO_CONTENT:
+            place -= 1
+        if parent not in self.ends:
+            parts = [each for each in parent.children if each.kind in ("section", "element")]
+            self.ends[parent] = (parts[0], parts[-1])
+        return self.keys[parent.children[place]] == self.keys[block] or self.ends[parent] == (first, block)
 
     def is_component_of(self, first: Block, block: Block) -> bool:
         """True if both are all that the same component says: it was included twice."""
