@@ -177,8 +177,8 @@ def test_what_is_no_component_directive(written: str) -> None:
 @pytest.mark.parametrize(
     ("written", "line"),
     [("{{component x}}", 2), ("{{ component a/b.md }}", 2), ('{{component "x"}}', 2), ("{{component: }}", 2),
-     ("{{Component: a.md}}", 2), ("{{components: a.md}}", 2), ("{{component; a.md}}", 2), ("{{COMPONENT=a}}", 2),
-     ("{{include: a.md}}", 2), ("{{INCLUDE:a.md}}", 2)],
+     ("{{Component: a.md}}", 2), ("{{components: a.md}}", 2), ("{{component; a.md}}", 2),
+     ("{{COMPONENT=a}}", 2), ("{{include: a.md}}", 2), ("{{INCLUDE:a.md}}", 2)],
 )  # fmt: skip
 def test_a_component_without_a_colon_or_a_path_is_said(written: str, line: int) -> None:
     """It stays, and the line says what would include it."""

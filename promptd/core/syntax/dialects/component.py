@@ -1,7 +1,7 @@
 """`{{component: a/b.md}}`: the brace dialect, resolved from the library root.
 
-What lacks the colon or the path, or is spelled otherwise (`{{Component: x}}`, `{{include: x}}`), is diagnosed;
-`{{component}}` alone is a variable.
+What lacks the colon or the path, or is spelled otherwise (`{{Component: x}}`, `{{include: x}}`), is
+diagnosed; `{{component}}` alone is a variable.
 """
 
 import re

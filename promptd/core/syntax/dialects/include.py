@@ -48,7 +48,8 @@ def _find(body: Body, _metadata: Mapping[str, Any]) -> Iterator[Directive | Diag
             yield _malformed(body.line_of(match.start()))
     for match in _NEAR.finditer(body.text, body.start):
         if not body.is_literal(*match.span()):
-            message = f"`<{match['name']}>` is text; did you mean `<include>{match['path'][:80].strip()}</include>`?"
+            path = match["path"][:80].strip()
+            message = f"`<{match['name']}>` is text; did you mean `<include>{path}</include>`?"
             yield Diagnostic("malformed-include", message, body.line_of(match.start()))
 
 
