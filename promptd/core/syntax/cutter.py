@@ -110,8 +110,7 @@ def placeholders(body: Body) -> tuple[tuple[Variable, ...], tuple[Placeholder, .
     """The variables that a body's prose declares by `{{name|default}}`, and the names in braces without one.
 
     Each name once, where it is first written. What stands in code or a comment is an example,
-    a filter (`{{x | default("y")}}`, `{{x|upper}}`) is of another template language, and TeX has braces of its
-    own.
+    a filter (`{{x | default("y")}}`, `{{x|upper}}`) is of another template language, and TeX has its own.
     """
     declared: dict[str, Variable] = {}
     bare: dict[str, Placeholder] = {}

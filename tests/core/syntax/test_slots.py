@@ -219,7 +219,8 @@ def test_a_megabyte_is_cut_in_linear_time(text: str, replaces_shell: bool) -> No
 @pytest.mark.parametrize(
     ("text", "names"),
     [(r"\frac{a}{b} \text{if} \sqrt[n]{x}", []), ("x_{i} $x^{n}$ 2^{k}", []),
-     ("{first}{last}", ["first", "last"]), ("report_{date}.md", ["date"]), (r"one\n{two}", ["two"]), ("see {topic}", ["topic"])],
+     ("{first}{last}", ["first", "last"]), ("report_{date}.md", ["date"]),
+     (r"one\n{two}", ["two"]), ("see {topic}", ["topic"])],
 )  # fmt: skip
 def test_braces_of_a_formula_are_no_placeholders(text: str, names: list[str]) -> None:
     """TeX has them behind a command, a `^` or the `_` of a letter."""
