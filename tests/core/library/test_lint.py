@@ -3,7 +3,7 @@
 import pytest
 
 from promptd.core.library.check import check, missing_sections, required_sections
-from promptd.core.library.lint import MAX_COMPARED, did_you_mean, lints, with_near_names
+from promptd.core.library.lint import MAX_COMPARED, did_you_mean, lints, missing_alias, with_near_names
 from promptd.core.syntax.component import Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.protocol.records import Dangling, Problem
@@ -99,7 +99,7 @@ def test_near_names_stand_in_the_report() -> None:
 def test_of_very_many_only_the_first_are_compared() -> None:
     """A library that was moved whole has thousands; each is named, some with a suggestion."""
     ids = [f"f{number}.md" for number in range(1000)]
-    dangling = [Dangling("a.md", line, f"x/f{line}.md", "missing") for line in range(1, 1000)]
+    dangling = [Dangling("a.md", line, f"x/f{line}.txt", "missing") for line in range(1, 1000)]
     few = list(with_near_names(dangling[:3], ids))
     assert [each.reason for each in few] == [f"missing; did you mean 'f{line}.md'?" for line in (1, 2, 3)]
     assert MAX_COMPARED // len(ids) == 1000
@@ -136,3 +136,22 @@ def test_components_that_are_paths_or_exist_are_ours() -> None:
     assert prompt.text == "B\nC\nx\n"
     assert prompt.kinds == ["malformed-include", "missing"]
     assert prompt.warnings[0].message == "an item of `components` is not a path and is left out: `x: [y]`"
+
+
+def test_a_path_that_ends_as_an_id_does_means_that_id() -> None:
+    """Not one of a more similar name elsewhere."""
+    ids = ["commands/add.md", "work/add.md", "work/sub/ADD.md"]
+    (found,) = with_near_names([Dangling("a.md", 1, "~/.claude/work/add.md", "missing")], ids)
+    assert found.reason == "missing; did you mean 'work/add.md'?"
+
+
+def test_an_alias_that_would_find_most_is_proposed() -> None:
+    """With the line for the configuration; never for a single path, nor where nothing would be found."""
+    targets = ["~/.claude/work/a.md", "$HOME/.claude/work/b.md", "~/.claude/work/gone.md", "x/a.md"]
+    dangling = [Dangling("m.md", line, target, "missing") for line, target in enumerate(targets, 1)]
+    (problem,) = missing_alias(dangling, ["work/a.md", "work/b.md", "m.md"])
+    assert problem.message == (
+        "2 of 4 dangling includes begin with `~/.claude/` and exist in the library;"
+        ' add under [library.aliases]: "~/.claude" = ""'
+    )
+    assert list(missing_alias(dangling, ["work/a.md"])) == []
