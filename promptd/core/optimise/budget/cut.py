@@ -52,7 +52,10 @@ class TextCutter:
                     unit.must_stay = True
 
     def to(self, tokens: int) -> tuple[Variant, TextUnit | None]:
-        """The variant of about so many tokens, or the smallest; and the first unit that was too large."""
+        """The variant of about so many tokens, or the smallest; and the first unit that was too large.
+
+        Where what must stay is larger than that, it is the largest of it.
+        """
         chosen = _Choice(self.units, self.tools)
         too_large = chosen.fill(tokens)
         spans = _joined(span for unit in self.units if unit not in chosen.units for span in unit.spans)
@@ -124,7 +127,7 @@ class _Choice:
     def fill(self, tokens: int) -> TextUnit | None:
         """Take units while any fits; returns the first that did not."""
         spare = tokens - self.tokens
-        too_large: TextUnit | None = None
+        too_large = max(self.units, key=lambda unit: unit.tokens) if spare < 0 and self.units else None
         heap = [(-self.rate(unit), n) for n, unit in enumerate(self.all) if self.is_open(unit)]
         order = {unit: n for n, unit in enumerate(self.all)}
         heapify(heap)
