@@ -5,6 +5,7 @@ message and an exit code; commands raise.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -174,20 +175,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else Exit.SOFTWARE
         except Exception as error:
-            return _failed(error)
+            return _failed(error, sys.argv[1:] if arguments is None else arguments)
     return result if isinstance(result, int) else Exit.OK
 
 
-def _failed(error: Exception) -> int:
+def _failed(error: Exception, arguments: Sequence[str]) -> int:
     """Say why there is no result; the exit code."""
     if isinstance(error, _Unforeseen):
         return _fail_as_a_bug(error.cause)
     if isinstance(error, click.ClickException):
         return _fail_in_usage(error)
     if isinstance(error, PromptdError):
-        output.fail(error.message, *_hints(error))
+        output.fail(_with_own_line(error, arguments), *_hints(error))
         return exit_code(error)
     return _fail_as_a_bug(error)
+
+
+def _with_own_line(error: PromptdError, arguments: Sequence[str]) -> str:
+    """The message; a line to type is the one that was typed, with the options that it lacked."""
+    line = f"; type: {error.details.get('typed')}"
+    if "--" in arguments or not error.message.endswith(line):
+        return error.message
+    import shlex  # here: a prompt that lacks nothing does not wait for it
+
+    values = [word for name in error.details["names"] for word in ("--variable", f"{name}=VALUE")]
+    return f"{error.message.removesuffix(line)}; type: {shlex.join(['promptd', *arguments, *values])}"
 
 
 def _fail_as_a_bug(error: Exception) -> int:

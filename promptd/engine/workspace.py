@@ -329,30 +329,6 @@ class Workspace:
                 ]
         return places
 
-    def strays(self, listing: Listing, ids: Iterable[str]) -> list[Reading]:
-        """Readings that forget those of the ids that a scan from scratch would not know.
-
-        What no listing shows is known for two reasons: a directive leads there, or a request named
-        it. Without either it goes; so does an invalid one that was only named, for what is below a link that
-        leads out or an unreadable directory is unknown. Where an earlier root hides it, it
-        goes in any case: it is read again when it is needed.
-        """
-        ids = list(ids)
-        held = (component for id in ids if (component := self.library.get(id)) is not None)
-        hidden = (shadow for id in ids for shadow in self.library.shadows.of(id))
-        places = [
-            *(component.place for component in held if self._is_stray(component)),
-            *(shadow.place for shadow in hidden),
-        ]
-        return [Reading(place) for place in places if place not in listing.found]
-
-    def _is_stray(self, component: Component) -> bool:
-        if component.error is not None:
-            return not self.library.graph.count_dependents(component.id)
-        if self.library.is_listed(component.id):
-            return False
-        return not any(component.id in cached.prompt.evidence.ids for _, cached in self.prompts.items())
-
     def note_listing(self, listing: Listing) -> None:
         """Remember what a scan saw besides files: problems to report, and that there was one."""
         self.scanned = Scanned(True, listing.problems, listing.lookalikes)

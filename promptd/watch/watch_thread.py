@@ -15,6 +15,7 @@ Errors are not handled here: an error closes the thread's watches and propagates
 them again.
 """
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -219,7 +220,9 @@ class WatchThread:
 
     def _classify(self, drained: Collection[set[str]]) -> Changes:
         found = self._scope.classify(frozenset[str]().union(*drained), self._is_ignored)
-        return replace(found, events=sum(map(len, drained)), seen_s=self._clock())
+        # What is ignored, and the heartbeat, is not when a change was seen.
+        seen_s = self._clock() if found else math.inf
+        return replace(found, events=sum(map(len, drained)), seen_s=seen_s)
 
     def _check_health(self) -> Changes:
         self._checks.check(self._watch_set)

@@ -1,11 +1,12 @@
 """`assemble`: what goes to stdout, what goes to stderr, what is asked."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 from promptd.errors import UnsupportedOption
-from tests.cli.conftest import FakeDaemon, Run
+from tests.cli.conftest import FakeDaemon, Library, Run
 
 REPLY: dict[str, Any] = {"text": "line one\nno newline at the end: ä", "tokens": 9, "warnings": []}
 WARNING = {"kind": "missing", "message": "b.md does not exist", "id": "a.md", "line": 3, "chain": ["a.md:3"]}
@@ -70,6 +71,15 @@ def test_what_was_not_given_is_not_sent(daemon: FakeDaemon, run: Run) -> None:
         {"name": "a", "budget": 9, "reserve": 2, "model": "m", "stable_first": True},
         {"name": "a", "stable_first": False, "format": "openai"},
     ]
+
+
+def test_the_line_to_type_is_the_one_that_was_typed(library: Library, run: Run) -> None:
+    """With the library it named and the values it gave; typed with values it works."""
+    place = library({"a b.md": "---\nvariables:\n  x: {required: true}\n  y: {required: true}\n---\n{x} {y}"})
+    code, _, err = run("assemble", "a b", "--library", place, "--variable", "x=1 2")
+    typed = shlex.split(err.strip().rpartition("; type: ")[2].replace("VALUE", "3"))
+    assert (code, typed[0]) == (64, "promptd")
+    assert run(*typed[1:]).out == b"1 2 3"
 
 
 def test_strict_prints_no_prompt_that_has_a_warning(daemon: FakeDaemon, run: Run) -> None:

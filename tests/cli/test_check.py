@@ -153,7 +153,7 @@ def test_what_would_be_lost_without_a_word_is_said_with_file_and_line(run: Run, 
         f"{root}/a.md:6: `{{{{component x}}}}` is text; a component is included by `{{{{component: x}}}}`",
         f"{root}/b.md:2: unknown key `requird`; did you mean `requires`?",
         f"{root}/b.md:3: `optimise` is `sometimes`; it must be one of never, none, conservative, balanced,"
-        " aggressive; taken as never",
+        " aggressive, progressive; taken as never",
         f"{root}/b.md:5: comment opened on line 5 is never closed: directives in it stay literal",
         f"{root}/c.md:3: variable `v`: unknown key `requird`; did you mean `required`?",
         f"{root}/c.md:5: fence opened on line 5 is never closed: directives in it stay literal",

@@ -181,6 +181,9 @@ def test_names_that_are_gone_are_not_offered(tmp_path: Path) -> None:
         assert sorted(raised.value.details["nearest"]) == ["review-4.md", "review-5.md"]
 
 
+BUDGET = ("shortened", "referenced", "dropped", "unused-budget")  # what a budget says of itself
+
+
 @pytest.mark.parametrize("strategy", ["none", "balanced", "aggressive"])
 def test_no_strategy_or_budget_takes_a_word_out_of_a_sentence(tmp_path: Path, strategy: str) -> None:
     """The words of imports are text of the file; what is left out for a budget are the blocks behind it."""
@@ -191,7 +194,8 @@ def test_no_strategy_or_budget_takes_a_word_out_of_a_sentence(tmp_path: Path, st
         for tokens in (whole_prompt.tokens, 40, 25):
             prompt = engine.assemble(("CLAUDE",), strategy=strategy, budget=tokens)
             assert prompt.text.startswith(sentence)
-            assert [one.kind for one in prompt.warnings] == ["missing", "cycle"]
+            said = [one.kind for one in prompt.warnings if one.kind not in BUDGET]
+            assert said == ["missing", "cycle"]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ FILES: dict[str, str | bytes] = {
     **{f"commands/{n}.md": f"Command {n}.\n<include>parts/{n}.md</include>\n" for n in range(PARTS)},
     **{f"parts/{n}.md": f"Part {n}.\n" for n in range(PARTS)},
     "broken.md": b"\xff\xfe no text\n",
-    "said-twice.md": f"# One\n\n{REPEATED}\n# Two\n\nOther words stand here.\n\n{REPEATED}",
+    "said-twice.md": f"# One\n\n{REPEATED}\n# One\n\n{REPEATED}\n# Two\n\nOther words stand here.\n",
 }
 ALL = [f"commands/{n}" for n in range(PARTS)]
 cached_tokenizer = cache(Tokenizer)  # a daemon's own, made once for all tests of this file

@@ -122,6 +122,20 @@ def test_a_file_event_is_a_path_and_replaces_nothing(setup: Setup) -> None:
     assert len(setup.notifiers.made) == 1
 
 
+def test_a_change_is_seen_when_it_comes(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when something came before it that means nothing: an ignored file, the heartbeat."""
+    setup.thread.open()
+    drains = iter([setup.paths("a/x.md~"), set[str](), setup.paths("a/y.md")])
+
+    def drain() -> set[str]:
+        setup.clock.advance(3.0)
+        return next(drains)
+
+    monkeypatch.setattr(setup.notifiers.last, "drain", drain)
+    seen = setup.thread.wait()
+    assert (seen.paths, seen.events, seen.seen_s) == (setup.paths("a/y.md"), 2, 5.0 + 3 * 3.0)
+
+
 def test_a_new_directory_is_watched_with_what_is_below(setup: Setup) -> None:
     """Only that place is listed, and the changes ask to rescan it."""
     setup.thread.open()

@@ -140,6 +140,7 @@ def _missing(skeleton: Skeleton, missing: Sequence[tuple[str, Variable]]) -> Mis
         id=id,
         line=first.line,
         names=[variable.name for _, variable in missing],
+        typed=typed,
     )
 
 

@@ -43,7 +43,7 @@ class PageUnits:
 
 def read_units(page: Page) -> PageUnits:
     """Read a page. Linear."""
-    reader = _Reader(page)
+    reader = _UnitReader(page)
     reader.read()
     return PageUnits(tuple(reader.units), tuple(reader.shape))
 
@@ -76,7 +76,7 @@ def _json_value(code: str) -> str:
     return f"{lines[0].strip()}\n{_JSON_PARTS.sub(lambda part: part[1] or '', body)}"
 
 
-class _Reader:
+class _UnitReader:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.units: list[ReadUnit] = []

@@ -8,6 +8,7 @@ malformed block never costs the body; `tolerant_yaml` keeps of it what parses. N
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from promptd.core.syntax import tolerant_yaml
@@ -24,7 +25,9 @@ _BLANK = re.compile(r"[ \t]*\r?\n")
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _KEY_BELOW = re.compile(r"""(?:"[^"\n]{1,200}"|'[^'\n]{1,200}'|[^\W\d][\w.-]*)[ \t]*:[ \t\r\n]""")
 _KEY_BELOW_BLANKS = re.compile(rf"(?:[ \t]*(?:#[^\n]*|\r)?\n)+{_KEY_BELOW.pattern}")
+_VALUES = {"mode": ("reference", "inline"), "once": ("true", "false", "no", "off")}
 _SENTENCE_WORDS = 3  # a title has fewer, where nobody knows its key
+_INSIDE = 1_000  # deeper than any indentation: in brackets, where a name may belong to another one's table
 _NAME = re.compile(
     r"""(?:^[ \t]*-[ \t]+(?:name[ \t]*:[ \t]*)?|^[ \t]+|[{,\[][ \t]*)["']?([^\W\d][\w.-]*)""", re.MULTILINE
 )
@@ -165,6 +168,19 @@ def mistyped(text: str, front: FrontMatter) -> Iterator[Diagnostic]:
             yield Diagnostic("unknown-key", f"unknown key `{key}`; did you mean `{intended}`?", line)
 
 
+def misvalued(text: str, front: FrontMatter) -> Iterator[Diagnostic]:
+    """Values of `mode` and `once` that resemble one with a meaning and have none; others are other tools'."""
+    for key, values in _VALUES.items():
+        written = front.metadata.get(key)
+        if not isinstance(written, str) or written in values or is_true(written):
+            continue
+        if (near := get_close_matches(written.lower(), values, 1)) or key == "once":
+            expected = f"did you mean `{near[0]}`?" if near else f"it must be {' or '.join(values)}"
+            line = _line_of_key(text[: front.body_start], key)
+            message = f"`{key}` is `{line_of_text(written)[:40]}`, which says nothing; {expected}"
+            yield Diagnostic("unknown-value", message, line)
+
+
 def hint_lines(text: str, front: FrontMatter) -> dict[str, int]:
     """The lines of the keys that say how a component may be shortened."""
     head = text[: front.body_start]
@@ -177,17 +193,18 @@ def _line_of_key(head: str, key: str) -> int:
 
 
 def _lines(head: str) -> tuple[int, dict[str, list[int]]]:
-    """The line of the `variables` key, and the lines below it that begin with each name."""
+    """The line of the `variables` key, and for each name the lines that have it, the least indented first."""
     key = re.search(r"""^["']?variables["']?[ \t]*:""", head, re.MULTILINE)
     if key is None:
         return 1, {}
     line = key_line = head.count("\n", 0, key.start()) + 1
-    counted, lines = key.start(), dict[str, list[int]]()
+    counted, lines = key.start(), dict[str, list[tuple[int, int]]]()
     for match in _NAME.finditer(head, key.end()):
         line += head.count("\n", counted, match.start(1))
         counted = match.start(1)
-        lines.setdefault(match[1], []).append(line)
-    return key_line, lines
+        depth = _INSIDE if match[0][0] in "{,[" else len(match[0]) - len(match[0].lstrip(" \t"))
+        lines.setdefault(match[1], []).append((depth, line))
+    return key_line, {name: [line for _, line in sorted(at)] for name, at in lines.items()}
 
 
 def argument_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -49,8 +49,10 @@ _ALIKE = 0.8  # `requird` and `requires`; `excludes` and `includes` have 0.75
 
 @lru_cache(maxsize=4096)
 def meant(key: str) -> str | None:
-    """The key of promptd that an unknown one resembles."""
-    return None if key in KNOWN else _nearest(key, _OURS)
+    """The key of promptd that an unknown one resembles, of any length where only the case differs."""
+    if key in KNOWN:
+        return None
+    return key.lower() if key.lower() in _OURS else _nearest(key, _OURS)
 
 
 @lru_cache(maxsize=1024)

@@ -38,6 +38,7 @@ def parse(text: str, dialects: Sequence[str]) -> Parsed:
         diagnostics=(
             *front.diagnostics,
             *frontmatter.mistyped(text, front),
+            *frontmatter.misvalued(text, front),
             *problems,
             *remarks,
             *body.diagnostics(),

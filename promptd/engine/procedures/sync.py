@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 
-from promptd.core.library.library import Delta
+from promptd.core.library.library import Component, Delta
 from promptd.core.syntax.component import Place, Reading
 from promptd.engine.attempt import Attempt
 from promptd.engine.procedures.effects import (
@@ -124,12 +124,38 @@ def _let_go(
     Even to one that just went; but what goes a second time stays away, or this would never end.
     """
     once, gone = set[Place](), set[Place]()
-    while strays := workspace.strays(listing, [*suspects, *found.ids]):
+    while strays := _strays(workspace, listing, [*suspects, *found.ids]):
         workspace.apply(strays)
         places = {reading.place for reading in strays}
         gone |= places & once
         once |= places
         yield from _take_in(workspace, (), found, gone)
+
+
+def _strays(workspace: Workspace, listing: Listing, ids: Iterable[str]) -> list[Reading]:
+    """Readings that forget those of the ids that a scan from scratch would not know.
+
+    What no listing shows is known for two reasons: a directive leads there, or a request named it. Without
+    either it goes; so does an invalid one that was only named, for what is below a link that leads out or an
+    unreadable directory is unknown. Where an earlier root hides it, it goes in any case: it is read again
+    when it is needed.
+    """
+    ids, library = list(ids), workspace.library
+    held = (component for id in ids if (component := library.get(id)) is not None)
+    hidden = (shadow for id in ids for shadow in library.shadows.of(id))
+    places = [
+        *(component.place for component in held if _is_stray(workspace, component)),
+        *(shadow.place for shadow in hidden),
+    ]
+    return [Reading(place) for place in places if place not in listing.found]
+
+
+def _is_stray(workspace: Workspace, component: Component) -> bool:
+    if component.error is not None:
+        return not workspace.library.graph.count_dependents(component.id)
+    if workspace.library.is_listed(component.id):
+        return False
+    return not any(component.id in cached.prompt.evidence.ids for _, cached in workspace.prompts.items())
 
 
 def follow(workspace: Workspace, places: Iterable[Place]) -> Procedure[Reconciled]:

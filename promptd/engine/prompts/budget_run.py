@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from promptd.core.assembly.skeleton import Note, Skeleton
 from promptd.core.optimise.budget.allocate import Allocation, allocate
 from promptd.core.optimise.budget.author_hints import AuthorHints
-from promptd.core.optimise.budget.candidates import Candidate, Candidates
+from promptd.core.optimise.budget.candidates import WholeChoice, WholePrompts
 from promptd.core.optimise.budget.composing import Blocked
 from promptd.core.optimise.budget.cut import TextCutter
 from promptd.core.optimise.budget.options import Fill
@@ -39,12 +39,12 @@ class BudgetRun:
         held: Mapping[str, Fitted],
     ) -> None:
         self.limit, self.version = limit, optimiser.version
-        self.candidates = Candidates(base, author_hints, optimiser.tools(), fill, limit.capacity, held)
+        self.candidates = WholePrompts(base, author_hints, optimiser.tools(), fill, limit.capacity, held)
         self.fresh: dict[object, Variants] = {}
         self.skipped: dict[tuple[str, str], str] = {}  # (component, pass that raised for it): what is said
         self.refusal: OverBudget | None = None
         self.quality: Quality
-        self.whole: Candidate | None = None
+        self.whole: WholeChoice | None = None
         self._kept = optimiser.variants
         self._cutters: dict[tuple[int, bool], TextCutter] = {}
         self._found: Allocation | None = None

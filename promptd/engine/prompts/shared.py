@@ -50,12 +50,16 @@ class CompiledPrompt:
     fitted: "dict[object, tuple[int, Fitted]]" = field(default_factory=dict)
     counts: dict[int, tuple[Skeleton, IncrementalCount]] = field(default_factory=dict)
     templates: dict[tuple[str, ...], ReplyTemplate] = field(default_factory=dict)
-    may_move: bool = False
-    ids: tuple[str, ...] = ()  # of the components that were asked for, however their names were spelled
 
-    def __post_init__(self) -> None:
-        self.ids = tuple(draft.id for draft in self.skeleton.drafts if not draft.chain)
-        self.may_move = any("stable_first" in member.parsed.metadata for member in self.members)
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the components that were asked for, however their names were spelled."""
+        return tuple(draft.id for draft in self.skeleton.drafts if not draft.chain)
+
+    @property
+    def may_move(self) -> bool:
+        """True if an author says something about the order."""
+        return any("stable_first" in member.parsed.metadata for member in self.members)
 
     def count_of(self, skeleton: Skeleton, segments: Segments) -> IncrementalCount:
         """The count of one of this prompt's skeletons, made once."""

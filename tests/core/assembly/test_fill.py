@@ -117,7 +117,8 @@ def test_required_and_absent_names_file_and_line() -> None:
     library = MemoryLibrary({"a.md": "@d/b.md\n", "d/b.md": declaration})
     with pytest.raises(MissingVariable, match=r"'v' \(Who asks\) is required by d/b\.md:3") as raised:
         library.assemble("a")
-    assert raised.value.details == {"name": "v", "id": "d/b.md", "line": 3, "names": ["v"]}
+    typed = "promptd assemble a.md --variable v=VALUE"
+    assert raised.value.details == {"name": "v", "id": "d/b.md", "line": 3, "names": ["v"], "typed": typed}
     assert library.assemble("a", variables={"v": ""}).text == "x\n"
     assert library.assemble("a", rules=Rules(variables={"v": "c"})).text == "x\n"
     assert fill("---\nvariables: {v: {required: true, default: d}}\n---\n{v}").text == "d"

@@ -168,7 +168,11 @@ def test_packages_and_handles_are_imports_only_where_the_very_file_exists() -> N
         ("- @b.md\n- @b.md\n", "B\n", "- @b.md\n- @b.md\n\nB\n"),
         ("- @b.md: see @b.md\n@b.md\n", "B\n", "- @b.md: see @b.md\nB\n"),
         ("Read @b.md.\n", "", "Read @b.md.\n"),
-        ("a @&b.md z\n", "B\n", "a [b.md (2 tokens); fetch with: promptd get b.md] z\n"),
+        (
+            "a @&b.md z\n",
+            "B\n",
+            "a [reference: 2 tokens; fetch: `promptd get b.md --digest c0cde77fa8fe`] z\n",
+        ),
     ],
 )
 def test_after(text: str, included: str, expected: str) -> None:

@@ -203,6 +203,7 @@ def test_any_change_of_the_demo_library_is_seen(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # whole libraries
 @pytest.mark.skipif(not has_corpora(), reason=MISSING)
 @pytest.mark.parametrize("name", ["swm-factory", "gsd"])
 def test_any_change_of_a_real_library_is_seen(name: str) -> None:

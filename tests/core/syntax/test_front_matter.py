@@ -11,6 +11,7 @@ from promptd.core.syntax.front_matter import (
     MAX_FRONT_MATTER_CHARS,
     argument_names,
     mistyped,
+    misvalued,
     split,
     variables,
 )
@@ -173,14 +174,45 @@ def test_variables_in_no_shape_are_said(block: str) -> None:
         ("Includes: [a.md]\n", "unknown-key", 2),
         ("'varibles': [a]\n", "unknown-key", 2),
         ("optimse: never\n", "unknown-key", 2),
+        ("name: x\nMode: reference\n", "unknown-key", 3),
+        ("KEEP: true\n", "unknown-key", 2),
+        ("mode: refrence\n", "unknown-value", 2),
+        ("name: x\nmode: Reference\n", "unknown-value", 3),
+        ("once: perhaps\n", "unknown-value", 2),
     ],
 )
 def test_what_is_declared_twice_or_mistyped_is_said(block: str, kind: str, line: int) -> None:
     """In lists, in tables and at the top, with the line in the file."""
     text = f"---\n{block}---\nBody"
     front = split(text)
-    problems = (*front.diagnostics, *mistyped(text, front), *variables(text, front)[1])
+    problems = (
+        *front.diagnostics,
+        *mistyped(text, front),
+        *misvalued(text, front),
+        *variables(text, front)[1],
+    )
     assert [(problem.kind, problem.line) for problem in problems] == [(kind, line)]
+
+
+@pytest.mark.parametrize(
+    ("block", "line"),
+    [
+        ("variables:\n  b: {k: v}\n  k:\n", 4),
+        ("variables:\n  b:\n    k: v\n  k:\n", 5),
+        ("variables:\n  - {name: b, default: k}\n  - k\n", 4),
+    ],
+)
+def test_the_line_of_a_variable_is_where_it_is_declared(block: str, line: int) -> None:
+    """Not where the table of another one has the same word."""
+    text = f"---\n{block}---\n"
+    assert {each.name: each.line for each in variables(text, split(text))[0]}["k"] == line
+
+
+@pytest.mark.parametrize("block", ["mode: agent\n", "mode: ask\n", "once: true\n", "once: no\n", "mode: 3\n"])
+def test_values_of_others_are_no_mistakes(block: str) -> None:
+    """`mode: agent` is VS Code's."""
+    text = f"---\n{block}---\n"
+    assert list(misvalued(text, split(text))) == []
 
 
 def test_keys_of_others_are_no_mistakes() -> None:

@@ -126,10 +126,10 @@ def test_losses_are_warnings() -> None:
     """How many of how many, for which budget, which they are, and how to see why; with values too."""
     builder = PromptBuilder(FILES)
     for name in ("Ada", "Bo"):
-        prompt = builder.build(variables={"name": name}, budget=200)
+        prompt = builder.build(variables={"name": name}, budget=100)
         (said,) = kinds(prompt, "shortened")
-        command = "`promptd budget a.md --budget 200` shows why"
-        assert said == f"2 of 3 components shortened to fit 200 tokens: b.md, c.md; {command}"
+        command = "`promptd budget a.md --budget 100` shows why"
+        assert said == f"2 of 3 components shortened to fit 100 tokens: b.md, c.md; {command}"
     (dropped,) = kinds(builder.build(budget=25, reserve=5), "dropped")
     assert dropped == (
         "2 of 3 components dropped to fit 25 tokens: b.md, c.md;"
@@ -153,7 +153,7 @@ def test_an_unused_budget_says_what_stands_in_the_way() -> None:
 
 def test_a_strategy_that_fits_by_itself_says_so() -> None:
     """It is what was asked for, so that nothing is taken back; the reply says that more would fit."""
-    builder = PromptBuilder({"a.md": f"# T\n\n{PART}\n## Again\n\n{PART}"})
+    builder = PromptBuilder({"a.md": f"# T\n\n## Read\n\n{PART}\n## Read\n\n{PART}"})
     whole = builder.build().tokens
     prompt = builder.build(strategy="balanced", budget=whole - 1)
     assert prompt.text == builder.build(strategy="balanced").text

@@ -21,9 +21,9 @@ LONG = "".join(
 )
 FILES = {
     "a.md": "# Task for {name}\n\n<include>b.md</include>\n\n"
-    f"## Steps\n\n{LONG}\n## Again\n\nNever guess.   \n\n\n\nDone.\n",
+    f"## Notes\n\n{LONG}\n## Again\n\nNever guess.   \n\n\n\nDone.\n",
     "b.md": "---\ndescription: The steps\nvariables: {name: {default: nobody}}\n---\n"
-    f"## Steps\n\n{LONG}\n",
+    f"## Notes\n\n{LONG}\n",
 }
 MODELS = {
     "m": {
@@ -196,7 +196,7 @@ def test_a_strategy_that_makes_it_fit_is_enough() -> None:
 def test_the_smallest_budget_that_would_do_is_the_smallest() -> None:
     """What the strategy alone makes of the whole may be smaller than the least of all its parts."""
     builder = PromptBuilder(
-        dict.fromkeys(("a.md", "b.md"), f"---\noptimise: balanced\n---\n## Steps\n\n{LONG}")
+        dict.fromkeys(("a.md", "b.md"), f"---\noptimise: balanced\n---\n## Notes\n\n{LONG}")
     )
     asked = ("a.md", "b.md")
     whole = builder.build(*asked, strategy="balanced").tokens
@@ -336,7 +336,7 @@ def test_stable_first_is_said_where_it_could_not_be() -> None:
 
 def test_bad_front_matter_is_a_warning() -> None:
     """A priority that is no number is reported where it matters."""
-    files = FILES | {"b.md": FILES["b.md"].replace("---\n## Steps", "priority: high\n---\n## Steps")}
+    files = FILES | {"b.md": FILES["b.md"].replace("---\n## Notes", "priority: high\n---\n## Steps")}
     builder = PromptBuilder(files)
     before = builder.build()
     prompt = builder.build(budget=900)

@@ -36,7 +36,7 @@ NEAR = 1.05  # where `cut` has at most so much more than the capacity, another m
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class WholeChoice:
     """A whole prompt by one strategy, with values, counted."""
 
     name: str
@@ -54,7 +54,7 @@ class Candidate:
         return first, second, third, fourth
 
 
-class Candidates:
+class WholePrompts:
     """The candidates of one prompt. By name, `held` are results of requests before, `fresh` of this."""
 
     def __init__(
@@ -74,16 +74,16 @@ class Candidates:
         self.smallest: int | None = None  # tokens of the smallest that was tried
 
     def __repr__(self) -> str:
-        return f"<Candidates within {self.capacity} tokens>"
+        return f"<WholePrompts within {self.capacity} tokens>"
 
-    def best(self) -> Candidate | None:
+    def best(self) -> WholeChoice | None:
         """The best whole prompt that fits, filled up; None if none fits."""
         fitting = list(self.fitting())
         if not fitting:
             return None
         return self.filled_up(max(fitting, key=lambda each: each.rank))
 
-    def fitting(self) -> Iterator[Candidate]:
+    def fitting(self) -> Iterator[WholeChoice]:
         """The weakest shipped strategy that fits, and all others of the configuration that do."""
         strategies = self.tools.strategies
         own = [
@@ -105,7 +105,7 @@ class Candidates:
                 yield strongest
         yield from (made for each in own if (made := self.made(each)) is not None and self.fits(made))
 
-    def made(self, strategy: Strategy) -> Candidate | None:
+    def made(self, strategy: Strategy) -> WholeChoice | None:
         """A prompt through a strategy; None if it is too long and was not made before."""
         name = strategy.name
         found = self.held.get(name) or self.fresh.get(name)
@@ -119,22 +119,22 @@ class Candidates:
             self.smallest = min(candidate.tokens, self.smallest or candidate.tokens)
         return candidate
 
-    def counted(self, name: str, found: Fitted) -> Candidate:
+    def counted(self, name: str, found: Fitted) -> WholeChoice:
         """A result with values."""
         filled = self.fill(found.skeleton)
-        return Candidate(name, found, filled, self.tools.count(filled.text))
+        return WholeChoice(name, found, filled, self.tools.count(filled.text))
 
-    def fits(self, candidate: Candidate) -> bool:
+    def fits(self, candidate: WholeChoice) -> bool:
         """True if it is within the capacity, and a prompt at all."""
         return candidate.tokens <= self.capacity and self.says_something(candidate)
 
-    def says_something(self, candidate: Candidate) -> bool:
+    def says_something(self, candidate: WholeChoice) -> bool:
         """True unless a strategy left nothing but titles of a prompt that had more."""
         return has_text(text_of(candidate.fitted.skeleton.parts)[0]) or not has_text(self.text)
 
     # -- filling up ---------------------------------------------------------------------------
 
-    def filled_up(self, base: Candidate) -> Candidate:
+    def filled_up(self, base: WholeChoice) -> WholeChoice:
         """A candidate with so much taken back that the capacity is used.
 
         Text that comes back may change how its neighbours are read, if seldom. What lowers a figure so is
@@ -144,13 +144,13 @@ class Candidates:
         for _ in range(MAX_EXCLUDED + 1):
             undone, found, too_large = self.undone(base, undo, never)
             if _is_at_least(found, base):
-                return replace(found, blocked=self.blocked(too_large))
+                return replace(found, blocked=self.blocked(undo, too_large, undone))
             never.add(undone[self.first_bad(base, undo, undone)])
-        return replace(base, blocked=self.blocked(too_large))
+        return replace(base, blocked=self.blocked(undo, too_large, ()))
 
     def undone(
-        self, base: Candidate, undo: Undo, never: Container[Bundle]
-    ) -> tuple[Sequence[Bundle], Candidate, Bundle | None]:
+        self, base: WholeChoice, undo: Undo, never: Container[Bundle]
+    ) -> tuple[Sequence[Bundle], WholeChoice, Bundle | None]:
         """What is taken back to use the capacity, what that makes, and the first that was too large."""
         spare = self.capacity - base.tokens
         written = base.fitted.result.tokens if base.fitted.result is not None else 0
@@ -166,11 +166,11 @@ class Candidates:
             room -= more - spare
         return (), base, too_large
 
-    def without(self, base: Candidate, undo: Undo, undone: Sequence[Bundle]) -> Candidate:
+    def without(self, base: WholeChoice, undo: Undo, undone: Sequence[Bundle]) -> WholeChoice:
         """A candidate with these bundles taken back."""
         return self.counted(base.name, fitted(self.base, undo.without(undone), base.name, self.tools))
 
-    def first_bad(self, base: Candidate, undo: Undo, undone: Sequence[Bundle]) -> int:
+    def first_bad(self, base: WholeChoice, undo: Undo, undone: Sequence[Bundle]) -> int:
         """The index of the first bundle that lowers a figure when it is taken back after those before."""
         good, bad = 0, len(undone)
         while bad - good > 1:
@@ -181,7 +181,7 @@ class Candidates:
                 bad = middle
         return bad - 1
 
-    def undo(self, base: Candidate) -> Undo:
+    def undo(self, base: WholeChoice) -> Undo:
         """What can be taken back of a candidate."""
         found = base.fitted.undo
         if not isinstance(found, Undo):
@@ -194,15 +194,16 @@ class Candidates:
             self.fresh[base.name] = replace(base.fitted, undo=found)
         return found
 
-    def blocked(self, bundle: Bundle | None) -> Blocked | None:
-        """What was too large, as it is shown."""
+    def blocked(self, undo: Undo, bundle: Bundle | None, undone: Sequence[Bundle]) -> Blocked | None:
+        """What was too large beside what is taken back, as it is shown."""
         if bundle is None:
             return None
         written = next(Ledger.of(grow(self.base)).spans(bundle.start, bundle.patches[-1].end), None)
         if written is None:
             return None
         what = "unit" if bundle.patches[0].is_unit else "layout"
-        return Blocked(what, bundle.cost, written.id, written.span[0])
+        more = undo.comes_with(bundle, undone)
+        return Blocked(what, bundle.cost, written.id, written.span[0], max(more, 0))
 
 
 def _without_aims(strategy: Strategy) -> Strategy:
@@ -222,6 +223,6 @@ def _is_guarded(hints: AuthorHints) -> bool:
     return hints.limit is None and (hints.min_tokens > 0 or hints.priority >= TOP_PRIORITY)
 
 
-def _is_at_least(one: Candidate, other: Candidate) -> bool:
+def _is_at_least(one: WholeChoice, other: WholeChoice) -> bool:
     """True if no figure of one is below that of the other."""
     return all(a >= b - 1e-12 for a, b in zip(one.rank, other.rank, strict=True))

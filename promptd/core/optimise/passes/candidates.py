@@ -7,13 +7,12 @@ or is salient (see there); nor a line of what is shaped by its indentation, such
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.leads import followers
 from promptd.core.optimise.page import Block, Page
-from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.passes.salient import salient
 from promptd.core.optimise.units import is_bare_tag, is_lead, marker_length, sentences
 from promptd.core.optimise.words import stem, words
@@ -118,17 +117,19 @@ def is_one_line_lead(page: Page, block: Block) -> bool:
     return "\n" not in page.text[block.start : block.end].strip() and bool(followers(page, block))
 
 
-class Candidates:
+class Droppable:
     """The units of a page that may go."""
 
-    def __init__(self, page: Page, context: Context) -> None:
+    def __init__(
+        self, page: Page, count: Callable[[str], int], entries: Sequence[Sequence[Span]] = ()
+    ) -> None:
         self.page = page
-        self.count = context.count
-        self.salient = salient(page, context.entries)
+        self.count = count
+        self.salient = salient(page, entries)
         self.complete = set(_complete(page))
 
     def __repr__(self) -> str:
-        return f"<Candidates of {self.page!r}>"
+        return f"<Droppable of {self.page!r}>"
 
     def find(self) -> Iterator[Unit]:
         """In document order."""

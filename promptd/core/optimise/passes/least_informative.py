@@ -23,7 +23,7 @@ from promptd.core.optimise.edits import Edit
 from promptd.core.optimise.leads import followers
 from promptd.core.optimise.page import SOLID, Block, Page
 from promptd.core.optimise.passes.base import Context
-from promptd.core.optimise.passes.candidates import Candidates, Unit, is_one_line_lead, whole_sentences
+from promptd.core.optimise.passes.candidates import Droppable, Unit, is_one_line_lead, whole_sentences
 from promptd.core.optimise.passes.shortened import SHORTENED, is_shortened
 from promptd.core.optimise.quality import UNIT_NATS, information, inventory_of_reading
 from promptd.core.optimise.reading import read_units
@@ -78,7 +78,7 @@ class _Greedy:
         self.plain = read(page.text) if is_frozen else page  # what is frozen has units as well
         self.reading = read_units(self.plain)
         self.twins = sorted(with_twins(self.reading))
-        self.units = list(Candidates(page, context).find())
+        self.units = list(Droppable(page, context.count, context.entries).find())
         self.waiting = {unit.block: unit for unit in self.units if unit.is_head}
         self.likeness = _Likeness(page, self.units, self.idf)
         self.state = self._begin()

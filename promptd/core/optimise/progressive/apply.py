@@ -38,7 +38,8 @@ def apply_references(
         found, skipped = optimised.skeleton, optimised.skipped
         text, _ = text_of(found.parts)
     for at in lines:  # what a reference says about a text does not count as kept
-        text = text.replace(raw(referred.skeleton.parts[at]), "", 1)
+        line = raw(referred.skeleton.parts[at]).strip()
+        text = text.replace(line, "", 1) if line else text
     quality = compare(inventory(text_of(skeleton.parts)[0]), inventory(text), tools.idf)
     return Fitted(
         found, quality, skipped, references=referred.references, tokens_fetched=referred.tokens_fetched

@@ -35,7 +35,7 @@ _PLAIN = AuthorHints()
 
 
 @dataclass(slots=True)
-class Candidate:
+class Referable:
     """A component or a section of one: as it is, or referenced; without `edits` only what is below it may be.
 
     `own` figures are those without the candidates below, `entry` figures those of all of it when referenced.
@@ -80,7 +80,7 @@ def candidates(
     strategy: Strategy,
     hints: Mapping[str, AuthorHints],
     sources: Mapping[str, SourceFile],
-) -> list[Candidate]:
+) -> list[Referable]:
     """Everything that may be referenced, component by component, each in preorder."""
     finder = _CandidateFinder(page, values, tools, sources)
     written: dict[Node, list[Written]] = {}
@@ -115,7 +115,7 @@ class _CandidateFinder:
     ) -> None:
         self.page, self.values, self.tools, self.sources = page, values, tools, sources
         self.forms = Forms(page, values)
-        self.found: list[Candidate] = []
+        self.found: list[Referable] = []
         self.min_section = max(MIN_TOKENS, tools.count(page.text) // MAX_SECTIONS_IN_ALL)
         self._wholes: dict[str, Section] = {}
 
@@ -155,14 +155,14 @@ class _Component:
         self.finder, self.node, self.source, self.written = finder, node, source, written
         self.weight = weight
 
-    def add(self, section: Section, depth: int) -> Candidate | None:
+    def add(self, section: Section, depth: int) -> Referable | None:
         """Add a section and those below it, if it is long enough. They nest no deeper than MAX_DEPTH."""
         stretches = self.stretches(section.span)
         tokens = sum(map(self.finder.tools.count, self.texts(stretches)))
         if tokens < (self.finder.min_section if depth else MIN_TOKENS):
             return None
         at = len(self.finder.found)
-        candidate = Candidate(self.node, self.reference(section), section.span, depth, tokens, tokens, 0)
+        candidate = Referable(self.node, self.reference(section), section.span, depth, tokens, tokens, 0)
         self.finder.found.append(candidate)
         own, value = stretches, 0
         for each in section.below:
@@ -204,7 +204,7 @@ class _Component:
         span = None if section.is_whole or section.anchor else section.span
         return Reference(self.node.draft.id, section.title, (), tokens, section.anchor, span, digest)
 
-    def _reference(self, candidate: Candidate, stretches: Sequence[Span]) -> None:
+    def _reference(self, candidate: Referable, stretches: Sequence[Span]) -> None:
         """Give a candidate its referenced form, if it has one that is worth it."""
         finder, count = self.finder, self.finder.tools.count
         edits = finder.forms.of(stretches)

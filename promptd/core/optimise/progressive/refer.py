@@ -15,7 +15,7 @@ from promptd.core.optimise.blocks import read
 from promptd.core.optimise.budget.author_hints import AuthorHints
 from promptd.core.optimise.budget.knapsack import Choice, Item, smallest, solve
 from promptd.core.optimise.budget.tree import Node, Part, flatten, grow, raw, text_of
-from promptd.core.optimise.progressive.candidates import Candidate, candidates
+from promptd.core.optimise.progressive.candidates import Referable, candidates
 from promptd.core.optimise.progressive.forms import Removal
 from promptd.core.optimise.progressive.sections import SourceFile
 from promptd.core.optimise.strategies import Strategy
@@ -68,23 +68,23 @@ def refer(
     found = candidates(root, read(text), values, tools, strategy, hints, sources)
     whole = tools.count(text)
     target = min(int(whole * (1 - strategy.aims.reduction)), whole - over)
-    chosen = _Choice(text, found, tools.count, whole).within(target)
+    chosen = _ReferenceChoice(text, found, tools.count, whole).within(target)
     return _built(skeleton, root, text, chosen, tools)
 
 
 # -- the choice -----------------------------------------------------------------------------------
 
 
-class _Choice:
+class _ReferenceChoice:
     """Which candidates are referenced. They are in preorder, component by component."""
 
     def __init__(
-        self, text: str, found: Sequence[Candidate], count: Callable[[str], int], whole: int
+        self, text: str, found: Sequence[Referable], count: Callable[[str], int], whole: int
     ) -> None:
         self.text, self.found, self.count, self.whole = text, found, count, whole
         self.items = [_item(candidate) for candidate in found]
 
-    def within(self, target: int) -> list[Candidate]:
+    def within(self, target: int) -> list[Referable]:
         """The fewest tokens if the target cannot be met."""
         if self.whole <= target or not self.items:
             return []
@@ -101,7 +101,7 @@ class _Choice:
             left -= tokens - target
         return self.referenced(least.picks)
 
-    def undone(self, chosen: Sequence[Candidate], tokens: int, target: int) -> list[Candidate]:
+    def undone(self, chosen: Sequence[Referable], tokens: int, target: int) -> list[Referable]:
         """Without what the target does not need: a search that had to stop early may leave some."""
         left = list(chosen)
         for candidate in sorted(chosen, key=lambda each: (each.entry_value - each.value, each.span)):
@@ -112,18 +112,18 @@ class _Choice:
                     left, tokens = fewer, count
         return left
 
-    def referenced(self, picks: Sequence[int | None]) -> list[Candidate]:
+    def referenced(self, picks: Sequence[int | None]) -> list[Referable]:
         return [each for each, pick in zip(self.found, picks, strict=True) if pick == 1]
 
 
-def _item(candidate: Candidate) -> Item:
+def _item(candidate: Referable) -> Item:
     choices = [Choice(candidate.own_tokens, candidate.own_value)]
     if candidate.edits:
         choices.append(Choice(candidate.entry_tokens, candidate.entry_value, True))
     return Item(candidate.size, tuple(choices))
 
 
-def _entry(text: str, chosen: Sequence[Candidate]) -> str:
+def _entry(text: str, chosen: Sequence[Referable]) -> str:
     """The text at entry."""
     written: list[str] = []
     position = 0
@@ -133,7 +133,7 @@ def _entry(text: str, chosen: Sequence[Candidate]) -> str:
     return "".join((*written, text[position:]))
 
 
-def _in_order(chosen: Sequence[Candidate]) -> list[tuple[Removal, Candidate]]:
+def _in_order(chosen: Sequence[Referable]) -> list[tuple[Removal, Referable]]:
     edits = [(edit, candidate) for candidate in chosen for edit in candidate.edits]
     return sorted(edits, key=lambda each: each[0].start)
 
@@ -141,10 +141,10 @@ def _in_order(chosen: Sequence[Candidate]) -> list[tuple[Removal, Candidate]]:
 # -- the result -----------------------------------------------------------------------------------
 
 
-def _built(skeleton: Skeleton, root: Node, text: str, chosen: Sequence[Candidate], tools: Tools) -> Referred:
+def _built(skeleton: Skeleton, root: Node, text: str, chosen: Sequence[Referable], tools: Tools) -> Referred:
     builder = _TreeEditor(_in_order(chosen))
     built = builder.node(root)
-    by_node: dict[Node, list[Candidate]] = {}
+    by_node: dict[Node, list[Referable]] = {}
     for candidate in chosen:
         by_node.setdefault(candidate.node, []).append(candidate)
     for old, new in zip(root.walk(), built.walk(), strict=True):
@@ -162,7 +162,7 @@ def _built(skeleton: Skeleton, root: Node, text: str, chosen: Sequence[Candidate
     return Referred(flatten(built, skeleton), references, sum(fetched.values()))
 
 
-def _unit(candidate: Candidate) -> RemovedUnit:
+def _unit(candidate: Referable) -> RemovedUnit:
     reference = candidate.reference
     kind = "section" if reference.section else "passage" if reference.span else "component"
     return RemovedUnit(
@@ -178,7 +178,7 @@ def _unit(candidate: Candidate) -> RemovedUnit:
 class _TreeEditor:
     """The tree with its parts cut at the edits and the lines put in. Nodes are visited as the text runs."""
 
-    def __init__(self, edits: Sequence[tuple[Removal, Candidate]]) -> None:
+    def __init__(self, edits: Sequence[tuple[Removal, Referable]]) -> None:
         self.edits = edits
         self.index = 0
         self.position = 0  # in the source text

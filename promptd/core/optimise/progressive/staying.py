@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from promptd.core.optimise.instructing import is_instructing
 from promptd.core.optimise.page import Block, Page
-from promptd.core.optimise.units import is_lead
+from promptd.core.optimise.reading import as_read
+from promptd.core.optimise.units import is_lead, marker_length, sentences
 from promptd.protocol.records import Span
 
 # Titles and names that say rules follow; those that may as well be the subject count only by themselves.
@@ -41,10 +42,10 @@ def staying(page: Page, held: Sequence[Span] = ()) -> list[Block]:
 
     Of a section or element of which only the heading or the tags have to stay there is a block of just that.
     """
-    return sorted(_Reader(page, held).blocks(), key=lambda block: block.start)
+    return sorted(_StayReader(page, held).blocks(), key=lambda block: block.start)
 
 
-class _Reader:
+class _StayReader:
     def __init__(self, page: Page, held: Sequence[Span]) -> None:
         self.page = page
         self.held = sorted([*held, *((each.start, each.end) for each in page.anchors if each.kind == "keep")])
@@ -89,7 +90,13 @@ class _Reader:
             return True
         if block.kind in ("code", "comment", "rule"):
             return False
-        return is_instructing(text[block.start : block.end])
+        return is_instructing(text[block.start : block.end]) or any(
+            is_instructing(as_read(text[start:end])) for start, end in sentences(self.page, *self.own(block))
+        )
+
+    def own(self, block: Block) -> Span:
+        """A block without the marker of an item, which would hide how its first sentence begins."""
+        return block.start + marker_length(self.page, block), block.end
 
     def says_to(self, lead: Block) -> bool:
         """True for a lead-in that says to, or not to: what it announces is meant by that."""

@@ -78,15 +78,14 @@ def test_a_part_taken_back_only_adds(text: str, strategy: Strategy, spare: int) 
     assert set(rest) <= set(text.split()) | set(undo.result.text.split())
     for removed in result.removed:
         assert removed.tokens == count(text[slice(*removed.at)])
-    assert (
-        result.tokens == count(result.text) >= undo.result.tokens - 6
-    )  # the mark of a shortened text may go
+    mark = count("<!-- shortened -->\n")  # it may go
+    assert result.tokens == count(result.text) >= undo.result.tokens - mark
 
 
 def test_what_comes_back_brings_its_heading() -> None:
     """A heading that went with all below it is there again before any of that is."""
-    filler = "Boats wait beyond the second buoy.\n\n"
-    text = f"# Harbour\n\nNever sleep.\n\n## Lamps\n\n{filler}{SENTENCES[0]}\n\n## Bells\n\n{filler}"
+    boats, gulls = "Boats wait beyond the second buoy.\n\n", "Gulls sleep on warm tiles.\n\n"
+    text = f"# Harbour\n\nNever sleep.\n\n## Lamps\n\n{boats}{SENTENCES[0]}\n\n## Bells\n\n{gulls}"
     undo = undo_of(text, CUT)
     assert "## Lamps" not in undo.result.text
     for spare in range(3, 40):
@@ -97,12 +96,12 @@ def test_what_comes_back_brings_its_heading() -> None:
 def test_what_comes_back_is_as_little_indented_as_its_neighbours() -> None:
     """A line that went after its element lost its indentation comes back without it, and with its marks."""
     text = (
-        "<watch>\n    Never leave the tower.\n    **Lamps**:\n    Trimmed and filled at dusk daily.\n"
+        "<watch>\n    Never leave the tower.\n\n    The **lamps** are filled at dusk daily.\n\n"
         "    Always ring the bell.\n</watch>\n"
     )
     undo = undo_of(text, CUT, len)
-    assert "Trimmed" not in undo.result.text
+    assert "dusk" not in undo.result.text
     texts = [undo.without(undo.within(spare)[0]).text for spare in range(0, len(text), 3)]
-    assert any("\nTrimmed and filled at dusk daily.\n" in each for each in texts)
+    assert any("\nThe **lamps** are filled at dusk daily.\n" in each for each in texts)
     assert all(each.count("**") % 2 == 0 for each in texts)
     assert texts[-1] == text
