@@ -1,5 +1,6 @@
 """The laws of budgets, and what a reply says of them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,22 @@ def test_an_unused_budget_says_what_stands_in_the_way() -> None:
     assert "Then go home." in prompt.text
     asked = builder.build(strategy="aggressive", budget=10_000)
     assert not kinds(asked, "unused-budget")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
+def test_what_is_said_to_stand_in_the_way_does(share: float) -> None:
+    """With what it hangs on it has more tokens than are left: a code block first of all, one after a lead-in."""
+    code = "```sh\n" + "".join(f"ring --bell {n} --at {n * 7} --loud\n" for n in range(12)) + "```\n"
+    items = "- Go home by the old road.\n- Sleep until the bells ring again.\n"
+    for text in (
+        f"Ring them so:\n\n{code}\n## Later\n\n{items}",
+        f"# Bells\n\nRing.\n\n## All\n\nBefore noon:\n\n{code}\n## Later\n\nLook up. {items}",
+    ):
+        builder = PromptBuilder({"a.md": text})
+        budget = int(builder.build().tokens * share)
+        for said in kinds(builder.build(budget=budget), "unused-budget"):
+            used, _, *needed = map(int, re.findall(r"\d+", said))
+            assert used + sum(needed) > budget
 
 
 def test_a_strategy_that_fits_by_itself_says_so() -> None:

@@ -12,6 +12,7 @@ stays whatever is cut around it.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from promptd.core.optimise.budget.own_text import Chunks, Mark, OwnText, cut
 from promptd.core.optimise.budget.records import CUT, Variant, tokens_of
@@ -24,6 +25,13 @@ from promptd.protocol.records import RemovedUnit, Span
 
 SAID_AGAIN = 0.02  # how much words count that are there already
 REASON = "least information per token, to fit the budget"
+
+
+class TooLarge(NamedTuple):
+    """A unit for which there was no room, and its tokens with what it hangs on and is not there."""
+
+    unit: TextUnit
+    tokens: int
 
 
 class TextCutter:
@@ -51,8 +59,11 @@ class TextCutter:
                 if unit is not None and unit.block.kind != "code":
                     unit.must_stay = True
 
-    def to(self, tokens: int) -> tuple[Variant, TextUnit | None]:
-        """The variant of about so many tokens, or the smallest; and the first unit that was too large."""
+    def to(self, tokens: int) -> tuple[Variant, TooLarge | None]:
+        """The variant of about so many tokens, or the smallest; and the first unit that was too large.
+
+        Where what must stay is larger than that, it is the largest of it.
+        """
         chosen = _CutChoice(self.units, self.tools)
         too_large = chosen.fill(tokens)
         spans = _joined(span for unit in self.units if unit not in chosen.units for span in unit.spans)
@@ -121,10 +132,13 @@ class _CutChoice:
     def tokens(self) -> int:
         return sum(unit.tokens for unit in self.units)
 
-    def fill(self, tokens: int) -> TextUnit | None:
+    def fill(self, tokens: int) -> TooLarge | None:
         """Take units while any fits; returns the first that did not."""
         spare = tokens - self.tokens
         too_large: TextUnit | None = None
+        if spare < 0:
+            too_large = max((unit for unit in self.all if unit in self.units), key=lambda unit: unit.tokens)
+            return TooLarge(too_large, too_large.tokens)
         heap = [(-self.rate(unit), n) for n, unit in enumerate(self.all) if self.is_open(unit)]
         order = {unit: n for n, unit in enumerate(self.all)}
         heapify(heap)
@@ -145,7 +159,9 @@ class _CutChoice:
             for each in (each for one in self.take(unit) for each in one.below):
                 if self.is_open(each):
                     heappush(heap, (-self.rate(each), order[each]))
-        return too_large
+        if too_large is None:
+            return None
+        return TooLarge(too_large, sum(each.tokens for each in self.wanted(too_large)))
 
     def is_open(self, unit: TextUnit) -> bool:
         return unit not in self.units and not unit.is_head
