@@ -24,11 +24,22 @@ def lints(library: Library, configured: Container[str], lookalikes: Iterable[Pla
     """All remarks on a library. `configured`: names with a value in the configuration."""
     components = [component for id in library.ids() if (component := library.get(id)) is not None]
     yield from _undeclared(components, configured)
+    yield from _hidden(library)
     for place in lookalikes:
         if place.id not in library:
             suffix = f".{place.id.rpartition('.')[2]}"
             message = f"not a component: the suffix {suffix} differs in case from {suffix.lower()}"
             yield Problem("suffix", place.id, 1, message)
+
+
+def _hidden(library: Library) -> Iterator[Problem]:
+    """Files that nobody gets because an earlier root has one of the same name; one remark for all."""
+    ids = sorted({reading.place.id for reading in library.shadows if library.is_listed(reading.place.id)})
+    if ids:
+        named = ", ".join(ids[:MAX_NAMED]) + (" …" if len(ids) > MAX_NAMED else "")
+        what = "file is" if len(ids) == 1 else "files are"
+        message = f"{len(ids)} {what} hidden by one of the same name in an earlier root: {named}"
+        yield Problem("hidden", "", 0, message)
 
 
 def _undeclared(components: Sequence[Component], configured: Container[str]) -> Iterator[Problem]:

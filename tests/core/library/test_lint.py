@@ -3,8 +3,10 @@
 import pytest
 
 from promptd.core.library.check import check, missing_sections, required_sections
+from promptd.core.library.library import Library
 from promptd.core.library.lint import MAX_COMPARED, did_you_mean, lints, missing_alias, with_near_names
-from promptd.core.syntax.component import Place, Reading
+from promptd.core.library.resolve import NamingRules
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.protocol.records import Dangling, Problem
 from tests.core.builders import DIALECTS, MemoryLibrary
@@ -155,3 +157,13 @@ def test_an_alias_that_would_find_most_is_proposed() -> None:
         ' add under [library.aliases]: "~/.claude" = ""'
     )
     assert list(missing_alias(dangling, ["work/a.md"])) == []
+
+
+def test_what_an_earlier_root_hides_is_said_once() -> None:
+    """With the names; a file that is alone in its root is not among them."""
+    library = Library(NamingRules((".md",)), roots=2)
+    for root, id in ((0, "a.md"), (1, "a.md"), (0, "b.md"), (1, "c.md"), (0, "d/e.md"), (1, "d/e.md")):
+        signature = FileSignature(1, 2 + root, 1, 1, 1)
+        library.apply([Reading(Place(root, id), signature, 9, f"{root}{id}", "x", parse("x", DIALECTS))])
+    message = "2 files are hidden by one of the same name in an earlier root: a.md, d/e.md"
+    assert list(lints(library, (), ())) == [Problem("hidden", "", 0, message)]
