@@ -154,7 +154,7 @@ def test_an_unused_budget_says_what_stands_in_the_way() -> None:
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
 def test_what_is_said_to_stand_in_the_way_does(share: float) -> None:
-    """With what it hangs on it has more tokens than are left: a code block first of all, one after a lead-in."""
+    """With what it hangs on it has more tokens than are left: a code block as first text, or led to."""
     code = "```sh\n" + "".join(f"ring --bell {n} --at {n * 7} --loud\n" for n in range(12)) + "```\n"
     items = "- Go home by the old road.\n- Sleep until the bells ring again.\n"
     for text in (

@@ -10,7 +10,7 @@ stays whatever is cut around it.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from promptd.core.optimise.words import words
 from promptd.core.syntax.slots import Slot
 from promptd.protocol.records import RemovedUnit, Span
 
+AHEAD = 16  # units of text that one may bring along
 SAID_AGAIN = 0.02  # how much words count that are there already
 REASON = "least information per token, to fit the budget"
 
@@ -139,7 +140,7 @@ class _CutChoice:
         if spare < 0:
             too_large = max((unit for unit in self.all if unit in self.units), key=lambda unit: unit.tokens)
             return TooLarge(too_large, too_large.tokens)
-        heap = [(-self.rate(unit), n) for n, unit in enumerate(self.all) if self.is_open(unit)]
+        heap = [(-self.rate(unit), n) for n, unit in enumerate(self.all) if self.is_near(unit)]
         order = {unit: n for n, unit in enumerate(self.all)}
         heapify(heap)
         while heap:
@@ -156,15 +157,41 @@ class _CutChoice:
                 too_large = too_large or unit
                 continue
             spare -= cost
-            for each in (each for one in self.take(unit) for each in one.below):
-                if self.is_open(each):
+            for each in self.led_to(self.take(unit)):
+                if self.is_near(each):
                     heappush(heap, (-self.rate(each), order[each]))
         if too_large is None:
             return None
         return TooLarge(too_large, sum(each.tokens for each in self.wanted(too_large)))
 
-    def is_open(self, unit: TextUnit) -> bool:
-        return unit not in self.units and not unit.is_head
+    def is_near(self, unit: TextUnit) -> bool:
+        """True for a unit of text, not there yet, that would bring along no more than AHEAD others.
+
+        The last of a thousand steps waits for those before it, so that nobody adds up all of them each time.
+        """
+        if unit in self.units or unit.is_head:
+            return False
+        found = {unit}
+        stack = [unit]
+        others = 0
+        while stack and others <= AHEAD:
+            for each in stack.pop().above:
+                if each not in found and each not in self.units:
+                    found.add(each)
+                    stack.append(each)
+                    others += not each.is_head
+        return others <= AHEAD
+
+    def led_to(self, taken: Iterable[TextUnit]) -> Iterator[TextUnit]:
+        """What hangs on units: right on them, or on heads that do."""
+        stack = [each for unit in taken for each in unit.below]
+        while stack:
+            unit = stack.pop()
+            if unit in self.units:
+                continue
+            yield unit
+            if unit.is_head:
+                stack += unit.below
 
     def wanted(self, unit: TextUnit) -> list[TextUnit]:
         """A unit and what it hangs on, as far as it is not there yet."""
