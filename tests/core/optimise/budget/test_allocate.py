@@ -276,6 +276,7 @@ def test_it_fits_or_says_what_would(files: dict[str, str], budget: int, value: s
 
 @LAW
 @given(libraries(), st.integers(1, 200))
+@pytest.mark.slow
 def test_the_same_budget_gives_the_same_bytes(files: dict[str, str], budget: int) -> None:
     """Nothing but library, request and budget decides."""
     texts = []
