@@ -179,6 +179,24 @@ def test_a_strategy_that_fits_by_itself_says_so() -> None:
     assert builder.build(budget=whole - 1).tokens >= 0.95 * (whole - 1)
 
 
+def test_included_texts_stay_paragraphs_of_their_own() -> None:
+    """Whatever of the text between them is cut: neither joins the line before it, nor one another."""
+    between = "Words about the weather of the day and the long road to the harbour."
+    files = {
+        "a.md": f"# T\n\nDo it now. {between}\n\n<include>b.md</include>\n\n{between} It is short.\n\n"
+        "<include>c.md</include>\n",
+        "b.md": "Text of B must always be kind.\n",
+        "c.md": "Text of C must always be brave.\n",
+    }
+    builder = PromptBuilder(files)
+    for budget in range(24, builder.build().tokens):
+        text = builder.build(budget=budget).text
+        for line in ("Text of B must always be kind.", "Text of C must always be brave."):
+            if line in text:
+                assert f"\n\n{line}\n" in text
+        assert " \n" not in text
+
+
 def test_a_kept_component_is_told_in_the_refusal() -> None:
     """With file, line, where it is included, and the budget that would do."""
     builder = PromptBuilder(FILES | {"c.md": FILES["c.md"].replace("priority: 0.1", "keep: yes")})

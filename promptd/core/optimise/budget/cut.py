@@ -76,11 +76,18 @@ class TextCutter:
         return variant, too_large
 
     def _with_line_end(self, span: Span) -> Span:
-        """What is left of a line that loses its end keeps the end of the line."""
+        """What is left of a line that loses its end keeps the end of the line, and no blanks before it."""
         text, (start, end) = self.own_text.text, span
         if not start or text[start - 1] == "\n" or "\n" not in text[start:end]:
             return span
-        return start, start + len(text[start:end].rstrip())
+        return len(text[:start].rstrip(" \t")), start + len(text[start:end].rstrip())
+
+    def _with_blank_line(self, span: Span) -> Span:
+        """What is left before the place of an included component is still another paragraph."""
+        start, end = self._with_line_end(span)
+        text = self.own_text.text[start:end]
+        has_blank = end == span[1] and text.endswith("\n") and "\n\n" in f"\n{text}"
+        return (start, end - 1) if has_blank and start > 0 else (start, end)
 
     def _chunks(self, gone: Sequence[Span]) -> Chunks:
         """The text without what is gone; the places of included components stay also in there."""
@@ -92,7 +99,7 @@ class TextCutter:
             while left and left[0][0][0] < end:
                 (first, last), part = left.popleft()
                 if isinstance(part, Mark):
-                    placed += [((start, first), ""), ((first, last), part)]
+                    placed += [(self._with_blank_line((start, first)), ""), ((first, last), part)]
                     start = last
             placed.append(((start, end), ""))
         return cut(self.own_text.text, [*placed, *left])

@@ -61,7 +61,7 @@ def test_the_smallest_is_title_first_text_and_what_must_stay() -> None:
     """Of the first component; another may be cut to what its author marks to be kept."""
     smallest, _ = cutter(TEXT)[0].to(0)
     text = written(smallest)
-    assert text.startswith("# Harbour\n\nThe harbour closes its gates at dusk, slowly. ")
+    assert text.startswith("# Harbour\n\nThe harbour closes its gates at dusk, slowly.\n")
     assert "Fog needs two horns." in text
     assert "$ARGUMENTS is the ship." in text
     assert "Boats" not in text
