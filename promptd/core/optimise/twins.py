@@ -2,8 +2,9 @@
 
 Two texts are twins if they have the same characters in another order ("from alpha to omega", "from omega to
 alpha"), if all but one stretch of them is equal, if one is the other with something put in (a condition, an
-exception), if few letters differ, or if they share most of their words. Only neighbours in a few sorted orders and texts that share a rare word are compared, so that the time
-is that of sorting. Case and white space make no difference here: a twin too many costs a few tokens.
+exception), if few letters differ, or if they share most of their words. Only neighbours in a few sorted
+orders and texts that share a rare word are compared, so that the time is that of sorting. Case and white
+space make no difference here: a twin too many costs a few tokens.
 """
 
 from collections.abc import Iterator, Sequence

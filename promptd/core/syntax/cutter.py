@@ -9,6 +9,7 @@ too, or are replaced by a notice. Linear time on any text.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from string import ascii_letters
 
 from promptd.core.syntax.component import Placeholder, Variable
 from promptd.core.syntax.markdown import Body
@@ -37,6 +38,10 @@ _FILTER = re.compile(  # of Jinja and Liquid: `{{x | default("y")}}`, `{{x|upper
     r"[A-Za-z_]\w*\([^\n]*\)"
     r"|(?:capitalize|downcase|escape|json|lower|safe|striptags|tojson|trim|upcase|upper|urlencode)\b"
 )
+_BEFORE_TEX = re.compile(  # of `\\frac{a}{b}` and `x_{i}` what stands before a brace
+    r"\\[A-Za-z]{2,40}\*?(?:\[[^\]\n]{0,40}\])?(?:\{[^{}\n]{0,80}\}){0,4}$|(?<![^\W_])[A-Za-z]?[\^_]$|\^$"
+)
+_TEX_CHARS = 200  # looked at before a brace
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,8 @@ def _default(match: re.Match[str]) -> str | None:
 def placeholders(body: Body) -> tuple[tuple[Variable, ...], tuple[Placeholder, ...]]:
     """The variables that a body's prose declares by `{{name|default}}`, and the names in braces without one.
 
-    Each name once, where it is first written. What stands in code or a comment is an example, and
-    a filter (`{{x | default("y")}}`, `{{x|upper}}`) is of another template language.
+    Each name once, where it is first written. What stands in code or a comment is an example,
+    a filter (`{{x | default("y")}}`, `{{x|upper}}`) is of another template language, and TeX has its own.
     """
     declared: dict[str, Variable] = {}
     bare: dict[str, Placeholder] = {}
@@ -115,9 +120,16 @@ def placeholders(body: Body) -> tuple[tuple[Variable, ...], tuple[Placeholder, .
             break
         if name in (bare if default is None else declared) or body.kind_at(match.start()):
             continue
+        if default is None and _is_tex(body.text, match.start()):
+            continue
         line = body.line_of(match.start())
         if default is None:
             bare[name] = Placeholder(match[0], name, line)
         elif not _FILTER.match(default):
             declared[name] = Variable(name, default, line=line, is_inline=True)
     return tuple(declared.values()), tuple(bare.values())
+
+
+def _is_tex(text: str, at: int) -> bool:
+    before = text[max(0, at - _TEX_CHARS) : at]
+    return before[-1:] in "}]*^_" + ascii_letters and _BEFORE_TEX.search(before) is not None

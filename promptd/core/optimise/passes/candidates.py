@@ -196,7 +196,7 @@ class Droppable:
         return not _NUMBERED.match(text) and not self.is_salient(start, end)
 
     def may_be_left_out(self, start: int, end: int) -> bool:
-        """True for what may go and says more than a word or two ("Yes.", "Left"), which have nothing to spare."""
+        """True for what may go and is more than a word or two like "Yes.", which have nothing to spare."""
         text = self.page.text[start:end]
         return not is_lead(text) and len(words(text)) > FEWEST_WORDS and self.may_go(start, end)
 

@@ -3,7 +3,7 @@
 An item is a path, with the marks `?`, `&` and `#section`, or a mapping with `path` and optionally
 `optional`, `mode` and `section`. One path, or several with commas between, may stand without a list.
 `requires` makes edges in the graph that are never expanded, to ids or to files beside this one; a word in it
-that is no path may name anything, so it is an edge only where there is such a component. `components` and
+that is no path may name anything, so it is an edge only where a component is called that. `components` and
 `requires` are keys of many tools: what is no path in them counts only if the file exists, and if none of it
 looks like a path they are theirs.
 """
