@@ -85,7 +85,8 @@ def _html(content: str) -> str:
     """Raw HTML with its white space folded, unless it holds something preformatted."""
     if _PRE.search(content):
         return content.strip("\n")
-    return _SPACE.sub(" ", _COMMENT.sub(" ", content)).strip()
+    last = content.rfind("-->")  # an opening behind the last closing is none, and not looked at again and again
+    return _SPACE.sub(" ", _COMMENT.sub(" ", content[: last + 3]) + content[last + 3 :]).strip()
 
 
 def _merged(nodes: Iterator[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:

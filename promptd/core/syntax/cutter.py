@@ -34,7 +34,7 @@ _BRACES = re.compile(_VARIABLE)
 _HINT = re.compile(r"[{$]|!`|```!")
 _CLOSER = re.compile(r"^[ \t]*`{3,}[ \t]*(?=\r?$)", re.MULTILINE)
 _FILTER = re.compile(  # of Jinja and Liquid: `{{x | default("y")}}`, `{{x|upper}}`
-    r"[A-Za-z_]\w*\([^\n]*\)"
+    r"[A-Za-z_]\w*+\([^\n]*\)"
     r"|(?:capitalize|downcase|escape|json|lower|safe|striptags|tojson|trim|upcase|upper|urlencode)\b"
 )
 

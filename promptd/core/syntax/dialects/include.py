@@ -22,7 +22,7 @@ from promptd.core.syntax.tolerant_yaml import is_true
 _ELEMENT = re.compile(
     r"<include(?=[\s/>])(?:(?P<attributes>[^<>]*?)(?:/>|>(?P<content>[^<>]{0,1024})</include\s*>))?"
 )
-_ATTRIBUTE = re.compile(r"""([A-Za-z_][\w-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<![\w-])([A-Za-z_][\w-]*+)\s*+=\s*+(?:"([^"]*)"|'([^']*)')""")
 _PATH_ATTRIBUTES = ("component", "src", "path", "file")
 
 
