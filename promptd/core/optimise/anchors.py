@@ -17,6 +17,7 @@ KEEP_MARK = re.compile(r"<!--[ \t]*(?P<end>/?)keep[ \t]*-->", re.IGNORECASE)
 _RAW = re.compile(r"<(?P<tag>pre|script|style|textarea|code)\b[^<>]*>|<!\[CDATA\[", re.IGNORECASE)
 
 MAX_LINES = 50_000  # remembered with their anchors, about 20 MB
+MAX_LINE_CHARS = 65_536  # a longer line is data and no prose: it stays as it is, and nothing is looked for in it
 
 # {name}, {{name}}, ${NAME}, $NAME, $1, [placeholder], <placeholder>, %VAR%, @import
 _PLACEHOLDER = (
@@ -75,7 +76,19 @@ def _large(text: str, frozen: Sequence[tuple[int, int]]) -> list[Anchor]:
     found += list(_keep_regions(text, found))
     found += [Anchor(start, end, "keep") for start, end in frozen if end > start]
     found += _raw(text)
+    found += _long_lines(text)
     return _merge(found)
+
+
+def _long_lines(text: str) -> Iterator[Anchor]:
+    start = 0
+    while len(text) - start > MAX_LINE_CHARS:
+        end = text.rfind("\n", start, start + MAX_LINE_CHARS) + 1
+        if not end:
+            newline = text.find("\n", start)
+            end = newline + 1 if newline >= 0 else len(text)
+            yield Anchor(start, end, "keep")
+        start = end
 
 
 def _raw(text: str) -> Iterator[Anchor]:

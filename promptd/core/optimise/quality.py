@@ -8,7 +8,7 @@ are balanced as they were. Comments are no content: what occurs in them alone is
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz, process
@@ -53,11 +53,20 @@ def inventory_of(page: Page) -> Inventory:
     )
 
 
+MAX_SEARCHED = 500  # units that are no unit of the result; of more, the others count as lost
+MAX_COMPARED_CHARS = 2_000  # longer units are equal or not
+MAX_ALIKE = 1_000  # units that one is compared with
+
+
 def compare(source: Inventory, result: Inventory, idf: Idf, similarity: float = 0.92) -> Quality:
     """The four figures of a result."""
-    kept = sum(
-        f" {unit} " in result.said or _near(unit, guard, result, similarity)
-        for unit, guard in source.instructions
+    same = {unit for unit, _ in result.instructions}
+    others = [each for each in source.instructions if each[0] not in same]
+    kept = len(source.instructions) - len(others)
+    alike = _by_guard(result) if others else {}
+    kept += sum(
+        f" {unit} " in result.said or _near(unit, alike.get(guard, ()), similarity)
+        for unit, guard in others[:MAX_SEARCHED]
     )
     structure = len(source.headings & result.headings) + min(source.depth, result.depth)
     structure += sum(result.tags.get(name, 0) == balance for name, balance in source.tags.items())
@@ -69,8 +78,19 @@ def compare(source: Inventory, result: Inventory, idf: Idf, similarity: float = 
     )
 
 
-def _near(unit: str, guard: tuple[str, ...], result: Inventory, similarity: float) -> bool:
-    alike = [other for other, words in result.instructions if words == guard]
+def _by_guard(result: Inventory) -> dict[tuple[str, ...], list[str]]:
+    """The units of a result that others may be compared with."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for unit, guard in result.instructions:
+        group = found.setdefault(guard, [])
+        if len(unit) <= MAX_COMPARED_CHARS and len(group) < MAX_ALIKE:
+            group.append(unit)
+    return found
+
+
+def _near(unit: str, alike: Sequence[str], similarity: float) -> bool:
+    if len(unit) > MAX_COMPARED_CHARS:
+        return False
     return process.extractOne(unit, alike, scorer=fuzz.ratio, score_cutoff=100 * similarity) is not None
 
 

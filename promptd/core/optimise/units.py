@@ -69,7 +69,7 @@ def led(page: Page, block: Block) -> list[Block]:
         return []
     siblings = block.parent.children
     found: list[Block] = []
-    for each in siblings[page.place(block) + 1 :]:
+    for each in map(siblings.__getitem__, range(page.place(block) + 1, len(siblings))):
         if found and each.kind != "item":
             break
         if each.kind != "comment":

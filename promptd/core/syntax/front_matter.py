@@ -8,6 +8,7 @@ malformed block never costs the body; `tolerant_yaml` keeps of it what parses. N
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from promptd.core.syntax import tolerant_yaml
@@ -18,6 +19,7 @@ from promptd.core.syntax.plain_text import line_of_text, text_of
 from promptd.core.syntax.tolerant_yaml import is_true
 
 MAX_FRONT_MATTER_CHARS = 65_536  # real ones stay under 4 KB; a block beyond this is treated as body
+MAX_HELD_KEYS = 500  # held against the known ones: a block with more is data
 
 _OPENING = re.compile(r"\ufeff?---[ \t]*\r?\n")
 _BLANK = re.compile(r"[ \t]*\r?\n")
@@ -149,7 +151,7 @@ def _variable(name: str, spec: Any, line: int) -> Variable:
 
 
 def _mistyped_in(name: str, spec: Any, line: int) -> Iterator[Diagnostic]:
-    for key in spec if isinstance(spec, dict) and is_table(spec) else ():
+    for key in islice(spec, MAX_HELD_KEYS) if isinstance(spec, dict) and is_table(spec) else ():
         intended = meant_in_table(key)
         if intended:
             message = f"variable `{name}`: unknown key `{key}`; did you mean `{intended}`?"
@@ -158,7 +160,7 @@ def _mistyped_in(name: str, spec: Any, line: int) -> Iterator[Diagnostic]:
 
 def mistyped(text: str, front: FrontMatter) -> Iterator[Diagnostic]:
     """Keys that nothing reads and that resemble one with a meaning, each with its line."""
-    for key in front.metadata:
+    for key in islice(front.metadata, MAX_HELD_KEYS):
         intended = meant(key)
         if intended is not None and intended not in front.metadata:
             line = _line_of_key(text[: front.body_start], key)

@@ -111,6 +111,10 @@ def is_listed(block: Block) -> bool:
     return is_list and len({each.name for each in siblings}) == 1 and bool(block.name)
 
 
+MAX_COMPARED_CHARS = 2_000  # longer texts are equal or not
+MAX_GROUP = 200  # texts of one kind that another is compared with: the latest
+
+
 class _Near:
     def __init__(self, page: Page, context: Context) -> None:
         self.page = page
@@ -139,9 +143,10 @@ class _Near:
         return is_kind and self.page.is_removable(block.start, block.end)
 
     def duplicate_of(self, own_text: str, group: list[tuple[str, Block]]) -> Block | None:
+        del group[:-MAX_GROUP]
         found = process.extractOne(
-            own_text,
-            [other for other, _ in group],
+            own_text if len(own_text) <= MAX_COMPARED_CHARS else "",
+            [other if len(other) <= MAX_COMPARED_CHARS else None for other, _ in group],
             scorer=fuzz.ratio,
             score_cutoff=100 * self.aims.similarity,
         )
