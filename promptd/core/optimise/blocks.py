@@ -21,7 +21,7 @@ _TAG_LINE = re.compile(
 )
 _LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
 _TAGS = re.compile(r"[ \t]*(?:(?:</[A-Za-z][\w:.-]*>){2,}|(?:<[A-Za-z][^<>\n]*(?<!/)>){2,})[ \t]*\r?\n?\Z")
-_TAG = re.compile(r"[ \t]*<[^<>]*>(?:[ \t]*\r?\n)?")
+_TAG = re.compile(r"(?<![ \t])[ \t]*+<[^<>]*>(?:[ \t]*\r?\n)?")
 _HEADING = re.compile(r"[ \t]*(?P<level>#{1,6})(?:[ \t]|$)")
 _ITEM = re.compile(r"(?P<indent>[ \t]*)(?P<marker>[-*+]|\d{1,9}[.)])(?P<gap>[ \t]+)\S")
 _RULE = re.compile(r"[ \t]*(?:(?:-[ \t]*+){3,}+|(?:\*[ \t]*+){3,}+|(?:_[ \t]*+){3,}+|[═━─=]{3,}+)\s*\Z")

@@ -23,9 +23,12 @@ _TAG_NAME = re.compile(r"[ \t]{4,}</?(?P<name>[A-Za-z][\w-]*)")
 _TRAILING = re.compile(r"(?<=[^\s])[ \t]+(?=\r?\n|\Z)")
 _BLANKS = re.compile(r"(?<=\n)(?:[ \t]*\r?\n)+(?:[ \t]+\Z)?|(?<=\n)[ \t]+\Z")
 _NEXT_LINE = re.compile(r"\r?\n[ \t]*[^\s]")
-_PADDING = re.compile(r"(?<=\|)[ \t]{2,}|[ \t]{2,}(?=\|)")
+_PADDING = re.compile(r"(?<=\|)[ \t]{2,}|(?<![ \t])[ \t]{2,}+(?=\|)")
 # A line and one of dashes below it: what makes lines with bars a table, as GitHub's Markdown has it.
-_DELIMITER = re.compile(r"[^\n]*\n[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)*[ \t]*:?-+:?[ \t]*\|?[ \t]*(?:\r?\n|\Z)")
+_DELIMITER_CELL = r"[ \t]*+:?-++:?[ \t]*+"
+_DELIMITER = re.compile(
+    rf"[^\n]*+\n[ \t]*+\|?{_DELIMITER_CELL}(?:\|{_DELIMITER_CELL})*+\|?[ \t]*+(?:\r?\n|\Z)"
+)
 _INDENT = re.compile(r"^[ \t]+(?=\S)", re.MULTILINE)
 
 
