@@ -17,7 +17,9 @@ KEEP_MARK = re.compile(r"<!--[ \t]*(?P<end>/?)keep[ \t]*-->", re.IGNORECASE)
 _RAW = re.compile(r"<(?P<tag>pre|script|style|textarea|code)\b[^<>]*>|<!\[CDATA\[", re.IGNORECASE)
 
 MAX_LINES = 50_000  # remembered with their anchors, about 20 MB
-MAX_LINE_CHARS = 65_536  # a longer line is data and no prose: it stays as it is, and nothing is looked for in it
+MAX_LINE_CHARS = (
+    65_536  # a longer line is data and no prose: it stays as it is, and nothing is looked for in it
+)
 
 # {name}, {{name}}, ${NAME}, $NAME, $1, [placeholder], <placeholder>, %VAR%, @import
 _PLACEHOLDER = (

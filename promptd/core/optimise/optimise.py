@@ -217,7 +217,7 @@ class _Run:
 
 
 class _Holders:
-    """Which piece holds a span, asked in order of the text: pieces are nested, so the open ones are a stack."""
+    """Which piece holds a span, asked in order of the text: pieces are nested, so open ones are a stack."""
 
     def __init__(self, text: str, pieces: Sequence[Piece]) -> None:
         self.whole = Piece("", (0, len(text)))

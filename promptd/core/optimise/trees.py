@@ -39,7 +39,7 @@ def code_spans(text: str) -> list[Span]:
 
 
 def list_spans(text: str) -> list[Span]:
-    """Where strict CommonMark sees lists, outermost ones: a line may belong to one by its indentation alone."""
+    """Where strict CommonMark sees lists: a line may belong to one by its indentation alone."""
     return _block_spans(text)[1]
 
 
@@ -103,7 +103,9 @@ def _html(content: str) -> str:
     """Raw HTML with its white space folded, unless it holds something preformatted."""
     if _PRE.search(content):
         return content.strip("\n")
-    last = content.rfind("-->")  # an opening behind the last closing is none, and not looked at again and again
+    last = content.rfind(
+        "-->"
+    )  # an opening behind the last closing is none, and not looked at again and again
     return _SPACE.sub(" ", _COMMENT.sub(" ", content[: last + 3]) + content[last + 3 :]).strip()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.words import fold, words
 
-# Stops that end no word are matched too, and left out: looked at from each stop anew they take quadratic time.
+# Stops that end no word are matched too, and left out: to look at each of a run anew is quadratic.
 _END = re.compile(r"[.!?…]++[*_)\"'’”`]*+(?:(?=\s|\Z)|(?P<within>))|\n")  # noqa: RUF001
 _NOT_AN_END = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|approx|resp)\.\Z", re.IGNORECASE)
 _WRAPPED = 60  # a line at least so long that ends in no stop may go on in the next one

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from re import _constants as codes  # type: ignore[attr-defined]  # the only parser that reads them as they are meant
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -19,8 +20,9 @@ import promptd
 PACKAGES = ("core", "protocol", "support", "server", "client")
 REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
 LONG = 300  # repeated so often is as good as without end
-ENDS = ("", "\0", "\n", "x")
-_SAMPLES = " \t\na1_-.*#<>()[]{}|`~\\\"'/:=!@$é中,?\r"
+ENDS = ("", "\0")
+MAX_CHARACTERS = 6  # tried of a set of many
+_SAMPLES = " a1-\n.*_#<>()[]{}|`~\\\"'/:=!@$é中,?\r\t"
 _METHODS = dict.fromkeys(("search", "finditer", "findall", "sub", "subn", "split"), "search")
 _METHODS["fullmatch"] = "fullmatch"
 
@@ -37,18 +39,22 @@ class Attack(NamedTuple):
         return self.before + self.repeated * (size // len(self.repeated)) + self.end
 
 
+@cache
 def patterns() -> dict[str, re.Pattern[Any]]:
     """Every pattern that a module of the packages keeps, by its full name."""
     found: dict[str, re.Pattern[Any]] = {}
     for module in pkgutil.walk_packages(promptd.__path__, "promptd."):
         if module.name.split(".")[1] in PACKAGES:
             held = vars(importlib.import_module(module.name))
-            found |= {f"{module.name}.{name}": each for name, each in held.items() if isinstance(each, re.Pattern)}
+            found |= {
+                f"{module.name}.{name}": each for name, each in held.items() if isinstance(each, re.Pattern)
+            }
     return found
 
 
+@cache
 def uses() -> dict[str, set[str]]:
-    """How patterns are used, by their short names: "search", "fullmatch"; else they are held against one place."""
+    """How patterns are used, by short name: "search", "fullmatch"; else they are held against one place."""
     names: dict[str, set[str]] = {}
     for path in Path(promptd.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -64,7 +70,9 @@ def uses() -> dict[str, set[str]]:
 def attacks(pattern: re.Pattern[Any]) -> list[Attack]:
     """The attacks on a pattern."""
     text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
-    tree = parser.parse(text, pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags)
+    tree = parser.parse(
+        text, pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags
+    )
     found: dict[Attack, None] = {}
     for before, repeated in _repeated(tree, ""):
         for end in ENDS if repeated else ():
@@ -124,7 +132,9 @@ def _characters(code: Any, value: Any) -> str:
         return ""
     fitting = "".join(each for each in _SAMPLES if _is_in(each, value))
     first = next((chr(low if code is codes.LITERAL else low[0]) for code, low in value if code in _PLAIN), "")
-    return "".join(sorted(fitting, key=lambda each: not each.isalnum())) or first
+    return (
+        "".join(sorted(fitting, key=lambda each: not each.isalnum()))[:1] + fitting[:MAX_CHARACTERS] or first
+    )
 
 
 _PLAIN = (codes.LITERAL, codes.RANGE)

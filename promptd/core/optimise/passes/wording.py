@@ -23,7 +23,8 @@ _JSON_FENCE = re.compile(
     r"(?P<open>[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*+(?:json)?[ \t]*+\n)(?P<value>.*\n)[ \t]*(?P=fence)[ \t]*\n?",
     re.DOTALL | re.IGNORECASE,
 )
-_JSON_PARTS = re.compile(r'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z|(?=\\)))|\s+')  # a string, also one that is never closed
+# A string, also one that is never closed, or a blank.
+_JSON_PARTS = re.compile(r'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z|(?=\\)))|\s+')
 MAX_JSON_DEPTH = 200  # far below where the parser of the standard library gives up
 
 

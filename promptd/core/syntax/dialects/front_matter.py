@@ -21,7 +21,9 @@ from promptd.core.syntax.tolerant_yaml import is_true
 _LISTS = (("includes", False), ("components", False), ("requires", True))
 _EXTENSION = re.compile(r"[^/\s]\.[A-Za-z]\w{0,9}$")
 _PATH_CHARACTER = re.compile(r"[\w./-]")
-MAX_LOOKS = 20_000  # at mentions that are none; after 100 items written otherwise than they read none is sought
+MAX_LOOKS = (
+    20_000  # at mentions that are none; after 100 items written otherwise than they read none is sought
+)
 _PATH_KEYS = ("path", "component", "src", "file")
 
 
@@ -62,7 +64,6 @@ class _Lines:
         found = self._mention(written) if written else -1
         self.position = found + len(written) if found >= 0 else self.position
         return self.body.line_of(max(self.position - 1, 0))
-
 
     def _mention(self, written: str) -> int:
         """Where a path stands next as a word of its own, or -1."""
