@@ -76,7 +76,7 @@ def test_reading_is_linear_up_to_a_megabyte() -> None:
 def test_a_strategy_is_linear(strategy: str) -> None:
     """Each of the shipped ones."""
     work = optimised(strategy)
-    assert [name for name, shape in SHAPES.items() if grows(work, shape, 1_000, 8_000)] == []
+    assert [name for name, shape in SHAPES.items() if grows(work, shape, 500, 4_000)] == []
 
 
 @pytest.mark.slow
