@@ -125,8 +125,8 @@ TOKENS = (
     "\u2014 ",
     "<!-- shortened -->",
 )
-HEAD = "**Note**: say it once.\n\nAll of the included words stay   \n\n\n\n<a>\n  <b>\n    text\n  </b>\n</a>\n\n"
-TAIL = "\n\nAll of the included words stay   \n\n\n\n" + "- one two three four five\n" * 2 + "<!-- gone -->\n"
+HEAD = "**Note**: say it once.\n\nAll of it stays   \n\n\n\n<a>\n  <b>\n    text\n  </b>\n</a>\n\n"
+TAIL = "\n\nAll of it stays   \n\n\n\n" + "- one two three four five\n" * 2 + "<!-- gone -->\n"
 
 Shape = Callable[[int], str]
 
