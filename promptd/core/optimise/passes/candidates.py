@@ -44,7 +44,7 @@ _COUNTED = re.compile(
 _CODE_LINE = re.compile(
     r"[{};\\]\s*$|^\s*(?:def|class|return|import|from|if|elif|else|for|while|try|except|with|const|let|var"
     r"|function|func|fn|public|private|SELECT|INSERT|UPDATE)\b[^.]*[:;({]\s*$"
-    r"|[^\s=]\s*=\s*[^\s=]|[\w)]\([^()]*\)\s*$|[=-]>|[│├└─┌┐|]{1,}[─\s]|^\s*[$>]\s|^\s*[\w-]+:(?:\s+\S+)?\s*$"
+    r"|[^\s=]\s*=\s*[^\s=]|[\w)]\([^()]*\)\s*$|[=-]>|[│├└─┌┐|][─\s]|^\s*[$>]\s|^\s*[\w-]+:(?:\s+\S+)?\s*$"
 )
 _SPAN = re.compile(r"`[^`\n]*`")
 _OPENING = re.compile(r"(?<![\w*_])[*_](?=[^\s*_])")

@@ -23,7 +23,7 @@ _ELEMENT = re.compile(
     r"<include(?=[\s/>])(?:(?P<attributes>[^<>]*?)(?:/>|>(?P<content>[^<>]{0,1024})</include\s*>))?"
 )
 _NEAR = re.compile(r"<(?!include>)(?P<name>(?i:includes?))>(?P<path>[^<>\n]{1,1024}\.\w{1,8})[ \t]{0,16}</")
-_ATTRIBUTE = re.compile(r"""([A-Za-z_][\w-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<![\w-])([A-Za-z_][\w-]*+)\s*+=\s*+(?:"([^"]*)"|'([^']*)')""")
 _PATH_ATTRIBUTES = ("component", "src", "path", "file")
 
 
