@@ -165,12 +165,17 @@ def _named(workspace: Workspace, params: GetParams) -> Procedure[tuple[str, str 
     return (params.name, None) if found else (name, section)
 
 
+MAX_HELD_TITLES = 500  # against the name of a section that there is none of
+
+
 def _section(component: Component, text: str, name: str) -> tuple[int, int]:
     headings = Headings(text, component.parsed.body_start)
     span = headings.section(name)
     if span is None:
-        titles = {title.casefold(): title for _, title in headings.titles}
-        near = [titles[each] for each in get_close_matches(name.replace("-", " ").casefold(), titles)]
+        titles = {
+            title.casefold(): title for _, title in headings.titles[:MAX_HELD_TITLES] if len(title) <= 200
+        }
+        near = [titles[each] for each in get_close_matches(name[:200].replace("-", " ").casefold(), titles)]
         meant = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
         raise UnknownSection(
             f"{component.id} has no section {name!r}{meant}", id=component.id, section=name, nearest=near

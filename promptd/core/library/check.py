@@ -13,7 +13,7 @@ import msgspec
 
 from promptd.core.library.graph import knots
 from promptd.core.library.library import Component, Library, Link
-from promptd.core.library.lint import did_you_mean, with_near_names
+from promptd.core.library.lint import did_you_mean, missing_alias, with_near_names
 from promptd.core.library.plan import with_lines
 from promptd.core.library.resolve import is_memory_file, matches
 from promptd.core.syntax.component import PUNCTUATED, Place, Reading
@@ -115,6 +115,7 @@ def check(
         errors, scanned = scanned, ()
     warnings = (
         *scanned,
+        *missing_alias(dangling, library.ids()),
         *(problem for component in components for problem in _warnings(component)),
         *_import_cycles(components),
         *(_unmatched(library, prompts, usual) if components else ()),

@@ -16,6 +16,7 @@ from operator import attrgetter
 from promptd.core.library.graph import Graph
 from promptd.core.library.linking import Resolution, link_of, named
 from promptd.core.library.member import Component, Link
+from promptd.core.library.named import Named
 from promptd.core.library.recent_changes import RecentChanges
 from promptd.core.library.resolve import NamingRules, matches
 from promptd.core.library.shadowed import Shadowed
@@ -105,6 +106,7 @@ class Library:
         self.shadows = Shadowed()
         self.history = RecentChanges()
         self._shown: dict[str, _Row] = {}  # of what is listed, as of the last change
+        self._named = Named()
         self._broken: set[str] = set()  # ids with an error
         self._dangling = 0
         self._unusual: set[str] = set()  # ids of components that a listing shows only where one leads to them
@@ -189,7 +191,7 @@ class Library:
 
     def link(self, directive: Directive, from_id: str) -> Link:
         """What a directive in a component means."""
-        return link_of(directive, from_id, self.names, self._components)
+        return link_of(directive, from_id, self.names, self._components, self._named)
 
     def statistics(self) -> LibraryStatistics:
         """Counts, kept as changes come: only what is not listed is looked at, to be left out."""
@@ -333,6 +335,8 @@ class Library:
     def _relink(self, batch: _Batch) -> set[str]:
         """Resolve again whatever the batch may have changed; returns those whose links changed."""
         relink = batch.added | batch.changed
+        for id in batch.added | batch.changed | batch.removed.keys():
+            relink |= self._named.take(id, self._components.get(id))
         for id in batch.added | batch.removed.keys():
             relink |= self._seekers.get(id, set())
         for id in batch.moded:  # how it is pulled in is part of its dependents' links
@@ -358,6 +362,7 @@ class Library:
         targets.update(_targets(component.links), _targets(links))
         for sought in {sought for link in links for sought in link.looked_for}:
             self._seekers.setdefault(sought, set()).add(id)
+        self._named.seek(id, links)
         component.links = links
         edges: dict[str, bool] = {}
         for link in links:
@@ -368,6 +373,7 @@ class Library:
 
     def _unseek(self, id: str, links: Sequence[Link]) -> None:
         self._dangling -= _dangling(links)
+        self._named.unseek(id, links)
         for sought in {sought for link in links for sought in link.looked_for}:
             seekers = self._seekers.get(sought, set())
             seekers.discard(id)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promptd.core.library.member import Component, Link
+from promptd.core.library.named import Named
 from promptd.core.library.resolve import Group, NamingRules, Refused, relative
 from promptd.core.syntax.component import Directive
 
@@ -50,12 +51,15 @@ def named(groups: Sequence[Group] | Refused, known: Known, is_served: Callable[[
     return found
 
 
-def link_of(directive: Directive, from_id: str, names: NamingRules, known: Known) -> Link:
-    """What a directive in the component `from_id` means."""
+def link_of(directive: Directive, from_id: str, names: NamingRules, known: Known, named: Named) -> Link:
+    """What a directive in the component `from_id` means. `named`: what the known ones call themselves."""
     source = known.get(from_id)
     found = first(names.candidates_of(directive, from_id, source.real_id if source else ""), known)
     if found.reason == _ABSENT:
         found = _with_hint(found, names.candidates_at_root(directive, from_id), from_id, known)
+    if found.reason == _ABSENT and directive.is_soft and directive.is_tentative:
+        id = named.id_of(directive.target)
+        found = found if id is None or id == from_id else Resolution(id, found.absent)
     if found.reason == _ABSENT and any(mark in directive.target for mark in "*?["):
         found = replace(found, reason="does not exist; a directive names one file, patterns are not expanded")
     target = known.get(found.id) if found.id is not None else None

@@ -15,6 +15,7 @@ from promptd.core.syntax.component import MAX_TARGET_CHARS, Directive
 
 MAX_KNOWN_GROUPS = 32_768  # targets remembered: during a first scan each is resolved some three times; 15 MB
 MAX_KNOWN_CHARS = 256  # a longer target is worked out each time: a stranger's names shall not fill the memory
+COMPARED_AT_ONCE = 2_000  # names, of some 1 KB at most: a few ms
 MAX_KNOWN_PARTS = 8_192  # names of directories and files that were held against the patterns of `ignore`
 MEMORY_FILES = frozenset(
     {
@@ -234,33 +235,58 @@ def _is_pattern(name: str) -> bool:
 
 def matches(id: str, globs: Iterable[str]) -> bool:
     """True if an id fits one of the globs; `**` crosses directories, `*` does not."""
-    return any(_glob_matches(id.split("/"), glob.split("/")) for glob in globs)
+    return any(_glob_matches(id.split("/"), _parts_of(glob)) for glob in globs)
+
+
+@lru_cache(maxsize=256)
+def _parts_of(glob: str) -> tuple[str, ...]:
+    """The parts of a glob; several `**` in a row are one."""
+    parts = glob.split("/")
+    return tuple(part for at, part in enumerate(parts) if part != "**" or parts[at - 1 : at] != ["**"])
 
 
 def _glob_matches(parts: Sequence[str], globs: Sequence[str]) -> bool:
-    """Follow all ways at once: `reached` are the numbers of leading parts the globs so far can stand for."""
-    reached = {0}
-    for glob in globs:
-        if not reached:
-            return False
-        if glob == "**":
-            reached = set(range(min(reached), len(parts) + 1))
+    """Match from left to right; what does not fit moves the part that the last `**` ends at on by one."""
+    if len(globs) - globs.count("**") > len(parts):
+        return False
+    at = glob = 0
+    again_at, again_glob = 0, -1
+    while at < len(parts):
+        if glob < len(globs) and globs[glob] == "**":
+            again_at, again_glob = at, glob
+            glob += 1
+        elif glob < len(globs) and fnmatchcase(parts[at], globs[glob]):
+            at, glob = at + 1, glob + 1
+        elif again_glob >= 0:
+            again_at += 1
+            at, glob = again_at, again_glob + 1
         else:
-            reached = {at + 1 for at in reached if at < len(parts) and fnmatchcase(parts[at], glob)}
-    return len(parts) in reached
+            return False
+    return all(each == "**" for each in globs[glob:])
 
 
 def nearest(name: str, ids: Iterable[str], limit: int = 3) -> list[str]:
     """The existing ids a mistyped name is most like, best first: whole paths, then last segments."""
-    from rapidfuzz import fuzz, process  # here: a name that exists does not wait for it
+    from rapidfuzz import fuzz  # here: a name that exists does not wait for it
 
+    name = name[:MAX_TARGET_CHARS]
     known = list(ids)
     stems = [_stem(id) for id in known]
-    by_path = process.extract(name, known, scorer=fuzz.ratio, limit=4 * limit, score_cutoff=50)
-    by_stem = process.extract(_stem(name), stems, scorer=fuzz.ratio, limit=4 * limit, score_cutoff=75)
-    found = {known[index] for _, _, index in (*by_path, *by_stem)}
+    found = {known[at] for at in (*_alike(name, known, limit, 50), *_alike(_stem(name), stems, limit, 75))}
     scored = [(-max(fuzz.ratio(name, id), 0.97 * fuzz.ratio(_stem(name), _stem(id))), id) for id in found]
     return [id for _, id in sorted(scored)[:limit]]
+
+
+def _alike(name: str, known: Sequence[str], limit: int, at_least: float) -> list[int]:
+    """Which of many names are most alike. In portions: each call holds the interpreter while it compares."""
+    from rapidfuzz import fuzz, process
+
+    found: list[tuple[float, int]] = []
+    for first in range(0, len(known), COMPARED_AT_ONCE):
+        some = known[first : first + COMPARED_AT_ONCE]
+        best = process.extract(name, some, scorer=fuzz.ratio, limit=4 * limit, score_cutoff=at_least)
+        found += [(-score, first + at) for _, score, at in best]
+    return [at for _, at in sorted(found)[: 4 * limit]]
 
 
 def _stem(name: str) -> str:

@@ -14,12 +14,12 @@ from promptd.core.syntax.literal import as_scanned, literals
 
 KEEP_MARK = re.compile(r"<!--[ \t]*(?P<end>/?)keep[ \t]*-->", re.IGNORECASE)
 # Markdown in these is raw, as in CommonMark's HTML blocks of the kinds 1 and 5.
-_RAW = re.compile(
-    r"<(?P<tag>pre|script|style|textarea|code)\b[^<>]*>.*?</(?P=tag)>|<!\[CDATA\[.*?\]\]>",
-    re.DOTALL | re.IGNORECASE,
-)
+_RAW = re.compile(r"<(?P<tag>pre|script|style|textarea|code)\b[^<>]*>|<!\[CDATA\[", re.IGNORECASE)
 
 MAX_LINES = 50_000  # remembered with their anchors, about 20 MB
+MAX_LINE_CHARS = (
+    65_536  # a longer line is data and no prose: it stays as it is, and nothing is looked for in it
+)
 
 # {name}, {{name}}, ${NAME}, $NAME, $1, [placeholder], <placeholder>, %VAR%, @import
 _PLACEHOLDER = (
@@ -28,13 +28,16 @@ _PLACEHOLDER = (
 )
 _URL = r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[^\s<>\"'`)\]]+|\bmailto:\S+|\bwww\.[^\s<>\"'`)\]]+)"
 _TAG = r"(?P<tag></?[A-Za-z][^<>\n]*>|<!\[CDATA\[|\]\]>)"
-# a/b, ./a, ~/a, /a, file.ext; "and/or" and "input/output" are kept too: not knowing, we keep.
+# a/b, ./a, ~/a, /a, file.ext; "and/or" and "input/output" are kept too: not knowing, we keep. Bounded where
+# every word of a run could begin one, so that a line of `a*a*a*…` takes linear time.
 _PATH = (
-    r"(?P<path>(?<![\w.])(?:~|\.{1,2})?/[\w.*~-][\w./*~+-]*|\b[\w.*~-]+(?:/[\w.*~+-]+)+/?"
-    r"|\b[\w-]+(?:\.[\w-]+)*\.[A-Za-z][A-Za-z0-9]{0,5}\b(?=[^\w]|$)|(?<!\w)--?[A-Za-z][\w-]*"
+    r"(?P<path>(?<![\w.])(?:~|\.{1,2})?/[\w.*~-][\w./*~+-]*"
+    r"|\b(?=[\w.*~-])\w*+[\w.*~-]{0,128}+(?:/[\w.*~+-]++)++/?"
+    r"|\b(?=[\w-])\w*+[\w-]{0,128}+(?:\.[\w-]++){0,32}\.[A-Za-z][A-Za-z0-9]{0,5}\b"
+    r"|(?<!\w)--?[A-Za-z][\w-]*"
     r"|\b\w+_\w+\b)"
 )
-_NUMBER = r"(?P<number>(?<!\w)[#<>=≤≥~±+-]*\d[\w.,:%-]*\w?%?|\b\w*\d\w*\b)"
+_NUMBER = r"(?P<number>(?<!\w)[#<>=≤≥~±+-]{0,32}\d[\w.,:%-]*\w?%?|\b\w*\d\w*\b)"
 _QUOTE = r"(?P<quote>\"[^\"\n]{1,300}\"|“[^”\n]{1,300}”|«[^»\n]{1,300}»|(?<![\w'])'[^'\n]{1,300}'(?![\w']))"
 _INLINE = re.compile("|".join((_URL, _TAG, _PLACEHOLDER, _QUOTE, _PATH, _NUMBER)))
 
@@ -74,8 +77,37 @@ def _large(text: str, frozen: Sequence[tuple[int, int]]) -> list[Anchor]:
     found = [Anchor(start, end, _kind(text, start)) for start, end, _ in literals(as_scanned(text), 0)]
     found += list(_keep_regions(text, found))
     found += [Anchor(start, end, "keep") for start, end in frozen if end > start]
-    found += [Anchor(match.start(), match.end(), "code") for match in _RAW.finditer(text)]
+    found += _raw(text)
+    found += _long_lines(text)
     return _merge(found)
+
+
+def _long_lines(text: str) -> Iterator[Anchor]:
+    start = 0
+    while len(text) - start > MAX_LINE_CHARS:
+        end = text.rfind("\n", start, start + MAX_LINE_CHARS) + 1
+        if not end:
+            newline = text.find("\n", start)
+            end = newline + 1 if newline >= 0 else len(text)
+            yield Anchor(start, end, "keep")
+        start = end
+
+
+def _raw(text: str) -> Iterator[Anchor]:
+    """From each opening of something raw to its closing. What is closed nowhere is looked for once."""
+    unclosed: set[str] = set()
+    position = 0
+    while opened := _RAW.search(text, position):
+        position = opened.end()
+        closing = f"</{opened['tag'].lower()}>" if opened["tag"] else "]]>"
+        if closing in unclosed:
+            continue
+        closed = re.compile(re.escape(closing), re.IGNORECASE).search(text, position)
+        if closed is None:
+            unclosed.add(closing)
+            continue
+        position = closed.end()
+        yield Anchor(opened.start(), position, "code")
 
 
 def _keep_regions(text: str, found: list[Anchor]) -> Iterator[Anchor]:

@@ -21,10 +21,10 @@ _TAG_LINE = re.compile(
 )
 _LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
 _TAGS = re.compile(r"[ \t]*(?:(?:</[A-Za-z][\w:.-]*>){2,}|(?:<[A-Za-z][^<>\n]*(?<!/)>){2,})[ \t]*\r?\n?\Z")
-_TAG = re.compile(r"[ \t]*<[^<>]*>(?:[ \t]*\r?\n)?")
+_TAG = re.compile(r"(?<![ \t])[ \t]*+<[^<>]*>(?:[ \t]*\r?\n)?")
 _HEADING = re.compile(r"[ \t]*(?P<level>#{1,6})(?:[ \t]|$)")
 _ITEM = re.compile(r"(?P<indent>[ \t]*)(?P<marker>[-*+]|\d{1,9}[.)])(?P<gap>[ \t]+)\S")
-_RULE = re.compile(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|[═━─=]{3,})\s*\Z")
+_RULE = re.compile(r"[ \t]*(?:(?:-[ \t]*+){3,}+|(?:\*[ \t]*+){3,}+|(?:_[ \t]*+){3,}+|[═━─=]{3,}+)\s*\Z")
 _CODE_INDENT = re.compile(r"(?: {4}| {0,3}\t)")
 _LEAD = re.compile(r":[*_ \t]*\r?\n?\Z")
 CODE_COLUMNS = 4  # CommonMark: indented so far, a line is code
@@ -64,7 +64,8 @@ def _lines(text: str, found: Sequence[Anchor]) -> list[_Line]:
 
 def _split(text: str) -> Iterator[str]:
     """Lines with their endings; a line of several opening or several closing tags counts as one line each."""
-    for raw in _LINE.findall(text):
+    for line in _LINE.finditer(text):
+        raw = line[0]
         if "><" in raw and _TAGS.match(raw):
             yield from _TAG.findall(raw)
         else:

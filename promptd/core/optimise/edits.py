@@ -5,7 +5,7 @@ reporting and tracing are in one place. A `Trace` knows which stretches of the c
 which stretches of the source; deletions keep the order, so both directions are a binary search.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -69,7 +69,7 @@ class Trace:
     def _cut(self, start: int, end: int, at: int) -> Iterable[Run]:
         """The runs of [start, end), moved to `at`."""
         index = max(bisect_right(self.runs, start, key=lambda run: run.at) - 1, 0)
-        for run in self.runs[index:]:
+        for run in map(self.runs.__getitem__, range(index, len(self.runs))):  # no copy of what is behind
             if run.at >= end:
                 return
             first, last = max(run.at, start), min(run.at + run.length, end)
@@ -89,7 +89,7 @@ class Trace:
         """Where [start, end) of the source stands now: from its first to its last character that is left."""
         index = max(bisect_right(self.runs, start, key=lambda run: run.source) - 1, 0)
         kept: list[Span] = []
-        for run in self.runs[index:]:
+        for run in map(self.runs.__getitem__, range(index, len(self.runs))):
             if run.source >= end:
                 break
             first, last = max(run.source, start), min(run.source + run.length, end)
@@ -97,8 +97,8 @@ class Trace:
                 kept.append((run.at + first - run.source, run.at + last - run.source))
         if kept:
             return kept[0][0], kept[-1][1]
-        before = [run.at + run.length for run in self.runs[: index + 1] if run.source < start]
-        at = before[-1] if before else 0
+        before = bisect_left(self.runs, start, key=lambda run: run.source) - 1
+        at = self.runs[before].at + self.runs[before].length if before >= 0 else 0
         return at, at
 
 

@@ -1,7 +1,5 @@
 """Lead-ins: text that ends in a colon, and what it leads to. Without that it says nothing."""
 
-from itertools import islice
-
 from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.units import is_lead
 
@@ -23,7 +21,7 @@ def followers(page: Page, block: Block) -> list[Block]:
 def _after(page: Page, block: Block) -> list[Block]:
     found: list[Block] = []
     siblings = block.parent.children if block.parent is not None else []
-    for each in islice(siblings, page.place(block) + 1, None):
+    for each in map(siblings.__getitem__, range(page.place(block) + 1, len(siblings))):
         if each.kind in _ASIDE:
             continue
         if each.kind != "item":

@@ -27,7 +27,7 @@ from promptd.core.optimise.quality import (
 from promptd.core.optimise.records import Optimised, Pass, Piece, Removed
 from promptd.core.optimise.strategies import PASSES, Strategy, pass_functions
 from promptd.core.optimise.tools import Tools
-from promptd.core.optimise.trees import code_spans, provable, tree
+from promptd.core.optimise.trees import MAX_TREE_CHARS, code_spans, is_readable, provable, tree
 from promptd.protocol.records import Span
 
 MAX_ROUNDS = 8  # seen: 3. Each round only removes, so that they end in any case; this bounds the time
@@ -190,10 +190,19 @@ class _Run:
             compare(self.source, inventory_of(self.page(())), self.tools.idf),
             self.tools.count(text),
             self.context.tokens,
-            tuple(self.skipped.values()),
+            tuple(self.warnings()),
             tuple(self.skipped),
             self.trace.runs,
         )
+
+    def warnings(self) -> Iterable[str]:
+        """Why something was not done."""
+        yield from self.skipped.values()
+        if self.strategy.is_lossless and not is_readable(self.text):
+            yield (
+                f"strategy {self.strategy.name!r} changed nothing: no edit of more than {MAX_TREE_CHARS}"
+                " characters is held to the CommonMark tree"
+            )
 
     def unchanged(self, result: Optimised) -> Optimised:
         """The source as it was: what saves no token is not worth a change."""
@@ -206,21 +215,39 @@ class _Run:
     def report(self) -> Iterable[Removed]:
         """Every unit that went, once: what went inside a unit that went later is part of it."""
         order = sorted(self.removed, key=lambda item: (item[0][0], -item[0][1]))
+        holders = _Holders(self.text, self.pieces)
         end = -1
         for at, edit, original in order:
             if at[1] <= end or at[0] == at[1]:
                 continue
             end = at[1]
-            piece = self.holder(at)
+            piece = holders.of(at)
             span = (at[0] - piece.span[0], at[1] - piece.span[0])
             tokens = self.tools.count(self.text[at[0] : at[1]])
             yield Removed(piece.id, span, edit.reason, tokens, edit.kind, at, original)
 
-    def holder(self, at: Span) -> Piece:
+
+class _Holders:
+    """Which piece holds a span, asked in order of the text: pieces are nested, so open ones are a stack."""
+
+    def __init__(self, text: str, pieces: Sequence[Piece]) -> None:
+        self.whole = Piece("", (0, len(text)))
+        places = sorted(range(len(pieces)), key=lambda at: (-pieces[at].span[0], pieces[at].span[1], at))
+        self.coming = [pieces[at] for at in places]  # the next one last; of equal ones the first innermost
+        self.open: list[Piece] = []
+
+    def of(self, at: Span) -> Piece:
         """The smallest piece that holds a span; the whole prompt if none does."""
-        holding = (piece for piece in self.pieces if piece.span[0] <= at[0] and at[1] <= piece.span[1])
-        whole = Piece("", (0, len(self.text)))
-        return min(holding, key=lambda piece: piece.span[1] - piece.span[0], default=whole)
+        while self.coming and self.coming[-1].span[0] <= at[0]:
+            self.enter(self.coming.pop())
+        while self.open and self.open[-1].span[1] < at[1]:
+            self.open.pop()
+        return self.open[-1] if self.open else self.whole
+
+    def enter(self, piece: Piece) -> None:
+        while self.open and self.open[-1].span[1] <= piece.span[0]:
+            self.open.pop()
+        self.open.append(piece)
 
 
 def is_allowed(page: Page, each: Pass, edit: Edit) -> bool:

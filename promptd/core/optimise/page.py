@@ -77,6 +77,10 @@ class Page:
     root: Block
 
     places: dict[Block, int] = field(default_factory=dict)
+    _kept: list[Anchor] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._kept.extend(anchor for anchor in self.anchors if anchor.kind == "keep")
 
     def __repr__(self) -> str:
         return f"<Page {len(self.text)} characters, {len(self.anchors)} anchors>"
@@ -100,7 +104,8 @@ class Page:
 
     def is_removable(self, start: int, end: int) -> bool:
         """True unless [start, end) touches a keep region."""
-        return not any(anchor.kind == "keep" for anchor in self.anchors_in(start, end))
+        at = bisect_right(self._kept, start, key=lambda anchor: anchor.end)
+        return at == len(self._kept) or self._kept[at].start >= end
 
     def is_free(self, start: int, end: int) -> bool:
         """True if [start, end) touches no anchor at all."""

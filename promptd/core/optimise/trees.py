@@ -18,6 +18,8 @@ from promptd.protocol.records import Span
 Tree = tuple[tuple[str, ...], ...]
 
 MAX_PROOFS = 64  # parses spent on finding the edits that change the tree; the rest is left undone
+MAX_PROVED_CHARS = 2_000_000  # likewise: a large text gets fewer, but always three
+MAX_TREE_CHARS = 1_000_000  # a longer text has no tree: reading it would take seconds
 
 _PARSER = MarkdownIt("commonmark")
 _BLOCKS = MarkdownIt("commonmark").disable(["inline"])
@@ -41,8 +43,15 @@ def list_spans(text: str) -> list[Span]:
     return _block_spans(text)[1]
 
 
+def is_readable(text: str) -> bool:
+    """True unless a text is too long for its tree to be read."""
+    return len(text) <= MAX_TREE_CHARS
+
+
 @lru_cache(maxsize=2)  # both questions are asked of the same text in one round
 def _block_spans(text: str) -> tuple[list[Span], list[Span]]:
+    if not is_readable(text):
+        return [(0, len(text))], [(0, len(text))]  # of what nothing is known, nothing may be changed
     tokens = _BLOCKS.parse(text)
     lines = [0, *(match.end() for match in re.finditer(r"\r\n?|\n", text)), len(text)]
     code, lists = (
@@ -53,7 +62,16 @@ def _block_spans(text: str) -> tuple[list[Span], list[Span]]:
         ]
         for types in (("fence", "code_block"), ("bullet_list_open", "ordered_list_open"))
     )
-    return code, lists
+    return code, _outermost(lists)
+
+
+def _outermost(spans: Sequence[Span]) -> list[Span]:
+    """Those of nested spans, in the order they begin, that lie in no other."""
+    found: list[Span] = []
+    for span in spans:
+        if not found or span[0] >= found[-1][1]:
+            found.append(span)
+    return found
 
 
 def _nodes(tokens: Sequence[Token]) -> Iterator[tuple[str, ...]]:
@@ -85,7 +103,10 @@ def _html(content: str) -> str:
     """Raw HTML with its white space folded, unless it holds something preformatted."""
     if _PRE.search(content):
         return content.strip("\n")
-    return _SPACE.sub(" ", _COMMENT.sub(" ", content)).strip()
+    last = content.rfind(
+        "-->"
+    )  # an opening behind the last closing is none, and not looked at again and again
+    return _SPACE.sub(" ", _COMMENT.sub(" ", content[: last + 3]) + content[last + 3 :]).strip()
 
 
 def _merged(nodes: Iterator[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
@@ -105,13 +126,14 @@ def _merged(nodes: Iterator[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
 def provable(trace: Trace, edits: Sequence[Edit], holds: Callable[[str], bool]) -> tuple[Edit, ...]:
     """Those of sorted, disjoint edits whose result holds a property: all of them, or what halving finds."""
     proofs = 0
+    most = min(MAX_PROOFS, max(3, MAX_PROVED_CHARS // max(len(trace.text), 1)))
 
     def is_held(chosen: Sequence[Edit]) -> bool:
         nonlocal proofs
         proofs += 1
         return holds(trace.apply(chosen).text)
 
-    return _largest(edits, (), is_held, lambda: proofs < MAX_PROOFS)
+    return _largest(edits, (), is_held, lambda: proofs < most)
 
 
 def _largest(

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.words import words
 
-_END = re.compile(r"[.!?…]+[*_)\"'’”`]*(?=\s|\Z)|\n")  # noqa: RUF001
+# Stops that end no word are matched too, and left out: to look at each of a run anew is quadratic.
+_END = re.compile(r"[.!?…]++[*_)\"'’”`]*+(?:(?=\s|\Z)|(?P<within>))|\n")  # noqa: RUF001
 _NOT_AN_END = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|approx|resp)\.\Z", re.IGNORECASE)
 _WRAPPED = 60  # a line at least so long that ends in no stop may go on in the next one
 _BARE_TAG = re.compile(r"[ \t]*<[A-Za-z][\w:.-]*>[ \t]*\r?\n?\Z")
@@ -75,9 +76,11 @@ def sentences(page: Page, start: int, end: int) -> Iterator[tuple[int, int]]:
 
     The end of a line ends one too, unless the line looks as if it went on in the next.
     """
-    first = start
+    first = cut = start
     for match in _END.finditer(page.text, start, end):
-        cut = _after_space(page.text, match.end(), end)
+        if match["within"] is not None:
+            continue
+        cut = cut if match.end() <= cut else _after_space(page.text, match.end(), end)
         if cut > first and _is_end(page.text, first, match, cut) and not page.is_inside_anchor(cut):
             yield first, cut
             first = cut

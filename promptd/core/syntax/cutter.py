@@ -7,8 +7,9 @@ too, or are replaced by a notice. Linear time on any text.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from string import ascii_letters
 
 from promptd.core.syntax.component import Placeholder, Variable
 from promptd.core.syntax.markdown import Body
@@ -34,9 +35,13 @@ _BRACES = re.compile(_VARIABLE)
 _HINT = re.compile(r"[{$]|!`|```!")
 _CLOSER = re.compile(r"^[ \t]*`{3,}[ \t]*(?=\r?$)", re.MULTILINE)
 _FILTER = re.compile(  # of Jinja and Liquid: `{{x | default("y")}}`, `{{x|upper}}`
-    r"[A-Za-z_]\w*\([^\n]*\)"
+    r"[A-Za-z_]\w*+\([^\n]*\)"
     r"|(?:capitalize|downcase|escape|json|lower|safe|striptags|tojson|trim|upcase|upper|urlencode)\b"
 )
+_BEFORE_TEX = re.compile(  # of `\\frac{a}{b}` and `x_{i}` what stands before a brace
+    r"\\[A-Za-z]{2,40}\*?(?:\[[^\]\n]{0,40}\])?(?:\{[^{}\n]{0,80}\}){0,4}$|(?<![^\W_])[A-Za-z]?[\^_]$|\^$"
+)
+_TEX_CHARS = 200  # looked at before a brace
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,11 @@ class Cutter:
     arguments: Sequence[str] = ()
     base: int = 0
     replaces_shell: bool = False
+    _places: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places = {name: len(self.arguments) - at for at, name in enumerate(reversed(self.arguments), 1)}
+        object.__setattr__(self, "_places", places)  # of two arguments of one name, the first
 
     def cut(self, text: str, start: int, end: int, body: Body | None = None) -> Iterator[str | Slot]:
         """The parts of text[start:end] in order; none is empty. `body`: the text as it was scanned before."""
@@ -86,12 +96,12 @@ class Cutter:
         raw, name = match[0], match["double"] or match["single"]
         if name:
             return Slot("variable", raw, name, _default(match), body.kind_at(match.start()) == "fence")
-        if match["block"] or (match["name"] and match["name"] not in self.arguments):
+        if match["block"] or (match["name"] and match["name"] not in self._places):
             return None
         if match["escape"]:
             return Slot("escape", raw)
         if match["name"]:
-            return Slot("argument", raw, str(self.arguments.index(match["name"])), "")
+            return Slot("argument", raw, str(self._places[match["name"]]), "")
         index = int(match["short"]) - self.base if match["short"] else match["index"]
         return Slot("argument", raw, "" if index is None else str(index))
 
@@ -104,8 +114,8 @@ def _default(match: re.Match[str]) -> str | None:
 def placeholders(body: Body) -> tuple[tuple[Variable, ...], tuple[Placeholder, ...]]:
     """The variables that a body's prose declares by `{{name|default}}`, and the names in braces without one.
 
-    Each name once, where it is first written. What stands in code or a comment is an example, and
-    a filter (`{{x | default("y")}}`, `{{x|upper}}`) is of another template language.
+    Each name once, where it is first written. What stands in code or a comment is an example,
+    a filter (`{{x | default("y")}}`, `{{x|upper}}`) is of another template language, and TeX has its own.
     """
     declared: dict[str, Variable] = {}
     bare: dict[str, Placeholder] = {}
@@ -115,9 +125,16 @@ def placeholders(body: Body) -> tuple[tuple[Variable, ...], tuple[Placeholder, .
             break
         if name in (bare if default is None else declared) or body.kind_at(match.start()):
             continue
+        if default is None and _is_tex(body.text, match.start()):
+            continue
         line = body.line_of(match.start())
         if default is None:
             bare[name] = Placeholder(match[0], name, line)
         elif not _FILTER.match(default):
             declared[name] = Variable(name, default, line=line, is_inline=True)
     return tuple(declared.values()), tuple(bare.values())
+
+
+def _is_tex(text: str, at: int) -> bool:
+    before = text[max(0, at - _TEX_CHARS) : at]
+    return before[-1:] in "}]*^_" + ascii_letters and _BEFORE_TEX.search(before) is not None

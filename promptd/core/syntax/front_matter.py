@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, NamedTuple
 
 from promptd.core.syntax import tolerant_yaml
@@ -19,6 +20,7 @@ from promptd.core.syntax.plain_text import line_of_text, text_of
 from promptd.core.syntax.tolerant_yaml import is_true
 
 MAX_FRONT_MATTER_CHARS = 65_536  # real ones stay under 4 KB; a block beyond this is treated as body
+MAX_HELD_KEYS = 500  # held against the known ones: a block with more is data
 
 _OPENING = re.compile(r"\ufeff?---[ \t]*\r?\n")
 _BLANK = re.compile(r"[ \t]*\r?\n")
@@ -152,7 +154,7 @@ def _variable(name: str, spec: Any, line: int) -> Variable:
 
 
 def _mistyped_in(name: str, spec: Any, line: int) -> Iterator[Diagnostic]:
-    for key in spec if isinstance(spec, dict) and is_table(spec) else ():
+    for key in islice(spec, MAX_HELD_KEYS) if isinstance(spec, dict) and is_table(spec) else ():
         intended = meant_in_table(key)
         if intended:
             message = f"variable `{name}`: unknown key `{key}`; did you mean `{intended}`?"
@@ -161,7 +163,7 @@ def _mistyped_in(name: str, spec: Any, line: int) -> Iterator[Diagnostic]:
 
 def mistyped(text: str, front: FrontMatter) -> Iterator[Diagnostic]:
     """Keys that nothing reads and that resemble one with a meaning, each with its line."""
-    for key in front.metadata:
+    for key in islice(front.metadata, MAX_HELD_KEYS):
         intended = meant(key)
         if intended is not None and intended not in front.metadata:
             line = _line_of_key(text[: front.body_start], key)

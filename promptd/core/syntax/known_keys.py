@@ -7,6 +7,7 @@ runs over several lines ends where the next of them begins.
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 JOINED = frozenset({"includes", "components", "requires", "variables"})  # written twice, both are meant
@@ -63,7 +64,7 @@ def meant_in_table(key: str) -> str | None:
 
 def is_table(spec: Mapping[str, Any]) -> bool:
     """True if a mapping says something about a variable, False if it is the variable's value."""
-    return not spec or any(key in TABLE | SCHEMA or meant_in_table(key) for key in spec)
+    return not spec or any(key in TABLE | SCHEMA or meant_in_table(key) for key in islice(spec, 50))
 
 
 def _nearest(key: str, keys: Iterable[str]) -> str | None:

@@ -21,7 +21,6 @@ _OVERHEAD_CHARS = 16  # what a heading costs to render besides its text
 _CANDIDATE = re.compile(
     r"^[ \t]*(?:(?P<marks>#{1,6})(?:[ \t]+(?P<title>[^\n]*))?|(?P<line>=+|-+)[ \t]*)\r?$", re.MULTILINE
 )
-_CLOSING_MARKS = re.compile(r"(?:^|[ \t]+)#+[ \t\r]*$")
 _CONTAINER = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])(?:[ \t]|\r?$)|>)")
 _NO_PARAGRAPH = re.compile(
     r"[ \t]*(?:\r?$|#{1,6}(?:[ \t]|\r?$)|[|<]|`{3}|~{3}|(?:=+|-+|([*_-])(?:[ \t]*\1){2,})[ \t]*\r?$)"
@@ -109,12 +108,19 @@ def _headings(body: Body) -> Iterator[_Heading]:
         if body.is_literal(mark, mark + 1):
             continue
         if match["marks"]:
-            title = _CLOSING_MARKS.sub("", match["title"] or "")
+            title = _without_closing_marks(match["title"] or "")
             yield _Heading(len(match["marks"]), match.start(), _plain(title))
             continue
         start = _paragraph_above(body, match.start())
         if start < match.start():
             yield _Heading("=-".index(match["line"][0]) + 1, start, _plain(body.text[start : match.start()]))
+
+
+def _without_closing_marks(title: str) -> str:
+    """A title without the `#` marks at its end, if a blank is before them."""
+    marked = title.rstrip(" \t\r")
+    bare = marked.rstrip("#")
+    return bare if bare != marked and bare[-1:] in ("", " ", "\t") else title
 
 
 def _paragraph_above(body: Body, end: int) -> int:

@@ -19,6 +19,7 @@ from promptd.core.syntax.doubled_keys import WrittenKey, declared_twice, doubled
 from promptd.core.syntax.known_keys import JOINED, KNOWN, PROSE, TEXT
 
 MAX_NODES = 10_000  # counts what aliases would expand to
+MAX_CHARS = 262_144  # likewise: one long text may have many aliases
 MAX_DEPTH = 32
 FIRST_LINE = 2  # of a block below its `---`
 
@@ -127,7 +128,7 @@ def _load(source: str, first_line: int) -> tuple[list[WrittenKey], list[Diagnost
             return [], []
         if not isinstance(root, yaml.MappingNode):
             raise _NoMapping
-        left = [MAX_NODES]
+        left = _Left()
         items = [
             WrittenKey(
                 loader.key_of(key),
@@ -155,14 +156,29 @@ def _check_depth(source: str) -> None:
             raise _TooMuch(f"nested more than {MAX_DEPTH} deep")
 
 
-def _plain(value: Any, left: list[int], depth: int) -> Any:
-    """The value as JSON-like data (string keys, no aliases), within the bounds on nodes and depth."""
-    left[0] -= 1
-    if left[0] < 0:
-        raise _TooMuch(f"more than {MAX_NODES} values")
+class _Left:
+    """What aliases may still expand to."""
+
+    nodes, chars = MAX_NODES, MAX_CHARS
+
+    def take(self, value: Any) -> None:
+        """Count a value in. Raises _TooMuch."""
+        self.nodes -= 1
+        self.chars -= len(value) if isinstance(value, str) else 0
+        if self.nodes < 0:
+            raise _TooMuch(f"more than {MAX_NODES} values")
+        if self.chars < 0:
+            raise _TooMuch(f"aliases of more than {MAX_CHARS} characters")
+
+
+def _plain(value: Any, left: _Left, depth: int) -> Any:
+    """The value as JSON-like data (string keys, no aliases), within the bounds on size and depth."""
+    left.take(value)
     if depth > MAX_DEPTH:
         raise _TooMuch(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
+        for key in value:
+            left.chars -= len(key)
         return {key: _plain(item, left, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, left, depth + 1) for item in value]

@@ -114,7 +114,8 @@ def unused(
         yield Note(UNUSED, message, "", 0)
     elif blocked is not None:
         what = _WHAT.get(blocked.what, "a unit")
-        message = f"{used}: the next, {what} of {blocked.tokens} tokens, does not fit"
+        more = f" and the {blocked.more} of what it hangs on, do not" if blocked.more else ", does not"
+        message = f"{used}: the next, {what} of {blocked.tokens} tokens{more} fit"
         yield Note(UNUSED, message, blocked.id, line_of(blocked.id, blocked.offset))
     else:
         yield Note(UNUSED, f"{used}: nothing of the rest can be put in by itself", "", 0)

@@ -40,10 +40,18 @@ def broken(id: str, message: str, root: int = 0) -> Reading:
 
 
 def text_of(
-    written: list[str], soft: list[str], word: str, mode: str = "", imported: Sequence[str] = ()
+    written: list[str],
+    soft: list[str],
+    word: str,
+    mode: str = "",
+    imported: Sequence[str] = (),
+    name: str = "",
 ) -> str:
-    """Return a component's text that names others in all ways, and may ask for a mode."""
-    keys = [*([f"requires: [{', '.join(soft)}]"] if soft else []), *([f"mode: {mode}"] if mode else [])]
+    """Return a component's text that names others in all ways, and may ask for a mode or have a name."""
+    required = f"[{', '.join(soft)}]" if soft else ""
+    keys = [
+        f"{key}: {value}" for key, value in (("requires", required), ("mode", mode), ("name", name)) if value
+    ]
     front = "\n".join(["---", *keys, "---", ""]) if keys else ""
     includes = "".join(f"<include>{name}</include>\n" for name in written)
     return f"{front}{word}\n{includes}" + "".join(f"see @{name}\n" for name in imported)
@@ -56,6 +64,7 @@ texts = st.builds(
     st.sampled_from(["x", "y"]),
     st.sampled_from(["", "", "reference"]),
     st.lists(st.sampled_from([*WRITTEN, "./a", "../b"]), max_size=2),
+    st.sampled_from(["", "", "nowhere", "b"]),
 )
 
 
@@ -384,3 +393,22 @@ def test_a_description_is_text_on_one_line(written: str, description: str) -> No
     component = library.get("a.md")
     assert component is not None
     assert component.description == description
+
+
+def test_a_word_in_requires_is_an_id_a_sibling_or_the_name_of_one_component() -> None:
+    """A name that two have means none of them, and its own name is nobody's requirement."""
+    library = Library(NamingRules((".md",)))
+
+    def required(*readings: Reading) -> list[str]:
+        library.apply(readings)
+        return list(library.graph.requires("d/m.md", hard_only=False))
+
+    word = "---\nrequires: [audit]\nname: audit\n---\n"
+    named = "---\nname: audit\n---\n"
+    assert required(reading("d/m.md", "---\nrequires: [audit]\n---\n")) == []
+    assert required(reading("x.md", named)) == ["x.md"]
+    assert required(reading("y.md", named)) == []
+    assert required(reading("x.md", "x\n")) == ["y.md"]
+    assert required(reading("d/audit.md", "x\n")) == ["d/audit.md"]
+    assert required(reading("d/audit.md", None), reading("y.md", None)) == []
+    assert required(reading("d/m.md", word)) == []

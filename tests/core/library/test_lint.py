@@ -3,8 +3,10 @@
 import pytest
 
 from promptd.core.library.check import check, missing_sections, required_sections
-from promptd.core.library.lint import MAX_COMPARED, did_you_mean, lints, with_near_names
-from promptd.core.syntax.component import Place, Reading
+from promptd.core.library.library import Library
+from promptd.core.library.lint import MAX_COMPARED, did_you_mean, lints, missing_alias, with_near_names
+from promptd.core.library.resolve import NamingRules
+from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
 from promptd.protocol.records import Dangling, Problem
 from tests.core.builders import DIALECTS, MemoryLibrary
@@ -99,7 +101,7 @@ def test_near_names_stand_in_the_report() -> None:
 def test_of_very_many_only_the_first_are_compared() -> None:
     """A library that was moved whole has thousands; each is named, some with a suggestion."""
     ids = [f"f{number}.md" for number in range(1000)]
-    dangling = [Dangling("a.md", line, f"x/f{line}.md", "missing") for line in range(1, 1000)]
+    dangling = [Dangling("a.md", line, f"x/f{line}.txt", "missing") for line in range(1, 1000)]
     few = list(with_near_names(dangling[:3], ids))
     assert [each.reason for each in few] == [f"missing; did you mean 'f{line}.md'?" for line in (1, 2, 3)]
     assert MAX_COMPARED // len(ids) == 1000
@@ -136,3 +138,32 @@ def test_components_that_are_paths_or_exist_are_ours() -> None:
     assert prompt.text == "B\nC\nx\n"
     assert prompt.kinds == ["malformed-include", "missing"]
     assert prompt.warnings[0].message == "an item of `components` is not a path and is left out: `x: [y]`"
+
+
+def test_a_path_that_ends_as_an_id_does_means_that_id() -> None:
+    """Not one of a more similar name elsewhere."""
+    ids = ["commands/add.md", "work/add.md", "work/sub/ADD.md"]
+    (found,) = with_near_names([Dangling("a.md", 1, "~/.claude/work/add.md", "missing")], ids)
+    assert found.reason == "missing; did you mean 'work/add.md'?"
+
+
+def test_an_alias_that_would_find_most_is_proposed() -> None:
+    """With the line for the configuration; never for a single path, nor where nothing would be found."""
+    targets = ["~/.claude/work/a.md", "$HOME/.claude/work/b.md", "~/.claude/work/gone.md", "x/a.md"]
+    dangling = [Dangling("m.md", line, target, "missing") for line, target in enumerate(targets, 1)]
+    (problem,) = missing_alias(dangling, ["work/a.md", "work/b.md", "m.md"])
+    assert problem.message == (
+        "2 of 4 dangling includes begin with `~/.claude/` and exist in the library;"
+        ' add under [library.aliases]: "~/.claude" = ""'
+    )
+    assert list(missing_alias(dangling, ["work/a.md"])) == []
+
+
+def test_what_an_earlier_root_hides_is_said_once() -> None:
+    """With the names; a file that is alone in its root is not among them."""
+    library = Library(NamingRules((".md",)), roots=2)
+    for root, id in ((0, "a.md"), (1, "a.md"), (0, "b.md"), (1, "c.md"), (0, "d/e.md"), (1, "d/e.md")):
+        signature = FileSignature(1, 2 + root, 1, 1, 1)
+        library.apply([Reading(Place(root, id), signature, 9, f"{root}{id}", "x", parse("x", DIALECTS))])
+    message = "2 files are hidden by one of the same name in an earlier root: a.md, d/e.md"
+    assert list(lints(library, (), ())) == [Problem("hidden", "", 0, message)]

@@ -4,13 +4,13 @@ from functools import cache
 
 import pytest
 
+from benchmarks.damage import damage
 from promptd.core.optimise.optimise import optimise
 from promptd.core.optimise.records import Piece
 from promptd.core.optimise.strategies import STRATEGIES
 from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import idf_of
 from tests.core.builders import MemoryLibrary
-from tests.core.optimise.damage import damage
 from tests.core.optimise.texts import count
 from tests.corpora import DIRECTORY, MISSING, has_corpora, root_of
 

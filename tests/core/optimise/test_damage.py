@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import promptd
+from benchmarks.damage import damage
 from promptd.core.optimise.strategies import STRATEGIES
-from tests.core.optimise.damage import damage
 from tests.core.optimise.texts import run
 from tests.suite.examples import examples
 

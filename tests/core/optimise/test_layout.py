@@ -4,12 +4,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.damage import steps
 from promptd.core.optimise.blocks import read
 from promptd.core.optimise.edits import Trace, ordered
 from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.strategies import pass_functions
 from promptd.core.optimise.words import idf_of
-from tests.core.optimise.damage import steps
 from tests.core.optimise.texts import LIBRARY, anything, count, run
 from tests.suite.examples import examples
 

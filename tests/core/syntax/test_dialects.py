@@ -176,14 +176,35 @@ def test_what_is_no_component_directive(written: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "line"),
-    [("{{component x}}", 2), ("{{ component a/b.md }}", 2), ('{{component "x"}}', 2), ("{{component: }}", 2)],
-)
+    [("{{component x}}", 2), ("{{ component a/b.md }}", 2), ('{{component "x"}}', 2), ("{{component: }}", 2),
+     ("{{Component: a.md}}", 2), ("{{components: a.md}}", 2), ("{{component; a.md}}", 2),
+     ("{{COMPONENT=a}}", 2), ("{{include: a.md}}", 2), ("{{INCLUDE:a.md}}", 2)],
+)  # fmt: skip
 def test_a_component_without_a_colon_or_a_path_is_said(written: str, line: int) -> None:
     """It stays, and the line says what would include it."""
     parsed = parse(f"\n{written}\n", ["component"])
     assert parsed.directives == ()
     assert [(problem.kind, problem.line) for problem in parsed.diagnostics] == [("malformed-include", line)]
     assert parse(f"`{written}`", ["component"]).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    "written", ["<Include>a.md</Include>", "<includes>a/b.md</includes>", "<INCLUDE> a.md </include>"]
+)
+def test_an_include_of_another_spelling_is_said(written: str) -> None:
+    """It stays, and the line says what would include it."""
+    parsed = parse(f"\n{written}\n", ["include"])
+    assert parsed.directives == ()
+    assert [(problem.kind, problem.line) for problem in parsed.diagnostics] == [("malformed-include", 2)]
+    assert parse(f"`{written}`", ["include"]).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    "written", ["<includes>\nall tests\n</includes>", "<includes>Tests.</includes>", '{{ include "x" . }}']
+)
+def test_elements_and_templates_of_others_are_no_mistakes(written: str) -> None:
+    """They name no file."""
+    assert parse(written, ["include", "component"]).diagnostics == ()
 
 
 # -- front matter -----------------------------------------------------------------------------

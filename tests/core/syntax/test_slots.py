@@ -214,3 +214,14 @@ def test_a_megabyte_is_cut_in_linear_time(text: str, replaces_shell: bool) -> No
     for _ in Cutter(("issue",), replaces_shell=replaces_shell).cut(text + "{x}", 0, len(text) + 3):
         pass
     assert time.process_time() - started < 6.0
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [(r"\frac{a}{b} \text{if} \sqrt[n]{x}", []), ("x_{i} $x^{n}$ 2^{k}", []),
+     ("{first}{last}", ["first", "last"]), ("report_{date}.md", ["date"]),
+     (r"one\n{two}", ["two"]), ("see {topic}", ["topic"])],
+)  # fmt: skip
+def test_braces_of_a_formula_are_no_placeholders(text: str, names: list[str]) -> None:
+    """TeX has them behind a command, a `^` or the `_` of a letter."""
+    assert [each.name for each in placeholders(Body(text))[1]] == names

@@ -1,5 +1,6 @@
 """The laws of budgets, and what a reply says of them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,22 @@ def test_an_unused_budget_says_what_stands_in_the_way() -> None:
     assert not kinds(asked, "unused-budget")
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
+def test_what_is_said_to_stand_in_the_way_does(share: float) -> None:
+    """With what it hangs on it has more tokens than are left: a code block as first text, or led to."""
+    code = "```sh\n" + "".join(f"ring --bell {n} --at {n * 7} --loud\n" for n in range(12)) + "```\n"
+    items = "- Go home by the old road.\n- Sleep until the bells ring again.\n"
+    for text in (
+        f"Ring them so:\n\n{code}\n## Later\n\n{items}",
+        f"# Bells\n\nRing.\n\n## All\n\nBefore noon:\n\n{code}\n## Later\n\nLook up. {items}",
+    ):
+        builder = PromptBuilder({"a.md": text})
+        budget = int(builder.build().tokens * share)
+        for said in kinds(builder.build(budget=budget), "unused-budget"):
+            used, _, *needed = map(int, re.findall(r"\d+", said))
+            assert used + sum(needed) > budget
+
+
 def test_a_strategy_that_fits_by_itself_says_so() -> None:
     """It is what was asked for, so that nothing is taken back; the reply says that more would fit."""
     builder = PromptBuilder({"a.md": f"# T\n\n## Read\n\n{PART}\n## Read\n\n{PART}"})
@@ -160,6 +177,24 @@ def test_a_strategy_that_fits_by_itself_says_so() -> None:
     (said,) = kinds(prompt, "unused-budget")
     assert "strategy 'balanced' by itself makes the prompt fit" in said
     assert builder.build(budget=whole - 1).tokens >= 0.95 * (whole - 1)
+
+
+def test_included_texts_stay_paragraphs_of_their_own() -> None:
+    """Whatever of the text between them is cut: neither joins the line before it, nor one another."""
+    between = "Words about the weather of the day and the long road to the harbour."
+    files = {
+        "a.md": f"# T\n\nDo it now. {between}\n\n<include>b.md</include>\n\n{between} It is short.\n\n"
+        "<include>c.md</include>\n",
+        "b.md": "Text of B must always be kind.\n",
+        "c.md": "Text of C must always be brave.\n",
+    }
+    builder = PromptBuilder(files)
+    for budget in range(24, builder.build().tokens):
+        text = builder.build(budget=budget).text
+        for line in ("Text of B must always be kind.", "Text of C must always be brave."):
+            if line in text:
+                assert f"\n\n{line}\n" in text
+        assert " \n" not in text
 
 
 def test_a_kept_component_is_told_in_the_refusal() -> None:

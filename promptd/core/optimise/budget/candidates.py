@@ -144,9 +144,9 @@ class WholePrompts:
         for _ in range(MAX_EXCLUDED + 1):
             undone, found, too_large = self.undone(base, undo, never)
             if _is_at_least(found, base):
-                return replace(found, blocked=self.blocked(too_large))
+                return replace(found, blocked=self.blocked(undo, too_large, undone))
             never.add(undone[self.first_bad(base, undo, undone)])
-        return replace(base, blocked=self.blocked(too_large))
+        return replace(base, blocked=self.blocked(undo, too_large, ()))
 
     def undone(
         self, base: WholeChoice, undo: Undo, never: Container[Bundle]
@@ -194,15 +194,16 @@ class WholePrompts:
             self.fresh[base.name] = replace(base.fitted, undo=found)
         return found
 
-    def blocked(self, bundle: Bundle | None) -> Blocked | None:
-        """What was too large, as it is shown."""
+    def blocked(self, undo: Undo, bundle: Bundle | None, undone: Sequence[Bundle]) -> Blocked | None:
+        """What was too large beside what is taken back, as it is shown."""
         if bundle is None:
             return None
         written = next(Ledger.of(grow(self.base)).spans(bundle.start, bundle.patches[-1].end), None)
         if written is None:
             return None
         what = "unit" if bundle.patches[0].is_unit else "layout"
-        return Blocked(what, bundle.cost, written.id, written.span[0])
+        more = undo.comes_with(bundle, undone)
+        return Blocked(what, bundle.cost, written.id, written.span[0], max(more, 0))
 
 
 def _without_aims(strategy: Strategy) -> Strategy:

@@ -16,12 +16,16 @@ Picks = Sequence[Option | None]  # for each piece in preorder; None for what a f
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """What did not fit into the tokens that are left: what it is, how many, and where in which file."""
+    """What did not fit into the tokens that are left: what it is, how many, and where in which file.
+
+    `more` are the tokens of what would have to come with it.
+    """
 
     what: str
     tokens: int
     id: str
     offset: int
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ stays whatever is cut around it.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from promptd.core.optimise.budget.own_text import Chunks, Mark, OwnText, cut
 from promptd.core.optimise.budget.records import CUT, Variant, tokens_of
@@ -22,8 +23,16 @@ from promptd.core.optimise.words import words
 from promptd.core.syntax.slots import Slot
 from promptd.protocol.records import RemovedUnit, Span
 
+AHEAD = 16  # units of text that one may bring along
 SAID_AGAIN = 0.02  # how much words count that are there already
 REASON = "least information per token, to fit the budget"
+
+
+class TooLarge(NamedTuple):
+    """A unit for which there was no room, and its tokens with what it hangs on and is not there."""
+
+    unit: TextUnit
+    tokens: int
 
 
 class TextCutter:
@@ -51,8 +60,11 @@ class TextCutter:
                 if unit is not None and unit.block.kind != "code":
                     unit.must_stay = True
 
-    def to(self, tokens: int) -> tuple[Variant, TextUnit | None]:
-        """The variant of about so many tokens, or the smallest; and the first unit that was too large."""
+    def to(self, tokens: int) -> tuple[Variant, TooLarge | None]:
+        """The variant of about so many tokens, or the smallest; and the first unit that was too large.
+
+        Where what must stay is larger than that, it is the largest of it.
+        """
         chosen = _CutChoice(self.units, self.tools)
         too_large = chosen.fill(tokens)
         spans = _joined(span for unit in self.units if unit not in chosen.units for span in unit.spans)
@@ -64,11 +76,18 @@ class TextCutter:
         return variant, too_large
 
     def _with_line_end(self, span: Span) -> Span:
-        """What is left of a line that loses its end keeps the end of the line."""
+        """What is left of a line that loses its end keeps the end of the line, and no blanks before it."""
         text, (start, end) = self.own_text.text, span
         if not start or text[start - 1] == "\n" or "\n" not in text[start:end]:
             return span
-        return start, start + len(text[start:end].rstrip())
+        return len(text[:start].rstrip(" \t")), start + len(text[start:end].rstrip())
+
+    def _with_blank_line(self, span: Span) -> Span:
+        """What is left before the place of an included component is still another paragraph."""
+        start, end = self._with_line_end(span)
+        text = self.own_text.text[start:end]
+        has_blank = end == span[1] and text.endswith("\n") and "\n\n" in f"\n{text}"
+        return (start, end - 1) if has_blank and start > 0 else (start, end)
 
     def _chunks(self, gone: Sequence[Span]) -> Chunks:
         """The text without what is gone; the places of included components stay also in there."""
@@ -80,7 +99,7 @@ class TextCutter:
             while left and left[0][0][0] < end:
                 (first, last), part = left.popleft()
                 if isinstance(part, Mark):
-                    placed += [((start, first), ""), ((first, last), part)]
+                    placed += [(self._with_blank_line((start, first)), ""), ((first, last), part)]
                     start = last
             placed.append(((start, end), ""))
         return cut(self.own_text.text, [*placed, *left])
@@ -121,11 +140,14 @@ class _CutChoice:
     def tokens(self) -> int:
         return sum(unit.tokens for unit in self.units)
 
-    def fill(self, tokens: int) -> TextUnit | None:
+    def fill(self, tokens: int) -> TooLarge | None:
         """Take units while any fits; returns the first that did not."""
         spare = tokens - self.tokens
         too_large: TextUnit | None = None
-        heap = [(-self.rate(unit), n) for n, unit in enumerate(self.all) if self.is_open(unit)]
+        if spare < 0:
+            too_large = max((unit for unit in self.all if unit in self.units), key=lambda unit: unit.tokens)
+            return TooLarge(too_large, too_large.tokens)
+        heap = [(-self.rate(unit), n) for n, unit in enumerate(self.all) if self.is_near(unit)]
         order = {unit: n for n, unit in enumerate(self.all)}
         heapify(heap)
         while heap:
@@ -142,13 +164,41 @@ class _CutChoice:
                 too_large = too_large or unit
                 continue
             spare -= cost
-            for each in (each for one in self.take(unit) for each in one.below):
-                if self.is_open(each):
+            for each in self.led_to(self.take(unit)):
+                if self.is_near(each):
                     heappush(heap, (-self.rate(each), order[each]))
-        return too_large
+        if too_large is None:
+            return None
+        return TooLarge(too_large, sum(each.tokens for each in self.wanted(too_large)))
 
-    def is_open(self, unit: TextUnit) -> bool:
-        return unit not in self.units and not unit.is_head
+    def is_near(self, unit: TextUnit) -> bool:
+        """True for a unit of text, not there yet, that would bring along no more than AHEAD others.
+
+        The last of a thousand steps waits for those before it, so that nobody adds up all of them each time.
+        """
+        if unit in self.units or unit.is_head:
+            return False
+        found = {unit}
+        stack = [unit]
+        others = 0
+        while stack and others <= AHEAD:
+            for each in stack.pop().above:
+                if each not in found and each not in self.units:
+                    found.add(each)
+                    stack.append(each)
+                    others += not each.is_head
+        return others <= AHEAD
+
+    def led_to(self, taken: Iterable[TextUnit]) -> Iterator[TextUnit]:
+        """What hangs on units: right on them, or on heads that do."""
+        stack = [each for unit in taken for each in unit.below]
+        while stack:
+            unit = stack.pop()
+            if unit in self.units:
+                continue
+            yield unit
+            if unit.is_head:
+                stack += unit.below
 
     def wanted(self, unit: TextUnit) -> list[TextUnit]:
         """A unit and what it hangs on, as far as it is not there yet."""

@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from promptd.core.optimise.budget.composing import Allocation, Blocked, Composer, Picks
-from promptd.core.optimise.budget.cut import TextCutter
+from promptd.core.optimise.budget.cut import TextCutter, TooLarge
 from promptd.core.optimise.budget.options import MILLINATS, RANKS, Option, OptionGroup
 from promptd.core.optimise.budget.records import AS_IS, CUT, DROPPED, REFERENCE
-from promptd.core.optimise.budget.text_units import TextUnit
 from promptd.core.optimise.budget.tree import Node
 
 MAX_TRIES = 24  # cuts for one prompt: each composes and counts it, so that this bounds the time
@@ -94,13 +93,15 @@ class Filling:
             target -= grown.tokens - self.capacity
         return None
 
-    def note(self, group: OptionGroup, cutter: TextCutter, unit: TextUnit | None) -> None:
+    def note(self, group: OptionGroup, cutter: TextCutter, too_large: TooLarge | None) -> None:
         """Remember the first unit that was too large."""
-        if unit is None or self.blocked is not None:
+        if too_large is None or self.blocked is not None:
             return
+        unit = too_large.unit
         written = next(cutter.own_text.ledger.spans(*unit.spans[0]), None)
         if written is not None:
-            self.blocked = Blocked(unit.block.kind, unit.tokens, written.id, written.span[0])
+            more = too_large.tokens - unit.tokens
+            self.blocked = Blocked(unit.block.kind, unit.tokens, written.id, written.span[0], more)
 
     def whole_ones(self, picks: Picks) -> Blocked | None:
         """The first component that is left out and may not be cut."""
@@ -114,7 +115,7 @@ class Filling:
 
 def cut_option(
     group: OptionGroup, cutter: TextCutter, tokens: int, reference: Option | None = None
-) -> tuple[Option, TextUnit | None]:
+) -> tuple[Option, TooLarge | None]:
     """The option of a component cut to so many tokens, and the first unit that was too large.
 
     A `reference` that stands for it now stays as its last line.

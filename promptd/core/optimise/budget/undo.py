@@ -71,6 +71,10 @@ class Undo:
                 too_large = bundle
         return list(undone), too_large
 
+    def comes_with(self, bundle: Bundle, undone: Collection[Bundle]) -> int:
+        """Tokens of what a bundle needs and that is not taken back yet."""
+        return sum(each.cost for each in _closure(bundle, frozenset(undone))) - bundle.cost
+
     def tokens(self, undone: Collection[Bundle]) -> int:
         """Tokens of the written text with these bundles taken back."""
         return self.tools.count(self._trace(undone)[0].text)

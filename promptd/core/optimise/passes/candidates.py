@@ -44,7 +44,7 @@ _COUNTED = re.compile(
 _CODE_LINE = re.compile(
     r"[{};\\]\s*$|^\s*(?:def|class|return|import|from|if|elif|else|for|while|try|except|with|const|let|var"
     r"|function|func|fn|public|private|SELECT|INSERT|UPDATE)\b[^.]*[:;({]\s*$"
-    r"|[^\s=]\s*=\s*[^\s=]|[\w)]\([^()]*\)\s*$|[=-]>|[│├└─┌┐|]{1,}[─\s]|^\s*[$>]\s|^\s*[\w-]+:(?:\s+\S+)?\s*$"
+    r"|[^\s=]\s*=\s*[^\s=]|[\w)]\([^()]*\)\s*$|[=-]>|[│├└─┌┐|][─\s]|^\s*[$>]\s|^\s*[\w-]+:(?:\s+\S+)?\s*$"
 )
 _SPAN = re.compile(r"`[^`\n]*`")
 _OPENING = re.compile(r"(?<![\w*_])[*_](?=[^\s*_])")
@@ -196,7 +196,7 @@ class Droppable:
         return not _NUMBERED.match(text) and not self.is_salient(start, end)
 
     def may_be_left_out(self, start: int, end: int) -> bool:
-        """True for what may go and says more than a word or two ("Yes."), which have nothing to spare."""
+        """True for what may go and is more than a word or two like "Yes.", which have nothing to spare."""
         text = self.page.text[start:end]
         return not is_lead(text) and len(words(text)) > FEWEST_WORDS and self.may_go(start, end)
 

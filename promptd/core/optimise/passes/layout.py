@@ -6,7 +6,8 @@ end of a line) is meaning: it stays, as two spaces.
 """
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 from markdown_it.common.html_blocks import block_names
 
@@ -16,14 +17,18 @@ from promptd.core.optimise.passes.base import Context
 from promptd.core.optimise.passes.shortened import is_mark
 from promptd.core.optimise.passes.xml_layout import indents, xml_layout
 from promptd.core.optimise.trees import list_spans
+from promptd.protocol.records import Span
 
 _TAG_NAME = re.compile(r"[ \t]{4,}</?(?P<name>[A-Za-z][\w-]*)")
 _TRAILING = re.compile(r"(?<=[^\s])[ \t]+(?=\r?\n|\Z)")
 _BLANKS = re.compile(r"(?<=\n)(?:[ \t]*\r?\n)+(?:[ \t]+\Z)?|(?<=\n)[ \t]+\Z")
 _NEXT_LINE = re.compile(r"\r?\n[ \t]*[^\s]")
-_PADDING = re.compile(r"(?<=\|)[ \t]{2,}|[ \t]{2,}(?=\|)")
+_PADDING = re.compile(r"(?<=\|)[ \t]{2,}|(?<![ \t])[ \t]{2,}+(?=\|)")
 # A line and one of dashes below it: what makes lines with bars a table, as GitHub's Markdown has it.
-_DELIMITER = re.compile(r"[^\n]*\n[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)*[ \t]*:?-+:?[ \t]*\|?[ \t]*(?:\r?\n|\Z)")
+_DELIMITER_CELL = r"[ \t]*+:?-++:?[ \t]*+"
+_DELIMITER = re.compile(
+    rf"[^\n]*+\n[ \t]*+\|?{_DELIMITER_CELL}(?:\|{_DELIMITER_CELL})*+\|?[ \t]*+(?:\r?\n|\Z)"
+)
 _INDENT = re.compile(r"^[ \t]+(?=\S)", re.MULTILINE)
 
 
@@ -79,9 +84,14 @@ def markup_indent(page: Page, context: Context) -> Iterator[Edit]:
     """Remove the indentation of lines that are tags, which says what the tags say already."""
     lists = list_spans(page.text)
     for start, end in xml_layout(page).tags:
-        is_listed = any(first <= start < last for first, last in lists)
-        if not is_listed and not _may_interrupt(page, start):
+        if not _is_in(start, lists) and not _may_interrupt(page, start):
             yield from _unindent(page, start, end)
+
+
+def _is_in(position: int, spans: Sequence[Span]) -> bool:
+    """True if a position lies in one of sorted, disjoint spans."""
+    index = bisect_right(spans, position, key=lambda span: span[0]) - 1
+    return index >= 0 and position < spans[index][1]
 
 
 def _unindent(page: Page, start: int, end: int) -> Iterator[Edit]:

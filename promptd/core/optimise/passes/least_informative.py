@@ -230,7 +230,12 @@ def heads(page: Page, block: Block) -> bool:
 
 def _summed(counters: Iterable[Counter[str]]) -> Counter[str]:
     first, *others = counters
-    return sum(others, first)
+    if not others:
+        return first
+    summed = Counter(first)
+    for each in others:
+        summed.update(each)
+    return summed
 
 
 class _Likeness:

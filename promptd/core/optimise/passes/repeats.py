@@ -8,10 +8,10 @@ about something else.
 A section or element goes as a whole only where nothing but itself could be meant: next to the first one; as
 the last part of a container of which that is the first part; or as all that a component says which is
 included twice. Among other parts it is a pause, a refrain or a turn, which has its place (squats, rest,
-lunges, rest). No lead-in may stand before it, nor may it be one of several different elements of one name,
-or part of an example, a dialogue or a sequence. A large one elsewhere keeps its name, and its body becomes
-one line that names what says the same. What vouches for a repeat is the first of its kind: it is never
-touched here, and `least_informative` leaves it alone as well.
+lunges, rest). No lead-in may stand before it, nor may it be one of several different elements of one name, or
+part of an example, a dialogue or a sequence. A large one elsewhere keeps its name, and its body becomes one
+line that names what says the same. What vouches for a repeat is the first of its kind: it is never touched
+here, and `least_informative` leaves it alone as well.
 """
 
 import re
@@ -118,7 +118,7 @@ class _Repeats:
         return self.reference(block, first)
 
     def is_beside(self, first: Block, block: Block) -> bool:
-        """True if a block follows its like, or the two are the last and the first part of a container."""
+        """True if a block follows its like, or it is the last part of what begins with the first one."""
         parent = block.parent
         if parent is None or first.parent is not parent:
             return False

@@ -20,10 +20,12 @@ _LABEL = re.compile(
 # Not where a letter touches the outside: `2**3**4` and `f(**a)**b` are no bold.
 _BOLD = re.compile(r"(?<![*\\\w])(?P<open>\*\*)(?=[^\s*])[^*\n]*(?<=[^\s*])(?P<close>\*\*)(?![*\w])")
 _JSON_FENCE = re.compile(
-    r"(?P<open>[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?:json)?[ \t]*\n)(?P<value>.*\n)[ \t]*(?P=fence)[ \t]*\n?",
+    r"(?P<open>[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*+(?:json)?[ \t]*+\n)"
+    r"(?P<value>.*\n)[ \t]*(?P=fence)[ \t]*\n?",
     re.DOTALL | re.IGNORECASE,
 )
-_JSON_PARTS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
+# A string, also one that is never closed, or a blank.
+_JSON_PARTS = re.compile(r'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z|(?=\\)))|\s+')
 MAX_JSON_DEPTH = 200  # far below where the parser of the standard library gives up
 
 

@@ -34,7 +34,7 @@ _LITERAL = re.compile(r"[{}<>*=@]|://|(?!^)\$|^\$(?!HOME/)")
 _TRAILING = ".,;:)!?"
 _SKIPPED = (":", ",", ";")  # anthropics/claude-code#86060
 _EXPLICIT = ("./", "../", "/", "~/", "$HOME/")
-_EXTENSION = re.compile(r"[^/.][^/]*\.([A-Za-z][A-Za-z0-9]{0,9})$")
+_EXTENSION = re.compile(r"\.([A-Za-z][A-Za-z0-9]{0,9})$")
 # Without a slash. Not those that are also frameworks (`@Next.js`), domains (`@docs.rs`) or decorators
 # (`@mock.patch`): such a word is tentative.
 _OF_FILES = re.compile(
@@ -55,8 +55,9 @@ _INSTALLS = re.compile(r"\b(?:npx|npm|pnpm|pnpx|yarn|bunx?|deno)[ \t][^\n@]*\Z")
 def _looks_like_a_path(path: str) -> bool:
     if path.startswith(_EXPLICIT):
         return True
-    extension = _EXTENSION.search(path.rpartition("/")[2])
-    if extension is None or _SCOPES.match(path):
+    name = path.rpartition("/")[2]
+    extension = _EXTENSION.search(name)
+    if extension is None or not name[: extension.start()].strip(".") or _SCOPES.match(path):
         return False
     return "/" in path or _OF_FILES.fullmatch(extension[1]) is not None
 

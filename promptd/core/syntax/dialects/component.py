@@ -1,6 +1,7 @@
 """`{{component: a/b.md}}`: the brace dialect, resolved from the library root.
 
-What lacks the colon or the path is diagnosed; `{{component}}` alone is a variable.
+What lacks the colon or the path, or is spelled otherwise (`{{Component: x}}`, `{{include: x}}`), is
+diagnosed; `{{component}}` alone is a variable.
 """
 
 import re
@@ -12,7 +13,8 @@ from promptd.core.syntax.dialects.base import Dialect, directive_at, split_targe
 from promptd.core.syntax.markdown import Body
 
 _DIRECTIVE = re.compile(
-    r"\{\{(?<![{$]\{\{)[ \t]{0,16}component(?:(?P<colon>[ \t]{0,16}:)|[ \t]{1,16})"
+    r"\{\{(?<![{$]\{\{)[ \t]{0,16}(?:(?P<word>component)|(?i:components?|(?P<include>includes?)))"
+    r"(?:[ \t]{0,16}(?:(?P<colon>:)|(?P<mark>[;=]))|[ \t]{1,16})"
     r"(?P<path>[^{}\n]{1,1024})\}\}(?!\})"
 )
 
@@ -20,9 +22,10 @@ _DIRECTIVE = re.compile(
 def _find(body: Body, _metadata: Mapping[str, Any]) -> Iterator[Directive | Diagnostic]:
     for match in _DIRECTIVE.finditer(body.text, body.start):
         target = split_target(match["path"])
-        if body.is_literal(*match.span()):
+        is_others = match["include"] and not match["colon"]  # Helm's `{{ include "x" . }}`
+        if is_others or body.is_literal(*match.span()):
             continue
-        if match["colon"] and target.path:
+        if match["word"] and match["colon"] and target.path:
             yield directive_at(body, "component", match.start(), match.end(), target, base="root")
         else:
             yield _malformed(match, body)
@@ -34,4 +37,4 @@ def _malformed(match: re.Match[str], body: Body) -> Diagnostic:
     return Diagnostic("malformed-include", message, body.line_of(match.start()))
 
 
-DIALECT = Dialect("component", "component", _find)
+DIALECT = Dialect("component", "{{", _find)

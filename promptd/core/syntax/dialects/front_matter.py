@@ -3,7 +3,7 @@
 An item is a path, with the marks `?`, `&` and `#section`, or a mapping with `path` and optionally
 `optional`, `mode` and `section`. One path, or several with commas between, may stand without a list.
 `requires` makes edges in the graph that are never expanded, to ids or to files beside this one; a word in it
-that is no path may name anything, so it is an edge only where there is such a component. `components` and
+that is no path may name anything, so it is an edge only where a component is called that. `components` and
 `requires` are keys of many tools: what is no path in them counts only if the file exists, and if none of it
 looks like a path they are theirs.
 """
@@ -20,6 +20,10 @@ from promptd.core.syntax.tolerant_yaml import is_true
 
 _LISTS = (("includes", False), ("components", False), ("requires", True))
 _EXTENSION = re.compile(r"[^/\s]\.[A-Za-z]\w{0,9}$")
+_PATH_CHARACTER = re.compile(r"[\w./-]")
+MAX_LOOKS = (
+    20_000  # at mentions that are none; after 100 items written otherwise than they read none is sought
+)
 _PATH_KEYS = ("path", "component", "src", "file")
 
 
@@ -53,13 +57,25 @@ class _Lines:
         self.body = body
         found = re.compile(rf"""^["']?{key}["']?[ \t]*:""", re.MULTILINE).search(body.text, 0, body.start)
         self.position = found.end() if found else 0
+        self.looks = MAX_LOOKS
 
     def of(self, written: str) -> int:
         """The line of the next mention of a path, else of the item before it or of the key."""
-        mention = re.compile(rf"(?<![\w./-]){re.escape(written)}(?![\w/-])")
-        found = mention.search(self.body.text, self.position, self.body.start) if written else None
-        self.position = found.end() if found else self.position
+        found = self._mention(written) if written else -1
+        self.position = found + len(written) if found >= 0 else self.position
         return self.body.line_of(max(self.position - 1, 0))
+
+    def _mention(self, written: str) -> int:
+        """Where a path stands next as a word of its own, or -1."""
+        text, end = self.body.text, self.body.start
+        at = self.position - 1
+        while self.looks > 0 and (at := text.find(written, at + 1, end)) >= 0:
+            self.looks -= 1
+            before, after = text[at - 1 : at], text[at + len(written) : min(at + len(written) + 1, end)]
+            if not (_PATH_CHARACTER.match(before) or (after != "." and _PATH_CHARACTER.match(after))):
+                return at
+        self.looks -= MAX_LOOKS // 100
+        return -1
 
 
 def _looks_like_a_path(path: str) -> bool:

@@ -22,7 +22,8 @@ from promptd.core.syntax.tolerant_yaml import is_true
 _ELEMENT = re.compile(
     r"<include(?=[\s/>])(?:(?P<attributes>[^<>]*?)(?:/>|>(?P<content>[^<>]{0,1024})</include\s*>))?"
 )
-_ATTRIBUTE = re.compile(r"""([A-Za-z_][\w-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_NEAR = re.compile(r"<(?!include>)(?P<name>(?i:includes?))>(?P<path>[^<>\n]{1,1024}\.\w{1,8})[ \t]{0,16}</")
+_ATTRIBUTE = re.compile(r"""(?<![\w-])([A-Za-z_][\w-]*+)\s*+=\s*+(?:"([^"]*)"|'([^']*)')""")
 _PATH_ATTRIBUTES = ("component", "src", "path", "file")
 
 
@@ -45,6 +46,11 @@ def _find(body: Body, _metadata: Mapping[str, Any]) -> Iterator[Directive | Diag
             yield directive_at(body, "include", match.start(), match.end(), target, base="root-then-file")
         else:
             yield _malformed(body.line_of(match.start()))
+    for match in _NEAR.finditer(body.text, body.start):
+        if not body.is_literal(*match.span()):
+            path = match["path"][:80].strip()
+            message = f"`<{match['name']}>` is text; did you mean `<include>{path}</include>`?"
+            yield Diagnostic("malformed-include", message, body.line_of(match.start()))
 
 
 def _malformed(line: int) -> Diagnostic:
@@ -52,4 +58,4 @@ def _malformed(line: int) -> Diagnostic:
     return Diagnostic("malformed-include", message, line)
 
 
-DIALECT = Dialect("include", "<include", _find)
+DIALECT = Dialect("include", "<", _find)

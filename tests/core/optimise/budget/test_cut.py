@@ -1,11 +1,12 @@
 """Cutting one component by unit: what must stay stays, lists have no gaps, and what went can be had back."""
 
 import re
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptd.core.optimise.budget.cut import TextCutter
+from promptd.core.optimise.budget.cut import TextCutter, _CutChoice
 from promptd.core.optimise.budget.own_text import OwnText
 from promptd.core.optimise.budget.records import Variant
 from promptd.core.optimise.budget.tree import grow, raw
@@ -60,7 +61,7 @@ def test_the_smallest_is_title_first_text_and_what_must_stay() -> None:
     """Of the first component; another may be cut to what its author marks to be kept."""
     smallest, _ = cutter(TEXT)[0].to(0)
     text = written(smallest)
-    assert text.startswith("# Harbour\n\nThe harbour closes its gates at dusk, slowly. ")
+    assert text.startswith("# Harbour\n\nThe harbour closes its gates at dusk, slowly.\n")
     assert "Fog needs two horns." in text
     assert "$ARGUMENTS is the ship." in text
     assert "Boats" not in text
@@ -122,3 +123,19 @@ def test_a_text_of_nothing_is_cut_to_nothing() -> None:
     """Empty, blank, and titles alone."""
     assert written(cutter("\n\n")[0].to(0)[0]).strip() == ""
     assert "# A\n## B\n" in written(cutter("# A\n## B\n")[0].to(0)[0])
+
+
+def test_a_long_list_of_steps_is_cut_in_linear_time() -> None:
+    """Each step hangs on all before it. What is looked at is counted, not timed."""
+    looked_at = []
+    for steps in (60, 240):
+        lines = "".join(f"{n}. Ring the bell of house {n * 7}.\n" for n in range(1, steps + 1))
+        text = f"# All\n\nDo:\n\n{lines}"
+        made, _ = cutter(text)
+        with patch.object(_CutChoice, "value", autospec=True, side_effect=_CutChoice.value) as value:
+            variant, _ = made.to(count(text) // 2)
+        left = [int(found) for found in re.findall(r"^(\d+)\.", written(variant), re.MULTILINE)]
+        assert left == list(range(1, len(left) + 1))
+        assert 0.4 * steps < len(left) < 0.6 * steps
+        looked_at.append(value.call_count)
+    assert looked_at[1] < 6 * looked_at[0]
