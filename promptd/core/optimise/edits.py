@@ -6,7 +6,7 @@ which stretches of the source; deletions keep the order, so both directions are 
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,6 +25,22 @@ class Edit(NamedTuple):
     kind: str = "space"
     reason: str = ""
     duplicate_of: Span | None = None
+
+
+def joined(spans: Iterable[Span]) -> Iterator[Span]:
+    """Spans in order, those without anything between them as one; empty ones are left out."""
+    pending: Span | None = None
+    for start, end in spans:
+        if start >= end:
+            continue
+        if pending is not None and pending[1] == start:
+            pending = pending[0], end
+            continue
+        if pending is not None:
+            yield pending
+        pending = start, end
+    if pending is not None:
+        yield pending
 
 
 class Run(NamedTuple):

@@ -36,10 +36,6 @@ _ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _BEFORE_NO = " >*_#.)-0123456789"
-_NEGATION = re.compile(
-    r"\b(?:not?|never|none|without|unless|except|un\w+able|\w+n['’]t|cannot|neither|nor)\b",  # noqa: RUF001
-    re.IGNORECASE,
-)
 
 
 @lru_cache(maxsize=MAX_UNITS)
@@ -52,14 +48,6 @@ def instructing_words(text: str) -> set[str]:
     """The distinct instructing words of a text."""
     found = [*_INSTRUCTING.finditer(text), *_elsewhere(text)]
     return {" ".join(match[0].casefold().split()).lstrip(_BEFORE_NO) for match in found}
-
-
-def guard_words(text: str) -> tuple[str, ...]:
-    """The instructing and negating words of a text in order: near-equal texts must agree in them."""
-    found = [*_INSTRUCTING.finditer(text), *_elsewhere(text), *_NEGATION.finditer(text)]
-    return tuple(
-        match[0].casefold() for match in sorted(found, key=lambda match: (match.start(), match.end()))
-    )
 
 
 def _elsewhere(text: str) -> Iterator[re.Match[str]]:

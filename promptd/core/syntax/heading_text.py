@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from promptd.core.syntax.markdown import Body
 
 MAX_HEADING_CHARS = 2_048  # twice the longest name; longer ones are read as they are written
+MAX_BRACKETS = 64  # opened in one heading: for each the parser looks at all that follow it
 
 _MARKUP = re.compile(r"[\\`*_\[<&~{]")
 _LABEL = re.compile(r"^ {0,3}\[([^\[\]\n]{1,200})\]:", re.MULTILINE)
@@ -41,7 +42,8 @@ def links_in(body: Body) -> dict[str, dict[str, str]]:
 
 def seen_of(title: str, links: Mapping[str, dict[str, str]]) -> HeadingText:
     """What is seen of a heading's title. `links`: those that its file defines."""
-    if not _MARKUP.search(title) or len(title) > MAX_HEADING_CHARS:
+    is_long = len(title) > MAX_HEADING_CHARS or title.count("[") > MAX_BRACKETS
+    if is_long or not _MARKUP.search(title):
         return HeadingText(title, title, _usable({slug(title).replace(_EMOJI_STYLE, "")}))
     rendered, with_images = _rendered(title, links)
     others = {slug(rendered).replace(_EMOJI_STYLE, ""), slug(with_images), slug(rendered.strip())}

@@ -1,4 +1,4 @@
-"""Nothing is torn in real libraries, if $PROMPTD_CORPORA has them: every file, and every assembled prompt."""
+"""Nothing is torn in real libraries, if $PROMPTD_CORPORA has them: a sample of their prompts."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import idf_of
 from tests.core.builders import MemoryLibrary
 from tests.core.optimise.texts import count
-from tests.corpora import DIRECTORY, MISSING, has_corpora, root_of
+from tests.corpora import DIRECTORY, MISSING, has_corpora, root_of, sample
 
 pytestmark = [
     pytest.mark.skipif(not has_corpora(), reason=MISSING),
@@ -25,7 +25,7 @@ NAMES = sorted(path.name for path in DIRECTORY.iterdir() if path.is_dir()) if ha
 
 @cache
 def prompts(name: str) -> tuple[dict[str, tuple[str, list[Piece]]], Tools]:
-    """Every file of a corpus assembled, with its pieces."""
+    """Files of a corpus assembled, with their pieces."""
     root = root_of(name) if root_of(name).is_dir() else DIRECTORY / name
     files = {
         path.relative_to(root).as_posix(): path.read_bytes().decode() for path in sorted(root.rglob("*.md"))
@@ -33,7 +33,7 @@ def prompts(name: str) -> tuple[dict[str, tuple[str, list[Piece]]], Tools]:
     library = MemoryLibrary(
         files, aliases={"~/.claude/get-shit-done": "get-shit-done"} if name == "gsd" else None
     )
-    found = {id: library.assemble(id) for id in files}
+    found = {id: library.assemble(id) for id in sample(files)}
     written = {
         id: (
             each.text,

@@ -18,7 +18,7 @@ from promptd.core.optimise.quality import compare, inventory
 from promptd.core.optimise.records import Quality
 from promptd.core.optimise.words import idf_of
 from tests.core.optimise.texts import LIBRARY, anything, run
-from tests.corpora import MISSING, has_corpora, root_of
+from tests.corpora import MISSING, has_corpora, root_of, sample
 from tests.suite.examples import examples
 
 DEMO = Path(promptd.__file__).parent / "cli" / "demo" / "library"
@@ -207,8 +207,8 @@ def test_any_change_of_the_demo_library_is_seen(path: Path) -> None:
 @pytest.mark.skipif(not has_corpora(), reason=MISSING)
 @pytest.mark.parametrize("name", ["swm-factory", "gsd"])
 def test_any_change_of_a_real_library_is_seen(name: str) -> None:
-    """Some changes of every component."""
-    for number, path in enumerate(sorted(root_of(name).rglob("*.md"))):
+    """Some changes of some components."""
+    for number, path in enumerate(sample(sorted(root_of(name).rglob("*.md")))):
         text = path.read_text("utf-8")
         assert unseen(text, every=max(len(text) // 400, 1) + number % 7) == [], path
 

@@ -18,6 +18,7 @@ from promptd.core.optimise.budget.own_text import Chunks, Mark, OwnText, cut
 from promptd.core.optimise.budget.records import CUT, Variant, tokens_of
 from promptd.core.optimise.budget.text_units import TextUnit, text_units
 from promptd.core.optimise.budget.tree import Content
+from promptd.core.optimise.edits import joined
 from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import words
 from promptd.core.syntax.slots import Slot
@@ -67,7 +68,7 @@ class TextCutter:
         """
         chosen = _CutChoice(self.units, self.tools)
         too_large = chosen.fill(tokens)
-        spans = _joined(span for unit in self.units if unit not in chosen.units for span in unit.spans)
+        spans = joined(sorted(span for unit in self.units if unit not in chosen.units for span in unit.spans))
         gone = [span for span in map(self._with_line_end, spans) if span[0] < span[1]]
         chunks = self._chunks(gone)
         left = {word for unit in chosen.units for word in unit.words}
@@ -110,19 +111,6 @@ class TextCutter:
                 text = self.own_text.text[slice(*written.at)]
                 if text.strip():
                     yield RemovedUnit(written.span, self.tools.count(text), "drop", REASON)
-
-
-def _joined(spans: Iterator[Span]) -> Iterator[Span]:
-    pending: Span | None = None
-    for start, end in sorted(spans):
-        if pending is not None and pending[1] == start:
-            pending = pending[0], end
-            continue
-        if pending is not None:
-            yield pending
-        pending = start, end
-    if pending is not None:
-        yield pending
 
 
 class _CutChoice:

@@ -13,12 +13,13 @@ import msgspec
 from promptd.core.optimise.blocks import read
 from promptd.core.optimise.budget.bundles import Bundle, bundles_of
 from promptd.core.optimise.budget.patches import Patch, patches_of
-from promptd.core.optimise.edits import Edit, Trace, ordered
+from promptd.core.optimise.edits import Edit, Trace, joined, ordered
 from promptd.core.optimise.passes.shortened import is_shortened
 from promptd.core.optimise.quality import compare, inventory, inventory_of
 from promptd.core.optimise.records import Optimised, Piece, Removed
 from promptd.core.optimise.tools import Tools
 from promptd.core.optimise.words import words
+from promptd.protocol.records import Span
 
 
 class Undo:
@@ -136,7 +137,7 @@ class Undo:
         ends = [patch.end for patch in left]
         for removed in self.result.removed:
             start, end = removed.at
-            for first, last in _joined(left[bisect_right(ends, start) :], start, end):
+            for first, last in joined(_clipped(left[bisect_right(ends, start) :], start, end)):
                 if (first, last) == removed.at:
                     yield removed
                     continue
@@ -147,21 +148,12 @@ class Undo:
                 )
 
 
-def _joined(patches: Sequence[Patch], start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The parts of [start, end) that patches cover; those with nothing in between are one."""
-    pending: tuple[int, int] | None = None
+def _clipped(patches: Sequence[Patch], start: int, end: int) -> Iterator[Span]:
+    """The parts of [start, end) that patches cover."""
     for patch in patches:
         if patch.start >= end:
-            break
-        first, last = max(patch.start, start), min(patch.end, end)
-        if pending is not None and pending[1] == first:
-            pending = pending[0], last
-            continue
-        if pending is not None:
-            yield pending
-        pending = first, last
-    if pending is not None and pending[1] > pending[0]:
-        yield pending
+            return
+        yield max(patch.start, start), min(patch.end, end)
 
 
 def _closure(bundle: Bundle, undone: Container[Bundle]) -> set[Bundle]:
