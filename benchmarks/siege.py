@@ -34,6 +34,7 @@ BEGIN, END = "<!-- siege: begin -->", "<!-- siege: end -->"
 PING_S = 0.005
 PATIENCE_S = 30.0  # of an attacker that waits for its answer, and of the innocent
 AFTER_S = 10.0
+SETTLE_S = 30.0
 MIB = 1_048_576
 
 
@@ -140,6 +141,18 @@ class Memory:
             self.peak = max(self.peak, self.now())
 
 
+def settle(process: psutil.Process) -> None:
+    """Wait until a daemon has done what it does after it is READY: load the vocabulary, count what is hot."""
+    deadline_s = time.monotonic() + SETTLE_S
+    before_s = -1.0
+    while time.monotonic() < deadline_s:
+        used_s = sum(process.cpu_times()[:2])
+        if used_s - before_s < 0.02:
+            break
+        before_s = used_s
+        time.sleep(0.5)
+
+
 def besiege(attacks: Sequence[Attack], name: str, run: Callable[[str, Counter[str]], None]) -> Row:
     """Serve the attacks' libraries below one root, and let `run` attack while the innocent pings."""
     with tempfile.TemporaryDirectory() as directory:
@@ -149,7 +162,7 @@ def besiege(attacks: Sequence[Attack], name: str, run: Callable[[str, Counter[st
         for attack in attacks:
             attack.build(library)
         with promptd(str(library), directory) as daemon, Memory(daemon.process.pid) as memory:
-            time.sleep(1)
+            settle(memory.process)
             before, answers = memory.now(), Counter[str]()
             with innocent(daemon.path) as waits_ms:
                 time.sleep(0.5)

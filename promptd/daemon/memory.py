@@ -21,6 +21,9 @@ LET_GO_S = 4.0  # how long a large prompt that nobody asks for stays in memory, 
 SHED_AT, ROOM_AT = 0.75, 0.9  # of the ceiling: empty caches from here on; accept requests again below
 TRIM_BYTES = 8_388_608  # more than after the last trim: what was freed since is given back
 MAX_UNTRIMMED_S = 2.0
+MAPPED_BYTES = 524_288  # blocks from here on are mapped by themselves
+MAX_ARENAS = 2  # heaps that threads share: each keeps what it once had
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h
 
 _STATM = Path("/proc/self/statm")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -33,6 +36,17 @@ def resident_bytes() -> int:
         return int(_STATM.read_bytes().split()[1]) * _PAGE
     except (OSError, IndexError, ValueError):
         return 0
+
+
+def keep_compact() -> None:
+    """Have the C library map large blocks by themselves, so that they go back to the system when freed.
+
+    By itself it raises the threshold to the largest block it has seen, and then leaves holes of megabytes.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_MMAP_THRESHOLD, MAPPED_BYTES)
+        set_option(_M_ARENA_MAX, MAX_ARENAS)
 
 
 def trim() -> None:
@@ -67,23 +81,25 @@ class MemoryWatch:
     async def run(self) -> None:
         """Look until cancelled."""
         ticks = 0
+        keep_compact()
         self._at_rest_bytes = self._measure()
         while True:
             await asyncio.sleep(CHECK_S)
             ticks += 1
             if not ticks % int(LET_GO_S / CHECK_S):
                 self._current.workspace.let_go()
-            resident = self.look()
-            if not ticks % int(MAX_UNTRIMMED_S / CHECK_S) and resident > self._trimmed_bytes + TRIM_BYTES:
+            shed, resident = self.shed, self.look()
+            is_time = not ticks % int(MAX_UNTRIMMED_S / CHECK_S)
+            if shed < self.shed or (is_time and resident > self._trimmed_bytes + TRIM_BYTES):
                 await asyncio.to_thread(trim)
                 self._trimmed_bytes = self._measure()
+                self._shed_bytes = min(self._shed_bytes, self._trimmed_bytes)
 
     def look(self) -> int:
         """Act by what is resident now; returns that, in bytes."""
         resident, ceiling = self._measure(), max(self._max_bytes(), int(self._at_rest_bytes / SHED_AT))
         if resident > max(SHED_AT * ceiling, self._shed_bytes + TRIM_BYTES):
             self._current.workspace.shed()
-            trim()
             self.shed += 1
             resident = self._shed_bytes = self._measure()
         if resident > ceiling and self._dispatcher.refusal is None:

@@ -27,6 +27,7 @@ from promptd.engine.hot_set import HotSet
 from promptd.engine.prompts.builder import make
 from promptd.engine.prompts.cached import CachedPrompt
 from promptd.engine.prompts.options import rules_of
+from promptd.engine.prompts.rendered import is_costly
 from promptd.engine.prompts.shared import (
     CompiledPrompt,
     OptimiserState,
@@ -175,7 +176,7 @@ class Workspace:
         template = compiled and compiled.templates.get(tuple([name for name, _ in request.variables]))
         if not compiled or not template or request in self.prompts or self.usage.was_asked_once(request):
             return None
-        if not self.holds(compiled.evidence, check):
+        if is_costly(compiled.skeleton, request) or not self.holds(compiled.evidence, check):
             return None
         self._compiled.get(request.names)
         limits = self.config.library.max_prompt_bytes // 4, self.config.tokens.max_context_tokens
@@ -216,7 +217,6 @@ class Workspace:
         needs = attempts.needs(evidence, attempt, check)
         if not needs.places:
             needs = Needs(tuple(self.without_text(members, attempt))) or needs
-        attempt.will_read(needs.places)
         return needs
 
     def without_text(self, members: Iterable[Component], attempt: Attempt) -> Iterable[Place]:
@@ -234,10 +234,10 @@ class Workspace:
             return reading.text
         return self.texts.get(member.digest)
 
-    def is_filled(self, place: Place) -> bool:
-        """True if the file was last seen with something in it."""
+    def size_of(self, place: Place) -> int:
+        """The size of a file when it was last seen, in bytes; 0 if it was not."""
         held = self.library.get(place.id)
-        return held is not None and held.signature is not None and held.signature.size > 0
+        return 0 if held is None or held.signature is None else held.signature.size
 
     def _expand(self, attempt: Attempt, found: Plan, evidence: Evidence) -> CompiledPrompt | Work:
         """At once if that is quick, else beside the loop, as long as nothing changes meanwhile."""

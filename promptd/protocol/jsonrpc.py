@@ -120,7 +120,7 @@ class JsonRpcCodec:
         if lines and (self._partial or self._is_discarding):
             lines[0] = self._complete(lines[0])
         self.frames += len(lines)
-        events = [event for line in lines if (event := self._read(line)) is not None]
+        events = [event for line in lines if line and (event := self._read(line)) is not None]
         if rest:
             events += self._keep(rest)
         return events
@@ -179,7 +179,7 @@ class JsonRpcCodec:
         call = self._recognise(line)
         if call is not None:
             return call
-        return None if not line or line.isspace() else self._read_strictly(line)
+        return None if line.isspace() else self._read_strictly(line)
 
     def _recognise(self, line: bytes) -> Call | None:
         """The Call, if the line is plainly written and its parameters are known to be good.

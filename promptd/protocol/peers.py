@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
 
-from promptd.errors import PromptdError
+from promptd.errors import Busy, PromptdError
 from promptd.protocol.calls import Call, Event
 
 
@@ -39,6 +39,9 @@ class Peer(Protocol):
     @property
     def is_full(self) -> bool:
         """True while so much of what the client was sent is unread that no more should be made for it."""
+
+    def objection(self) -> Busy | None:
+        """Why a large reply would not be sent now, so that it is not made in vain; None if it would be."""
 
     def defer(self, call: Call) -> None:
         """Give a call back that was not begun, because the peer is full: it is handed over again later."""

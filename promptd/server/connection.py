@@ -7,16 +7,15 @@ what it was sent, so a client that floods the daemon slows itself down.
 """
 
 import asyncio
-import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from promptd.errors import PromptdError, PromptTooLarge
-from promptd.protocol.calls import Call, Event, Refusal
+from promptd.errors import Busy, PromptdError, PromptTooLarge
+from promptd.protocol.calls import Call, Refusal
 from promptd.protocol.peers import CodecFactory, Peer
-from promptd.server.backlog import Backlog
 from promptd.server.batching import Batching
+from promptd.server.inbox import Inbox
 from promptd.server.outbox import Outbox
 from promptd.server.peer import ConnectionCounts, Limits
 from promptd.server.timeouts import Patience, Pending, timeout_error
@@ -54,13 +53,13 @@ class Connection(asyncio.Protocol):
         self._codec = context.new_codec()
         self._patience = Patience(context.limits, now_s)
         self._transport: asyncio.Transport | None = None
-        self._backlog = Backlog()
+        self._inbox = Inbox(self._codec)
         self._outbox = Outbox(context.unread, uid)
         self._is_paused = False  # we do not read
         self._ending: Literal["draining", "finishing"] | None = None
 
     def __repr__(self) -> str:
-        return f"<Connection pid {self.pid}, {self.in_flight} in flight, {len(self._backlog)} waiting>"
+        return f"<Connection pid {self.pid}, {self.in_flight} in flight, {len(self._inbox.calls)} waiting>"
 
     # -- what the handler sees (protocol.peers.Peer) ----------------------------------------------
 
@@ -93,10 +92,14 @@ class Connection(asyncio.Protocol):
         """See Peer."""
         return self._outbox.unread_bytes >= _AHEAD_BYTES
 
+    def objection(self) -> Busy | None:
+        """See Peer."""
+        return self._outbox.objection(SMALL_BYTES + 1)
+
     def defer(self, call: Call) -> None:
         """Take a call back; see Peer. It is the next again when this turn is over."""
         self.in_flight -= 1
-        self._backlog.defer(call)
+        self._inbox.calls.defer(call)
 
     def notify(self, method: str, params: bytes) -> None:
         """Send a notification; a peer that lets `max_reply_bytes` of them pile up is disconnected."""
@@ -120,7 +123,7 @@ class Connection(asyncio.Protocol):
         call.is_answered = True
         self.in_flight -= 1
         self._context.counts.requests += 1
-        if self._is_paused or self._backlog:
+        if self._is_paused or self._inbox:
             self._regulate()
         if self._ending:
             self._context.batching.dirty(self)
@@ -131,39 +134,40 @@ class Connection(asyncio.Protocol):
         """Bytes came."""
         context = self._context
         context.counts.bytes_in += len(data)
-        is_busy = self.in_flight or self._backlog or self._ending or self._outbox.is_congested
-        call = None if is_busy else self._codec.recall(data)
+        is_idle = not (self.in_flight or self._inbox or self._ending)
+        call = self._codec.recall(data) if is_idle and not self._outbox.is_congested else None
         if call is None:
-            self._queue(self._codec.feed(data))
+            self._inbox.take_in(data)
+            self._regulate()
         else:  # nothing is before it: it needs no queue
             self.in_flight = 1
             context.batching.call(self, call)
         if self._ending:
             self.drain()
 
-    def _queue(self, events: list[Event]) -> None:
-        if events:
-            self._backlog.extend(events)
-            self._regulate()
-
     def eof_received(self) -> bool:
         """The peer sends no more (`printf … | nc -N`), but may still be waiting for answers."""
-        self._backlog.extend(self._codec.end())
+        self._inbox.end()
         self.finish()
         return True
 
     def take(self, batch: list[tuple[Peer, Call]]) -> None:
         """Move calls into the batch, as many as may be in flight; answer refused frames."""
-        backlog, limits = self._backlog, self._context.limits
-        for _ in range(min(limits.max_calls_a_turn, self._room(), len(backlog))):
-            event = backlog.popleft()
+        inbox, limits = self._inbox, self._context.limits
+        room = self._room()
+        inbox.look(room)
+        for _ in range(min(limits.max_calls_a_turn, room, len(inbox.calls))):
+            event = inbox.calls.popleft()
             if isinstance(event, Refusal):
                 self._refuse(event)
             else:
                 self.in_flight += 1
                 batch.append((self, event))
-        if backlog or self._is_paused or self.in_flight >= limits.max_in_flight:
+        if inbox or self._is_paused or self.in_flight >= limits.max_in_flight:
             self._regulate()
+        if self._ending:
+            self.drain()
+            self._context.batching.dirty(self)
 
     def _room(self) -> int:
         """How many more calls may be begun: fewer if replies turned out large, none of a slow reader."""
@@ -187,9 +191,10 @@ class Connection(asyncio.Protocol):
             return
         is_congested = self._outbox.is_congested
         room = self._context.limits.max_in_flight - self.in_flight
-        if self._backlog and self._room() > 0:
+        if self._inbox and self._room() > 0:
             self._context.batching.ready(self)
-        is_full = len(self._backlog) >= room or is_congested or self._ending == "finishing"
+        is_full = len(self._inbox.calls) >= room or self._inbox.is_full or is_congested
+        is_full = is_full or self._ending == "finishing"
         if is_full is not self._is_paused:
             self._is_paused = is_full
             self._read_or_not(self._transport)
@@ -221,7 +226,7 @@ class Connection(asyncio.Protocol):
     def flush(self) -> None:
         """Write what is unsent; close if this was the last of it."""
         outbox = self._outbox
-        if self._backlog.put_back():
+        if self._inbox.calls.put_back():
             self._regulate()
         if self._transport is None or self.is_closed:
             outbox.pieces.clear()
@@ -234,7 +239,7 @@ class Connection(asyncio.Protocol):
             self._close_if_finished()
 
     def _close_if_finished(self) -> None:
-        if self._ending == "finishing" and not self._backlog and not self.in_flight:
+        if self._ending == "finishing" and not (self._inbox or self.in_flight):
             self.close()
 
     def pause_writing(self) -> None:
@@ -264,7 +269,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone; calls in flight may still be answered, and nothing is sent."""
         self.is_closed = True
-        self._backlog.clear()
+        self._inbox.clear()
         self._outbox.pieces.clear()
         self._count_unread()
         self._context.on_lost(self)
@@ -274,7 +279,7 @@ class Connection(asyncio.Protocol):
         if self._ending == "finishing":
             return
         self._ending = "draining"
-        if self._codec.frames and not self._codec.is_mid_frame:
+        if self._codec.frames and not (self._codec.is_mid_frame or self._inbox.is_unread):
             self.finish()
 
     def finish(self) -> None:
@@ -300,10 +305,7 @@ class Connection(asyncio.Protocol):
     # -- timeouts -------------------------------------------------------------------------------
 
     def sweep(self, now_s: float) -> None:
-        """Disconnect a peer that left something unfinished for too long, or is gone while we do not read."""
-        if self._is_paused and self._has_gone():
-            self.abort()
-            return
+        """Disconnect a peer that left something unfinished for too long."""
         if self._outbox.unread_bytes:
             self._count_unread()
         overdue = self._patience.overdue(self._state(), now_s)
@@ -314,25 +316,24 @@ class Connection(asyncio.Protocol):
             self._send((self._codec.error(None, timeout_error(overdue, self._context.limits)),))
             self.finish()
 
+    @property
+    def paused_descriptor(self) -> int | None:
+        """The socket's, while we do not read from it and so would not notice that the peer is gone."""
+        if not self._is_paused or self.is_closed or self._transport is None:
+            return None
+        socket = self._transport.get_extra_info("socket")
+        return None if socket is None else int(socket.fileno())
+
     def _state(self) -> Pending | None:
         unsent = self._unsent_bytes()
         if unsent and (self._outbox.is_congested or self.is_closed):
             return Pending("stall", self._outbox.sent_bytes(unsent))
-        if self._ending == "finishing":
+        if self._ending == "finishing" or self._inbox.is_unread:
             return None
         frames = self._codec.frames
         if not self._codec.is_mid_frame:
             return None if frames else Pending("first_byte", 0)
         return None if self._is_paused else Pending("frame", frames)
-
-    def _has_gone(self) -> bool:
-        """True if the peer has closed its socket, not only said that it sends no more."""
-        socket = None if self._transport is None else self._transport.get_extra_info("socket")
-        if socket is None or self.is_closed:
-            return False
-        poll = select.poll()
-        poll.register(socket.fileno(), 0)  # a hang-up is told without being asked for
-        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
 
     def _unsent_bytes(self) -> int:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()

@@ -37,7 +37,7 @@ from promptd.protocol.peers import Peer
 from promptd.server.in_progress import InProgress
 from promptd.server.recognised import Recognised
 from promptd.server.request_metrics import DispatchStatistics, LatencyKind, RequestMetrics, log_request
-from promptd.server.shares import TimeShares
+from promptd.server.shares import WORTH_COUNTING_S, Meter, TimeShares
 from promptd.server.slices import Claim, Sharing
 from promptd.sources.base import Check
 from promptd.support import log
@@ -117,7 +117,7 @@ class Dispatcher:
         check = workspace.source.check()
         shares, known = self._sharing.shares, dict[bytes, CachedPrompt]()
         fast: list[Call] = []
-        since_s, begun = started_s, 0
+        since_s, meter, begun = started_s, Meter(), 0
         for peer, call in batch:
             if since_s > until_s:
                 break
@@ -136,7 +136,8 @@ class Dispatcher:
             except Exception as problem:
                 self._fail(peer, call, problem, started_s)
             now_s = time.perf_counter()
-            shares.charge(peer, now_s - since_s)
+            if now_s - since_s > WORTH_COUNTING_S:
+                shares.charge(peer, meter.used_s())
             since_s = now_s
         if fast:
             self._account_fast(fast, started_s)
@@ -277,6 +278,7 @@ class Dispatcher:
 
     def _fail(self, peer: Peer, call: Call, problem: Exception, started_s: float) -> None:
         error = problem if isinstance(problem, PromptdError) else self._unforeseen(problem, call)
+        _let_go_of_frames(problem)
         self._metrics.failed(error)
         if not call.is_answered:
             peer.fail(call, error)
@@ -315,6 +317,11 @@ def _not_allowed(uid: int, method: str) -> PermissionDenied:
         method=method,
         right="administer",
     )
+
+
+def _let_go_of_frames(error: BaseException) -> None:
+    """The frames that an error went through hold what it was raised about, and by that themselves."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
 
 
 def _stopping() -> Busy:

@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any, TypeVar
 
 from promptd.errors import TooExpensive
 from promptd.protocol.peers import Peer
-from promptd.server.shares import TimeShares
+from promptd.server.shares import Meter, Queues, TimeShares
 
 LANES = 2
 SWITCH_S = 0.001  # how soon a thread gives the interpreter to the event loop; CPython's own 5 ms add up
@@ -47,7 +46,7 @@ class Lanes:
         self.deadline_s = deadline_s
         self._shares = shares
         self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="promptd-lane")
-        self._waiting: list[_Job] = []
+        self._waiting: Queues[_Job] = Queues(shares)
         self._running: set[_Job] = set()
         sys.setswitchinterval(SWITCH_S)
 
@@ -58,7 +57,7 @@ class Lanes:
         """The outcome of work. Raises what it raises, or TooExpensive at the deadline."""
         loop = asyncio.get_running_loop()
         job = _Job(peer, work, loop.create_future())
-        self._waiting.append(job)
+        self._waiting.put(peer, job)
         self._next(loop)
         try:
             return await job.done  # type: ignore[no-any-return]
@@ -74,8 +73,7 @@ class Lanes:
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._waiting and len(self._running) < LANES:
-            job = min(self._waiting, key=lambda each: self._shares.rank(each.peer))
-            self._waiting.remove(job)
+            job = self._waiting.take()
             self._running.add(job)
             overdue = loop.call_later(self.deadline_s, self._interrupt, job)
             self._pool.submit(_do, job).add_done_callback(partial(_tell, loop, self._ended, job, overdue))
@@ -101,9 +99,7 @@ class Lanes:
 
     def _drop(self, job: _Job) -> None:
         """The caller waits no longer: perhaps it was answered, perhaps its client is gone."""
-        if job in self._waiting:
-            self._waiting.remove(job)
-        elif job in self._running and job.done.cancelled():
+        if not self._waiting.discard(job.peer, job) and job in self._running and job.done.cancelled():
             self._interrupt(job)
 
     def too_expensive(self) -> TooExpensive:
@@ -121,7 +117,7 @@ class _Overdue(BaseException):
 
 def _do(job: _Job) -> Any:
     """Do the work; from the end of the inner block on nothing can be raised in this thread any more."""
-    began_s = time.monotonic()
+    meter = Meter()
     with job.lock:
         job.thread = threading.get_ident()
     try:
@@ -129,7 +125,7 @@ def _do(job: _Job) -> Any:
     finally:
         with job.lock:
             job.thread = 0
-        job.took_s = time.monotonic() - began_s
+        job.took_s = meter.used_s()
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
 
 

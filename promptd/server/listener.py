@@ -8,9 +8,10 @@ every reply that was begun is sent whole, and only then is the lock on the socke
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from promptd.protocol.peers import CodecFactory, Handler
 from promptd.server.acceptor import Acceptor
@@ -99,8 +100,13 @@ class Listener:
     def sweep(self) -> None:
         """Look at every connection's times once; a timer does so while there are connections."""
         now_s = self._clock()
-        for connection in list(self._connections):
-            connection.sweep(now_s)
+        paused = {connection: connection.paused_descriptor for connection in self._connections}
+        gone = _hung_up(descriptor for descriptor in paused.values() if descriptor is not None)
+        for connection, descriptor in paused.items():
+            if descriptor in gone:
+                connection.abort()
+            else:
+                connection.sweep(now_s)
 
     def statistics(self) -> ListenerStatistics:
         """A frozen record; see ListenerStatistics for the meaning of each number."""
@@ -188,3 +194,11 @@ class Listener:
             if binding.is_open:  # only if the stop was cancelled at its very beginning
                 binding.withdraw()
             binding.release()
+
+
+def _hung_up(descriptors: Iterable[int]) -> frozenset[int]:
+    """Those whose peer has closed its socket, not only said that it sends no more: one look at all."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, 0)  # a hang-up is told without being asked for
+    return frozenset(each for each, events in poll.poll(0) if events & (select.POLLHUP | select.POLLERR))

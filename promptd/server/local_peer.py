@@ -89,6 +89,9 @@ class LocalPeer:
         if answer is not None:
             answer.set_exception(error)
 
+    def objection(self) -> None:
+        """None: this peer reads at once."""
+
     def defer(self, call: Call) -> None:
         """Never asked for: this peer reads at once."""
         raise NotImplementedError

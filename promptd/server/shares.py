@@ -6,15 +6,37 @@ that floods the daemon waits behind its own flood; one that asks now and then ne
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 from promptd.protocol.peers import Peer
 
 HALF_LIFE_S = 2.0
-_WORTH_COUNTING_S = 50e-6  # what is answered from memory takes less, and is not worth the arithmetic
+WORTH_COUNTING_S = 50e-6  # what is answered from memory takes less, and is not worth the arithmetic
 _MAX_WEIGHT = 2.0**60
 
 Rank = tuple[float, float]
+Item = TypeVar("Item")
+
+
+class Meter:
+    """Processor time of the thread that asks, in seconds since it asked last.
+
+    What others do meanwhile, with the processor or the interpreter lock, is not counted against a client.
+    """
+
+    __slots__ = ("_since_s",)
+
+    def __init__(self) -> None:
+        self._since_s = time.thread_time()
+
+    def __repr__(self) -> str:
+        return f"<Meter since {self._since_s:.6f}>"
+
+    def used_s(self) -> float:
+        """The time since the last call, or since it was made."""
+        since_s, self._since_s = self._since_s, time.thread_time()
+        return self._since_s - since_s
 
 
 class TimeShares:
@@ -31,7 +53,7 @@ class TimeShares:
 
     def charge(self, peer: Peer, seconds: float) -> None:
         """Count work that was done for a connection."""
-        if seconds < _WORTH_COUNTING_S or peer.is_closed:
+        if seconds < WORTH_COUNTING_S or peer.is_closed:
             return
         worth = seconds * self._weight()
         self._users[peer.uid] = self._users.get(peer.uid, 0.0) + worth
@@ -53,3 +75,51 @@ class TimeShares:
             self._peers = {peer: worth / weight for peer, worth in self._peers.items()}
             return 1.0
         return weight
+
+
+class Queues(Generic[Item]):
+    """What waits, in a queue for each connection: next is the first of whoever had least by then.
+
+    The cost of choosing grows with the connections that wait and not with how much they wait for.
+    """
+
+    def __init__(self, shares: TimeShares) -> None:
+        self._shares = shares
+        self._queues: dict[Peer, dict[Item, None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Queues, {len(self)} waiting of {len(self._queues)} connections>"
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def __iter__(self) -> Iterator[Item]:
+        return (item for queue in self._queues.values() for item in queue)
+
+    def put(self, peer: Peer, item: Item) -> None:
+        """Let something wait for a connection, behind what it waits for already."""
+        self._queues.setdefault(peer, {})[item] = None
+
+    def take(self) -> Item:
+        """Take the next. Raises ValueError if nothing waits."""
+        peer = min(self._queues, key=self._shares.rank)
+        item = next(iter(self._queues[peer]))
+        self.discard(peer, item)
+        return item
+
+    def discard(self, peer: Peer, item: Item) -> bool:
+        """Wait for this no longer; False if it was not waiting."""
+        queue = self._queues.get(peer, {})
+        if item not in queue:
+            return False
+        del queue[item]
+        if not queue:
+            del self._queues[peer]
+        return True
+
+    def clear(self) -> None:
+        """Wait for nothing."""
+        self._queues.clear()

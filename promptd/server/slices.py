@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from promptd.protocol.peers import Peer
 from promptd.server.lanes import Done, Lanes
-from promptd.server.shares import TimeShares
+from promptd.server.reservations import Reservations
+from promptd.server.shares import Meter, Queues, TimeShares
 
 SLICE_S = 0.004
 SEATS = 4
@@ -23,7 +24,8 @@ class Slices:
     def __init__(self, shares: TimeShares) -> None:
         self._shares = shares
         self._seated: set[Claim] = set()
-        self._waiting: dict[asyncio.Future[None], Claim] = {}
+        self._waiting: Queues[Claim] = Queues(shares)
+        self._turns: dict[Claim, asyncio.Future[None]] = {}  # of those that wait
         self._is_granting = False
         self._turn_began_s: float | None = None  # of the first slice in this turn of the loop
 
@@ -36,13 +38,14 @@ class Slices:
         if not self._waiting and self._may_sit(claim) and not self._is_used_up(loop):
             self._seated.add(claim)
             return
-        mine = loop.create_future()
-        self._waiting[mine] = claim
+        mine = self._turns[claim] = loop.create_future()
+        self._waiting.put(claim.peer, claim)
         self._grant_soon(loop)
         try:
             await mine
         finally:
-            self._waiting.pop(mine, None)
+            self._waiting.discard(claim.peer, claim)
+            self._turns.pop(claim, None)
 
     def leave(self, claim: "Claim") -> None:
         """The claim's work on the loop is done for now."""
@@ -71,56 +74,78 @@ class Slices:
     def _grant(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let one go on; the next is chosen when its slice is over, in another turn."""
         self._is_granting = False
-        able = [each for each, claim in self._waiting.items() if not each.done() and self._may_sit(claim)]
-        if able:
-            chosen = min(able, key=lambda each: self._shares.rank(self._waiting[each].peer))
-            self._seated.add(self._waiting[chosen])
-            chosen.set_result(None)
+        while (chosen := self._next()) is not None and self._turns[chosen].done():
+            pass  # it was given up in this very turn
+        if chosen is not None:
+            self._seated.add(chosen)
+            self._turns[chosen].set_result(None)
             self._is_granting = True
             loop.call_soon(loop.call_soon, self._grant, loop)
+
+    def _next(self) -> "Claim | None":
+        """Who waits and may sit, taken from the queue."""
+        if len(self._seated) < SEATS:
+            return self._waiting.take() if self._waiting else None
+        able = [claim for claim in self._seated if self._waiting.discard(claim.peer, claim)]
+        if not able:
+            return None
+        chosen = min(able, key=lambda claim: self._shares.rank(claim.peer))
+        for claim in able:
+            if claim is not chosen:
+                self._waiting.put(claim.peer, claim)
+        return chosen
 
 
 class Claim:
     """The effort (procedures.Effort) of one call: its slices and its work in the lanes, with one deadline."""
 
-    def __init__(self, slices: Slices, lanes: Lanes, shares: TimeShares, peer: Peer) -> None:
+    def __init__(self, sharing: "Sharing", peer: Peer) -> None:
         self.peer = peer
-        self._slices = slices
-        self._lanes = lanes
-        self._shares = shares
+        self._sharing = sharing
         self._since_s = time.perf_counter()
+        self._meter = Meter()
         self._used_s = 0.0
 
     def __repr__(self) -> str:
         return f"<Claim, {self._used_s:.3f} s of the event loop used>"
 
     async def compute(self, work: Callable[[], Done]) -> Done:
-        """See procedures.Effort."""
-        return await self.wait(self._lanes.run(self.peer, work))
+        """See procedures.Effort. Raises Busy if the outcome could not be sent now."""
+        if (busy := self.peer.objection()) is not None:
+            raise busy
+        return await self.wait(self._sharing.lanes.run(self.peer, work))
 
     async def wait(self, outcome: Awaitable[Done]) -> Done:
         """See procedures.Effort."""
-        self._slices.leave(self)
+        self._sharing.slices.leave(self)
         found = await outcome
-        await self._slices.turn(self)
-        self._since_s = time.perf_counter()
+        await self._begin_slice()
         return found
+
+    async def reserve(self, size_bytes: int) -> bool:
+        """See procedures.Effort."""
+        return await self.wait(self._sharing.reservations.take(self.peer, self, size_bytes))
 
     async def pause(self) -> None:
         """See procedures.Effort. Raises TooExpensive when the call has used its time up."""
-        used_s = time.perf_counter() - self._since_s
-        if used_s < SLICE_S:
+        if time.perf_counter() - self._since_s < SLICE_S:
             return
+        used_s = self._meter.used_s()
         self._used_s += used_s
-        self._shares.charge(self.peer, used_s)
-        if self._used_s > self._lanes.deadline_s:
-            raise self._lanes.too_expensive()
-        await self._slices.turn(self)
+        self._sharing.shares.charge(self.peer, used_s)
+        if self._used_s > self._sharing.lanes.deadline_s:
+            raise self._sharing.lanes.too_expensive()
+        await self._begin_slice()
+
+    async def _begin_slice(self) -> None:
+        await self._sharing.slices.turn(self)
         self._since_s = time.perf_counter()
+        self._meter.used_s()
 
     def leave(self) -> None:
         """The call is answered, or given up."""
-        self._slices.leave(self)
+        self._sharing.slices.leave(self)
+        self._sharing.reservations.give_back(self)
 
 
 class Sharing:
@@ -129,11 +154,12 @@ class Sharing:
     def __init__(self, deadline_s: float) -> None:
         self.shares = TimeShares()
         self.lanes = Lanes(self.shares, deadline_s)
-        self._slices = Slices(self.shares)
+        self.slices = Slices(self.shares)
+        self.reservations: Reservations[Claim] = Reservations(self.shares)
 
     def __repr__(self) -> str:
-        return f"<Sharing {self.shares!r}, {self.lanes!r}, {self._slices!r}>"
+        return f"<Sharing {self.shares!r}, {self.lanes!r}, {self.slices!r}>"
 
     def claim(self, peer: Peer) -> Claim:
         """The effort of one call of a peer; to be left when it is answered."""
-        return Claim(self._slices, self.lanes, self.shares, peer)
+        return Claim(self, peer)

@@ -113,6 +113,7 @@ def test_a_file_is_read_three_times_for_one_request_at_most(made: Made) -> None:
     attempt = Attempt(Q)
     reads = 0
     while isinstance(step := workspace.attempt(attempt, workspace.source.check()), Needs):
+        attempt.will_read(step.places)
         for place in step.places:
             reading = workspace.loader.read(place)
             attempt.take([reading])

@@ -6,9 +6,7 @@ import time
 import pytest
 
 from promptd.errors import TooExpensive
-from promptd.server.lanes import Lanes
-from promptd.server.shares import TimeShares
-from promptd.server.slices import SEATS, SLICE_S, Claim, Slices
+from promptd.server.slices import SEATS, SLICE_S, Claim, Sharing
 from tests.conftest import Until
 from tests.server.peers import NotedPeer
 
@@ -17,13 +15,11 @@ class Table:
     """Slices and lanes, and claims on them."""
 
     def __init__(self, deadline_s: float = 60.0) -> None:
-        self.shares = TimeShares()
-        self.lanes = Lanes(self.shares, deadline_s)
-        self.slices = Slices(self.shares)
+        self.sharing = Sharing(deadline_s)
 
     def claim(self) -> Claim:
         """The effort of one call of a client of its own."""
-        return Claim(self.slices, self.lanes, self.shares, NotedPeer())
+        return self.sharing.claim(NotedPeer())
 
 
 def use_up() -> None:

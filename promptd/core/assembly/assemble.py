@@ -32,7 +32,7 @@ from promptd.errors import MissingInclude, PromptTooLarge
 from promptd.protocol.records import Reason
 
 QUICK_ENTRIES = 500
-MAX_ENTRIES = 20_000  # twice the directives one file may hold
+MAX_ENTRIES = 20_000  # twenty times the directives one file may hold
 QUIET = frozenset(
     {"front-matter", "requires", PUNCTUATED}
 )  # diagnostics that cost a prompt nothing: `check` shows them

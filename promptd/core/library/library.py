@@ -20,11 +20,11 @@ from promptd.core.library.named import Named
 from promptd.core.library.recent_changes import RecentChanges
 from promptd.core.library.resolve import NamingRules, matches
 from promptd.core.library.shadowed import Shadowed
+from promptd.core.library.word_index import WordIndex
 from promptd.core.syntax.component import Directive, Place, Reading, Signature
 from promptd.errors import ComponentError
 
 __all__ = ["Component", "Delta", "Library", "LibraryStatistics", "Link", "Resolution"]
-
 
 _Row = tuple[str, str, int, int]  # digest, error, dependencies, dependents
 
@@ -110,7 +110,7 @@ class Library:
         self._broken: set[str] = set()  # ids with an error
         self._dangling = 0
         self._unusual: set[str] = set()  # ids of components that a listing shows only where one leads to them
-        self._seekers: dict[str, set[str]] = {}  # id -> those with a link that looked for it, see `Link`
+        self._seekers = WordIndex()  # id -> those with a link that looked for it, see `Link`
 
     def __repr__(self) -> str:
         return f"<Library {len(self._components)} components, revision {self.revision}>"
@@ -166,7 +166,7 @@ class Library:
 
         Some at a time, as with `held`.
         """
-        for id in list(self._seekers):
+        for id in self._seekers:
             if id not in self._components:
                 yield from (Place(root, id) for root in range(self.roots))
 
@@ -338,7 +338,7 @@ class Library:
         for id in batch.added | batch.changed | batch.removed.keys():
             relink |= self._named.take(id, self._components.get(id))
         for id in batch.added | batch.removed.keys():
-            relink |= self._seekers.get(id, set())
+            relink |= self._seekers.of(id)
         for id in batch.moded:  # how it is pulled in is part of its dependents' links
             relink.update(self.graph.dependents(id))
         for id, component in batch.removed.items():
@@ -346,7 +346,7 @@ class Library:
             batch.targets.update(_targets(component.links))
             self._unseek(id, component.links)
             self.graph.remove(id)
-        known = (id for id in sorted(relink) if id in self._components)
+        known = sorted(relink & self._components.keys())
         relinked = {id for id in known if self._link_all(id, batch.targets)}
         self.graph.settle()
         return relinked
@@ -360,8 +360,7 @@ class Library:
         self._unseek(id, component.links)
         self._dangling += _dangling(links)
         targets.update(_targets(component.links), _targets(links))
-        for sought in {sought for link in links for sought in link.looked_for}:
-            self._seekers.setdefault(sought, set()).add(id)
+        self._seekers.add(_sought(links), id)
         self._named.seek(id, links)
         component.links = links
         edges: dict[str, bool] = {}
@@ -374,11 +373,7 @@ class Library:
     def _unseek(self, id: str, links: Sequence[Link]) -> None:
         self._dangling -= _dangling(links)
         self._named.unseek(id, links)
-        for sought in {sought for link in links for sought in link.looked_for}:
-            seekers = self._seekers.get(sought, set())
-            seekers.discard(id)
-            if not seekers:
-                self._seekers.pop(sought, None)
+        self._seekers.discard(_sought(links), id)
 
 
 def _is_news(held: Component | None, reading: Reading) -> bool:
@@ -391,6 +386,10 @@ def _is_news(held: Component | None, reading: Reading) -> bool:
 
 def _dangling(links: Iterable[Link]) -> int:
     return sum(link.is_dangling for link in links)
+
+
+def _sought(links: Iterable[Link]) -> set[str]:
+    return {sought for link in links for sought in link.looked_for}
 
 
 def _targets(links: Iterable[Link]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from promptd.core.syntax.dialects.base import Dialect
 from promptd.core.syntax.literal import lines_unified
 from promptd.core.syntax.markdown import Body
 
-MAX_DIRECTIVES = 10_000  # a file with more is data, not a prompt
+MAX_DIRECTIVES = 1_000  # a file with more is data, not a prompt; each takes 700 bytes
 
 
 def parse(text: str, dialects: Sequence[str]) -> Parsed:

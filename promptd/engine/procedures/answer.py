@@ -15,6 +15,7 @@ from promptd.engine.procedures.effects import (
     Look,
     Procedure,
     Reconcile,
+    Reserve,
     Scan,
 )
 from promptd.engine.procedures.sync import read
@@ -26,6 +27,7 @@ from promptd.errors import UnknownComponent
 from promptd.protocol.request import Request
 from promptd.sources.base import Check, Listing
 
+LARGE_BYTES = 32_768  # of files that are read for one request: beyond it memory is set aside for them first
 NEAREST = 3  # names that are offered in place of one that does not exist
 
 
@@ -75,7 +77,6 @@ def _advance(
             return (yield from satisfy(workspace, step, attempt, check))
         case Texts(members):
             if places := tuple(workspace.without_text(members, attempt)):
-                attempt.will_read(places)
                 return (yield from satisfy(workspace, Needs(places), attempt, check))
             attempt.texts = {each.digest: workspace.text_of(each, attempt) or "" for each in members}
         case Work(work, keep):
@@ -91,6 +92,10 @@ def satisfy(workspace: Workspace, needs: Needs, attempt: Attempt, check: Check) 
     After a read that is a new one: everything is looked at again (the second collect).
     """
     if needs.places:
+        size_bytes = sum(map(workspace.size_of, needs.places))
+        if size_bytes > LARGE_BYTES and (yield Reserve(size_bytes)):
+            return workspace.source.check()  # it may have been read meanwhile
+        attempt.will_read(needs.places)
         yield from read(workspace, needs.places, attempt)
         return workspace.source.check()
     if needs.look is not None:

@@ -28,6 +28,13 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserve:
+    """Wait for memory for texts of so many bytes; the outcome is True if there was none at once."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """List all roots; the outcome is a Listing."""
 
@@ -63,7 +70,7 @@ class Pause:
     """Let others have the loop before going on with what takes long; nothing comes back."""
 
 
-Effect = Read | Scan | Exists | Look | Reconcile | Compute | Pause
+Effect = Read | Reserve | Scan | Exists | Look | Reconcile | Compute | Pause
 Procedure = Generator[Effect, Any, Outcome]
 
 
@@ -95,6 +102,12 @@ class DeltaSum:
         self.added.update(delta.added)
         self.changed.update(delta.changed)
         self.removed.update(delta.removed)
+
+    def add(self, other: "DeltaSum") -> None:
+        """Count what another counted."""
+        self.added |= other.added
+        self.changed |= other.changed
+        self.removed |= other.removed
 
     @property
     def ids(self) -> set[str]:

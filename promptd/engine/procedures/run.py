@@ -16,6 +16,7 @@ from promptd.engine.procedures.effects import (
     Read,
     Reconcile,
     Reconciled,
+    Reserve,
     Scan,
 )
 from promptd.engine.procedures.sync import count_bodies, reconcile
@@ -41,6 +42,8 @@ def perform(workspace: Workspace, command: Effect, progress: Progress | None = N
             return work()
         case Pause():
             return None
+        case Reserve():
+            return False
 
 
 def _part_of(progress: Progress | None, of: tuple[int, int] | None) -> Progress | None:
@@ -82,6 +85,9 @@ class Effort(Protocol):
     async def wait(self, outcome: Awaitable[Any]) -> Any:
         """An outcome that needs no processor; then a turn on the event loop, which many may wait for."""
 
+    async def reserve(self, size_bytes: int) -> bool:
+        """Have memory for texts set aside; True if that had to be waited for."""
+
     async def pause(self) -> None:
         """Let others have the event loop, if this request has had it for long enough."""
 
@@ -96,6 +102,10 @@ class Unshared:
     async def wait(self, outcome: Awaitable[Any]) -> Any:
         """Merely that."""
         return await outcome
+
+    async def reserve(self, size_bytes: int) -> bool:
+        """There is enough."""
+        return False
 
     async def pause(self) -> None:
         """One turn of the loop."""
@@ -137,6 +147,8 @@ async def _perform_apart(
             return await effort.pause()
         case Compute(work):
             return await effort.compute(work)
+        case Reserve(size_bytes):
+            return await effort.reserve(size_bytes)
         case Reconcile():
             shared = drive(workspace, reconcile(workspace)) if reconciled is None else reconciled(workspace)
             return await effort.wait(shared)

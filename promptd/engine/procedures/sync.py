@@ -5,9 +5,10 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 
-from promptd.core.library.library import Component, Delta
+from promptd.core.library.library import Component
 from promptd.core.syntax.component import Place, Reading
 from promptd.engine.attempt import Attempt
+from promptd.engine.procedures.applying import READ_AT_ONCE, applied
 from promptd.engine.procedures.effects import (
     Compute,
     DeltaSum,
@@ -22,7 +23,6 @@ from promptd.engine.workspace import Workspace
 from promptd.errors import PromptdError
 from promptd.sources.base import Listing
 
-READ_AT_ONCE = 100  # components that are applied in one go, which takes some 3 ms
 COUNT_AT_ONCE = 20  # texts counted in one go in the background: 10 ms, most without the interpreter lock
 COMPARE_AT_ONCE = 1_000  # places that are compared or asked about in one go: half a millisecond
 MAX_ADOPTION_PHASES = 64  # each phase follows directives one level out of the listing
@@ -35,13 +35,13 @@ def read(
     *,
     preload: bool = False,
     of: tuple[int, int] | None = None,
-) -> Procedure[Delta]:
+) -> Procedure[DeltaSum]:
     """Read places and apply what they hold; a request's attempt keeps the texts it caused to be read."""
-    filled = frozenset(place for place in places if workspace.is_filled(place))
+    filled = frozenset(place for place in places if workspace.size_of(place))
     readings: list[Reading] = yield Read(places, filled, attempt is not None, of)
     if attempt is not None:
         attempt.take(readings)
-    return workspace.apply(readings, preload=preload)
+    return (yield from applied(workspace, readings, preload=preload))
 
 
 def reconcile(workspace: Workspace) -> Procedure[Reconciled]:
@@ -100,9 +100,7 @@ def _recall(
     seen = ((place, found_now[place]) for place in differing if place in found_now and place not in links)
     max_bytes = workspace.config.library.max_component_bytes
     known: list[Reading] = yield Compute(partial(index.proved, seen, max_bytes, listing.order))
-    for at in range(0, len(known), READ_AT_ONCE):
-        found.take(workspace.apply(known[at : at + READ_AT_ONCE]))
-        yield Pause()
+    found.add((yield from applied(workspace, known)))
     recalled = {reading.place for reading in known}
     return [place for place in differing if place not in recalled]
 
@@ -178,7 +176,7 @@ def _take_in(
     for _ in range(MAX_ADOPTION_PHASES):
         for at in range(0, len(places), READ_AT_ONCE):
             some = tuple(places[at : at + READ_AT_ONCE])
-            found.take((yield from read(workspace, some, of=(at, len(places)))))
+            found.add((yield from read(workspace, some, of=(at, len(places)))))
         places = yield from _adoptable(workspace, gone)
         if not places:
             break

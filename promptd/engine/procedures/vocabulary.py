@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from promptd.core.syntax.component import Reading
+from promptd.engine.procedures.applying import applied
 from promptd.engine.procedures.effects import (
     Compute,
     Procedure,
@@ -30,7 +31,8 @@ def learn(workspace: Workspace) -> Procedure[None]:
         found = yield Compute(partial(_words_of, texts))
         for id in ids:
             lexicon.learn_words(id, found.get(id, ()))
-        workspace.apply([reading for reading in readings if _differs(workspace, reading)], preload=True)
+        news = [reading for reading in readings if _differs(workspace, reading)]
+        yield from applied(workspace, news, preload=True)
 
 
 def _words_of(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:

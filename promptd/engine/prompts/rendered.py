@@ -17,6 +17,7 @@ from promptd.protocol.records import ManifestEntry
 from promptd.protocol.request import Request
 
 QUICK_CHARS = 300_000  # of a text with its values that is filled, counted and encoded at once: some 5 ms
+QUICK_VALUE_CHARS = 16_384  # of values, which are new and have to be counted: up to a microsecond each
 SLOT_CHARS, ENTRY_CHARS = 60, 300  # what a place of a value and an entry of the manifest cost, in characters
 
 
@@ -64,6 +65,8 @@ def is_costly(skeleton: Skeleton, request: Request) -> bool:
     longest = max((len(value) for _, value in request.variables), default=0)
     longest = max(longest, len(request.arguments or ""))
     places = len(skeleton.layout.slots) + 1
+    if places * longest > QUICK_VALUE_CHARS and longest > QUICK_VALUE_CHARS // 16:
+        return True
     chars = skeleton.layout.chars + places * (SLOT_CHARS + longest)
     return chars + ENTRY_CHARS * len(skeleton.drafts) > QUICK_CHARS
 
