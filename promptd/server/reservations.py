@@ -22,7 +22,7 @@ class Reservations(Generic[Holder]):
         self._allowed_bytes = allowed_bytes
         self._held: dict[Holder, int] = {}
         self._waiting: Queues[Holder] = Queues(shares)
-        self._asked: dict[Holder, tuple[Peer, int, asyncio.Future[None]]] = {}
+        self._asked: dict[Holder, tuple[int, asyncio.Future[None]]] = {}
 
     def __repr__(self) -> str:
         return f"<Reservations {sum(self._held.values())} bytes held, {len(self._waiting)} waiting>"
@@ -35,7 +35,7 @@ class Reservations(Generic[Holder]):
             self._held[holder] = size_bytes
             return False
         granted = asyncio.get_running_loop().create_future()
-        self._asked[holder] = peer, size_bytes, granted
+        self._asked[holder] = size_bytes, granted
         self._waiting.put(peer, holder)
         try:
             await granted
@@ -55,12 +55,11 @@ class Reservations(Generic[Holder]):
 
     def _grant(self) -> None:
         while self._waiting:
-            holder = self._waiting.take()
-            peer, size_bytes, granted = self._asked[holder]
-            if granted.done():
-                continue  # it was given up in this very turn
-            if not self._has_room(holder, size_bytes):
-                self._waiting.put(peer, holder)
-                return
-            self._held[holder] = size_bytes
-            granted.set_result(None)
+            peer, holder = self._waiting.next()
+            size_bytes, granted = self._asked[holder]
+            if not granted.done():  # else it was given up in this very turn
+                if not self._has_room(holder, size_bytes):
+                    return
+                self._held[holder] = size_bytes
+                granted.set_result(None)
+            self._waiting.discard(peer, holder)

@@ -103,10 +103,14 @@ class Queues(Generic[Item]):
         """Let something wait for a connection, behind what it waits for already."""
         self._queues.setdefault(peer, {})[item] = None
 
-    def take(self) -> Item:
-        """Take the next. Raises ValueError if nothing waits."""
+    def next(self) -> tuple[Peer, Item]:
+        """What is next, and for whom. Raises ValueError if nothing waits."""
         peer = min(self._queues, key=self._shares.rank)
-        item = next(iter(self._queues[peer]))
+        return peer, next(iter(self._queues[peer]))
+
+    def take(self) -> Item:
+        """Take what is next. Raises ValueError if nothing waits."""
+        peer, item = self.next()
         self.discard(peer, item)
         return item
 

@@ -337,3 +337,43 @@ def test_tokens_are_counted_where_texts_are_read(library: Library) -> None:
         getattr(one, "is_wanted", False) for one in commands_of(scanned, procedures.reconcile(scanned))
     )
     assert scanned.segments.statistics().encoded == 0
+
+
+def test_many_directives_are_applied_some_at_a_time(library: Library) -> None:
+    """With a pause in between, so that requests are answered; few of them are one revision."""
+    lines = "".join(f"<include>none{line}.md</include>\n" for line in range(900))
+    root = library({f"d{at}.md": lines.replace("none", f"none{at}-") for at in range(6)})
+    workspace = workspace_of(root, is_filled=False)
+    places = tuple(Place(0, f"d{at}.md") for at in range(6))
+    asked = commands_of(workspace, procedures.read(workspace, places))
+    assert [type(command).__name__ for command in asked] == ["Read", "Pause", "Pause"]
+    assert workspace.library.revision == 3
+    assert len(workspace.library) == 6
+    small = workspace_of(library({f"s{at}.md": "text\n" for at in range(6)}), is_filled=False)
+    list(commands_of(small, procedures.read(small, tuple(Place(0, f"s{at}.md") for at in range(6)))))
+    assert small.library.revision == 1
+
+
+def test_large_files_are_read_when_there_is_memory_for_them(library: Library) -> None:
+    """Who had to wait looks again, and does not read what another has read meanwhile."""
+    workspace = workspace_of(library({"large.md": "words\n" * 20_000}))
+    workspace.shed()
+    request = request_of(("large.md",))
+    flow = procedures.assemble(workspace, request, workspace.source.check())
+    command = flow.send(None)
+    while not isinstance(command, procedures.Reserve):
+        command = flow.send(procedures.perform(workspace, command))
+    assert command.size_bytes == 120_000
+    procedures.run(workspace, procedures.assemble(workspace, request, workspace.source.check()))
+    asked = commands_of(workspace, _sent(flow, True))
+    assert not [command for command in asked if isinstance(command, procedures.Read)]
+
+
+def _sent(flow: Any, outcome: Any) -> Any:
+    """The rest of a procedure that was sent the outcome of its last command."""
+    while True:
+        try:
+            command = flow.send(outcome)
+        except StopIteration as done:
+            return done.value
+        outcome = yield command

@@ -1,9 +1,11 @@
 """The handler as a dialogue: a turn's calls in, answers out; the peers are fakes, the library is real."""
 
 import asyncio
+import gc
 import io
 import json
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from promptd.errors import (
     UnknownComponent,
 )
 from promptd.protocol.calls import Call
+from promptd.protocol.peers import Peer
 from promptd.protocol.request import Request
 from promptd.server import dispatch as module
 from promptd.server import recognised
@@ -435,3 +438,27 @@ async def test_work_for_who_hung_up_is_dropped(workspace: Workspace, monkeypatch
     gate.set()
     assert json.loads(await answer) == {}
     assert not kept.is_closed
+
+
+async def test_an_error_lets_go_of_what_it_was_raised_about(library: Library) -> None:
+    """Its frames would hold a prompt that was refused for its size until the collector comes by."""
+
+    class Held:
+        """Something large."""
+
+    kept: list[weakref.ref[Held]] = []
+
+    def refuse(_peer: Peer, _params: Any) -> None:
+        held = Held()
+        kept.append(weakref.ref(held))
+        raise Busy("not now")
+
+    workspace = await asyncio.to_thread(lambda: workspace_of(library(FILES)))
+    table = Table(workspace, statistics=refuse)
+    gc.disable()
+    try:
+        with pytest.raises(Busy):
+            await NotedPeer(table.handler).call("statistics")
+        assert kept[0]() is None
+    finally:
+        gc.enable()

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from promptd.core.optimise.comments import without_comments
 from promptd.core.optimise.page import Block, Page
 from promptd.core.optimise.units import led, marker_length, sentences, without_indent
 
 _BOLD = re.compile(
     r"(?<![*\\])\*\*(?=[^\s*])([^*\n]*[^\s*])\*\*(?!\*)|(?<![\w\\])__(?=[^\s_])([^_\n]*[^\s_])__(?!\w)"
 )
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _JSON_PARTS = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
 _BULLETS = "-*+"
 
@@ -50,9 +50,7 @@ def read_units(page: Page) -> PageUnits:
 
 def as_read(text: str) -> str:
     """A stretch of text as it is compared."""
-    if "<!--" in text:
-        text = _COMMENT.sub(" ", text)
-    text = " ".join(text.split())
+    text = " ".join(without_comments(text).split())
     return _BOLD.sub(r"\1\2", text) if "**" in text or "__" in text else text
 
 

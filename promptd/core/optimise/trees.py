@@ -12,6 +12,7 @@ from functools import lru_cache
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from promptd.core.optimise.comments import COMMENT, without_comments
 from promptd.core.optimise.edits import Edit, Trace
 from promptd.protocol.records import Span
 
@@ -23,7 +24,6 @@ MAX_TREE_CHARS = 1_000_000  # a longer text has no tree: reading it would take s
 
 _PARSER = MarkdownIt("commonmark")
 _BLOCKS = MarkdownIt("commonmark").disable(["inline"])
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 _PRE = re.compile(r"<(?:pre|script|style|textarea)\b|<!\[CDATA\[", re.IGNORECASE)
 
@@ -91,7 +91,7 @@ def _inline(tokens: Sequence[Token]) -> Iterator[tuple[str, ...]]:
         if token.type in ("text", "softbreak"):
             yield "text", _SPACE.sub(" ", token.content) if token.type == "text" else " "
         elif token.type == "html_inline":
-            content = "" if _COMMENT.fullmatch(token.content) else token.content
+            content = "" if COMMENT.fullmatch(token.content) else token.content
             yield "text", _SPACE.sub(" ", content)
         elif token.type == "image":
             yield "image", str(token.attrs), token.content
@@ -103,10 +103,7 @@ def _html(content: str) -> str:
     """Raw HTML with its white space folded, unless it holds something preformatted."""
     if _PRE.search(content):
         return content.strip("\n")
-    last = content.rfind(
-        "-->"
-    )  # an opening behind the last closing is none, and not looked at again and again
-    return _SPACE.sub(" ", _COMMENT.sub(" ", content[: last + 3]) + content[last + 3 :]).strip()
+    return _SPACE.sub(" ", without_comments(content)).strip()
 
 
 def _merged(nodes: Iterator[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:

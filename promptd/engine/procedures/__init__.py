@@ -12,6 +12,7 @@ from promptd.engine.procedures.answer import (
     closure,
     satisfy,
 )
+from promptd.engine.procedures.applying import READ_AT_ONCE
 from promptd.engine.procedures.effects import (
     Compute,
     Effect,
@@ -22,11 +23,11 @@ from promptd.engine.procedures.effects import (
     Read,
     Reconcile,
     Reconciled,
+    Reserve,
     Scan,
 )
 from promptd.engine.procedures.run import Effort, drive, perform, run
 from promptd.engine.procedures.sync import (
-    READ_AT_ONCE,
     count_hot,
     differences,
     follow,
@@ -48,6 +49,7 @@ __all__ = [
     "Read",
     "Reconcile",
     "Reconciled",
+    "Reserve",
     "Scan",
     "assemble",
     "cached_prompt",

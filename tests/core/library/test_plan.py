@@ -3,7 +3,7 @@
 import pytest
 
 from promptd.core.library.library import Library
-from promptd.core.library.plan import plan
+from promptd.core.library.plan import MAX_LINKS, plan
 from promptd.core.library.resolve import NamingRules
 from promptd.core.syntax.component import FileSignature, Place, Reading
 from promptd.core.syntax.parse import parse
@@ -12,6 +12,7 @@ from promptd.errors import (
     CycleError,
     EncodingError,
     OutsideRoot,
+    PromptTooLarge,
     UnknownComponent,
 )
 from tests.core.builders import DIALECTS, MemoryLibrary
@@ -167,3 +168,14 @@ def test_optional_includes_make_cycles_too() -> None:
     assert isinstance(
         MemoryLibrary({"a.md": '<include optional="true">a.md</include>'}).plan("a").refusal, CycleError
     )
+
+
+def test_too_many_directives_are_refused_before_all_are_looked_at() -> None:
+    """What lies beyond the bound is no part of the plan: it need not be read."""
+    files = {f"d{at}.md": include(*(f"none{at}-{line}.md" for line in range(100))) for at in range(400)}
+    library = MemoryLibrary({"all.md": include(*files), **files})
+    found = library.plan("all")
+    assert isinstance(found.refusal, PromptTooLarge)
+    assert found.refusal.details == {"limit": MAX_LINKS}
+    assert len(found.members) < 250
+    assert library.plan("d0").refusal is None

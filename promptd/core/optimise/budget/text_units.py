@@ -21,7 +21,7 @@ INSTRUCTING, LITERAL, PLACE = 3.0, 2.0, 4.0  # how much more the information of 
 LABEL_WORDS = 3
 _HEADS = ("section", "element")
 _NUMBERED = re.compile(r"\d")
-_RULER = re.compile(r"[ \t]*\|?[ \t:|-]+\s*\Z")
+_RULER = re.compile(r"[ \t:|-]++\s*+\Z")
 _PRIVATE = re.compile("[\ue000-\uf8ff]")  # marks of included components: no text
 
 

@@ -31,7 +31,7 @@ _LOOK_INSIDE = 3  # levels that are searched for a name which nothing else has
 _EXAMPLE = re.compile(
     r"(?<![a-z])(?:examples?|samples?|dialog(?:ue)?s?|conversations?|transcripts?|songs?|verses?|chorus|refrain"
     r"|lyrics|poems?)(?![a-z])|\A\s*<(?:turn|message|user|assistant|human|system|input|output|question|answer|q|a)\b"
-    r"|\A\s*#+\W*(?:user|assistant|human|system|agent|customer|client|bot|you|me|question|answer)\W*\Z",
+    r"|\A\s*+#++\W*+(?:user|assistant|human|system|agent|customer|client|bot|you|me|question|answer)\W*+\Z",
     re.IGNORECASE,
 )
 _SEQUENCE = re.compile(
