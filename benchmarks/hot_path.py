@@ -22,6 +22,7 @@ from promptd.server.batching import Batching
 from promptd.server.connection import Connection, ConnectionContext
 from promptd.server.dispatch import Dispatcher
 from promptd.server.peer import ConnectionCounts, Limits
+from promptd.server.unread import Unread
 
 AGED_S = 2.1  # then a signature proves something: nothing is read again for being young
 
@@ -81,7 +82,11 @@ class HotPath:
         self._loop = _Loop()
         self.handler = Dispatcher(Current(self.workspace), {}, _never, _report)
         batching = Batching(self._loop, self.handler)  # type: ignore[arg-type]
-        context = ConnectionContext(batching, Limits(), ConnectionCounts(), codec_factory(), lambda _: None)
+        limits = Limits()
+        unread = Unread(limits.client_memory)
+        context = ConnectionContext(
+            batching, limits, ConnectionCounts(), unread, codec_factory(), lambda _: None
+        )
         self.transports = [_Transport() for _ in range(connections)]
         self.connections = [Connection(context, 1, 0, 0.0) for _ in range(connections)]
         for connection, transport in zip(self.connections, self.transports, strict=True):

@@ -16,7 +16,7 @@ WORTH_COUNTING_S = 50e-6  # what is answered from memory takes less, and is not 
 _MAX_WEIGHT = 2.0**60
 
 Rank = tuple[float, float]
-Item = TypeVar("Item")
+Waiter = TypeVar("Waiter")
 
 
 class Meter:
@@ -77,7 +77,7 @@ class TimeShares:
         return weight
 
 
-class Queues(Generic[Item]):
+class Queues(Generic[Waiter]):
     """What waits, in a queue for each connection: next is the first of whoever had least by then.
 
     The cost of choosing grows with the connections that wait and not with how much they wait for.
@@ -85,7 +85,7 @@ class Queues(Generic[Item]):
 
     def __init__(self, shares: TimeShares) -> None:
         self._shares = shares
-        self._queues: dict[Peer, dict[Item, None]] = {}
+        self._queues: dict[Peer, dict[Waiter, None]] = {}
 
     def __repr__(self) -> str:
         return f"<Queues, {len(self)} waiting of {len(self._queues)} connections>"
@@ -96,25 +96,25 @@ class Queues(Generic[Item]):
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[Waiter]:
         return (item for queue in self._queues.values() for item in queue)
 
-    def put(self, peer: Peer, item: Item) -> None:
+    def put(self, peer: Peer, item: Waiter) -> None:
         """Let something wait for a connection, behind what it waits for already."""
         self._queues.setdefault(peer, {})[item] = None
 
-    def next(self) -> tuple[Peer, Item]:
+    def next(self) -> tuple[Peer, Waiter]:
         """What is next, and for whom. Raises ValueError if nothing waits."""
         peer = min(self._queues, key=self._shares.rank)
         return peer, next(iter(self._queues[peer]))
 
-    def take(self) -> Item:
+    def take(self) -> Waiter:
         """Take what is next. Raises ValueError if nothing waits."""
         peer, item = self.next()
         self.discard(peer, item)
         return item
 
-    def discard(self, peer: Peer, item: Item) -> bool:
+    def discard(self, peer: Peer, item: Waiter) -> bool:
         """Wait for this no longer; False if it was not waiting."""
         queue = self._queues.get(peer, {})
         if item not in queue:

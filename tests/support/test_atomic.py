@@ -109,6 +109,7 @@ def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
         atomic.write_atomic(tmp_path / "nowhere" / "a", b"")
 
 
+@pytest.mark.slow
 def test_readers_never_see_part_of_a_file(tmp_path: Path) -> None:
     """Under a stream of rewrites of different lengths every read is one whole version."""
     target = tmp_path / "health.json"

@@ -12,7 +12,7 @@ from functools import lru_cache
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from promptd.core.optimise.comments import COMMENT, without_comments
+from promptd.core.optimise.comments import is_comment, without_comments
 from promptd.core.optimise.edits import Edit, Trace
 from promptd.protocol.records import Span
 
@@ -91,7 +91,7 @@ def _inline(tokens: Sequence[Token]) -> Iterator[tuple[str, ...]]:
         if token.type in ("text", "softbreak"):
             yield "text", _SPACE.sub(" ", token.content) if token.type == "text" else " "
         elif token.type == "html_inline":
-            content = "" if COMMENT.fullmatch(token.content) else token.content
+            content = "" if is_comment(token.content) else token.content
             yield "text", _SPACE.sub(" ", content)
         elif token.type == "image":
             yield "image", str(token.attrs), token.content

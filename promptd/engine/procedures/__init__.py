@@ -12,8 +12,8 @@ from promptd.engine.procedures.answer import (
     closure,
     satisfy,
 )
-from promptd.engine.procedures.applying import READ_AT_ONCE
 from promptd.engine.procedures.effects import (
+    READ_AT_ONCE,
     Compute,
     Effect,
     Exists,

@@ -3,12 +3,15 @@
 A procedure (`procedures`) yields effects and is sent their outcomes; only its driver does anything.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from promptd.core.library.library import Delta
-from promptd.core.syntax.component import Place
+from promptd.core.syntax.component import Place, Reading
+
+READ_AT_ONCE = 100  # components that are applied in one go, which takes some 3 ms
+LINK_AT_ONCE = 2_000  # directives whose components are applied in one go: some 10 µs each
 
 Outcome = TypeVar("Outcome")
 
@@ -118,3 +121,18 @@ class DeltaSum:
         """A frozen record of them, as of a revision."""
         counts = len(self.added), len(self.changed), len(self.removed)
         return Reconciled(*counts, revision, frozenset(self.ids))
+
+
+def applied(apply: Callable[[list[Reading]], Delta], readings: Iterable[Reading]) -> Procedure[DeltaSum]:
+    """Have readings applied: as one revision, unless that would hold up requests; some at a time then."""
+    found, portion, links = DeltaSum(), list[Reading](), 0
+    for reading in readings:
+        size = len(reading.parsed.directives) if reading.parsed is not None else 0
+        if portion and (links + size > LINK_AT_ONCE or len(portion) == READ_AT_ONCE):
+            found.take(apply(portion))
+            yield Pause()
+            portion, links = [], 0
+        portion.append(reading)
+        links += size
+    found.take(apply(portion))
+    return found

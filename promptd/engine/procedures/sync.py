@@ -8,8 +8,8 @@ from itertools import islice
 from promptd.core.library.library import Component
 from promptd.core.syntax.component import Place, Reading
 from promptd.engine.attempt import Attempt
-from promptd.engine.procedures.applying import READ_AT_ONCE, applied
 from promptd.engine.procedures.effects import (
+    READ_AT_ONCE,
     Compute,
     DeltaSum,
     Exists,
@@ -18,6 +18,7 @@ from promptd.engine.procedures.effects import (
     Read,
     Reconciled,
     Scan,
+    applied,
 )
 from promptd.engine.workspace import Workspace
 from promptd.errors import PromptdError
@@ -41,7 +42,7 @@ def read(
     readings: list[Reading] = yield Read(places, filled, attempt is not None, of)
     if attempt is not None:
         attempt.take(readings)
-    return (yield from applied(workspace, readings, preload=preload))
+    return (yield from applied(partial(workspace.apply, preload=preload), readings))
 
 
 def reconcile(workspace: Workspace) -> Procedure[Reconciled]:
@@ -100,7 +101,7 @@ def _recall(
     seen = ((place, found_now[place]) for place in differing if place in found_now and place not in links)
     max_bytes = workspace.config.library.max_component_bytes
     known: list[Reading] = yield Compute(partial(index.proved, seen, max_bytes, listing.order))
-    found.add((yield from applied(workspace, known)))
+    found.add((yield from applied(workspace.apply, known)))
     recalled = {reading.place for reading in known}
     return [place for place in differing if place not in recalled]
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 
 from promptd.core.syntax.component import Reading
-from promptd.engine.procedures.applying import applied
 from promptd.engine.procedures.effects import (
     Compute,
     Procedure,
     Read,
     Reconcile,
+    applied,
 )
 from promptd.engine.workspace import Workspace
 
@@ -32,7 +32,7 @@ def learn(workspace: Workspace) -> Procedure[None]:
         for id in ids:
             lexicon.learn_words(id, found.get(id, ()))
         news = [reading for reading in readings if _differs(workspace, reading)]
-        yield from applied(workspace, news, preload=True)
+        yield from applied(partial(workspace.apply, preload=True), news)
 
 
 def _words_of(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:

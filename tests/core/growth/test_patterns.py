@@ -20,7 +20,7 @@ AT_ONCE = 16  # attacks: a bad one must not drown among others
 # Linear by how they are used: name -> why.
 BOUNDED = {
     "promptd.core.syntax.dialects.at_import._INSTALLS": "searched for in 80 characters",
-    "promptd.core.optimise.comments.COMMENT": "searched for up to the last closing mark only",
+    "promptd.core.optimise.comments._COMMENT": "searched for up to the last closing mark only",
 }
 
 
