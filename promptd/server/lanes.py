@@ -23,6 +23,7 @@ from promptd.server.shares import Meter, Queues, TimeShares
 
 LANES = 2
 SWITCH_S = 0.001  # how soon a thread gives the interpreter to the event loop; CPython's own 5 ms add up
+_JUMPS = 10_000  # one of them is where an exception for this thread is raised
 Done = TypeVar("Done")
 
 
@@ -116,7 +117,7 @@ class _Overdue(BaseException):
 
 
 def _do(job: _Job) -> Any:
-    """Do the work; from the end of the inner block on nothing can be raised in this thread any more."""
+    """Do the work; when this is over nothing can be raised in this thread any more."""
     meter = Meter()
     with job.lock:
         job.thread = threading.get_ident()
@@ -126,7 +127,18 @@ def _do(job: _Job) -> Any:
         with job.lock:
             job.thread = 0
         job.took_s = meter.used_s()
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
+        if job.is_overdue:
+            _absorb()
+
+
+def _absorb() -> None:
+    """Wait until what is to be raised in this thread has been; at once if it was raised before.
+
+    To take it back would leave CPython looking for it at every jump, for ever (3.11 hangs when traced then).
+    """
+    with contextlib.suppress(_Overdue):
+        for _ in range(_JUMPS):
+            pass
 
 
 def _tell(loop: asyncio.AbstractEventLoop, *what: Any) -> None:

@@ -1,6 +1,9 @@
 """Costly work: beside the loop, in the order of shares, ended at a deadline, dropped when nobody waits."""
 
 import asyncio
+import contextlib
+import subprocess
+import sys
 import threading
 import time
 
@@ -71,4 +74,44 @@ async def test_work_nobody_waits_for_is_dropped() -> None:
     await asyncio.gather(waiting, *running, return_exceptions=True)
     assert await asyncio.wait_for(lanes.run(NotedPeer(), lambda: 2), 30) == 2
     assert not began
+    lanes.close()
+
+
+TRACED = """
+import asyncio, sys, threading
+from promptd.server.lanes import Lanes
+from promptd.server.shares import TimeShares
+from tests.server.peers import NotedPeer
+trace = lambda *_: None
+sys.settrace(trace)
+threading.settrace(trace)
+
+async def main():
+    lanes = Lanes(TimeShares(), 60.0)
+    for _ in range(3):
+        await lanes.run(NotedPeer(), lambda: sum(range(1000)))
+    lanes.close()
+
+asyncio.run(main())
+print("done")
+"""
+
+
+def test_nothing_is_left_to_look_for_after_work() -> None:
+    """CPython 3.11 hangs in a traced function while it believes that an exception is to be raised."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert done.stdout == "done\n"
+
+
+async def test_what_comes_too_late_hits_nobody_else() -> None:
+    """Work that ends at its very deadline leaves no exception for the next work of the thread."""
+    lanes = Lanes(TimeShares(), 0.001)
+    for _ in range(200):
+        with contextlib.suppress(TooExpensive):
+            await lanes.run(NotedPeer(), lambda: sum(range(20_000)))
+    lanes.deadline_s = LONG_S
+    for _ in range(2 * LANES):
+        assert await lanes.run(NotedPeer(), lambda: sum(range(20_000))) == 199_990_000
     lanes.close()
