@@ -72,6 +72,8 @@ def bind(path: str, mode: int = 0o600) -> Binding:
                 os.close(lock)
                 raise
     except OSError as error:
+        if _is_answered(path):  # its directory may be the service's, while this one is somebody else's
+            raise _running(path, "") from error
         raise _cannot_listen(path, error) from error
 
 
@@ -145,9 +147,18 @@ def _remove_stale(directory: int, path: str) -> None:
 
 def _is_listening(path: str) -> bool:
     """True if a process without our lock (another program) listens there; its queue may even be full."""
+    return _tried(path) not in (errno.ECONNREFUSED, errno.ENOENT)
+
+
+def _is_answered(path: str) -> bool:
+    """True if we could connect there."""
+    return _tried(path) in (0, errno.EAGAIN)
+
+
+def _tried(path: str) -> int:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
-        return probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)
+        return probe.connect_ex(path)
 
 
 def _bind(directory: int, path: str, mode: int, lock: int) -> Binding:

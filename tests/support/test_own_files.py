@@ -1,6 +1,7 @@
 """Files of our own where others may write: each attack is made, by another user, and leads nowhere."""
 
 import os
+import socket
 import stat
 import tempfile
 import threading
@@ -12,7 +13,7 @@ import pytest
 from promptd.daemon.state.index_file import IndexFile
 from promptd.daemon.state.token_counts import TokenCountsFile
 from promptd.daemon.state.use_counts import UseCountsFile
-from promptd.errors import ConfigError
+from promptd.errors import AlreadyRunning, ConfigError
 from promptd.monitor.history import FILE_NAME, History, read
 from promptd.server.binding import bind
 from promptd.support.atomic import write_atomic
@@ -167,6 +168,19 @@ def test_a_socket_is_not_bound_where_a_stranger_decides(place: Path, mode: int) 
     with pytest.raises(ConfigError, match=r"cannot listen on .*(others|belongs)"):
         bind(str(place / "s"))
     assert list(place.iterdir()) == []
+
+
+@needs_root
+def test_who_serves_there_already_is_named_first(place: Path) -> None:
+    """The service's directory is not root's: a second daemon of root says that the first one runs."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place / "s"))
+        listening.listen()
+        os.chown(place, STRANGER, STRANGER)
+        with pytest.raises(AlreadyRunning):
+            bind(str(place / "s"))
+    with pytest.raises(ConfigError, match="belongs"):
+        bind(str(place / "s"))
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
