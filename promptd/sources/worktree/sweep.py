@@ -7,7 +7,7 @@ all, nothing is looked at here: `pending` hands the work out.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -19,6 +19,7 @@ from promptd.sources.worktree.beneath import RootPaths, Signatures
 from promptd.sources.worktree.stat_proof import prove
 
 SLOW_STAT_S = 0.0001  # local file systems take 0.002 ms; 50 paths at this rate hold the event loop for 5 ms
+MAX_LOOK_S = 0.02  # of places that are looked at on the event loop
 
 
 class SweptTree(Protocol):
@@ -156,10 +157,11 @@ class Sweep:
         seen = self.seen
         return [place for place in places if place not in seen]
 
-    def _is_slow(self, places: Iterable[Place]) -> bool:
+    def _is_slow(self, places: Collection[Place]) -> bool:
         """True if these are better looked at in a thread."""
         tree = self._tree
-        return tree.stat_s > SLOW_STAT_S or tree.may_hang(places)
+        is_long = len(places) * tree.stat_s > MAX_LOOK_S
+        return is_long or tree.stat_s > SLOW_STAT_S or tree.may_hang(places)
 
     # -- evidence -------------------------------------------------------------------------------
 
