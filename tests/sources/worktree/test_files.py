@@ -409,6 +409,7 @@ def test_loops_of_symlinks_are_errors_of_that_place(root: Path) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("way")
 def test_a_swapped_symlink_never_lets_the_outside_in(root: Path, secret: Path) -> None:
     """A thread swaps links in a loop, inwards and outwards, file and directory, while we read."""
