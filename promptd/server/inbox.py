@@ -58,12 +58,14 @@ class Inbox:
         self._is_ended = True
 
     def look(self, most: int) -> None:
-        """Read on, piece by piece, until there are `most` calls or LOOK_S is over."""
+        """Read on, a piece at least, until there are `most` calls or LOOK_S is over."""
         if not self.is_unread:
             return
         until_s = time.perf_counter() + LOOK_S
-        while self._chunks and len(self.calls) < most and time.perf_counter() < until_s:
+        while self._chunks and len(self.calls) < most:
             self.calls.extend(self._codec.feed(self._piece()))
+            if time.perf_counter() > until_s:
+                break
         if self._is_ended and not self._chunks:
             self._is_ended = False
             self.calls.extend(self._codec.end())

@@ -50,12 +50,13 @@ def plan(library: Library, names: Sequence[str]) -> Plan:
             standing = tuple(_standing(library, found))
             return Plan((), standing, tuple(_places(library, absent, standing)), (), refusal)
     ids = tuple(resolution.id for resolution in found if resolution.id is not None)
-    members, expanded, is_too_large = _closure(library, ids)
+    members, expanded = _closure(library, ids)
     absent += [id for member in members for link in member.links for id in link.absent]
     unlike = (id for id in ids if not library.names.is_component(id))
     witnesses = [each for id in unlike if (each := library.witness(id)) is not None]
     rivals = [each for one in found for id in one.matches if (each := library.get(id)) is not None]
     places = tuple(_places(library, absent, (*members, *rivals)))
+    is_too_large = sum(len(member.links) for member in members) > MAX_LINKS
     refused = _too_large() if is_too_large else _refusal(library, ids, expanded)
     return Plan(ids, tuple(members), places, (*witnesses, *rivals), refused)
 
@@ -75,8 +76,8 @@ def _no_such(name: str, resolution: Resolution) -> PromptdError:
     return OutsideRoot(f"{name!r} {resolution.reason}; names are ids below a root, never paths", name=name)
 
 
-def _closure(library: Library, ids: Iterable[str]) -> tuple[list[Component], list[str], bool]:
-    """All members in order of first use, the ids of those whose text is put in, and if they are too many.
+def _closure(library: Library, ids: Iterable[str]) -> tuple[list[Component], list[str]]:
+    """All members in order of first use, and the ids of those whose text is put in.
 
     The target of a reference is a member (its description and size are shown), what it needs is not. It
     ends where their directives exceed MAX_LINKS: what is beyond need not be read to refuse the prompt.
@@ -93,13 +94,13 @@ def _closure(library: Library, ids: Iterable[str]) -> tuple[list[Component], lis
         links += len(component.links) if id not in members else 0
         members[id] = component
         if links > MAX_LINKS:
-            return list(members.values()), list(expanded), True
+            break
         if is_expanded and id not in expanded:
             expanded[id] = None
             for link in reversed(component.links):
                 if link.target is not None and not link.directive.is_soft:
                     stack.append((link.target, link.is_hard))
-    return list(members.values()), list(expanded), False
+    return list(members.values()), list(expanded)
 
 
 def _too_large() -> PromptdError:

@@ -1,4 +1,4 @@
-"""Effects: what a procedure asks its driver to do, and what was found: plain records.
+"""Effects: what a procedure asks its driver to do, and what was found: records, and one way to apply it.
 
 A procedure (`procedures`) yields effects and is sent their outcomes; only its driver does anything.
 """
