@@ -78,6 +78,7 @@ TEXTS = st.text(
 )
 
 
+@pytest.mark.slow  # whoever is first in a process loads both vocabularies
 @pytest.mark.parametrize("encoding", sorted(ADDITIVE))
 @settings(max_examples=examples(40), deadline=None)
 @given(
